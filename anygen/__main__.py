@@ -1,0 +1,5 @@
+"""python -m anygen"""
+
+from anygen.cli import main
+
+main()

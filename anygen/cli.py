@@ -1,0 +1,242 @@
+"""The commands. Each imports late, so that `anygen --help` is instant."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from anygen import __version__
+from anygen.modality import MODALITIES, Modality
+
+if TYPE_CHECKING:
+    from anygen import AnyGen
+    from anygen.chat import Screen
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="A name, such as mini, or a model's folder.")
+]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Where generated media go.")]
+SeedOption = Annotated[int, typer.Option(help="The same seed gives the same answer.")]
+ModalitiesOption = Annotated[
+    str | None,
+    typer.Option(help="What the answer may hold, as in image,audio. [default: the model chooses]"),
+]
+LengthOption = Annotated[
+    int, typer.Option("--max-new-tokens", min=1, help="How long an answer may get.")
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads. [default: one per core]")
+]
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
+]
+
+
+def main() -> NoReturn:
+    """Runs a command; what the user can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, OSError) as error:
+        for line in sentences(error):
+            print(f"anygen: {line}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def sentences(error: ValueError | OSError) -> list[str]:
+    if isinstance(error, OSError):
+        named = error.filename is not None
+        return [f"{error.filename}: {error.strerror}" if named else str(error)]
+    from anygen.generate import explain
+
+    return explain(error).splitlines()
+
+
+def show_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def anygen(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Text, images, audio and video in and out of one conversation."""
+
+
+@app.command()
+def chat(  # noqa: PLR0913  # the options of a command
+    model: ModelOption = "mini",
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="One question only.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option("--attach", "-a", help="A file to put before --prompt.")
+    ] = None,
+    out: OutOption = Path("out"),
+    seed: SeedOption = 0,
+    modalities: ModalitiesOption = None,
+    max_new_tokens: LengthOption = 256,
+    threads: ThreadsOption = None,
+) -> None:
+    """Talk: lines in, text and media out. Attach files with @path; /help lists the commands."""
+    from anygen.chat import Settings, answer_once, parse_line, run_chat
+    from anygen.media_files import read_media
+
+    settings = Settings(out, parse_modalities(modalities), max_new_tokens)
+    if attach and prompt is None:
+        raise ValueError("--attach goes with --prompt; in a conversation write @path")
+    if prompt is None:
+        loaded = load_model(model, threads)
+        run_chat(loaded, read_lines(model), settings, open_screen(), seed)
+        return
+    parts = (*map(read_media, attach or []), *parse_line(prompt))
+    if not parts:
+        raise ValueError("--prompt is empty; write a text or attach a file")
+    answer_once(load_model(model, threads), parts, settings, open_screen(), seed)
+
+
+@app.command()
+def generate(  # noqa: PLR0913  # the options of a command
+    source: Annotated[
+        str, typer.Argument(metavar="PROMPT|FILE.jsonl", help="A prompt, or one record per line.")
+    ],
+    model: ModelOption = "mini",
+    out: OutOption = Path("out"),
+    seed: SeedOption = 0,
+    modalities: ModalitiesOption = None,
+    max_new_tokens: LengthOption = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 1,
+    threads: ThreadsOption = None,
+) -> None:
+    """Answer a prompt, or every one of a file: media and records.jsonl in --out, and go on there.
+
+    A line is {"id": "a", "prompt": "a red cat"} or a dialogue under "messages". The new records
+    are printed too. Exit code 3: some rows failed, and their records say why.
+    """
+    from anygen.generate import RECORDS, Settings, generate_file
+
+    given = Path(source) if source.endswith(".jsonl") else source
+    settings = Settings(out, seed, parse_modalities(modalities), max_new_tokens, batch_size)
+    failed = finished = 0
+    for record in generate_file(lambda: load_model(model, threads), given, settings):
+        print(json.dumps(record, ensure_ascii=False), flush=True)
+        finished += record["status"] == "ok"
+        failed += record["status"] == "error"
+    print(f"{finished} answered, {failed} failed: {out / RECORDS}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(3)
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(help="A name in configs/ or a YAML file.")],
+    overrides: OverridesArgument = None,
+) -> None:
+    """Run one training stage, as in: anygen train mini/vae_image steps=100"""
+    from anygen.train import train
+
+    print(train(config, overrides or []))
+
+
+@app.command()
+def evaluate(
+    suite: Annotated[str, typer.Option(help="Which questions to ask.")],
+    model: ModelOption = "mini",
+    out: OutOption = Path("out"),
+) -> None:
+    """Measure a model."""
+    from anygen.evaluate import run
+
+    run(model=model, suite=suite, out=out)
+
+
+@app.command()
+def config(
+    name: Annotated[str, typer.Argument(help="A name in configs/ or a YAML file.")],
+    overrides: OverridesArgument = None,
+) -> None:
+    """Show a system or a run as it would be used: defaults filled in, settings changed."""
+    import yaml
+
+    from anygen.config import Run, System, find_config, load, to_yaml
+
+    kind = Run if "stage" in yaml.safe_load(find_config(name).read_text("utf-8")) else System
+    print(to_yaml(load(kind, name, overrides)), end="")
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    print(__version__)
+
+
+def parse_modalities(text: str | None) -> tuple[Modality, ...] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in MODALITIES:
+            raise ValueError(f"no modality {name!r}; there are {', '.join(MODALITIES)}")
+    return tuple(modality for modality in MODALITIES if modality in names)
+
+
+def load_model(name: str, threads: int | None) -> AnyGen:
+    import torch
+
+    from anygen import AnyGen
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return AnyGen.from_pretrained(name)
+
+
+def open_screen() -> Screen:
+    from anygen.chat import Screen
+    from anygen.preview import takes_color
+
+    columns = min(48, shutil.get_terminal_size().columns - 1)
+    return Screen(write_now, sys.stdout.isatty(), takes_color(sys.stdout), columns)
+
+
+def write_now(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+def read_lines(model: str) -> Iterable[str]:
+    """What is typed, with line editing and history; or the lines of a pipe."""
+    if not sys.stdin.isatty():
+        return sys.stdin
+    print(f"anygen {__version__}, {model}: /help lists the commands", file=sys.stderr)
+    return typed_lines()
+
+
+def typed_lines() -> Iterator[str]:
+    """Ctrl-C clears the line, Ctrl-D ends the conversation."""
+    from prompt_toolkit import PromptSession
+
+    session: PromptSession[str] = PromptSession()
+    while True:
+        try:
+            line = session.prompt("> ")
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        yield line

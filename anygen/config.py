@@ -1,0 +1,146 @@
+"""Two kinds of YAML file: a system (what is built) and a run (one training of a system).
+
+A file is whole: no includes, no interpolation. Command-line `key=value` comes after it.
+"""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from anygen.modality import MediaModality
+from anygen.plugins import Plugin
+from anygen.records import Strict
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+class Lora(Strict):
+    rank: PositiveInt = 16
+    alpha: PositiveInt = 32
+    targets: list[str] = [
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    ]
+
+
+class LanguageModel(Strict):
+    """`base` is a name in anygen/assets.py, a Hugging Face id or a folder."""
+
+    base: str = "smollm2-135m"
+    lora: Lora = Lora()
+    context: PositiveInt = 2048
+    system_prompt: str = ""
+
+
+class InputProjector(Strict):
+    """Features -> LLM embeddings."""
+
+    kind: Literal["linear", "mlp"] = "mlp"
+    hidden: PositiveInt = 1024
+
+
+class OutputProjector(Strict):
+    """Hidden states of a span -> condition: NExT-GPT's transformer with learned queries."""
+
+    width: PositiveInt = 256
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+
+
+class System(Strict):
+    """Everything that `build_model` needs."""
+
+    llm: LanguageModel = LanguageModel()
+    encoder: Plugin
+    input_projector: InputProjector = InputProjector()
+    output_projector: OutputProjector = OutputProjector()
+    decoders: dict[MediaModality, Plugin]
+
+
+Stage = Literal["vae", "vocoder", "denoise", "refine", "joint", "encode", "decode", "instruct"]
+
+
+class Run(Strict):
+    """One training run: `anygen train FILE` reads this, writes `out`."""
+
+    system: str  # name in configs/ or path of a system's YAML
+    stage: Stage
+    decoders: list[MediaModality] = []  # which decoders a component stage trains
+    init: list[Path] = []  # folders of earlier runs, later ones win
+    out: Path
+    vocabulary: Literal["core", "full"] = "core"
+    steps: PositiveInt
+    batch_size: PositiveInt
+    rows: dict[MediaModality, PositiveInt] = {}  # batch sizes of modalities that differ
+    learning_rate: PositiveFloat = 1e-3
+    warmup: NonNegativeInt = 100  # steps
+    weight_decay: NonNegativeFloat = 0.0
+    max_grad_norm: PositiveFloat = 1.0
+    ema: NonNegativeFloat = 0.0  # decay of the averaged weights that are saved; 0 is off
+    precision: Literal["no", "bf16"] = "no"
+    weights: dict[str, float] = {}  # of the loss terms; 1 where absent
+    denoised: NonNegativeInt = 0  # spans per modality and step that also get the denoising loss
+    log_every: PositiveInt = 20
+    save_every: PositiveInt = 200
+    sample_every: PositiveInt = 1000
+    seed: int = 0
+
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def load_system(name: str, overrides: list[str] | None = None) -> System:
+    """A system by name in configs/ or by path; `overrides` are `dotted.key=value`."""
+    return load(System, name, overrides)
+
+
+def load_run(name: str, overrides: list[str] | None = None) -> Run:
+    """A training run by name in configs/ or by path."""
+    return load(Run, name, overrides)
+
+
+def load(kind: type[Document], name: str, overrides: list[str] | None = None) -> Document:
+    data = yaml.safe_load(find_config(name).read_text(encoding="utf-8")) or {}
+    for override in overrides or []:
+        apply_override(data, override)
+    return kind.model_validate(data)
+
+
+def find_config(name: str) -> Path:
+    """`mini` is configs/mini.yaml, `mini/vae_image` is configs/mini/vae_image.yaml; else a path."""
+    shipped = CONFIGS / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    known = sorted(
+        p.relative_to(CONFIGS).with_suffix("").as_posix() for p in CONFIGS.rglob("*.yaml")
+    )
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    raise ValueError(f"no config named {name!r} and no such file; {hint}")
+
+
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """`decoders.image.steps=8` sets one value; the value is read as YAML."""
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{override!r} is not an override; write key=value")
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise ValueError(f"{override!r}: {parent!r} holds a value, not settings")
+    data[last] = yaml.safe_load(value)
+
+
+def to_yaml(document: BaseModel) -> str:
+    return yaml.safe_dump(document.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

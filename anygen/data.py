@@ -1,0 +1,175 @@
+"""Batches for training, and the sample media that a training log shows."""
+
+import random
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import torch
+from torch import nn
+
+from anygen.config import Run
+from anygen.dialogues import Dialogue, read_record
+from anygen.media import Image, Media, Message
+from anygen.modality import MEDIA, MediaModality
+from anygen.records import Record
+from decoders.base import SampleOptions, never, no_progress
+from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request_pair
+from mosit_data.world.render import render
+from mosit_data.world.scene import caption, sample_scene
+from mosit_data.world.vocabulary import article
+
+SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
+    "image": [
+        "a flat cat on a blue background",
+        "a 3d pizza on a red background",
+        "a cartoon dog",
+        "a 3d rocket to the left of a 3d apple on a green background",
+        "three flat apples on a white background",
+        "a guitar",
+        "a small cartoon star on a black background",
+        "a car",
+    ],
+    "audio": [
+        "a violin playing a rising melody",
+        "a slow trumpet playing repeated notes",
+        "the sound of a seashore",
+        "a drum kit playing a beat",
+    ],
+    "video": [
+        "a 3d rocket moving up on a black background",
+        "a flat cat moving left",
+        "a cartoon star spinning on a blue background",
+        "a 3d apple growing",
+    ],
+}
+
+INSTRUCT_MIX = {"world": 0.72, "photograph": 0.1, "text": 0.18}
+PHOTOGRAPH_QUESTIONS = [
+    "What is in this picture?",
+    "What is this?",
+    "What does this photo show?",
+    "Which animal or thing is this?",
+    "Describe this picture.",
+    "what do you see",
+]
+PHOTOGRAPH_ANSWERS = ["This is a photo of {}.", "It is a photo of {}.", "I see {} in this photo."]
+PLACEHOLDER = Image(torch.zeros(3, 1, 1, dtype=torch.uint8))  # read only as given features
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    media: Media
+    caption: str
+
+
+def scenes(modality: MediaModality, run: Run, rng: random.Random) -> list[Example]:
+    """One batch of the small world's training split."""
+    full = run.vocabulary == "full"
+    rows = run.rows.get(modality, run.batch_size)
+    drawn = [sample_scene(modality, rng, "train", full) for _ in range(rows)]
+    return [Example(render(scene), caption(scene)) for scene in drawn]
+
+
+def encode_dialogues(
+    model: Any, run: Run, rng: random.Random, generator: torch.Generator
+) -> list[Dialogue]:
+    """Captioned media of the small world; every fourth row a class that the vision trunk knows."""
+    rows = []
+    for index in range(run.batch_size):
+        if index % 4 == 3:
+            rows.append(photograph(model, rng, generator))
+        else:
+            modality = MEDIA[index % 4]
+            rows.append(read_record(sample_caption_pair(modality, rng, "train")))
+    return rows
+
+
+def decode_dialogues(run: Run, rng: random.Random) -> list[Dialogue]:
+    """Requests answered by one medium, all modalities in turn."""
+    return [
+        read_record(sample_request_pair(MEDIA[index % 3], rng, "train"))
+        for index in range(run.batch_size)
+    ]
+
+
+def instruct_dialogues(
+    model: Any, run: Run, rng: random.Random, generator: torch.Generator
+) -> list[Dialogue]:
+    """Dialogues of the small world, photographs, and text-only rows of the base model's own."""
+    answered = text_rows()
+    kinds = rng.choices(list(INSTRUCT_MIX), list(INSTRUCT_MIX.values()), k=run.batch_size)
+    rows = []
+    for kind in kinds:
+        if kind == "world":
+            rows.append(read_record(sample_dialogue(rng, "train")))
+        elif kind == "photograph":
+            rows.append(photograph(model, rng, generator))
+        else:
+            rows.append(read_record(rng.choice(answered)))
+    return rows
+
+
+def photograph(model: Any, rng: random.Random, generator: torch.Generator) -> Dialogue:
+    """A class of ImageNet as the vision trunk sees it: training data without a photograph."""
+    _, names = model.encoder.prototypes()
+    index = rng.randrange(len(names))
+    features = model.encoder.prototype_tokens(torch.tensor([index]), generator)[0]
+    question = rng.choice(PHOTOGRAPH_QUESTIONS)
+    answer = rng.choice(PHOTOGRAPH_ANSWERS).format(article(names[index]))
+    user = Message("user", (PLACEHOLDER, question))
+    return Dialogue([user, Message("assistant", (answer,))], features={0: features})
+
+
+@cache
+def text_rows() -> list[Record]:
+    """Prompts without media, answered by the untouched base model (anygen/answers.py)."""
+    lines = files("mosit_data").joinpath("text_rows.jsonl").read_text(encoding="utf-8")
+    return [Record.model_validate_json(line) for line in lines.splitlines()]
+
+
+def examples_to_show(run: Run, count: int) -> dict[str, list[Media]]:
+    """The same few true media at every step of a run."""
+    shown = run.model_copy(update={"batch_size": count, "rows": {}})
+    return {m: [e.media for e in scenes(m, shown, random.Random(0))] for m in run.decoders}
+
+
+@torch.no_grad()
+def reconstructions(model: nn.Module, run: Run) -> dict[str, Media]:
+    """True media, and what the autoencoder makes of them."""
+    shown: dict[str, Media] = {}
+    for modality, media in examples_to_show(run, 4).items():
+        decoder: Any = model.decoders[modality]
+        made = decoder.from_latents(decoder.to_latents(media))
+        for index, (true, again) in enumerate(zip(media, made)):
+            shown[f"{modality}_{index}_true"], shown[f"{modality}_{index}_made"] = true, again
+    return shown
+
+
+@torch.no_grad()
+def resynthesis(model: nn.Module, run: Run) -> dict[str, Media]:
+    """True sounds, and what the vocoder makes of their spectrograms."""
+    shown: dict[str, Media] = {}
+    for modality, media in examples_to_show(run, 4).items():
+        decoder: Any = model.decoders[modality]
+        for index, (true, again) in enumerate(zip(media, decoder.resynthesize(media))):
+            shown[f"{modality}_{index}_true"], shown[f"{modality}_{index}_made"] = true, again
+    return shown
+
+
+@torch.no_grad()
+def renderings(model: nn.Module, run: Run) -> dict[str, Media]:
+    """What the decoders make of a few fixed captions."""
+    shown: dict[str, Media] = {}
+    for modality in dict.fromkeys(run.decoders):
+        decoder: Any = model.decoders[modality]
+        captions = SAMPLE_CAPTIONS[modality]
+        conditions, seeds = decoder.caption_condition(captions), list(range(len(captions)))
+        media = decoder.sample(conditions, seeds, SampleOptions(), no_progress, never)
+        shown |= {f"{modality}_{index}": medium for index, medium in enumerate(media)}
+    return shown
+
+
+def no_samples(model: nn.Module, run: Run) -> dict[str, Media]:
+    return {}

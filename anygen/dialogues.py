@@ -1,0 +1,132 @@
+"""Dialogues -> one padded batch of LLM embeddings, labels and spans, for the three LLM stages.
+
+B dialogues, T positions, K features, W width of the encoder, D width of the LLM.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from anygen.media import Media, Message, Part
+from anygen.modality import MediaModality
+from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
+from anygen.records import Record, TextContent
+from mosit_data.world.render import render
+from mosit_data.world.scene import parse_scene
+
+IGNORED = -100  # the label of what is not learned
+
+
+@dataclass(frozen=True, eq=False)
+class Dialogue:
+    """Messages with their media; `captions` by the index of the medium among all media.
+
+    `features` (K, W) stand for media that exist only as the encoder sees them: prototypes.
+    """
+
+    messages: Sequence[Message]
+    captions: dict[int, str] = field(default_factory=dict)
+    features: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What a span must become."""
+
+    modality: MediaModality
+    row: int
+    start: int  # position of the trigger
+    media: Media
+    caption: str
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    embeds: Tensor  # (B, T, D)
+    lengths: Tensor  # (B,) without the padding at the end
+    labels: Tensor  # (B, T) columns of LanguageModel.logits, or IGNORED
+    targets: list[Target]
+
+
+def read_record(record: Record, read_media: Any = None) -> Dialogue:
+    """A record of the small world with its scenes rendered, or files read by `read_media`."""
+    messages, captions, media = [], {}, 0
+    for turn in record.messages:
+        parts: list[Part] = []
+        for content in turn.content:
+            if isinstance(content, TextContent):
+                parts.append(content.text)
+                continue
+            scene = content.scene
+            parts.append(render(parse_scene(scene)) if scene else read_media(content.path))
+            if content.caption is not None:
+                captions[media] = content.caption
+            media += 1
+        messages.append(Message(turn.role, tuple(parts)))
+    return Dialogue(messages, captions)
+
+
+def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
+    """One forward pass of the encoder for all media of the batch, then a row per dialogue."""
+    prompts = [
+        build_prompt(model.with_system(d.messages), model.llm.tokenizer, reply=False)
+        for d in dialogues
+    ]
+    features = encode_media(model, prompts, dialogues)
+    rows, targets = [], []
+    for index, (prompt, dialogue) in enumerate(zip(prompts, dialogues)):
+        embeds, labels, found = assemble_row(model, prompt, dialogue, features[index], index)
+        rows.append((embeds, labels))
+        targets += found
+    lengths = torch.tensor([len(labels) for _, labels in rows])
+    return Batch(
+        embeds=pad_sequence([embeds for embeds, _ in rows], batch_first=True),
+        lengths=lengths,
+        labels=pad_sequence([labels for _, labels in rows], True, IGNORED),
+        targets=targets,
+    )
+
+
+def encode_media(
+    model: Any, prompts: Sequence[Sequence[Piece]], dialogues: Sequence[Dialogue]
+) -> list[list[Tensor]]:
+    """Per dialogue, the features (K, W) of its media in reading order."""
+    media = [[p.media for p in prompt if isinstance(p, Features)] for prompt in prompts]
+    seen = [m for row, d in zip(media, dialogues) for i, m in enumerate(row) if i not in d.features]
+    encoded = iter(model.encoder.encode(seen) if seen else [])
+    return [
+        [d.features[i] if i in d.features else next(encoded) for i in range(len(row))]
+        for row, d in zip(media, dialogues)
+    ]
+
+
+def assemble_row(
+    model: Any, prompt: Sequence[Piece], dialogue: Dialogue, features: list[Tensor], row: int
+) -> tuple[Tensor, Tensor, list[Target]]:
+    """Embeddings (T, D), labels (T,) and the spans of one dialogue."""
+    embeds: list[Tensor] = []
+    labels: list[int] = []
+    targets: list[Target] = []
+    unread = iter(features)
+    for index, piece in enumerate(prompt):
+        if isinstance(piece, Features):
+            embeds.append(model.embed_features(piece, next(unread)))
+            labels += [IGNORED] * len(embeds[-1])
+            continue
+        embeds.append(model.embed_piece(piece))
+        if isinstance(piece, Tokens):
+            labels += list(piece.ids) if piece.learned else [IGNORED] * len(piece.ids)
+            continue
+        targets.append(target_of(piece, prompt[index + 1], dialogue, row, len(labels)))
+        trigger = model.llm.signals.trigger(piece.modality)
+        labels += [model.llm.label_of(trigger)] + [IGNORED] * (len(embeds[-1]) - 1)
+    return torch.cat(embeds), torch.tensor(labels), targets
+
+
+def target_of(span: Span, medium: Any, dialogue: Dialogue, row: int, start: int) -> Target:
+    """A span is followed by the features of the medium that it stands for."""
+    return Target(span.modality, row, start, medium.media, dialogue.captions[span.medium])

@@ -1,0 +1,254 @@
+"""Batch generation: a file of prompts in, a folder of media and records out, restartable.
+
+A row's result depends on its own seed only, so batch size, order and restarts change nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from anygen.media import Media, Message, Part, modality_of
+from anygen.media_files import printable, read_media, replacing, write_media
+from anygen.modality import TABLE, Modality
+from anygen.records import MediaContent, Record, TextContent, Turn
+from anygen.request import Request, derive_seed
+
+RECORDS = "records.jsonl"
+
+
+class Model(Protocol):
+    """What batch generation needs of `anygen.AnyGen`."""
+
+    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
+        """One answer per request. Raises ValueError where one cannot be answered."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every row."""
+
+    out: Path  # the folder of records.jsonl and the media
+    seed: int = 0
+    modalities: tuple[Modality, ...] | None = None  # of rows that name none; None: model chooses
+    max_new_tokens: int = 256
+    batch_size: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the input, not yet checked but for its id."""
+
+    id: str
+    data: Any = None
+    error: str = ""  # where the line is no JSON object
+
+
+def generate_file(
+    load_model: Callable[[], Model], source: Path | str, settings: Settings
+) -> Iterator[dict[str, Any]]:
+    """Yields each new record once it is on the disk; `source` is a JSONL file or one prompt.
+
+    Ids that are done are skipped, errors are tried again. The model is loaded only when the ids
+    are sound and something is left to do. Raises ValueError.
+    """
+    rows = read_rows(source) if isinstance(source, Path) else [prompt_row(source, settings)]
+    folder = source.parent if isinstance(source, Path) else Path()
+    settings.out.mkdir(parents=True, exist_ok=True)
+    finished = keep_finished(settings.out / RECORDS, {row.id for row in rows})
+    rows = [row for row in rows if row.id not in finished]
+    if not rows:
+        return
+    model = load_model()
+    for start in range(0, len(rows), settings.batch_size):
+        batch = rows[start : start + settings.batch_size]
+        for record in run_batch(model, batch, folder, settings):
+            append_record(record, settings.out / RECORDS)
+            yield record
+
+
+def explain(error: ValueError) -> str:
+    """What a person reads: of a pydantic error one `key.path: message` for each problem."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for problem in error.errors():
+        where = ".".join(map(str, problem["loc"]))
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {message}" if where else message)
+    return "\n".join(lines)
+
+
+# --- the input
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The lines of a JSONL file. Raises ValueError for ids that are missing or not unique.
+
+    A line that is no JSON object has no id to miss: it is called `line-7` and fails alone.
+    """
+    lines = enumerate(path.read_bytes().split(b"\n"), start=1)
+    rows = {number: parse_row(line, number) for number, line in lines if line.strip()}
+    counts = Counter(row.id for row in rows.values())
+    problems = [
+        f"line {number}: the id {row.id!r} is not unique" if row.id else f"line {number}: no id"
+        for number, row in rows.items()
+        if not row.id or counts[row.id] > 1
+    ]
+    if problems:
+        raise ValueError(
+            f'{printable(path)}: every line needs an "id" of its own, a text that is not empty; '
+            + "; ".join(problems[:10])
+        )
+    return list(rows.values())
+
+
+def parse_row(line: bytes, number: int) -> Row:
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        return Row(f"line-{number}", error=f"line {number} is no JSON: {error}")
+    if not isinstance(data, dict):
+        return Row(f"line-{number}", error=f"line {number} is no JSON object")
+    row_id = data.get("id")
+    return Row(row_id if isinstance(row_id, str) else "", data)
+
+
+def prompt_row(prompt: str, settings: Settings) -> Row:
+    """A lone prompt; its id holds all that decides the answer, so that only a repeat is skipped."""
+    words = "-".join(re.findall(r"[a-z0-9]+", prompt.lower())[:6])
+    key = derive_seed(
+        prompt, settings.seed, *(settings.modalities or ("any",)), settings.max_new_tokens
+    )
+    row_id = f"{words[:40]}-{key:012x}".lstrip("-")
+    return Row(row_id, {"id": row_id, "prompt": prompt})
+
+
+def open_row(row: Row, folder: Path, settings: Settings) -> Request:
+    """Checks the row and reads its media, relative to `folder`. Raises ValueError."""
+    if row.error:
+        raise ValueError(row.error)
+    record = Record.model_validate(row.data)
+    messages = tuple(Message(turn.role, read_parts(turn, folder)) for turn in record.messages)
+    if not messages or messages[-1].role != "user":
+        raise ValueError("the last message must be the user's: it is what is answered")
+    seed = derive_seed(settings.seed, row.id) if record.seed is None else record.seed
+    modalities = record.modalities or settings.modalities
+    return Request(messages, seed, modalities, settings.max_new_tokens)
+
+
+def read_parts(turn: Turn, folder: Path) -> tuple[Part, ...]:
+    return tuple(
+        content.text if isinstance(content, TextContent) else read_medium(content, folder)
+        for content in turn.content
+    )
+
+
+def read_medium(content: MediaContent, folder: Path) -> Media:
+    if content.path is None:
+        raise ValueError("a 'scene' is for training; here a medium needs a 'path'")
+    return read_media(folder / content.path)
+
+
+# --- the answers
+
+
+def run_batch(
+    model: Model, rows: Sequence[Row], folder: Path, settings: Settings
+) -> Iterator[dict[str, Any]]:
+    """One record per row, in their order; the media are written first."""
+    requests: dict[str, Request] = {}
+    outcomes: dict[str, Message | ValueError] = {}
+    for row in rows:
+        try:
+            requests[row.id] = open_row(row, folder, settings)
+        except ValueError as error:
+            outcomes[row.id] = error
+    outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)
+    for row in rows:
+        asked = row.id in requests
+        seed = requests[row.id].seed if asked else derive_seed(settings.seed, row.id)
+        yield make_record(row.id, seed, outcomes[row.id], settings.out)
+
+
+def answer_requests(model: Model, requests: Sequence[Request]) -> Sequence[Message | ValueError]:
+    """A batch that fails is asked again row by row, so that only the row at fault fails."""
+    try:
+        return model.reply_many(requests)
+    except ValueError as error:
+        if len(requests) == 1:
+            return [error]
+        return [answer for request in requests for answer in answer_requests(model, [request])]
+
+
+# --- the output
+
+
+def make_record(row_id: str, seed: int, outcome: Message | ValueError, out: Path) -> dict[str, Any]:
+    if isinstance(outcome, ValueError):
+        error = explain(outcome).replace("\n", "; ")
+        return {"id": row_id, "status": "error", "seed": seed, "content": [], "error": error}
+    content = [
+        {"type": "text", "text": part}
+        if isinstance(part, str)
+        else {"type": modality_of(part), "path": write_part(part, row_id, number, out)}
+        for number, part in enumerate(outcome.parts, start=1)
+    ]
+    return {"id": row_id, "status": "ok", "seed": seed, "content": content}
+
+
+def write_part(media: Media, row_id: str, number: int, out: Path) -> str:
+    """The file's name: that of its row and its place in the answer, as cat-1_002_image.png."""
+    modality = modality_of(media)
+    name = f"{file_stem(row_id)}_{number:03d}_{modality}{TABLE[modality].suffix}"
+    return write_media(media, out / name).name
+
+
+def file_stem(row_id: str) -> str:
+    """An id that is safe as a file name; a changed one wears a hash, so that no two are equal."""
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", row_id)[:80]
+    return stem if stem == row_id else f"{stem}-{derive_seed(row_id):012x}"
+
+
+def append_record(record: dict[str, Any], path: Path) -> None:
+    """A whole line in one write, on the disk when this returns."""
+    line = (json.dumps(record, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+    with path.open("ab", buffering=0) as stream:
+        stream.write(line)
+        os.fsync(stream.fileno())
+
+
+def keep_finished(path: Path, ids: set[str]) -> set[str]:
+    """The ids that are done. Errors of `ids`, to be tried again, and a half line are taken out."""
+    if not path.exists():
+        return set()
+    data = path.read_bytes()
+    lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)  # a crash may halve the last
+    records = [parse_record(line, number, path) for number, line in enumerate(lines, start=1)]
+    kept = [
+        line
+        for line, (row_id, status) in zip(lines, records, strict=True)
+        if status == "ok" or row_id not in ids
+    ]
+    if b"".join(kept) != data:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"".join(kept))
+    return {row_id for row_id, status in records if status == "ok"}
+
+
+def parse_record(line: bytes, number: int, path: Path) -> tuple[str, str]:
+    try:
+        record = json.loads(line)
+        return record["id"], record["status"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{printable(path)}: line {number} was not written by anygen; name another --out"
+        ) from None

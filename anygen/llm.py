@@ -1,0 +1,117 @@
+"""The causal LLM: signal tokens beside its vocabulary, LoRA inside, decoding with a KV cache.
+
+B rows, T positions, D width, V size of the vocabulary.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+from anygen.config import LanguageModel as Settings
+from anygen.modality import MediaModality
+from anygen.signals import Signals
+
+
+class LanguageModel(nn.Module):
+    """`base` is frozen and never saved; signal rows, trigger rows and LoRA are ours."""
+
+    def __init__(
+        self, settings: Settings, base: Path, modalities: tuple[MediaModality, ...]
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.tokenizer = AutoTokenizer.from_pretrained(base)
+        self.base = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        self.base.requires_grad_(False)
+        self.signals = Signals(self.base.config.vocab_size, modalities)
+        embedding = self.base.get_input_embeddings().weight
+        self.width: int = embedding.shape[1]
+        scale = embedding.std().item()
+        self.signal_rows = nn.Parameter(torch.randn(self.signals.rows, self.width) * scale)
+        self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
+        self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
+        inject_adapter_in_model(lora_config(settings), self.base)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Ids (T,) of text and signal tokens -> (T, D)."""
+        vocabulary = self.signals.vocabulary
+        text = self.base.get_input_embeddings()(ids.clamp(max=vocabulary - 1))
+        signal = self.signal_rows[(ids - vocabulary).clamp(min=0)]
+        return torch.where((ids < vocabulary)[:, None], text, signal)
+
+    def hidden(self, embeds: Tensor, cache: DynamicCache | None = None) -> Tensor:
+        """Embeddings (B, T, D) -> hidden states after the final norm, (B, T, D)."""
+        output = self.base.model(
+            inputs_embeds=embeds, past_key_values=cache, use_cache=cache is not None
+        )
+        return output.last_hidden_state
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(..., D) -> (..., V + modalities): text tokens, then one trigger per modality."""
+        text = self.base.lm_head(hidden)
+        triggers = hidden @ self.trigger_rows.T + self.trigger_bias
+        return torch.cat([text, triggers], dim=-1)
+
+    def label_of(self, token: int) -> int:
+        """The column of `logits` of a text token or a trigger."""
+        modality = self.signals.modality_of(token)
+        if modality is None:
+            return token
+        return self.signals.vocabulary + self.signals.modalities.index(modality)
+
+    def prepare_training(self) -> None:
+        """Plain attention: the backward pass of the CPU's fused kernel is several times slower."""
+        self.base.set_attn_implementation("eager")
+
+    def lora_layers(self) -> Iterable[LoraLayer]:
+        return (module for module in self.base.modules() if isinstance(module, LoraLayer))
+
+    def merge_lora(self) -> None:
+        """Fold LoRA into the base weights for full decoding speed; what is saved stays as it is."""
+        for layer in self.lora_layers():
+            layer.merge()
+
+    def use_lora(self, enabled: bool) -> None:
+        """Without LoRA the text is the base model's own."""
+        for layer in self.lora_layers():
+            layer.enable_adapters(enabled)
+
+
+class Context:
+    """What the LLM has read so far: a KV cache, and the last hidden state."""
+
+    def __init__(self, llm: LanguageModel, embeds: Tensor) -> None:
+        """`embeds` (T, D)."""
+        self.llm = llm
+        self.cache = DynamicCache(config=llm.base.config)
+        self.length = 0
+        self.read(embeds)
+
+    def read(self, embeds: Tensor) -> Tensor:
+        """More embeddings (T, D) in one forward pass; their hidden states (T, D)."""
+        hidden = self.llm.hidden(embeds[None], cache=self.cache)[0]
+        self.last = hidden[-1]
+        self.length += embeds.shape[0]
+        return hidden
+
+    def next_token(self, allowed: Iterable[MediaModality]) -> int:
+        """The likeliest token: text, end of turn, or a trigger of an allowed modality."""
+        logits = self.llm.logits(self.last)
+        signals = self.llm.signals
+        for index, modality in enumerate(signals.modalities):
+            if modality not in allowed:
+                logits[signals.vocabulary + index] = -torch.inf
+        best = int(logits.argmax())
+        if best < signals.vocabulary:
+            return best
+        return signals.trigger(signals.modalities[best - signals.vocabulary])
+
+
+def lora_config(settings: Settings) -> LoraConfig:
+    lora = settings.lora
+    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets)

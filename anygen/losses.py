@@ -1,0 +1,76 @@
+"""The losses of the LLM stages: next token, distance to the caption's condition, denoising.
+
+B rows, T positions, S signal tokens, D width of the LLM, N spans of one modality.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from anygen.dialogues import IGNORED, Batch, Target
+from anygen.modality import TABLE, MediaModality
+
+PASSES = 4  # groups of rows of similar length
+
+
+def hidden_states(llm: Any, batch: Batch) -> Tensor:
+    """Hidden states (B, T, D). Rows of similar length share a pass, so that little is padding.
+
+    Padding comes last and attention is causal: no row sees it, so no mask is needed.
+    """
+    hidden = torch.zeros_like(batch.embeds)
+    for rows in batch.lengths.argsort().chunk(PASSES):
+        longest = int(batch.lengths[rows].max())
+        hidden[rows, :longest] = llm.hidden(batch.embeds[rows, :longest]).to(hidden.dtype)
+    return hidden
+
+
+def text_loss(llm: Any, hidden_BTD: Tensor, labels_BT: Tensor) -> Tensor:
+    """Cross-entropy of what the assistant says: text, end of turn and triggers."""
+    following = labels_BT[:, 1:]
+    said = following != IGNORED
+    logits = llm.logits(hidden_BTD[:, :-1][said])
+    return F.cross_entropy(logits.float(), following[said])
+
+
+def span_hidden(hidden_BTD: Tensor, targets: Sequence[Target]) -> Tensor:
+    """Hidden states at the positions of N spans of one modality: (N, S, D)."""
+    length = TABLE[targets[0].modality].signal_tokens
+    return torch.stack([hidden_BTD[t.row, t.start : t.start + length] for t in targets])
+
+
+def alignment_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
+    """Squared distance (N, tokens, width) in units of the wanted conditions' variance, ().
+
+    NExT-GPT sums unscaled distances, so that pictures outweigh sounds thirtyfold; in units of
+    the variance the term is about 1 at the start in every modality.
+    """
+    return (conditions.float() - wanted).square().mean() / wanted.var()
+
+
+def generation_losses(
+    model: Any,
+    hidden_BTD: Tensor,
+    batch: Batch,
+    generators: Sequence[torch.Generator],
+    denoised: int,
+) -> dict[str, Tensor]:
+    """Both losses of every modality in the batch; denoising on at most `denoised` spans of each."""
+    losses: dict[str, Tensor] = {}
+    by_modality: dict[MediaModality, list[Target]] = {}
+    for target in batch.targets:
+        by_modality.setdefault(target.modality, []).append(target)
+    for modality, targets in by_modality.items():
+        decoder = model.decoders[modality]
+        conditions = model.output_projectors[modality](span_hidden(hidden_BTD, targets))
+        with torch.no_grad():
+            wanted = decoder.caption_condition([t.caption for t in targets]).float()
+        losses[f"{modality}_align"] = alignment_loss(conditions, wanted)
+        if denoised:
+            media = [t.media for t in targets[:denoised]]
+            rows = generators[: len(media)]
+            losses[f"{modality}_denoise"] = decoder.loss(media, conditions[: len(media)], rows)
+    return losses

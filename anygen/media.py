@@ -1,0 +1,59 @@
+"""Image, Audio, Video and Message: what flows between users, encoders, the LLM and decoders.
+
+A bare array never crosses a module border: a sample rate or a frame rate travels with its data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from anygen.modality import MediaModality
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    pixels: Tensor  # (3, H, W) uint8, RGB
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    samples: Tensor  # (C, N) float32 in [-1, 1]
+    rate: int  # samples per second
+
+    @property
+    def seconds(self) -> float:
+        return self.samples.shape[-1] / self.rate
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    frames: Tensor  # (T, 3, H, W) uint8, RGB
+    fps: float  # frames per second
+    audio: Audio | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.frames.shape[0] / self.fps
+
+
+Media = Image | Audio | Video
+Part = str | Media
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """A role and an ordered tuple of parts: the order is the meaning."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+
+MODALITY_OF: dict[type, MediaModality] = {Image: "image", Audio: "audio", Video: "video"}
+
+
+def modality_of(media: Media) -> MediaModality:
+    return MODALITY_OF[type(media)]

@@ -1,0 +1,37 @@
+"""Plugins are found by file name: `stable_diffusion` is decoders/stable_diffusion.py."""
+
+import importlib
+import importlib.util
+import pkgutil
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Package = Literal["encoders", "decoders"]
+
+
+class Plugin(BaseModel):
+    """`name` picks the file; every other key is checked by that file's own `Config`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def names(package: Package) -> list[str]:
+    """The plugins of a package: its modules but `base`."""
+    folder = importlib.import_module(package).__path__
+    return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.ispkg and m.name != "base")
+
+
+def build(package: Package, plugin: Plugin, **runtime: Any) -> Any:
+    """The object that `plugin` describes. A dotted name is any importable module."""
+    module_name = plugin.name if "." in plugin.name else f"{package}.{plugin.name}"
+    if importlib.util.find_spec(module_name) is None:
+        available = ", ".join(names(package))
+        raise ValueError(f"no {package} named {plugin.name!r}; there are {available}")
+    module = importlib.import_module(module_name)
+    return module.build(module.Config.model_validate(plugin.options), **runtime)

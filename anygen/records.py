@@ -1,0 +1,71 @@
+"""One line of JSONL: a dialogue. The only data format inside; converters bring the rest."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from anygen.media import Role
+from anygen.modality import MediaModality, Modality
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TextContent(Strict):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class MediaContent(Strict):
+    """A medium: a file, or a scene of the small world (`mosit_data.world`), rendered when read.
+
+    `caption` is what the medium shows; a decoder's own text encoder turns it into the
+    alignment target when the assistant makes this medium.
+    """
+
+    type: MediaModality
+    path: str | None = None
+    scene: dict[str, Any] | None = None
+    caption: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> MediaContent:
+        if (self.path is None) == (self.scene is None):
+            raise ValueError("a medium needs either 'path' or 'scene'")
+        return self
+
+
+Content = TextContent | MediaContent
+
+
+class Turn(Strict):
+    role: Role
+    content: list[Content]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_is_content(cls, data: Any) -> Any:
+        """`"content": "hi"` is short for one text part."""
+        if isinstance(data, dict) and isinstance(data.get("content"), str):
+            return {**data, "content": [{"type": "text", "text": data["content"]}]}
+        return data
+
+
+class Record(Strict):
+    """A dialogue. `prompt` is short for one user turn of text."""
+
+    id: str
+    messages: list[Turn]
+    seed: int | None = None
+    modalities: list[Modality] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prompt_is_a_turn(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "prompt" in data and "messages" not in data:
+            turn = {"role": "user", "content": data["prompt"]}
+            return {**{k: v for k, v in data.items() if k != "prompt"}, "messages": [turn]}
+        return data

@@ -1,0 +1,140 @@
+"""The table of training stages: what each builds, what learns, from which batch, by which loss."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anygen import data
+from anygen.config import Run
+from anygen.dialogues import Dialogue, assemble
+from anygen.losses import generation_losses, hidden_states, text_loss
+from anygen.media import Media
+
+EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Everything random about one training step: a function of (seed, step, process) alone."""
+
+    index: int
+    rng: random.Random
+    generators: list[torch.Generator]  # one per row
+
+
+Losses = dict[str, Tensor]  # every term (B,) or ()
+Samples = dict[str, Media]
+
+
+@dataclass(frozen=True)
+class Stage:
+    needs: tuple[str, ...]  # the parts of the system that are built
+    learns: tuple[str, ...]  # prefixes of parameter names; {decoder} stands for each of the run's
+    losses: Callable[[nn.Module, Run, Step], Losses]
+    samples: Callable[[nn.Module, Run], Samples]
+
+
+def decoder_of(model: nn.Module, run: Run, step: int) -> tuple[Any, Any]:
+    """Decoders take turns: the one of this step, and its modality."""
+    modality = run.decoders[step % len(run.decoders)]
+    return modality, model.decoders[modality]
+
+
+def vae_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    modality, decoder = decoder_of(model, run, step.index)
+    media = [scene.media for scene in data.scenes(modality, run, step.rng)]
+    return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
+
+
+def vocoder_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    modality, decoder = decoder_of(model, run, step.index)
+    media = [scene.media for scene in data.scenes(modality, run, step.rng)]
+    return {"spectrum": decoder.vocoder_loss(media)}
+
+
+def denoise_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    modality, decoder = decoder_of(model, run, step.index)
+    scenes = data.scenes(modality, run, step.rng)
+    captions = ["" if step.rng.random() < EMPTY_CAPTIONS else s.caption for s in scenes]
+    conditions = decoder.caption_condition(captions)
+    media = [scene.media for scene in scenes]
+    return {modality: decoder.loss(media, conditions, step.generators[: len(media)])}
+
+
+def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    modality = model.encoder.modalities[step.index % len(model.encoder.modalities)]
+    scenes = data.scenes(modality, run, step.rng)
+    media, captions = [s.media for s in scenes], [s.caption for s in scenes]
+    return {modality: model.encoder.contrastive_loss(media, captions)}
+
+
+def encode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    """Media and prototypes of ImageNet classes, answered by what they are."""
+    dialogues = data.encode_dialogues(model, run, step.rng, step.generators[0])
+    batch = assemble(model, dialogues)
+    return {"text": text_loss(model.llm, hidden_states(model.llm, batch), batch.labels)}
+
+
+def decode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    return dialogue_losses(model, run, step, data.decode_dialogues(run, step.rng))
+
+
+def instruct_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    dialogues = data.instruct_dialogues(model, run, step.rng, step.generators[0])
+    return dialogue_losses(model, run, step, dialogues)
+
+
+def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dialogue]) -> Losses:
+    batch = assemble(model, dialogues)
+    hidden = hidden_states(model.llm, batch)
+    losses = {"text": text_loss(model.llm, hidden, batch.labels)}
+    return losses | generation_losses(model, hidden, batch, step.generators, run.denoised)
+
+
+LLM_PARTS = ("encoder", "llm", "input_projector", "output_projectors", "decoders")
+
+STAGES: dict[str, Stage] = {
+    "vae": Stage(("decoders",), ("decoders.{decoder}.vae.",), vae_losses, data.reconstructions),
+    "vocoder": Stage(
+        ("decoders",), ("decoders.{decoder}.vocoder.",), vocoder_losses, data.resynthesis
+    ),
+    "denoise": Stage(
+        ("decoders",),
+        ("decoders.{decoder}.unet.", "decoders.{decoder}.text_encoder."),
+        denoise_losses,
+        data.renderings,
+    ),
+    "refine": Stage(("decoders",), ("decoders.{decoder}.unet.",), denoise_losses, data.renderings),
+    "joint": Stage(("encoder",), ("encoder.",), joint_losses, data.no_samples),
+    "encode": Stage(
+        ("encoder", "llm", "input_projector"),
+        ("input_projector.", "llm.signal_rows"),
+        encode_losses,
+        data.no_samples,
+    ),
+    "decode": Stage(
+        LLM_PARTS,
+        ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
+        decode_losses,
+        data.no_samples,
+    ),
+    "instruct": Stage(
+        LLM_PARTS,
+        ("input_projector.", "output_projectors.", "llm."),
+        instruct_losses,
+        data.no_samples,
+    ),
+}
+
+
+def learned_prefixes(run: Run) -> list[str]:
+    """What learns in a run, as prefixes of parameter names."""
+    prefixes = []
+    for prefix in STAGES[run.stage].learns:
+        names = run.decoders if "{decoder}" in prefix else [""]
+        prefixes += [prefix.format(decoder=name) for name in names]
+    return prefixes

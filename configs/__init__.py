@@ -1,0 +1,1 @@
+"""Whole YAML files, one per system or training run."""

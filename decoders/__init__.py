@@ -1,0 +1,1 @@
+"""Condition -> media. Every .py file here but base.py is a plugin; its name is the file name."""

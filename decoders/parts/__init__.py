@@ -1,0 +1,1 @@
+"""Pieces that decoder plugins are made of."""

@@ -1,0 +1,61 @@
+"""A VAE on pixel-unshuffled pictures: the small grid makes it, and the denoiser, fast on a CPU."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+MOMENTUM = 0.02  # of the running latent statistics
+KL_WEIGHT = 1e-4  # keeps latents smooth; their scale is fixed by the running statistics
+
+
+class PatchAutoencoder(nn.Module):
+    """Pictures (B, channels, H, W) in [-1, 1] <-> latents of zero mean and unit variance.
+
+    `patch` 1 is the plain AutoencoderKL of Stable Diffusion.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int, patch: int, config: dict[str, Any]) -> None:
+        super().__init__()
+        self.patch = patch
+        width = channels * patch * patch
+        self.kl = AutoencoderKL(in_channels=width, out_channels=width, **config)
+        latent_channels = self.kl.config.latent_channels
+        self.register_buffer("mean", torch.zeros(latent_channels))
+        self.register_buffer("std", torch.ones(latent_channels))
+
+    @property
+    def factor(self) -> int:
+        """Pixels per latent, along each side."""
+        return self.patch * 2 ** (len(self.kl.config.block_out_channels) - 1)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, C, H / factor, W / factor), the posterior's mean."""
+        posterior = self.kl.encode(F.pixel_unshuffle(pictures, self.patch)).latent_dist
+        return (posterior.mean - self.mean[:, None, None]) / self.std[:, None, None]
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, channels, H, W)."""
+        latents = latents * self.std[:, None, None] + self.mean[:, None, None]
+        return F.pixel_shuffle(self.kl.decode(latents).sample, self.patch)
+
+    def loss(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """Reconstruction plus a little KL, (B,). Updates the latent statistics."""
+        posterior = self.kl.encode(F.pixel_unshuffle(pictures, self.patch)).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(pictures.device)
+        self._observe(posterior.mean.detach())
+        decoded = self.kl.decode(posterior.mean + posterior.std * noise).sample
+        error = F.pixel_shuffle(decoded, self.patch).float() - pictures
+        reconstruction = (error.abs() + error.square()).flatten(1).mean(1)
+        return reconstruction + KL_WEIGHT * posterior.kl() / posterior.mean[0].numel()
+
+    @torch.no_grad()
+    def _observe(self, latents: Tensor) -> None:
+        variance, mean = torch.var_mean(latents.float(), (0, 2, 3))
+        self.mean.lerp_(mean, MOMENTUM)
+        self.std.lerp_(variance.sqrt(), MOMENTUM)

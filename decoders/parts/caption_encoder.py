@@ -1,0 +1,45 @@
+"""A decoder's own text encoder: captions -> condition. Its output is the alignment target."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+
+class CaptionEncoder(nn.Module):
+    """CLIP's text transformer over a `tokenizers` file."""
+
+    def __init__(self, tokenizer: Path, tokens: int, config: dict[str, Any]) -> None:
+        super().__init__()
+        self.tokenizer = PreTrainedTokenizerFast(
+            tokenizer_file=str(tokenizer), pad_token="<pad>", eos_token="<eos>"
+        )
+        self.tokens = tokens
+        self.model = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(self.tokenizer),
+                max_position_embeddings=tokens,
+                eos_token_id=self.tokenizer.eos_token_id,
+                bos_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.pad_token_id,
+                **config,
+            )
+        )
+
+    def forward(self, captions: Sequence[str]) -> Tensor:
+        """Every token's last hidden state, (B, tokens, W); padding is encoded too, as in SD."""
+        ids = self.tokenizer(
+            [f"{caption}<eos>" for caption in captions],
+            padding="max_length",
+            max_length=self.tokens,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+        return self.model(ids.to(self.model.device)).last_hidden_state
+
+    def pooled(self, captions: Sequence[str]) -> Tensor:
+        """One unit vector per caption, (B, 1, W), as CLAP gives AudioLDM."""
+        return F.normalize(self(captions).mean(1, keepdim=True), dim=-1)

@@ -1,0 +1,150 @@
+"""Images: Stable Diffusion (Rombach et al. 2022), of any size, on our shared diffusion loop."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from anygen.media import Image
+from anygen.modality import MediaModality
+from anygen.records import Strict
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions
+from decoders.parts.autoencoder import PatchAutoencoder
+from decoders.parts.caption_encoder import CaptionEncoder
+from decoders.parts.latent_diffusion import (
+    denoising_loss,
+    make_plan,
+    normal_rows,
+    sample_latents,
+    seeded,
+    solver,
+    time_summary,
+)
+
+
+class Config(Strict):
+    """`vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes."""
+
+    size: PositiveInt = 64  # pixels along each side
+    patch: PositiveInt = 4
+    vae: dict[str, Any]
+    unet: dict[str, Any]
+    tokenizer: str  # file beside the system's YAML
+    tokens: PositiveInt = 24
+    text_encoder: dict[str, Any]
+    scheduler: dict[str, Any] = {}
+    steps: PositiveInt = 20
+    guidance: PositiveFloat = 3.0
+
+
+TINY = Config(
+    size=16,
+    patch=2,
+    vae={
+        "block_out_channels": [16, 16],
+        "down_block_types": ["DownEncoderBlock2D"] * 2,
+        "up_block_types": ["UpDecoderBlock2D"] * 2,
+        "latent_channels": 4,
+        "norm_num_groups": 4,
+        "layers_per_block": 1,
+    },
+    unet={
+        "block_out_channels": [16, 32],
+        "down_block_types": ["CrossAttnDownBlock2D"] * 2,
+        "up_block_types": ["CrossAttnUpBlock2D"] * 2,
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+        "attention_head_dim": 2,
+        "cross_attention_dim": 16,
+        "time_cond_proj_dim": 16,
+    },
+    tokenizer="captions.json",
+    tokens=8,
+    text_encoder={
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    },
+    scheduler={"prediction_type": "v_prediction", "beta_schedule": "squaredcos_cap_v2"},
+    steps=2,
+)
+
+
+class StableDiffusion(nn.Module):
+    modality: MediaModality = "image"
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        super().__init__()
+        self.config = config
+        self.vae = PatchAutoencoder(3, config.patch, config.vae)
+        side = config.size // self.vae.factor
+        channels = self.vae.kl.config.latent_channels
+        self.latent_shape = (channels, side, side)
+        self.unet = UNet2DConditionModel(
+            sample_size=side, in_channels=channels, out_channels=channels, **config.unet
+        )
+        # Plain attention: the backward pass of the CPU's fused kernel is several times slower.
+        self.unet.set_attn_processor(AttnProcessor())
+        self.text_encoder = CaptionEncoder(
+            folder / config.tokenizer, config.tokens, config.text_encoder
+        )
+        self.scheduler = DDIMScheduler(**config.scheduler)
+        width = self.text_encoder.model.config.hidden_size
+        self.condition_spec = ConditionSpec(tokens=config.tokens, width=width)
+
+    def caption_condition(self, captions: Sequence[str]) -> Tensor:
+        return self.text_encoder(captions)
+
+    def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
+        summary = time_summary(self.unet, condition)
+        return self.unet(latents, timesteps, condition, timestep_cond=summary).sample
+
+    def sample(
+        self,
+        conditions: Tensor,
+        seeds: Sequence[int],
+        options: SampleOptions,
+        on_step: OnStep,
+        cancelled: Cancelled,
+    ) -> list[Image]:
+        start = normal_rows(self.latent_shape, seeded(seeds), conditions)
+        plan = make_plan(self, options, on_step, cancelled)
+        latents = sample_latents(self.predict, solver(self.scheduler), start, conditions, plan)
+        return self.from_latents(latents)
+
+    def loss(
+        self, media: Sequence[Image], conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        latents = self.to_latents(media)
+        return denoising_loss(self.predict, self.scheduler, latents, conditions, generators)
+
+    def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
+        return self.vae.loss(pictures_of(media, self.vae.mean.device), generator)
+
+    @torch.no_grad()
+    def to_latents(self, media: Sequence[Image]) -> Tensor:
+        return self.vae.encode(pictures_of(media, self.vae.mean.device)).float()
+
+    @torch.no_grad()
+    def from_latents(self, latents: Tensor) -> list[Image]:
+        return [Image(pixels) for pixels in to_uint8(self.vae.decode(latents))]
+
+
+def pictures_of(media: Sequence[Image], device: torch.device) -> Tensor:
+    """(B, 3, H, W) in [-1, 1]."""
+    return torch.stack([image.pixels for image in media]).to(device).float() / 127.5 - 1
+
+
+def to_uint8(pictures: Tensor) -> Tensor:
+    """(..., 3, H, W) in [-1, 1] -> uint8 on the CPU."""
+    return ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
+
+
+def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
+    return StableDiffusion(config, folder)

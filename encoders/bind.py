@@ -1,0 +1,170 @@
+"""Image, audio, video and text in one joint space, as ImageBind does it (Girdhar et al. 2023).
+
+Pictures go through a frozen trunk that knows ImageNet; what is trained is small.
+"""
+
+# B items, K tokens per medium, W width of features, D width inside towers, E joint space, S size
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anygen.media import Image, Media, Video, modality_of
+from anygen.modality import MEDIA, Modality
+from encoders.parts.readers import AudioReader, TextReader, VideoReader, in_groups
+from encoders.parts.tower import Tower
+from encoders.parts.vision import Vision, fit
+
+
+class Config(BaseModel):
+    """The sizes of mini; `tokenizer` is a `tokenizers` JSON file beside the config."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    tokenizer: str
+    trunk: Literal["efficientnet_lite2", "tiny"] = "efficientnet_lite2"
+    grid: PositiveInt = 3  # cells per side that an image or a frame keeps
+    image_size: PositiveInt = 260  # pixels per side, what the trunk was trained with
+    frame_size: PositiveInt = 192  # the same for a video's frames: twice as fast
+    frames: PositiveInt = 8  # of a video, evenly spread over its time
+    audio_seconds: PositiveInt = 10  # the beginning of a longer sound is heard
+    text_tokens: PositiveInt = 64  # the beginning of a longer text is read
+    tower: PositiveInt = 192  # width of the trained transformers
+    heads: PositiveInt = 4
+    audio_layers: PositiveInt = 4
+    video_layers: PositiveInt = 2
+    text_layers: PositiveInt = 3
+    queries: PositiveInt = 8  # tokens per sound and per video
+    joint: PositiveInt = 256  # width of the joint space
+
+
+TINY = Config(
+    tokenizer="captions.json",
+    trunk="tiny",
+    grid=2,
+    image_size=32,
+    frame_size=24,
+    frames=3,
+    tower=16,
+    heads=2,
+    audio_layers=1,
+    video_layers=1,
+    text_layers=1,
+    queries=2,
+    joint=8,
+)
+
+
+def build(config: Config, folder: Path, vision_trunk: Path | None = None) -> "Bind":
+    """`folder`: where the config's files lie. `vision_trunk`: the published weights, or None for
+    random ones. Raises ValueError if the tokenizer or the weights are not there."""
+    for path in (folder / config.tokenizer, vision_trunk):
+        if path is not None and not path.is_file():
+            raise ValueError(f"the encoder bind needs the file {path}, and there is none")
+    tokenizer = Tokenizer.from_file(str(folder / config.tokenizer))
+    return Bind(config, tokenizer, vision_trunk).eval()
+
+
+class Bind(nn.Module):
+    """An encoder of media, and of media and texts into one space.
+
+    What `frozen` names comes from the published weights and is not part of a checkpoint.
+    On a CPU with bf16 instructions, autocast makes pictures twice as fast.
+    """
+
+    modalities = MEDIA
+    frozen = "vision.trunk."  # how the names begin of what never learns
+
+    def __init__(self, config: Config, tokenizer: Tokenizer, vision_trunk: Path | None) -> None:
+        super().__init__()
+        self.config = config
+        self.vision = Vision(config.trunk, config.grid, vision_trunk)
+        self.width = self.vision.width
+        sounds = Tower(config.tower, config.audio_layers, config.heads, config.queries)
+        self.audio = AudioReader(sounds, self.width, config.audio_seconds)
+        videos = Tower(config.tower, config.video_layers, config.heads, config.queries)
+        self.video = VideoReader(videos, self.width, config.grid**2 + 1)
+        texts = Tower(config.tower, config.text_layers, config.heads, queries=1)
+        self.text = TextReader(texts, tokenizer, config.text_tokens, config.joint)
+        self.heads = nn.ModuleDict({m: head(self.width, config.joint) for m in MEDIA})
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
+
+    def encode(self, media: Sequence[Media]) -> list[Tensor]:
+        """Features (K, W) per medium: K is grid^2 + 1 for an image, `queries` for the others."""
+        return in_groups(media, modality_of, self.features)
+
+    def embed(self, items: Sequence[Media | str]) -> Tensor:
+        """(B, E), unit length."""
+        return torch.stack(in_groups(items, kind_of, self.embed_kind))
+
+    def contrastive_loss(self, media: Sequence[Media], captions: Sequence[str]) -> Tensor:
+        """InfoNCE between media and their captions, both ways; a scalar."""
+        return self.match_loss(self.embed(media), captions)
+
+    def prototypes(self) -> tuple[Tensor, list[str]]:
+        """See `Vision.prototypes`."""
+        return self.vision.prototypes()
+
+    def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Vision.prototype_tokens`."""
+        return self.vision.prototype_tokens(classes, generator)
+
+    def features(self, modality: Modality, media: Sequence[Any]) -> Tensor:
+        """(B, K, W) of media of one modality. A video's own sound is not heard."""
+        if modality == "image":
+            return self.image_tokens(media)
+        if modality == "audio":
+            return self.audio(media)
+        return self.video(self.frame_tokens(media))
+
+    def image_tokens(self, images: Sequence[Image]) -> Tensor:
+        """(B, K, W), from the frozen trunk alone: may be kept between epochs."""
+        size, device = self.config.image_size, self.log_scale.device
+        return self.vision(torch.cat([fit(i.pixels[None].to(device), size) for i in images]))
+
+    def frame_tokens(self, videos: Sequence[Video]) -> Tensor:
+        """(B, T, K, W), from the frozen trunk alone: may be kept between epochs."""
+        size, device = self.config.frame_size, self.log_scale.device
+        frames = [fit(spread(v.frames, self.config.frames).to(device), size) for v in videos]
+        return self.vision(torch.cat(frames)).unflatten(0, (len(videos), -1))
+
+    def embed_kind(self, kind: Modality, items: Sequence[Any]) -> Tensor:
+        if kind == "text":
+            return self.text(items)
+        return self.embed_features(kind, self.features(kind, items))
+
+    def embed_features(self, modality: Modality, features: Tensor) -> Tensor:
+        """Features (B, K, W) of one modality -> (B, E), unit length."""
+        return functional.normalize(self.heads[modality](features.mean(1)).float(), dim=-1)
+
+    def match_loss(self, embedded: Tensor, captions: Sequence[str]) -> Tensor:
+        """`contrastive_loss` for media embedded already, (B, E). Equal captions are positives."""
+        scale = self.log_scale.clamp(max=math.log(100)).exp()
+        logits = scale * embedded @ self.text(captions).T  # (B, B)
+        numbers = torch.tensor([captions.index(c) for c in captions], device=logits.device)
+        positive = (numbers[:, None] == numbers).float()
+        target = positive / positive.sum(1, keepdim=True)  # symmetric: the same both ways
+        both = [functional.cross_entropy(x, target) for x in (logits, logits.T)]
+        return torch.stack(both).mean()
+
+
+def head(width: int, joint: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, 2 * joint), nn.GELU(), nn.Linear(2 * joint, joint)
+    )
+
+
+def kind_of(item: Media | str) -> Modality:
+    return "text" if isinstance(item, str) else modality_of(item)
+
+
+def spread(frames: Tensor, count: int) -> Tensor:
+    """`count` frames in the middles of as many equal stretches of time; a few are repeated."""
+    middles = (torch.arange(count) + 0.5) * len(frames) / count
+    return frames[middles.long()]

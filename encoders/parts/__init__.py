@@ -1,0 +1,1 @@
+"""Pieces that encoder plugins are made of."""

@@ -1,0 +1,121 @@
+"""The trained readers: sounds, videos' frames and texts -> a few learned queries' answers."""
+
+# B items, T time, K tokens of a frame, Q queries, W width of features, D width of the tower
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+import soxr
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anygen.media import Audio
+from encoders.parts import mel
+from encoders.parts.tower import Tower, sinusoids
+
+MEL_CENTRE, MEL_SPREAD = -3.0, 3.0  # bring log-mel values to about [-2, 3]
+
+FEATURE_SIZE = 0.35  # root mean square of a photograph's tokens, of width 1280
+
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
+
+
+class AudioReader(nn.Module):
+    """Sounds -> (B, Q, W). Two convolutions take 16 ms frames to 64 ms tokens."""
+
+    def __init__(self, tower: Tower, width: int, seconds: int) -> None:
+        super().__init__()
+        self.samples = seconds * mel.RATE
+        self.filters: Tensor
+        self.register_buffer("filters", mel.slaney_filters(), persistent=False)
+        self.stem = nn.Sequential(
+            nn.Conv1d(mel.BANDS, tower.width, 5, stride=2, padding=2),
+            nn.GELU(),
+            nn.Conv1d(tower.width, tower.width, 3, stride=2, padding=1),
+            nn.GELU(),
+        )
+        self.tower = tower
+        self.out = answers(tower.width, width)
+
+    def forward(self, sounds: Sequence[Audio]) -> Tensor:
+        """Sounds of one length are read together: without padding, none disturbs another."""
+        waves = [wave(sound)[: self.samples].to(self.filters.device) for sound in sounds]
+        return torch.stack(in_groups(waves, len, lambda _, group: self.read(torch.stack(group))))
+
+    def read(self, waves: Tensor) -> Tensor:
+        """(B, N) at 16 kHz -> (B, Q, W)."""
+        frames = (mel.log_mel(waves, self.filters) - MEL_CENTRE) / MEL_SPREAD
+        tokens = self.stem(frames).transpose(1, 2)  # (B, T, D)
+        times = sinusoids(tokens.shape[1], self.tower.width, tokens.device)
+        return self.out(self.tower(tokens + times)).float()
+
+
+class VideoReader(nn.Module):
+    """Tokens of frames, evenly spread in time, -> (B, Q, W)."""
+
+    def __init__(self, tower: Tower, width: int, frame_tokens: int) -> None:
+        super().__init__()
+        self.into = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, tower.width))
+        self.places = nn.Parameter(torch.randn(frame_tokens, tower.width) * 0.5)
+        self.tower = tower
+        self.out = answers(tower.width, width)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, T, K, W)."""
+        times = sinusoids(frames.shape[1], self.tower.width, frames.device)
+        tokens = self.into(frames) + self.places + times[:, None]
+        return self.out(self.tower(tokens.flatten(1, 2))).float()
+
+
+class TextReader(nn.Module):
+    """Texts -> (B, E), unit length. The tower has one query."""
+
+    def __init__(self, tower: Tower, tokenizer: Tokenizer, length: int, joint: int) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.tokenizer.enable_truncation(length)
+        self.words = nn.Embedding(tokenizer.get_vocab_size(), tower.width)
+        self.places = nn.Parameter(torch.randn(length, tower.width) * 0.5)
+        self.tower = tower
+        self.out = nn.Linear(tower.width, joint)
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        rows = [torch.tensor(e.ids, dtype=torch.long) for e in self.tokenizer.encode_batch(texts)]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.places.device)  # (B, T)
+        lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        tokens = self.words(ids) + self.places[: ids.shape[1]]
+        read = self.tower(tokens, valid=positions < lengths[:, None])[:, 0]
+        return functional.normalize(self.out(read).float(), dim=-1)
+
+
+def answers(tower: int, width: int) -> nn.Sequential:
+    """From the tower to features, as long at first as the tokens of photographs."""
+    norm = nn.LayerNorm(width)
+    nn.init.constant_(norm.weight, FEATURE_SIZE)
+    return nn.Sequential(nn.Linear(tower, width), norm)
+
+
+def wave(sound: Audio) -> Tensor:
+    """One channel at 16 kHz, (N,)."""
+    samples = sound.samples.float().mean(0).cpu().numpy()
+    return torch.from_numpy(soxr.resample(samples, sound.rate, mel.RATE))
+
+
+def in_groups(
+    items: Sequence[Item],
+    key: Callable[[Item], Key],
+    compute: Callable[[Key, list[Item]], Iterable[Tensor]],
+) -> list[Tensor]:
+    """`compute` on all items of a key at once; one result per item, in the items' order."""
+    groups: dict[Key, list[int]] = defaultdict(list)
+    for index, item in enumerate(items):
+        groups[key(item)].append(index)
+    results: dict[int, Tensor] = {}
+    for value, indices in groups.items():
+        results.update(zip(indices, compute(value, [items[i] for i in indices]), strict=True))
+    return [results[index] for index in range(len(items))]

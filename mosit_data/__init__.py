@@ -1,0 +1,1 @@
+"""Modality-switching instruction data, and the small world that mini is trained on."""

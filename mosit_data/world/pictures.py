@@ -1,0 +1,28 @@
+"""Draws picture scenes."""
+
+import numpy as np
+import torch
+from PIL import Image as Canvas
+
+from anygen.media import Image
+from mosit_data.world.scene import PictureScene, Thing
+from mosit_data.world.sprites import sprite
+from mosit_data.world.vocabulary import COLOURS
+
+
+def render_picture(scene: PictureScene, size: int = 64) -> Image:
+    """The picture of a scene, (3, size, size); the same scene gives the same pixels."""
+    red, green, blue = (min(255, round(c * scene.shade)) for c in COLOURS[scene.background].rgb)
+    canvas = Canvas.new("RGB", (size, size), (red, green, blue))
+    for thing in scene.things:
+        draw(canvas, thing, scene.style)
+    return Image(torch.from_numpy(np.array(canvas)).permute(2, 0, 1).contiguous())
+
+
+def draw(canvas: Canvas.Image, thing: Thing, style: str) -> None:
+    drawing = sprite(thing.concept, style, max(1, round(thing.size * canvas.width)))
+    if thing.angle:
+        drawing = drawing.rotate(thing.angle, Canvas.Resampling.BICUBIC, expand=True)
+    left = round(thing.x * canvas.width - drawing.width / 2)
+    top = round(thing.y * canvas.height - drawing.height / 2)
+    canvas.paste(drawing, (left, top), drawing)

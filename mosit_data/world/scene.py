@@ -1,0 +1,333 @@
+"""Scenes: a picture, a sound or a video as a small program, its caption and its split.
+
+`sample_scene` draws one; `caption` says what it shows; `mosit_data.world.render` makes the medium.
+A scene goes through JSON: `scene.model_dump()` and back with `parse_scene`.
+Some combinations (`combinations`) are held out: no training scene ever contains one of them.
+"""
+
+import hashlib
+import math
+import random
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from anygen.modality import MediaModality
+from anygen.records import Strict
+from mosit_data.world.sprites import concept_names
+from mosit_data.world.vocabulary import (
+    COLOURS,
+    COUNTS,
+    MOTIONS,
+    PATTERNS,
+    PITCHES,
+    RELATIONS,
+    SOUNDS,
+    STYLES,
+    TEMPI,
+    article,
+    plural,
+)
+
+Split = Literal["train", "heldout"]
+Mention = Literal["style", "background", "size", "pattern", "pitch", "tempo"]
+
+NORMAL = 64  # pixels: sizes below are for a picture of this side
+HELD_OUT = {"picture": 0.10, "pair": 0.10, "sound": 0.12, "motion": 0.10}
+MENTIONED: dict[Mention, float] = {
+    "style": 0.7,
+    "background": 0.75,
+    "size": 0.9,
+    "pattern": 0.85,
+    "pitch": 0.75,
+    "tempo": 0.75,
+}
+MOVING_PIXELS = {"growing": (46, 58), "shrinking": (46, 58), "spinning": (34, 44)}
+PICTURE_MIX = {"centred": 55, "related": 20, "counted": 8, "anywhere": 17}
+
+
+class Thing(Strict):
+    """One object in a picture."""
+
+    concept: str
+    x: float = Field(ge=0, le=1)  # of its middle, from the left, in widths of the picture
+    y: float = Field(ge=0, le=1)  # from the top
+    size: float = Field(gt=0, le=1)  # its longer side, in widths of the picture
+    angle: float = 0.0  # degrees, counter-clockwise
+
+
+class Drawn(Strict):
+    """What pictures and videos share."""
+
+    style: str
+    background: str
+    shade: float = 1.0  # the background's brightness is multiplied by this
+    mentions: tuple[Mention, ...] = ()  # what the caption names
+
+
+class PictureScene(Drawn):
+    type: Literal["image"] = "image"
+    things: tuple[Thing, ...] = Field(min_length=1, max_length=3)
+    relation: str | None = None  # of the first thing to the second
+
+
+class SoundScene(Strict):
+    """Melodies have a pattern, a pitch and a tempo; the drum kit no pitch; effects none of them."""
+
+    type: Literal["audio"] = "audio"
+    sound: str
+    pattern: str | None = None
+    pitch: str | None = None
+    tempo: str | None = None
+    transpose: int = 0  # semitones, within the pitch
+    velocity: int = Field(default=100, ge=1, le=127)  # how hard it is played
+    mentions: tuple[Mention, ...] = ()
+
+
+class VideoScene(Drawn):
+    type: Literal["video"] = "video"
+    thing: Thing  # half way through, of its largest size
+    motion: str
+    reach: float = Field(default=1.0, gt=0, le=1)  # how far it moves, 1 being as far as possible
+
+
+Scene = PictureScene | SoundScene | VideoScene
+SCENE: TypeAdapter[Scene] = TypeAdapter(Annotated[Scene, Field(discriminator="type")])
+
+
+def parse_scene(data: dict[str, Any]) -> Scene:
+    """The scene of a record; ValueError (pydantic's) where a field is not right."""
+    return SCENE.validate_python(data)
+
+
+# --- captions ---
+
+
+def caption(scene: Scene) -> str:
+    """What a scene shows, of what it mentions: "a flat cat on a blue background"."""
+    if isinstance(scene, SoundScene):
+        return sound_caption(scene)
+    place = f" on {article(scene.background)} background" if "background" in scene.mentions else ""
+    if isinstance(scene, VideoScene):
+        return f"{article(described(scene, scene.thing))} {scene.motion}{place}"
+    first, last = scene.things[0], scene.things[-1]
+    if scene.relation:
+        both = [article(described(scene, thing)) for thing in (first, last)]
+        return f" {scene.relation} ".join(both) + place
+    if len(scene.things) > 1:
+        count, _ = COUNTS[len(scene.things)]
+        return f"{count} {plural(described(scene, first))}{place}"
+    return article(described(scene, first)) + place
+
+
+def fully(scene: Scene) -> Scene:
+    """The scene with a caption that names all there is to name."""
+    if isinstance(scene, SoundScene):
+        names: tuple[Mention, ...] = ("pattern", "pitch", "tempo")
+    else:
+        single = isinstance(scene, PictureScene) and len(scene.things) == 1
+        names = ("style", "background", "size") if single else ("style", "background")
+    return scene.model_copy(update={"mentions": names})
+
+
+def described(scene: PictureScene | VideoScene, thing: Thing) -> str:
+    """A thing with its adjectives: "small upside-down 3d dog"."""
+    size = size_word(thing) if "size" in scene.mentions else ""
+    style = scene.style if "style" in scene.mentions else ""
+    return " ".join(word for word in (size, angle_word(thing), style, thing.concept) if word)
+
+
+def size_word(thing: Thing) -> str:
+    """small, large or nothing."""
+    pixels = thing.size * NORMAL
+    if pixels <= 28:
+        return "small"
+    return "large" if pixels >= 54 else ""
+
+
+def angle_word(thing: Thing) -> str:
+    """tilted, upside-down or, when nearly upright, nothing."""
+    turned = abs((thing.angle + 180) % 360 - 180)
+    if turned <= 25:
+        return ""
+    return "upside-down" if turned >= 150 else "tilted"
+
+
+def sound_caption(scene: SoundScene) -> str:
+    pitch = scene.pitch if "pitch" in scene.mentions and scene.pitch != "middle" else None
+    tempo = scene.tempo if "tempo" in scene.mentions else None
+    words = " ".join(word for word in (pitch, tempo, scene.sound) if word)
+    heard = article(words) if SOUNDS[scene.sound].countable else words
+    if not scene.pattern:
+        return f"the sound of {heard}"
+    return f"{heard} playing {PATTERNS[scene.pattern][0]}" if "pattern" in scene.mentions else heard
+
+
+# --- what is held out ---
+
+
+def combinations(scene: Scene) -> list[tuple[str, ...]]:
+    """What a scene combines, each as (kind, names); the one that it is about comes first."""
+    if isinstance(scene, SoundScene):
+        return [("sound", scene.sound, scene.pattern)] if scene.pattern else []
+    if isinstance(scene, VideoScene):
+        concept = scene.thing.concept
+        looks = ("picture", concept, scene.style, scene.background)
+        return [("motion", concept, scene.motion), looks]
+    concepts = sorted({thing.concept for thing in scene.things})
+    pair = [("pair", *concepts)] if scene.relation else []
+    return pair + [("picture", concept, scene.style, scene.background) for concept in concepts]
+
+
+def is_held_out(combination: tuple[str, ...]) -> bool:
+    """The same in every process and for ever; the drum kit's only pattern is never held out."""
+    if combination[-1] == "beat":
+        return False
+    digest = hashlib.sha256("|".join(combination).encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32 < HELD_OUT[combination[0]]
+
+
+def in_split(scene: Scene, split: Split) -> bool:
+    """Training scenes contain nothing held out; what a held-out scene is about is held out."""
+    held = [is_held_out(combination) for combination in combinations(scene)]
+    return not any(held) if split == "train" else any(held[:1])
+
+
+# --- sampling ---
+
+
+def sample_scene(
+    modality: MediaModality, rng: random.Random, split: Split = "train", full: bool = False
+) -> Scene:
+    """A random scene of a split; `full` draws from some 780 concepts instead of 64."""
+    concepts = concept_names(full)
+    while True:
+        scene = SAMPLERS[modality](rng, concepts)
+        if in_split(scene, split):
+            return scene
+
+
+def sample_picture(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
+    return PICTURES[rng.choices(list(PICTURE_MIX), list(PICTURE_MIX.values()))[0]](rng, concepts)
+
+
+def centred(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
+    """One object in the middle, usually of the normal size."""
+    low, high = rng.choices([(40, 50), (20, 28), (55, 61)], [76, 12, 12])[0]
+    thing = place(rng, rng.choice(concepts), (0.5, 0.5), rng.uniform(low, high))
+    return PictureScene(things=(thing,), **look(rng))
+
+
+def related(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
+    """Two objects side by side, or one above the other."""
+    first, second = rng.sample(concepts, 2)
+    relation = rng.choice(list(RELATIONS))
+    near, far = (0.27, 0.5), (0.73, 0.5)
+    if relation in ("above", "below"):
+        near, far = (0.5, 0.27), (0.5, 0.73)
+    if relation in ("to the right of", "below"):
+        near, far = far, near
+    side = rng.uniform(24, 30)
+    things = (place(rng, first, near, side), place(rng, second, far, side))
+    return PictureScene(things=things, relation=relation, **look(rng, unsaid=("size",)))
+
+
+def counted(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
+    """Two or three of the same, in a ring that is turned at random."""
+    concept, count = rng.choice(concepts), rng.choice([2, 3])
+    start, side = rng.uniform(0, 2 * math.pi), rng.uniform(20, 25)
+    ring = [start + 2 * math.pi * i / count for i in range(count)]
+    middles = [(0.5 + 0.27 * math.cos(a), 0.5 + 0.27 * math.sin(a)) for a in ring]
+    things = tuple(place(rng, concept, middle, side) for middle in middles)
+    return PictureScene(things=things, **look(rng, unsaid=("size",)))
+
+
+def anywhere(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
+    """One object as it may be met in a frame of a video: any size, place and angle."""
+    pixels = rng.uniform(18, 60)
+    margin = pixels / NORMAL / 2
+    middle = (rng.uniform(margin, 1 - margin), rng.uniform(margin, 1 - margin))
+    angle = rng.uniform(-180, 180) if rng.random() < 0.4 else 0.0
+    thing = place(rng, rng.choice(concepts), middle, pixels, angle)
+    return PictureScene(things=(thing,), **look(rng))
+
+
+PICTURES: dict[str, Callable[[random.Random, tuple[str, ...]], PictureScene]] = {
+    "centred": centred,
+    "related": related,
+    "counted": counted,
+    "anywhere": anywhere,
+}
+
+
+def place(
+    rng: random.Random,
+    concept: str,
+    middle: tuple[float, float],
+    pixels: float,
+    angle: float = 0.0,
+) -> Thing:
+    """A thing near `middle`, moved by up to three pixels and kept inside the picture."""
+    size, jitter = pixels / NORMAL, 3 / NORMAL
+    x, y = (
+        min(max(value + rng.uniform(-jitter, jitter), size / 2), 1 - size / 2) for value in middle
+    )
+    x, y, size = round(x, 3), round(y, 3), round(size, 3)
+    return Thing(concept=concept, x=x, y=y, size=size, angle=round(angle, 1))
+
+
+def look(rng: random.Random, unsaid: tuple[Mention, ...] = ()) -> dict[str, Any]:
+    """The fields of `Drawn`."""
+    return {
+        "style": rng.choice(list(STYLES)),
+        "background": rng.choice(list(COLOURS)),
+        "shade": round(rng.uniform(0.94, 1.04), 3),
+        "mentions": mention(rng, ("style", "background", "size"), unsaid),
+    }
+
+
+def mention(
+    rng: random.Random, names: tuple[Mention, ...], unsaid: tuple[Mention, ...] = ()
+) -> tuple[Mention, ...]:
+    """Those of `names` that the caption will say."""
+    said = [name for name in names if rng.random() < MENTIONED[name]]
+    return tuple(name for name in said if name not in unsaid)
+
+
+def sample_sound(rng: random.Random, _concepts: tuple[str, ...]) -> SoundScene:
+    return sound_scene(rng, rng.choice(list(SOUNDS)))
+
+
+def sound_scene(rng: random.Random, name: str) -> SoundScene:
+    """A random clip of one sound."""
+    sound = SOUNDS[name]
+    melodic = len(sound.patterns) > 1
+    return SoundScene(
+        sound=name,
+        pattern=rng.choice(sound.patterns) if sound.patterns else None,
+        pitch=rng.choice(list(PITCHES)) if melodic else None,
+        tempo=rng.choice(list(TEMPI)) if sound.patterns else None,
+        transpose=rng.randint(-3, 3),
+        velocity=rng.randint(80, 120),
+        mentions=mention(rng, ("pattern", "pitch", "tempo")),
+    )
+
+
+def sample_video(rng: random.Random, concepts: tuple[str, ...]) -> VideoScene:
+    return video_scene(rng, rng.choice(concepts), rng.choice(list(MOTIONS)))
+
+
+def video_scene(rng: random.Random, concept: str, motion: str) -> VideoScene:
+    """A random clip of one concept and one motion."""
+    pixels = rng.uniform(*MOVING_PIXELS.get(motion, (22, 30)))
+    thing = place(rng, concept, (0.5, 0.5), pixels)
+    reach = round(rng.uniform(0.85, 1.0), 3)
+    return VideoScene(thing=thing, motion=motion, reach=reach, **look(rng, unsaid=("size",)))
+
+
+SAMPLERS: dict[MediaModality, Callable[[random.Random, tuple[str, ...]], Any]] = {
+    "image": sample_picture,
+    "audio": sample_sound,
+    "video": sample_video,
+}

@@ -1,0 +1,45 @@
+"""Makes the tokenizer of mini's caption encoders: `python -m mosit_data.world.tokenizer OUT.json`.
+
+Byte-pair encoding over the captions of the training split: every word of the small world is one
+token, any other text falls back to smaller pieces.
+"""
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from anygen.modality import MEDIA
+from mosit_data.world.scene import caption, sample_scene
+
+CAPTIONS = 30_000  # per modality
+TOKENS = 2048  # at most
+SPECIAL = ["<pad>", "<eos>", "<unk>"]
+
+
+def train_tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=True)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=TOKENS, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(captions(), trainer)
+    return tokenizer
+
+
+def captions() -> Iterator[str]:
+    rng = random.Random(0)
+    for modality in MEDIA:
+        for _ in range(CAPTIONS):
+            yield caption(sample_scene(modality, rng))
+
+
+if __name__ == "__main__":
+    train_tokenizer().save(str(Path(sys.argv[1])))

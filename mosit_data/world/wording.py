@@ -1,0 +1,135 @@
+"""Other words for a scene than its caption: as people ask for it, and in Chinese."""
+
+import random
+
+from anygen.modality import MediaModality
+from mosit_data.world.phrases import PLURAL, Language
+from mosit_data.world.scene import (
+    PictureScene,
+    Scene,
+    SoundScene,
+    Thing,
+    VideoScene,
+    angle_word,
+    caption,
+    size_word,
+)
+from mosit_data.world.vocabulary import (
+    ANGLES,
+    COLOURS,
+    CONCEPT,
+    COUNTS,
+    MOTIONS,
+    PATTERNS,
+    PITCHES,
+    RELATIONS,
+    SIZES,
+    SOUNDS,
+    STYLES,
+    TEMPI,
+    article,
+)
+
+SOUND_PREFIX = "the sound of "
+PLACES = ("with {} background", "against {} background", "in front of {} background")
+
+
+def spoken(rng: random.Random, scene: Scene, language: Language) -> str:
+    """A description that names what the caption names, in words of its own."""
+    if language == "chinese":
+        return in_chinese(scene)
+    return spoken_sound(rng, scene) if isinstance(scene, SoundScene) else spoken_look(rng, scene)
+
+
+def spoken_sound(rng: random.Random, scene: SoundScene) -> str:
+    said = caption(scene)
+    if scene.pattern is None or rng.random() < 0.5:
+        return said
+    heard = caption(without(scene, "pattern"))
+    if "pattern" in scene.mentions:
+        return f"{PATTERNS[scene.pattern][0]} on {heard}"
+    return SOUND_PREFIX + heard
+
+
+def spoken_look(rng: random.Random, scene: PictureScene | VideoScene) -> str:
+    said = caption(scene)
+    if "style" in scene.mentions and is_single(scene) and rng.random() < 0.3:
+        bare = caption(without(scene, "style", "background"))
+        place = caption(scene).removeprefix(caption(without(scene, "background")))
+        said = f"{bare} in {scene.style} style{place}"
+    if isinstance(scene, VideoScene) and rng.random() < 0.3:
+        said = said.replace(scene.motion, f"that {MOTIONS[scene.motion].verb}")
+    coloured = article(scene.background)
+    if rng.random() < 0.4:
+        said = said.replace(f"on {coloured} background", rng.choice(PLACES).format(coloured))
+    return said
+
+
+def fill(template: str, described: str, noun: str = "") -> str:
+    """A phrase about what is described, in the plural where that is: only articles are singular."""
+    if not described.startswith(("a ", "an ", "the ")):
+        for singular, many in PLURAL:
+            template = template.replace(singular, many)
+    bare = described.removeprefix(SOUND_PREFIX)
+    return template.format(x=described, bare=bare, noun=noun)
+
+
+def is_single(scene: Scene) -> bool:
+    return isinstance(scene, PictureScene) and len(scene.things) == 1
+
+
+def without(scene: Scene, *names: str) -> Scene:
+    """The scene with a caption that leaves `names` out."""
+    left = tuple(name for name in scene.mentions if name not in names)
+    return scene.model_copy(update={"mentions": left})
+
+
+def named(scene: Scene) -> str:
+    """With the word for its modality, for requests that mix modalities."""
+    kinds: dict[MediaModality, str] = {
+        "image": "a picture of ",
+        "audio": SOUND_PREFIX,
+        "video": "a video of ",
+    }
+    return kinds[scene.type] + caption(scene).removeprefix(SOUND_PREFIX)
+
+
+# --- Chinese ---
+
+
+def in_chinese(scene: Scene) -> str:
+    """What the caption says."""
+    if isinstance(scene, SoundScene):
+        return chinese_sound(scene)
+    place = f"{COLOURS[scene.background].chinese}背景上" if "background" in scene.mentions else ""
+    if isinstance(scene, VideoScene):
+        return place + chinese_thing(scene, scene.thing) + MOTIONS[scene.motion].chinese
+    things = [chinese_thing(scene, thing) for thing in scene.things[:2]]
+    if scene.relation:
+        return f"{place}{things[0]}在{things[1]}的{RELATIONS[scene.relation]}"
+    return place + things[0]
+
+
+def chinese_thing(scene: PictureScene | VideoScene, thing: Thing) -> str:
+    """一只小小的扁平风格的猫"""
+    count = 1
+    if isinstance(scene, PictureScene) and not scene.relation:
+        count = len(scene.things)
+    size = SIZES.get(size_word(thing), "") if "size" in scene.mentions else ""
+    style = STYLES[scene.style].chinese + "的" if "style" in scene.mentions else ""
+    concept = CONCEPT[thing.concept]
+    angle = ANGLES.get(angle_word(thing), "")
+    return COUNTS[count][1] + concept.measure + size + angle + style + concept.chinese
+
+
+def chinese_sound(scene: SoundScene) -> str:
+    """一段慢速的小号演奏的上行旋律"""
+    sound = SOUNDS[scene.sound].chinese
+    if scene.pattern is None:
+        return sound
+    tempo = TEMPI[scene.tempo] + "的" if scene.tempo and "tempo" in scene.mentions else ""
+    pitch = scene.pitch if "pitch" in scene.mentions and scene.pitch != "middle" else None
+    how = tempo + (PITCHES[pitch] + "的" if pitch else "") + sound
+    if "pattern" in scene.mentions:
+        return f"一段{how}演奏的{PATTERNS[scene.pattern][1]}"
+    return f"一段{how}的声音"

@@ -1,0 +1,140 @@
+"""Media and tiny models that tests share: real parts, random weights, no network."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from anygen.config import CONFIGS, load_system, to_yaml
+from anygen.media import Audio, Image, Video
+from anygen.model import AnyGen
+
+torch.set_num_threads(1)  # tiny tensors are slower on many, and results depend on their number
+os.environ["OMP_NUM_THREADS"] = "1"  # the same for the commands that tests start
+
+# SmolLM2's template, without the system message that it adds of its own.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+SENTENCES = [
+    "<system>user assistant You are a helpful assistant.",
+    "a flat cat on a blue background, a red ball, a piano playing a rising melody",
+    "Please make a picture, a sound and a video. Here is the picture of a cat.",
+]
+
+
+@pytest.fixture
+def image() -> Image:
+    """A ramp in each colour, 48 wide and 32 high."""
+    across = torch.linspace(0, 255, 48).expand(32, 48)
+    down = torch.linspace(0, 255, 32)[:, None].expand(32, 48)
+    return Image(torch.stack([across, down, 255 - across]).to(torch.uint8))
+
+
+@pytest.fixture
+def audio() -> Audio:
+    """Half a second of 440 Hz on the left and 220 Hz on the right."""
+    seconds = torch.arange(8000) / 16000
+    tones = [torch.sin(2 * torch.pi * hertz * seconds) for hertz in (440, 220)]
+    return Audio(0.5 * torch.stack(tones), rate=16000)
+
+
+@pytest.fixture
+def video(audio: Audio) -> Video:
+    """Eight frames at 8 a second, each brighter than the last, with sound."""
+    frames = torch.stack([torch.full((3, 32, 48), 25 * i) for i in range(8)]).to(torch.uint8)
+    return Video(frames, fps=8.0, audio=audio)
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory) -> Path:
+    """The folder of a random causal LM of width 32 with ChatML, in Hugging Face's layout."""
+    folder = tmp_path_factory.mktemp("llm")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=train_tokenizer(), bos_token="<|im_start|>", eos_token="<|im_end|>"
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.2,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def train_tokenizer() -> Tokenizer:
+    """Every byte, a few pieces of words and ChatML's special tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=SPECIAL,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_system(tiny_llm, tmp_path_factory) -> Path:
+    """configs/tiny/system.yaml with a tiny LLM in it, as a file that commands can be given."""
+    path = tmp_path_factory.mktemp("system") / "system.yaml"
+    path.write_text(to_yaml(load_system("tiny/system", [f"llm.base={tiny_llm}"])))
+    captions = (CONFIGS / "tiny" / "captions.json").read_text()
+    path.with_name("captions.json").write_text(captions)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_model(tiny_system) -> Callable[..., AnyGen]:
+    """Builds the tiny model anew, the same every time: for tests that change it."""
+
+    def make(*parts: str) -> AnyGen:
+        torch.manual_seed(0)
+        system = load_system(str(tiny_system))
+        return AnyGen(system, tiny_system.parent, parts) if parts else AnyGen(
+            system, tiny_system.parent
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(make_model) -> AnyGen:
+    """An AnyGen of real tiny parts with random weights, to be read only."""
+    return make_model().eval().requires_grad_(False)
+
+
+@pytest.fixture
+def write_run(tiny_system, tmp_path) -> Callable[..., str]:
+    """Writes a run's YAML for the tiny system; the name that `anygen train` takes."""
+
+    def write(stage: str, **settings) -> str:
+        path = tmp_path / f"{stage}.yaml"
+        defaults = {"steps": 2, "batch_size": 2, "out": str(tmp_path / "run"), "warmup": 1}
+        run = {"system": str(tiny_system), "stage": stage, **defaults, **settings}
+        path.write_text(json.dumps(run))  # JSON is YAML
+        return str(path)
+
+    return write

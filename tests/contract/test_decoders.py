@@ -1,0 +1,211 @@
+"""What every decoder promises, on the tiny configuration that its file carries."""
+
+import importlib
+
+import pytest
+import torch
+
+from anygen import plugins
+from anygen.config import CONFIGS
+from anygen.media import MODALITY_OF, Audio, Image, Video
+from decoders.base import CancelledError, SampleOptions, never, no_progress
+
+CAPTIONS = ["a flat cat on a red background", "", "a piano playing a rising melody"]
+SEEDS = [7, 8, 9]
+
+
+def make(name):
+    """A decoder with its TINY settings, beside an image decoder that it may extend."""
+    torch.manual_seed(0)
+    return plug(name, {"image": plug("stable_diffusion", {})}).eval()
+
+
+def plug(name, decoders):
+    tiny = importlib.import_module(f"decoders.{name}").TINY
+    plugin = plugins.Plugin(name=name, **tiny.model_dump())
+    return plugins.build("decoders", plugin, folder=CONFIGS / "tiny", decoders=decoders)
+
+
+@pytest.fixture(params=plugins.names("decoders"))
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def decoder(name):
+    return make(name)
+
+
+@torch.inference_mode()
+def sample(decoder, captions, seeds, *, on_step=no_progress, cancelled=never, **options):
+    conditions = decoder.caption_condition(captions)
+    return decoder.sample(conditions, seeds, SampleOptions(**options), on_step, cancelled)
+
+
+def values(medium):
+    """The numbers of a medium, and how far apart two renderings of it may be."""
+    match medium:
+        case Image(pixels):
+            return pixels.int(), 1
+        case Audio(samples):
+            return samples, 1e-4
+        case Video(frames):
+            return frames.int(), 1
+
+
+def difference(left, right):
+    return float((values(left)[0] - values(right)[0]).abs().max())
+
+
+def close(left, right):
+    return difference(left, right) <= values(left)[1]
+
+
+@torch.no_grad()
+def test_captions_have_the_promised_condition_whatever_stands_beside_them(decoder):
+    conditions, spec = decoder.caption_condition(CAPTIONS), decoder.condition_spec
+    assert conditions.shape == (len(CAPTIONS), spec.tokens, spec.width)
+    assert conditions.isfinite().all()
+    if spec.norm == "l2":
+        torch.testing.assert_close(conditions.norm(dim=-1), torch.ones(len(CAPTIONS), spec.tokens))
+    alone = torch.cat([decoder.caption_condition([caption]) for caption in CAPTIONS])
+    torch.testing.assert_close(conditions, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_each_row_becomes_a_medium_of_the_decoders_modality(decoder):
+    media = sample(decoder, CAPTIONS, SEEDS)
+    assert [MODALITY_OF[type(medium)] for medium in media] == [decoder.modality] * len(SEEDS)
+    assert len({values(medium)[0].shape for medium in media}) == 1
+
+
+def test_the_same_seed_gives_the_same_medium_and_another_seed_another(decoder):
+    first, second, other = sample(decoder, ["a cat"] * 3, [7, 7, 8])
+    assert close(first, second)
+    assert not close(first, other)
+    assert difference(sample(decoder, ["a cat"], [7])[0], sample(decoder, ["a cat"], [7])[0]) == 0
+
+
+def test_a_row_does_not_depend_on_its_company(decoder):
+    together = sample(decoder, CAPTIONS, SEEDS)
+    backwards = sample(decoder, CAPTIONS[::-1], SEEDS[::-1])[::-1]
+    alone = [sample(decoder, [c], [s])[0] for c, s in zip(CAPTIONS, SEEDS, strict=True)]
+    assert all(map(close, together, backwards))
+    assert all(map(close, together, alone))
+
+
+def test_the_caption_and_the_guidance_change_the_medium(decoder):
+    cat, ball = sample(decoder, ["a flat cat", "three red balls"], [7, 7], guidance=9.0)
+    (unguided,) = sample(decoder, ["a flat cat"], [7], guidance=1.0)
+    assert difference(cat, ball) > 0
+    assert difference(cat, unguided) > 0
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_progress_counts_every_step(decoder, steps):
+    seen = []
+    sample(decoder, ["a cat"], [7], steps=steps, on_step=lambda *step: seen.append(step))
+    total = steps or decoder.config.steps
+    assert seen == [(index + 1, total) for index in range(total)]
+
+
+@pytest.mark.parametrize("wanted", [0, 2])
+def test_cancelling_stops_within_one_step(decoder, wanted):
+    seen = []
+    with pytest.raises(CancelledError):
+        sample(
+            decoder,
+            ["a cat"],
+            [7],
+            steps=5,
+            on_step=lambda *step: seen.append(step),
+            cancelled=lambda: len(seen) == wanted,
+        )
+    assert len(seen) == wanted
+
+
+@pytest.mark.parametrize(("guidance", "rows"), [(1.0, 2), (3.0, 4)])
+def test_only_guidance_runs_the_network_on_a_second_branch(decoder, guidance, rows):
+    batches = []
+    decoder.unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
+    sample(decoder, ["a cat", "a dog"], [7, 8], guidance=guidance)
+    assert batches == [rows] * decoder.config.steps
+
+
+def generators(seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def test_the_loss_is_one_number_per_row_and_reaches_the_condition(decoder):
+    media = sample(decoder, CAPTIONS, SEEDS)
+    conditions = decoder.caption_condition(CAPTIONS).detach().requires_grad_()
+    losses = decoder.loss(media, conditions, generators(SEEDS))
+    assert losses.shape == (len(CAPTIONS),)
+    assert losses.isfinite().all()
+    losses.sum().backward()
+    assert (conditions.grad.flatten(1).norm(dim=1) > 0).all()
+
+
+@torch.no_grad()
+def test_a_rows_loss_depends_on_its_own_generator_only(decoder):
+    media, conditions = sample(decoder, CAPTIONS, SEEDS), decoder.caption_condition(CAPTIONS)
+    together = decoder.loss(media, conditions, generators(SEEDS))
+    alone = [
+        decoder.loss([medium], conditions[i : i + 1], generators([SEEDS[i]]))
+        for i, medium in enumerate(media)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-4)
+
+
+def test_the_state_dict_brings_a_decoder_back(name, decoder):
+    other = make(name)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.normal_()
+    other.load_state_dict(decoder.state_dict(), strict=True)
+    (mine,), (theirs,) = (sample(d, ["a cat"], [7]) for d in (decoder, other))
+    assert difference(mine, theirs) == 0
+
+
+@torch.no_grad()
+def test_an_untrained_animatediff_predicts_every_frame_as_the_image_decoder_does():
+    video = make("animatediff")
+    latents = torch.randn(2, *video.latent_shape, generator=torch.Generator().manual_seed(0))
+    timesteps, condition = torch.tensor([10, 700]), video.caption_condition(["a cat", "a dog"])
+    frames = video.predict(latents, timesteps, condition)
+    for index in range(video.config.frames):
+        still = video.image.predict(latents[:, :, index], timesteps, condition)
+        torch.testing.assert_close(frames[:, :, index], still, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_animatediff_moves_once_its_motion_modules_have_learned():
+    video = make("animatediff")
+    for name, parameter in video.unet.named_parameters():
+        if "motion_modules" in name:
+            parameter.normal_()
+    latents = torch.randn(1, video.latent_shape[0], 1, *video.latent_shape[2:])
+    frames = video.predict(
+        latents.expand(-1, -1, video.config.frames, -1, -1),
+        torch.tensor([500]),
+        video.caption_condition(["a cat"]),
+    )
+    assert (frames[:, :, 1:] - frames[:, :, :1]).abs().max() > 1e-3
+
+
+def test_animatediff_shares_every_weight_but_motion_with_the_image_decoder():
+    video = make("animatediff")
+    shared = {id(p) for p in video.image.parameters()}
+    own = [name for name, p in video.unet.named_parameters() if id(p) not in shared]
+    assert own
+    assert all("motion_modules" in name for name in own)
+
+
+def test_animatediff_says_which_decoder_it_extends():
+    with pytest.raises(ValueError, match="animatediff extends decoders.image"):
+        plug("animatediff", {})
+
+
+def test_audioldm_refuses_sound_of_another_rate():
+    decoder = make("audioldm")
+    with pytest.raises(ValueError, match="16000 Hz sound, not 8000 Hz"):
+        decoder.loss([Audio(torch.zeros(1, 100), 8000)], torch.zeros(1, 1, 16), generators([0]))

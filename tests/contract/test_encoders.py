@@ -1,0 +1,165 @@
+"""What every encoder promises, on the tiny configuration that its file carries."""
+
+import importlib
+from itertools import pairwise
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from anygen import plugins
+from anygen.media import Audio, Image, Video, modality_of
+
+CAPTIONS = ["a red ball", "a piano melody", "a dog jumping up"]
+
+
+def picture(generator, *shape):
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def sound(generator, channels, samples):
+    return torch.rand(channels, samples, generator=generator) - 0.5
+
+
+@pytest.fixture(scope="session")
+def media():
+    """Two or three of every modality, of different sizes, rates and lengths, mixed."""
+    g = torch.Generator().manual_seed(0)
+    return [
+        Image(picture(g, 3, 64, 64)),
+        Audio(sound(g, 1, 8_000), 16_000),
+        Video(picture(g, 5, 3, 24, 32), 8.0),
+        Image(picture(g, 3, 300, 200)),
+        Audio(sound(g, 2, 22_050), 44_100),
+        Video(picture(g, 1, 3, 64, 64), 1.0),
+        Audio(sound(g, 1, 12_000), 16_000),
+    ]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Where a config's files lie: a tokenizer of a few words."""
+    path = tmp_path_factory.mktemp("config")
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    special = ["<pad>", "<eos>", "<unk>"]
+    tokenizer.train_from_iterator(
+        CAPTIONS, trainers.BpeTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    )
+    tokenizer.save(str(path / "captions.json"))
+    return path
+
+
+def make(name, folder, **changes):
+    options = {**importlib.import_module(f"encoders.{name}").TINY.model_dump(), **changes}
+    torch.manual_seed(0)
+    return plugins.build("encoders", plugins.Plugin(name=name, **options), folder=folder)
+
+
+@pytest.fixture(params=plugins.names("encoders"))
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def encoder(name, folder):
+    return make(name, folder)
+
+
+def close(left, right):
+    torch.testing.assert_close(left, right, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_features_are_as_wide_as_promised_and_as_many_for_each_medium_of_a_modality(encoder, media):
+    features = encoder.encode(media)
+    shapes = {(modality_of(m), tuple(f.shape)) for m, f in zip(media, features, strict=True)}
+    assert {modality for modality, _ in shapes} == set(encoder.modalities)
+    assert len(shapes) == len(encoder.modalities)
+    assert all(len(shape) == 2 and shape[1] == encoder.width for _, shape in shapes)
+    assert all(f.isfinite().all() for f in features)
+
+
+@torch.no_grad()
+def test_a_medium_has_the_same_features_alone_again_and_in_any_company(encoder, media):
+    together = encoder.encode(media)
+    close(together, encoder.encode(media))
+    close(together, encoder.encode(media[::-1])[::-1])
+    close(together, [encoder.encode([medium])[0] for medium in media])
+
+
+@torch.no_grad()
+def test_different_media_have_different_features(encoder, media):
+    embedded = encoder.embed(media)
+    assert all(not torch.allclose(a, b, atol=1e-4) for a, b in pairwise(embedded))
+
+
+@torch.no_grad()
+def test_media_and_texts_embed_with_unit_length_whatever_stands_beside_them(encoder, media):
+    items = [*media, *CAPTIONS, ""]
+    embedded = encoder.embed(items)
+    assert embedded.ndim == 2
+    close(embedded.norm(dim=1), torch.ones(len(items)))
+    close(embedded, torch.cat([encoder.embed([item]) for item in items]))
+
+
+@torch.no_grad()
+def test_the_state_dict_brings_an_encoder_back(name, encoder, folder, media):
+    other = make(name, folder)
+    for parameter in other.parameters():
+        parameter.normal_()
+    other.load_state_dict(encoder.state_dict(), strict=True)
+    close(other.encode(media), encoder.encode(media))
+
+
+def test_the_contrastive_loss_reaches_all_that_is_not_frozen(encoder, media):
+    encoder.contrastive_loss(media[:3], CAPTIONS).backward()
+    for key, parameter in encoder.named_parameters():
+        frozen = key.startswith(encoder.frozen)
+        assert parameter.requires_grad != frozen, key
+        assert (parameter.grad is not None) != frozen, key
+
+
+def test_training_brings_media_to_their_captions(encoder, media):
+    learned = [p for p in encoder.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(learned, 3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        encoder.contrastive_loss(media[:3], CAPTIONS).backward()
+        optimizer.step()
+    with torch.no_grad():
+        scores = encoder.embed(media[:3]) @ encoder.embed(CAPTIONS).T
+    assert scores.argmax(1).tolist() == [0, 1, 2]
+
+
+@torch.no_grad()
+def test_binds_loss_does_not_push_equal_captions_apart(folder, media):
+    bind = make("bind", folder)
+    embedded = bind.embed(["a red ball", "a red ball"])  # on their captions already
+    assert float(bind.match_loss(embedded, ["a red ball"] * 2)) == pytest.approx(
+        float(torch.tensor(2.0).log())  # the best there is: both are equally right
+    )
+
+
+def test_binds_sounds_beyond_its_ear_are_cut_at_the_end(folder):
+    bind = make("bind", folder, audio_seconds=1)
+    samples = sound(torch.Generator().manual_seed(1), 1, 40_000)
+    close(*bind.encode([Audio(samples, 16_000), Audio(samples[:, :16_000], 16_000)]))
+
+
+def test_bind_names_the_tokenizer_that_is_not_there(folder):
+    with pytest.raises(ValueError, match=r"bind needs the file .*words\.json, and there is none"):
+        make("bind", folder, tokenizer="words.json")
+
+
+def test_bind_imagines_photographs_of_classes(folder):
+    bind = make("bind", folder)
+    features, names = bind.prototypes()
+    assert features.shape == (len(names), bind.width)
+    assert len(set(names)) == 1000
+    again = [
+        bind.prototype_tokens(torch.tensor([7, 207]), torch.Generator().manual_seed(0))
+        for _ in range(2)
+    ]
+    assert again[0].shape == (2, 2**2 + 1, bind.width)  # a grid of 2 x 2, and the whole
+    assert torch.equal(*again)

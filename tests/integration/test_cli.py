@@ -1,0 +1,139 @@
+"""The commands as a person runs them, up to the loading of a model."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import anygen
+from anygen.cli import main
+
+
+@pytest.fixture
+def anygen_cli(monkeypatch, capsys, tmp_path):
+    """Runs a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["anygen", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_help_and_version_import_nothing_heavy():
+    code = (
+        "import sys, anygen.cli\n"
+        "sys.argv = ['anygen', sys.argv[1]]\n"
+        "try: anygen.cli.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'transformers', 'diffusers', 'pydantic', 'av', 'PIL'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))\n"
+    )
+    for option, expected in {"--help": "generate", "--version": anygen.__version__}.items():
+        done = subprocess.run(
+            [sys.executable, "-c", code, option], capture_output=True, text=True, check=True
+        )
+        assert expected in done.stdout
+        assert "heavy: []" in done.stdout
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "anygen", "version"], capture_output=True)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{anygen.__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["chat", "generate", "train", "evaluate", "config", "version"])
+def test_every_command_explains_itself(anygen_cli, command):
+    code, out, err = anygen_cli(command, "--help")
+    assert (code, err) == (0, "")
+    assert "Usage" in out
+
+
+def test_an_unknown_command_is_a_usage_error(anygen_cli):
+    code, out, err = anygen_cli("chatt")
+    assert (code, out) == (2, "")
+    assert "chatt" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["chat", "-p", "look @gone.png"], "gone.png: no such file"),
+        (["chat", "-p", "look", "-a", "gone.wav"], "gone.wav: no such file"),
+        (["chat", "-p", " "], "--prompt is empty; write a text or attach a file"),
+        (["chat", "-a", "x.png"], "--attach goes with --prompt; in a conversation write @path"),
+        (
+            ["chat", "-p", "x", "--modalities", "image,smell"],
+            "no modality 'smell'; there are text, image, audio, video",
+        ),
+        (["generate", "gone.jsonl"], "gone.jsonl: No such file or directory"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(anygen_cli, arguments, complaint):
+    assert anygen_cli(*arguments) == (2, "", f"anygen: {complaint}\n")
+
+
+def test_ids_are_checked_before_any_model_is_looked_for(anygen_cli, tmp_path):
+    rows = [{"id": "a", "prompt": "x"}] * 2
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    code, out, err = anygen_cli("generate", "rows.jsonl", "--model", "no-such-model")
+    assert (code, out) == (2, "")
+    assert err.startswith("anygen: rows.jsonl: every line needs an")
+
+
+def test_a_finished_file_needs_no_model(anygen_cli, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"id": "a", "prompt": "x"}\n')
+    (tmp_path / "out").mkdir()
+    done = {"id": "a", "status": "ok", "seed": 1, "content": []}
+    (tmp_path / "out" / "records.jsonl").write_text(json.dumps(done) + "\n")
+    code, out, err = anygen_cli("generate", "rows.jsonl", "--model", "no-such-model")
+    assert (code, out) == (0, "")
+    assert err == f"0 answered, 0 failed: {Path('out') / 'records.jsonl'}\n"
+
+
+SYSTEM = """
+encoder: {name: anything}
+decoders:
+  image: {name: stable_diffusion, steps: 4}
+"""
+RUN = """
+system: mini
+stage: denoise
+out: runs/x
+steps: 10
+batch_size: 2
+"""
+
+
+def test_config_shows_a_system_with_its_defaults_and_overrides(anygen_cli, tmp_path):
+    (tmp_path / "small.yaml").write_text(SYSTEM)
+    code, out, err = anygen_cli("config", "small.yaml", "llm.lora.rank=3")
+    assert (code, err) == (0, "")
+    assert "rank: 3" in out
+    assert "context: 2048" in out
+    assert "steps: 4" in out
+
+
+def test_config_shows_a_run(anygen_cli, tmp_path):
+    (tmp_path / "run.yaml").write_text(RUN)
+    code, out, err = anygen_cli("config", "run.yaml", "steps=7")
+    assert (code, err) == (0, "")
+    assert "steps: 7" in out
+    assert "save_every: 200" in out
+
+
+def test_every_problem_of_a_config_is_a_line_of_its_own(anygen_cli, tmp_path):
+    (tmp_path / "run.yaml").write_text(RUN)
+    code, out, err = anygen_cli("config", "run.yaml", "steps=-1", "stpes=3")
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith("anygen: steps: Input should be greater than 0")
+    assert second.startswith("anygen: stpes: ")
