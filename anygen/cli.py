@@ -150,9 +150,25 @@ def train(
     overrides: OverridesArgument = None,
 ) -> None:
     """Run one training stage, as in: anygen train mini/vae_image steps=100"""
+    import logging
+
     from anygen.train import train
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     print(train(config, overrides or []))
+
+
+@app.command()
+def pack(
+    system: Annotated[str, typer.Argument(help="A system in configs/ or its YAML file.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, later ones win.")],
+    out: OutOption = Path("out/model"),
+) -> None:
+    """Join the weights of finished training runs into a model's folder."""
+    from anygen.train import pack
+
+    pack(system, runs, out)
+    print(out)
 
 
 @app.command()

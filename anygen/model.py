@@ -107,21 +107,20 @@ class AnyGen(nn.Module):
         """One turn: text as it is spoken, media as they are made, in the order of the answer."""
         request = Request(messages, seed, modalities, max_new_tokens, options)
         conversation = self.converse(request, cancelled)
-        part, answer = 0, None
-        try:
-            while True:
-                said = conversation.send(answer)
-                answer = None
-                if isinstance(said, MediaRequest):
-                    yield MediaStarted(part, said.modality)
-                    answer = yield from self.make(said, part, options, cancelled)
-                    part += 1
-                else:
-                    yield said
-        except StopIteration:
-            return
-        except CancelledError:
-            yield Done("cancelled", 0, 0)
+        said, part = next(conversation), 0
+        while not isinstance(said, Done):
+            if isinstance(said, TextDelta):
+                yield said
+                said = next(conversation)
+                continue
+            yield MediaStarted(part, said.modality)
+            try:
+                medium = yield from self.make(said, part, options, cancelled)
+                said = conversation.send(medium)
+            except CancelledError as error:
+                said = conversation.throw(error)
+            part += 1
+        yield said
 
     def generate(self, messages: Sequence[Message], **settings: Any) -> Message:
         """The whole answer of `reply` as one message."""
@@ -132,32 +131,39 @@ class AnyGen(nn.Module):
         """The LLM's side of one turn. A medium that it asks for must be sent back to it."""
         prompt = build_prompt(self.with_system(request.messages), self.llm.tokenizer, reply=True)
         context = Context(self.llm, self.embed(prompt))
-        prompt_tokens, made = context.length, 0
+        prompt_tokens = context.length
+        speech = self.speak(context, request, cancelled)
+        try:
+            reason = yield from speech
+        except CancelledError:
+            reason = "cancelled"
+        yield Done(reason, prompt_tokens, context.length - prompt_tokens)
+
+    def speak(
+        self, context: Context, request: Request, cancelled: Cancelled
+    ) -> Generator[TextDelta | MediaRequest, Media | None, FinishReason]:
+        """Text and wishes for media until the end of the turn; returns why it ended."""
         allowed = allowed_media(self.llm.signals.modalities, request.modalities)
         text = TextStream(self.llm.tokenizer)
-        reason: FinishReason = "length"
-        while context.length - prompt_tokens < request.max_new_tokens:
-            if cancelled():
-                reason = "cancelled"
-                break
+        made, limit = 0, context.length + request.max_new_tokens
+        while context.length < limit and not cancelled():
             token = context.next_token(allowed)
             if token == self.llm.tokenizer.eos_token_id:
-                reason = "stop"
-                break
+                yield from text.rest()
+                return "stop"
             modality = self.llm.signals.modality_of(token)
             if modality is None:
-                if delta := text.add(token):
-                    yield TextDelta(delta)
+                yield from text.add(token)
                 context.read(self.embed_ids([token]))
                 continue
+            yield from text.rest()
             hidden_SD = context.read(self.embed_ids(self.llm.signals.span(modality)))
             condition = self.output_projectors[modality](hidden_SD[None])[0]
             medium = yield MediaRequest(modality, condition, derive_seed(request.seed, made))
             context.read(self.embed_piece(Features(modality, cast(Media, medium))))
             made += 1
-        if rest := text.finish():
-            yield TextDelta(rest)
-        yield Done(reason, prompt_tokens, context.length - prompt_tokens)
+        yield from text.rest()
+        return "cancelled" if cancelled() else "length"
 
     def make(
         self, request: MediaRequest, part: int, options: SampleOptions, cancelled: Cancelled

@@ -5,7 +5,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from anygen.checkpoint import load_weights, own_tensors, save_weights
+from anygen.checkpoint import LORA, load_weights, own_tensors, save_weights
 from anygen.config import Run, find_config, load_run, load_system, to_yaml
 from anygen.media import modality_of
 from anygen.media_files import write_media
@@ -42,8 +43,39 @@ def train(name: str, overrides: list[str]) -> Path:
         model.llm.prepare_training()
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / "run.yaml").write_text(to_yaml(run), encoding="utf-8")
-    Trainer(run, stage, model, accelerator).fit()
+    trainer = Trainer(run, stage, model, accelerator)
+    log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(model))
+    trainer.fit()
     return run.out
+
+
+def learning_table(model: nn.Module) -> str:
+    """One line per part of the model: how many of its parameters learn."""
+    learned: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for name, parameter in model.named_parameters():
+        part = part_of(name)
+        total[part] += parameter.numel()
+        learned[part] += parameter.numel() * parameter.requires_grad
+    return "\n".join(f"{part:28}{learned[part]:>14,} of {total[part]:>14,}" for part in total)
+
+
+def part_of(name: str) -> str:
+    """`decoders.image.unet.conv_in.weight` belongs to `decoders.image.unet`."""
+    if LORA in name:
+        return "llm.lora"
+    words = name.split(".")
+    return ".".join(words[: 3 if words[0] == "decoders" else 2])
+
+
+def pack(system: str, runs: Sequence[Path], out: Path) -> None:
+    """Join the weights of finished runs, later ones winning, into a model's folder.
+
+    Raises ValueError naming what no run has learned.
+    """
+    model = AnyGen(load_system(system), find_config(system).parent)
+    load_weights(model, [folder / "weights.safetensors" for folder in runs], complete=True)
+    model.save_pretrained(out)
 
 
 class StageLoss(nn.Module):
@@ -77,12 +109,15 @@ class Trainer:
 
     def fit(self) -> None:
         self.model.train()
+        terms: dict[str, list[Tensor]] = {}  # since the last line of the log
+        started = time.perf_counter()
         while self.step < self.run.steps:
-            started = time.perf_counter()
-            terms = self.update()
+            for name, value in self.update().items():
+                terms.setdefault(name, []).append(value.detach())
             self.step += 1
             if self.due(self.run.log_every):
                 self.write_log(terms, time.perf_counter() - started)
+                terms, started = {}, time.perf_counter()
             if self.due(self.run.save_every):
                 self.save()
             if self.due(self.run.sample_every):
@@ -139,18 +174,16 @@ class Trainer:
     def due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.run.steps
 
-    def write_log(self, terms: dict[str, Tensor], seconds: float) -> None:
-        """One line of JSON: the step, every loss term, the learning rate, seconds per step."""
+    def write_log(self, terms: dict[str, list[Tensor]], seconds: float) -> None:
+        """One line of JSON: mean losses since the last line, learning rate, seconds in all."""
         if not self.accelerator.is_main_process:
             return
-        row: dict[str, Any] = {
-            "step": self.step,
-            **{k: round(float(v), 5) for k, v in terms.items()},
-        }
-        row |= {
-            "learning_rate": learning_rate(self.run, self.step - 1),
-            "seconds": round(seconds, 3),
-        }
+        means = {name: torch.stack(values).mean().item() for name, values in terms.items()}
+        row: dict[str, Any] = {"step": self.step, **{k: round(v, 5) for k, v in means.items()}}
+        row["learning_rate"] = learning_rate(self.run, self.step - 1)
+        self.write_row({**row, "seconds": round(seconds, 2)})
+
+    def write_row(self, row: dict[str, Any]) -> None:
         with (self.run.out / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         log.info("%s", row)
@@ -163,9 +196,13 @@ class Trainer:
             samples = self.stage.samples(self.model, self.run)
         self.model.train()
         folder = self.run.out / "samples" / f"{self.step:06d}"
+        paths = []
         for name, medium in samples.items():
-            folder.mkdir(parents=True, exist_ok=True)
-            write_media(medium, folder / f"{name}{TABLE[modality_of(medium)].suffix}")
+            suffix = TABLE[modality_of(medium)].suffix
+            paths.append(write_media(medium, folder / f"{name}{suffix}"))
+        if paths:
+            shown = [str(path.relative_to(self.run.out)) for path in paths]
+            self.write_row({"step": self.step, "samples": shown})
 
     def save(self) -> None:
         """The weights that others use, then the state that this run goes on from."""

@@ -1,0 +1,198 @@
+"""How the answers of the suite `world` are scored.
+
+A score is (right, judged) of a row and a source. Sources: `model` is the answer; `control` the
+same decoder with the plain caption and the same seed; `judge` the true render, so what the judge
+itself gets right; `nearest` the answer again, by the nearest true render instead of the judge.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from anygen.judges import Judges, Verdict, truth
+from anygen.media import Media, Message, modality_of
+from anygen.metrics import first_named, overlap
+from anygen.request import derive_seed
+from anygen.suites.cases import Case
+from anygen.suites.nearest import nearest
+from decoders.base import SampleOptions, never, no_progress
+from mosit_data.world.render import render
+from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
+from mosit_data.world.vocabulary import CONCEPTS, MOTIONS, SOUNDS, plural
+
+Score = tuple[int, int]  # right, judged
+Scores = dict[str, dict[str, Score]]  # row -> source -> score
+
+# What of a verdict each row asks for; a row without any of it in the truth is not scored.
+KEYS: dict[str, tuple[str, ...]] = {
+    "picture_object": ("object",),
+    "picture_style": ("style",),
+    "picture_background": ("background",),
+    "pair_relation": ("left", "right", "top", "bottom"),
+    "sound_name": ("sound",),
+    "sound_pattern": ("pattern",),
+    "video_object": ("object",),
+    "video_motion": ("motion",),
+    "crossmodal": ("object", "sound"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What is kept of one case; `media` by source, as samples."""
+
+    scores: Scores
+    text: str = ""  # what the model said
+    media: Mapping[str, Media] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)  # for rows that are no shares
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What scoring needs: the model's parts, and judges."""
+
+    model: Any
+    judges: Judges
+
+
+Answered = tuple[Case, int, Message]  # with the seed of the request
+ScoreAnswers = Callable[[Bench, Sequence[Answered]], list[Outcome]]
+
+
+def words_of(answer: Message) -> str:
+    return "".join(part for part in answer.parts if isinstance(part, str)).strip()
+
+
+# --- media that were made ---
+
+
+def scored_media(*rows: str) -> ScoreAnswers:
+    """Scores the first medium of the wanted modality, in these rows."""
+
+    def score(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+        cases, seeds, answers = zip(*answered)
+        controls = make_controls(bench.model, cases, seeds)
+        return [
+            score_medium(
+                bench.judges,
+                case,
+                words_of(answer),
+                {"model": first_wanted(case, answer), "control": control},
+                rows,
+            )
+            for case, answer, control in zip(cases, answers, controls)
+        ]
+
+    return score
+
+
+def first_wanted(case: Case, answer: Message) -> Media | None:
+    media = [part for part in answer.parts if not isinstance(part, str)]
+    return next((medium for medium in media if modality_of(medium) in case.wanted), None)
+
+
+def make_controls(model: Any, cases: Sequence[Case], seeds: Sequence[int]) -> list[Media]:
+    """What the decoders make of the plain captions; `seeds` are those of the requests."""
+    made: dict[int, Media] = {}
+    for modality in {case.wanted[0] for case in cases}:
+        rows = [index for index, case in enumerate(cases) if case.wanted[0] == modality]
+        captions = [caption(scene_of(cases[index])) for index in rows]
+        first_medium = [derive_seed(seeds[index], 0) for index in rows]
+        made |= dict(zip(rows, make_from(model.decoders[modality], captions, first_medium)))
+    return [made[index] for index in range(len(cases))]
+
+
+def make_from(decoder: Any, captions: Sequence[str], seeds: Sequence[int]) -> list[Media]:
+    with torch.inference_mode():
+        conditions = decoder.caption_condition(captions)
+        return decoder.sample(conditions, seeds, SampleOptions(), no_progress, never)
+
+
+def score_medium(
+    judges: Judges,
+    case: Case,
+    text: str,
+    sources: Mapping[str, Media | None],
+    rows: Sequence[str],
+) -> Outcome:
+    """Every source in every row; a medium that is not there is wrong."""
+    scene = scene_of(case)
+    media = {name: medium for name, medium in sources.items() if medium is not None}
+    verdicts = {name: judges.judge([m])[0] for name, m in {**media, "judge": render(scene)}.items()}
+    if "model" in media:
+        verdicts["nearest"] = nearest(media["model"], scene)
+    scores: Scores = {}
+    for row in rows:
+        right = {key: name for key, name in truth(scene).items() if key in KEYS[row]}
+        if right:
+            scores[row] = dict(row_scores(right, [*sources, "judge"], verdicts))
+    return Outcome(scores, text, media)
+
+
+def scene_of(case: Case) -> Scene:
+    assert case.scene is not None, "every case of this task has a scene"
+    return case.scene
+
+
+def row_scores(
+    right: Verdict, sources: Sequence[str], verdicts: Mapping[str, Verdict]
+) -> Iterator[tuple[str, Score]]:
+    for source in sources:
+        yield source, (int(agrees(verdicts.get(source, {}), right)), 1)
+    if right.keys() <= verdicts.get("nearest", {}).keys():
+        yield "nearest", (int(agrees(verdicts["nearest"], right)), 1)
+
+
+def agrees(verdict: Verdict, right: Verdict) -> bool:
+    return all(verdict.get(key) == name for key, name in right.items())
+
+
+# --- whether media were made ---
+
+
+def score_triggers(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+    """Of the media that were made, which were asked for; and the other way about."""
+    outcomes = []
+    for case, _, answer in answered:
+        made = [modality_of(part) for part in answer.parts if not isinstance(part, str)]
+        right = overlap(made, case.wanted)
+        scores: Scores = {
+            "trigger_precision": {"model": (right, len(made))},
+            "trigger_recall": {"model": (right, len(case.wanted))},
+        }
+        outcomes.append(Outcome(scores, words_of(answer)))
+    return outcomes
+
+
+# --- what was said ---
+
+OBJECT_WORDS = {word: c.name for c in CONCEPTS for word in (c.name, plural(c.name))}
+SOUND_WORDS = {word: name for name in SOUNDS for word in (name, plural(name))}
+SOUND_WORDS |= {"drums": "drum kit", "drum": "drum kit", "bagpipe": "bagpipes"}
+MOTION_WORDS = {word: name for name, m in MOTIONS.items() for word in (name, m.verb)}
+
+
+def scored_words(row: str, words: dict[str, str]) -> ScoreAnswers:
+    """The first of `words` that the answer says must be the true one."""
+
+    def score(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+        outcomes = []
+        for case, _, answer in answered:
+            text = words_of(answer)
+            right = first_named(text, words) == subject(scene_of(case))
+            outcomes.append(Outcome({row: {"model": (int(right), 1)}}, text))
+        return outcomes
+
+    return score
+
+
+def subject(scene: Scene) -> str:
+    """What the general question about a scene is scored by."""
+    if isinstance(scene, PictureScene):
+        return scene.things[0].concept
+    if isinstance(scene, VideoScene):
+        return scene.motion
+    assert isinstance(scene, SoundScene)
+    return scene.sound

@@ -1,0 +1,100 @@
+"""The suite `world`: what mini was made for, asked with held-out combinations.
+
+ROWS are the figures of README's table; TASKS are how they are measured, several rows at a time.
+"""
+
+from dataclasses import dataclass
+
+from anygen.answers import MAX_TOKENS
+from anygen.suites import cases, scoring
+from anygen.suites.cases import MakeCase
+from anygen.suites.general import score_general
+from anygen.suites.photographs import COUNT as PHOTOGRAPHS
+from anygen.suites.photographs import photograph_case, score_photographs
+from anygen.suites.scoring import ScoreAnswers
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure in percent, and what it should be at least (or, `at_most`, at most)."""
+
+    figure: str
+    target: float
+    at_most: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """Questions of one kind and how their answers are scored, in one or several rows."""
+
+    rows: tuple[str, ...]
+    count: int  # cases of a full run
+    make_case: MakeCase
+    score: ScoreAnswers
+    max_new_tokens: int = 96
+
+
+ROWS: dict[str, Row] = {
+    "picture_object": Row("pictures that show the object asked for", 85),
+    "picture_style": Row("pictures in the style asked for", 90),
+    "picture_background": Row("pictures on the background asked for", 95),
+    "pair_relation": Row("pictures of two objects: both, and where they should be", 60),
+    "sound_name": Row("sounds of the instrument or thing asked for", 80),
+    "sound_pattern": Row("sounds with the pattern asked for", 85),
+    "video_object": Row("videos that show the object asked for", 75),
+    "video_motion": Row("videos with the motion asked for", 85),
+    "trigger_precision": Row("media made that were asked for", 97),
+    "trigger_recall": Row("media asked for that were made", 97),
+    "understand_object": Row("pictures whose object the answer names", 90),
+    "understand_instrument": Row("sounds whose instrument the answer names", 85),
+    "understand_motion": Row("videos whose motion the answer names", 85),
+    "photographs": Row("photographs called what the vision trunk sees in them", 80),
+    "crossmodal": Row("a picture answered by its sound, or a sound by its picture", 70),
+    "general": Row("loss of log-likelihood of plain answers, against the base model's", 5, True),
+}
+
+TASKS: dict[str, Task] = {
+    "pictures": Task(
+        ("picture_object", "picture_style", "picture_background"),
+        200,
+        cases.picture,
+        scoring.scored_media("picture_object", "picture_style", "picture_background"),
+    ),
+    "pairs": Task(("pair_relation",), 200, cases.pair, scoring.scored_media("pair_relation")),
+    "sounds": Task(
+        ("sound_name", "sound_pattern"),
+        200,
+        cases.sound,
+        scoring.scored_media("sound_name", "sound_pattern"),
+    ),
+    "videos": Task(
+        ("video_object", "video_motion"),
+        100,
+        cases.video,
+        scoring.scored_media("video_object", "video_motion"),
+    ),
+    "triggers": Task(
+        ("trigger_precision", "trigger_recall"), 250, cases.trigger, scoring.score_triggers
+    ),
+    "objects": Task(
+        ("understand_object",),
+        200,
+        cases.object_question,
+        scoring.scored_words("understand_object", scoring.OBJECT_WORDS),
+    ),
+    "instruments": Task(
+        ("understand_instrument",),
+        200,
+        cases.instrument_question,
+        scoring.scored_words("understand_instrument", scoring.SOUND_WORDS),
+    ),
+    "motions": Task(
+        ("understand_motion",),
+        200,
+        cases.motion_question,
+        scoring.scored_words("understand_motion", scoring.MOTION_WORDS),
+    ),
+    "photographs": Task(("photographs",), PHOTOGRAPHS, photograph_case, score_photographs),
+    "crossmodal": Task(("crossmodal",), 100, cases.crossmodal, scoring.scored_media("crossmodal")),
+    "general": Task(("general",), 100, cases.evaluation_prompt, score_general, MAX_TOKENS),
+}

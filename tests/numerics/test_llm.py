@@ -1,0 +1,83 @@
+"""The LLM: reading in pieces equals one forward pass, and nothing of the base model is lost."""
+
+import pytest
+import torch
+
+from anygen.dialogues import Batch
+from anygen.llm import Context
+from anygen.losses import hidden_states
+from anygen.media import Message
+from anygen.prompt import build_prompt
+
+
+def close(left, right):
+    torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture
+def prompt(tiny_model, image, audio, video):
+    """Text and every medium, of users and of the assistant."""
+    messages = [
+        Message("system", ("Be kind.",)),
+        Message("user", ("look ", image, "and hear ", audio)),
+        Message("assistant", ("a film: ", video, " is it good?")),
+        Message("user", (video, "yes")),
+    ]
+    return build_prompt(messages, tiny_model.llm.tokenizer, reply=True)
+
+
+@torch.no_grad()
+def test_reading_in_pieces_equals_one_forward_pass(tiny_model, prompt):
+    embeds = [tiny_model.embed_piece(piece) for piece in prompt]
+    assert len(embeds) > 8
+    context = Context(tiny_model.llm, embeds[0])
+    hidden = [context.read(piece) for piece in embeds[1:]]
+    whole = tiny_model.llm.hidden(torch.cat(embeds)[None])[0]
+    close(torch.cat(hidden), whole[len(embeds[0]) :])
+    close(context.last, whole[-1])
+    assert context.length == len(whole)
+
+
+@torch.no_grad()
+def test_rows_of_a_batch_do_not_see_each_other_or_their_padding(tiny_model):
+    llm, lengths = tiny_model.llm, [9, 4, 17, 1, 12, 5]
+    rows = [torch.randn(length, llm.width) for length in lengths]
+    embeds = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=7.0)
+    unused = torch.zeros(len(rows), max(lengths))
+    hidden = hidden_states(llm, Batch(embeds, torch.tensor(lengths), unused, []))
+    for row, alone in zip(hidden, rows, strict=True):
+        close(row[: len(alone)], llm.hidden(alone[None])[0])
+
+
+@torch.no_grad()
+def test_an_untrained_llm_speaks_as_its_base(tiny_model):
+    llm = tiny_model.llm
+    ids = torch.arange(3, 60)
+    logits = llm.logits(llm.hidden(llm.embed(ids)[None]))
+    vocabulary = llm.signals.vocabulary
+    close(logits[..., :vocabulary], llm.base(input_ids=ids[None]).logits)
+    assert logits.shape[-1] == vocabulary + len(llm.signals.modalities)
+
+
+@torch.no_grad()
+def test_signal_tokens_have_rows_of_their_own(tiny_model):
+    llm = tiny_model.llm
+    ids = torch.arange(llm.signals.rows) + llm.signals.vocabulary
+    close(llm.embed(ids), llm.signal_rows)
+
+
+@torch.no_grad()
+def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(make_model):
+    llm = make_model("llm").llm.eval()
+    embeds = torch.randn(1, 9, llm.width)
+    base = llm.hidden(embeds)
+    for name, parameter in llm.named_parameters():
+        if ".lora_B." in name:
+            parameter.normal_(std=0.1)
+    tuned = llm.hidden(embeds)
+    assert (tuned - base).abs().max() > 1e-2
+    llm.use_lora(False)
+    close(llm.hidden(embeds), base)
+    llm.use_lora(True)
+    llm.merge_lora()
+    close(llm.hidden(embeds), tuned)

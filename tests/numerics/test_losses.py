@@ -1,0 +1,63 @@
+"""Losses and schedules against closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from anygen.config import Run
+from anygen.dialogues import IGNORED, Target
+from anygen.losses import alignment_loss, span_hidden, text_loss
+from anygen.train import FINAL_RATE, learning_rate
+
+
+def test_alignment_is_measured_in_units_of_the_wanted_variance():
+    wanted = torch.randn(6, 3, 8, generator=torch.Generator().manual_seed(0)) * 40
+    assert alignment_loss(wanted, wanted) == 0
+    mean = alignment_loss(wanted.mean().expand_as(wanted), wanted)
+    torch.testing.assert_close(mean, torch.tensor(1.0), atol=0.01, rtol=0)
+    off = alignment_loss(wanted + 2 * wanted.std(), wanted)
+    torch.testing.assert_close(off, torch.tensor(4.0))
+    torch.testing.assert_close(alignment_loss(wanted * 0.5, wanted) * 4, alignment_loss(-wanted, wanted) / 4)
+
+
+def test_the_text_loss_of_a_model_that_knows_nothing_is_the_logarithm_of_its_choices(make_model):
+    llm = make_model("llm").llm
+    with torch.no_grad():
+        for weights in (llm.base.lm_head.weight, llm.trigger_rows, llm.trigger_bias):
+            weights.zero_()
+    choices = llm.signals.vocabulary + len(llm.signals.modalities)
+    labels = torch.tensor([[IGNORED, 5, choices - 1, IGNORED], [IGNORED, IGNORED, 7, IGNORED]])
+    loss = text_loss(llm, torch.randn(2, 4, llm.width), labels)
+    assert loss.item() == pytest.approx(math.log(choices), rel=1e-5)
+
+
+@torch.no_grad()
+def test_a_hidden_state_is_judged_by_the_token_after_it(make_model):
+    llm = make_model("llm").llm
+    hidden = torch.randn(1, 5, llm.width, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[3, 9, IGNORED, 11, IGNORED]])  # nothing stands before the first
+    log_p = llm.logits(hidden).log_softmax(-1)[0]
+    expected = -(log_p[0, 9] + log_p[2, 11]) / 2
+    torch.testing.assert_close(text_loss(llm, hidden, labels), expected)
+
+
+def test_a_span_is_read_where_its_signal_tokens_stand():
+    hidden = torch.arange(2 * 20, dtype=torch.float).view(2, 20, 1)
+    targets = [Target("image", row, start, None, "") for row, start in ((0, 3), (1, 0))]
+    assert span_hidden(hidden, targets)[..., 0].tolist() == [[3, 4, 5, 6], [20, 21, 22, 23]]
+
+
+def test_the_learning_rate_rises_evenly_then_falls_as_a_cosine():
+    run = Run(system="x", stage="encode", out="x", steps=110, batch_size=1, learning_rate=2.0, warmup=10)
+    rates = [learning_rate(run, step) for step in range(111)]
+    assert rates[:10] == pytest.approx([0.2 * (i + 1) for i in range(10)])
+    assert rates[10] == 2.0
+    assert rates[60] == pytest.approx(2.0 * (1 + FINAL_RATE) / 2)
+    assert rates[110] == pytest.approx(2.0 * FINAL_RATE)
+    assert all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
+
+
+def test_without_warm_up_the_first_step_has_the_whole_rate():
+    run = Run(system="x", stage="encode", out="x", steps=5, batch_size=1, learning_rate=3.0, warmup=0)
+    assert learning_rate(run, 0) == 3.0

@@ -1,0 +1,116 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from anygen.checkpoint import find_model, load_weights, own_tensors, save_weights
+
+
+@pytest.fixture
+def model(make_model):
+    return make_model()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights.safetensors"
+
+
+def test_ours_is_everything_but_the_base_weights(tiny_model):
+    own = own_tensors(tiny_model)
+    base = [name for name in own if name.startswith(("llm.base.", "encoder.vision.trunk."))]
+    assert base
+    assert all(".lora_" in name for name in base)
+    parts = {"encoder", "llm", "input_projector", "output_projectors", "decoders"}
+    assert {name.split(".")[0] for name in own} == parts
+    assert {"decoders.image.vae.mean", "llm.trigger_bias"} <= own.keys()  # buffers too
+
+
+def test_what_two_decoders_share_is_stored_once(tiny_model):
+    own = own_tensors(tiny_model)
+    assert len({tensor.data_ptr() for tensor in own.values()}) == len(own)
+    video = [name for name in own if name.startswith("decoders.video.")]
+    assert video
+    assert all(".motion_modules." in name for name in video)
+
+
+def test_weights_come_back(model, make_model, path):
+    own = own_tensors(model)
+    with torch.no_grad():
+        for tensor in own.values():
+            tensor.add_(1)
+    save_weights(own, path)
+    other = make_model()
+    load_weights(other, [path], complete=True)
+    assert all(torch.equal(own[name], tensor) for name, tensor in own_tensors(other).items())
+
+
+def test_later_files_win_and_parts_that_are_not_built_are_skipped(model, make_model, tmp_path):
+    first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    save_weights({n: torch.ones_like(t) for n, t in own_tensors(model).items()}, first)
+    rows = {"llm.trigger_bias": torch.full((3,), 2.0), "decoders.image.vae.mean": torch.zeros(4)}
+    save_weights(rows, second)
+    llm = make_model("llm")
+    load_weights(llm, [first, second])
+    assert llm.llm.trigger_bias.tolist() == [2, 2, 2]
+    assert llm.llm.trigger_rows.unique().tolist() == [1]
+
+
+def test_weights_that_do_not_fit_are_listed_and_none_is_loaded(model, path):
+    before = {name: tensor.clone() for name, tensor in own_tensors(model).items()}
+    tensors = {name: tensor + 1 for name, tensor in before.items()}
+    del tensors["llm.trigger_rows"]
+    tensors["llm.trigger_bias"] = torch.zeros(5)
+    tensors["llm.stranger"] = torch.zeros(1)
+    save_weights(tensors, path)
+    with pytest.raises(ValueError, match="do not fit the model") as refused:
+        load_weights(model, [path], complete=True)
+    assert str(refused.value).splitlines()[1:] == [
+        "  unexpected: llm.stranger",
+        "  shape: llm.trigger_bias is (5,), the model has (3,)",
+        "  missing: llm.trigger_rows",
+    ]
+    after = own_tensors(model)
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_missing_weights_are_fine_where_others_bring_them(model, path):
+    save_weights({"llm.trigger_bias": torch.ones(3)}, path)
+    load_weights(model, [path])
+    assert model.llm.trigger_bias.tolist() == [1, 1, 1]
+
+
+def test_weights_that_are_not_there_are_named(model, path):
+    with pytest.raises(ValueError, match=r"no weights at .*weights\.safetensors"):
+        load_weights(model, [path])
+
+
+def test_a_save_that_fails_leaves_the_old_file_whole(path):
+    save_weights({"a": torch.ones(3)}, path)
+    path.with_name(f"{path.name}.partial").mkdir()  # nothing can be written there
+    with pytest.raises(Exception, match="partial|directory"):
+        save_weights({"a": torch.zeros(3)}, path)
+    assert load_file(path)["a"].tolist() == [1, 1, 1]
+
+
+def test_what_a_killed_save_left_behind_is_overwritten(path):
+    path.with_name(f"{path.name}.partial").write_bytes(b"half a file")
+    save_weights({"a": torch.ones(3)}, path)
+    assert load_file(path)["a"].tolist() == [1, 1, 1]
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_numbers_are_narrowed_and_indices_are_not(path):
+    save_weights({"a": torch.ones(2), "b": torch.tensor([70_000])}, path, torch.bfloat16)
+    loaded = load_file(path)
+    assert loaded["a"].dtype == torch.bfloat16
+    assert loaded["b"].tolist() == [70_000]
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no model named 'gone' and no folder with a config.json"):
+        find_model("gone")
+    save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({}))
+    assert find_model(tmp_path) == tmp_path

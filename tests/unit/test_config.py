@@ -1,0 +1,87 @@
+import pytest
+import yaml
+
+from anygen import plugins
+from anygen.config import Run, System, load_run, load_system, to_yaml
+from anygen.generate import explain
+
+RUN = {"system": "tiny/system", "stage": "denoise", "out": "x", "steps": 10, "batch_size": 2}
+
+
+@pytest.fixture
+def run_file(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(RUN))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("llm.lroa.rank=3", "llm.lroa: Extra inputs are not permitted"),
+        ("llm.lora.rnak=3", "llm.lora.rnak: Extra inputs are not permitted"),
+        ("output_projector.layers=0", "output_projector.layers: Input should be greater than 0"),
+        ("input_projector.kind=cubic", "input_projector.kind: Input should be 'linear' or 'mlp'"),
+        ("decoders.smell={name: nose}", "decoders.smell.[key]: Input should be 'image', 'audio'"),
+        ("encoder.name=null", "encoder.name: Input should be a valid string"),
+    ],
+)
+def test_a_mistake_is_refused_with_the_path_of_its_key(override, complaint):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  # the message is checked below
+        load_system("tiny/system", [override])
+    assert explain(refused.value).startswith(complaint)
+
+
+def test_overrides_are_read_as_yaml_and_come_after_the_file(run_file):
+    run = load_run(
+        run_file, ["steps=7", "learning_rate=3e-4", "rows.video=1", "decoders=[image, video]"]
+    )
+    assert (run.steps, run.learning_rate, run.rows) == (7, 3e-4, {"video": 1})
+    assert run.decoders == ["image", "video"]
+    assert run.batch_size == 2
+
+
+def test_an_override_reaches_settings_that_the_file_leaves_out():
+    assert load_system("tiny/system", ["llm.lora.targets=[q_proj]"]).llm.lora.targets == ["q_proj"]
+    assert load_system("tiny/system", ["llm.context=99"]).llm.context == 99
+
+
+@pytest.mark.parametrize("override", ["steps", "=3", ""])
+def test_what_is_not_an_override_is_told_how_one_looks(run_file, override):
+    with pytest.raises(ValueError, match="is not an override; write key=value"):
+        load_run(run_file, [override])
+
+
+def test_a_value_has_no_settings_inside(run_file):
+    with pytest.raises(ValueError, match=r"'steps.x=3': 'steps' holds a value, not settings"):
+        load_run(run_file, ["steps.x=3"])
+
+
+def test_a_name_that_is_nearly_right_is_suggested():
+    with pytest.raises(ValueError, match="no config named 'tiny/sytem'.*mean 'tiny/system'"):
+        load_system("tiny/sytem")
+
+
+def test_a_name_that_is_quite_wrong_is_answered_with_the_names_there_are():
+    with pytest.raises(ValueError, match="there are .*mini/system.*tiny/system"):
+        load_system("zzz")
+
+
+def test_a_document_survives_being_written(tmp_path, run_file):
+    for kind, document in {Run: load_run(run_file), System: load_system("tiny/system")}.items():
+        assert kind.model_validate(yaml.safe_load(to_yaml(document))) == document
+
+
+def test_an_unknown_plugin_is_answered_with_those_there_are():
+    with pytest.raises(ValueError, match="no decoders named 'audioldn'; there are .*audioldm"):
+        plugins.build("decoders", plugins.Plugin(name="audioldn"))
+
+
+def test_a_plugin_checks_its_own_settings():
+    with pytest.raises(ValueError, match="framse"):
+        plugins.build("decoders", plugins.Plugin(name="animatediff", framse=3), decoders={})
+
+
+def test_a_dotted_name_is_any_importable_module():
+    with pytest.raises(ValueError, match="animatediff extends decoders.image"):
+        plugins.build("decoders", plugins.Plugin(name="decoders.animatediff"), decoders={})

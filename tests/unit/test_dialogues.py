@@ -1,0 +1,124 @@
+import pytest
+import torch
+
+from anygen.dialogues import IGNORED, Dialogue, assemble, read_record
+from anygen.media import Audio, Image, Message, Video
+from anygen.modality import TABLE
+from anygen.records import Record
+
+
+@pytest.fixture
+def dialogues(image, audio):
+    return [
+        Dialogue([Message("user", ("hi",)), Message("assistant", ("yes",))]),
+        Dialogue(
+            [
+                Message("user", (audio, "draw")),
+                Message("assistant", ("ok ", image)),
+                Message("user", ("more",)),
+                Message("assistant", (audio,)),
+            ],
+            captions={1: "a cat", 2: "a bell"},
+        ),
+    ]
+
+
+@pytest.fixture
+def batch(tiny_model, dialogues):
+    return assemble(tiny_model, dialogues)
+
+
+def said(model, batch, row):
+    """The labels of a row as text; triggers as <image>."""
+    signals, tokenizer = model.llm.signals, model.llm.tokenizer
+    columns = [label for label in batch.labels[row].tolist() if label != IGNORED]
+    return "".join(
+        tokenizer.decode([c])
+        if c < signals.vocabulary
+        else f"<{signals.modalities[c - signals.vocabulary]}>"
+        for c in columns
+    )
+
+
+def test_labels_are_what_the_assistant_says(tiny_model, batch):
+    assert said(tiny_model, batch, 0) == "yes<|im_end|>"
+    assert said(tiny_model, batch, 1) == "ok <image><|im_end|><audio><|im_end|>"
+
+
+def test_rows_are_padded_at_the_end_and_padding_is_never_a_label(tiny_model, dialogues, batch):
+    short, long = batch.lengths.tolist()
+    assert short < long == batch.embeds.shape[1] == batch.labels.shape[1]
+    assert batch.embeds.shape == (2, long, tiny_model.llm.width)
+    assert (batch.labels[0, short:] == IGNORED).all()
+    assert (batch.embeds[0, short:] == 0).all()
+    alone = assemble(tiny_model, dialogues[:1])
+    torch.testing.assert_close(batch.embeds[0, :short], alone.embeds[0])
+    assert batch.labels[0, :short].equal(alone.labels[0])
+
+
+def test_every_medium_of_the_assistant_is_a_target_at_its_span(tiny_model, batch, image, audio):
+    found = [(t.modality, t.row, t.media, t.caption) for t in batch.targets]
+    assert found == [("image", 1, image, "a cat"), ("audio", 1, audio, "a bell")]
+    for target in batch.targets:
+        span = tiny_model.llm.signals.span(target.modality)
+        end = target.start + TABLE[target.modality].signal_tokens
+        expected = tiny_model.embed_ids(span)
+        torch.testing.assert_close(batch.embeds[target.row, target.start : end], expected)
+        labels = batch.labels[target.row, target.start : end].tolist()
+        assert labels == [tiny_model.llm.label_of(span[0])] + [IGNORED] * (len(span) - 1)
+
+
+def test_the_features_of_a_medium_follow_its_span(tiny_model, batch, image):
+    target = batch.targets[0]
+    start = target.start + TABLE["image"].signal_tokens
+    [features] = tiny_model.encoder.encode([image])
+    mark = tiny_model.embed_ids([tiny_model.llm.signals.mark("image")])
+    expected = torch.cat([mark, tiny_model.input_projector(features)])
+    found = batch.embeds[1, start : start + len(expected)]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_given_features_stand_for_a_medium_that_nobody_has_seen(tiny_model, image, audio):
+    features = torch.randn(3, tiny_model.encoder.width)
+    messages = [Message("user", (image, audio)), Message("assistant", ("a dog",))]
+    seen = assemble(tiny_model, [Dialogue(messages)])
+    given = assemble(tiny_model, [Dialogue(messages, features={0: features})])
+    shorter = len(tiny_model.encoder.encode([image])[0]) - len(features)
+    assert int(seen.lengths) - int(given.lengths) == shorter
+    assert said(tiny_model, given, 0) == "a dog<|im_end|>"
+
+
+def test_a_record_of_the_small_world_becomes_media_and_captions(tmp_path, image):
+    scene = {"type": "image", "path": str(tmp_path / "x.png"), "caption": "a ramp"}
+    record = Record.model_validate(
+        {
+            "id": "a",
+            "messages": [
+                {"role": "user", "content": "draw"},
+                {"role": "assistant", "content": [{"type": "text", "text": "so"}, scene]},
+            ],
+        }
+    )
+    asked = []
+    dialogue = read_record(record, lambda path: asked.append(path) or image)
+    assert asked == [str(tmp_path / "x.png")]
+    assert [message.role for message in dialogue.messages] == ["user", "assistant"]
+    assert dialogue.messages[1].parts == ("so", image)
+    assert dialogue.captions == {0: "a ramp"}
+
+
+def test_media_are_numbered_across_turns(image, audio, video):
+    media = {"1": image, "2": audio, "3": video}
+    contents = [
+        {"type": kind, "path": path, "caption": caption}
+        for kind, path, caption in (("image", "1", None), ("audio", "2", "b"), ("video", "3", "c"))
+    ]
+    turns = [
+        {"role": "user", "content": contents[:1]},
+        {"role": "assistant", "content": contents[1:]},
+    ]
+    record = Record.model_validate({"id": "a", "messages": turns})
+    dialogue = read_record(record, media.get)
+    assert dialogue.captions == {1: "b", 2: "c"}
+    kinds = [type(part) for message in dialogue.messages for part in message.parts]
+    assert kinds == [Image, Audio, Video]

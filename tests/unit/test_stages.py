@@ -1,0 +1,55 @@
+"""What learns in each stage is exactly its row of the table."""
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from anygen.checkpoint import own_tensors
+from anygen.config import load_run
+from anygen.stages import STAGES, learned_prefixes
+from anygen.train import Trainer, unfreeze
+
+DECODERS = {
+    "vae": ["image"],
+    "vocoder": ["audio"],
+    "denoise": ["audio"],
+    "refine": ["video"],
+}
+
+
+@pytest.fixture
+def trainer(make_model, write_run, request):
+    stage = request.param
+    name = write_run(stage, decoders=DECODERS.get(stage, []), batch_size=4, denoised=1, seed=1)
+    run = load_run(name)
+    run.out.mkdir()
+    return Trainer(run, STAGES[stage], make_model(*STAGES[stage].needs), Accelerator(cpu=True))
+
+
+def tensors(model):
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+@pytest.mark.parametrize("trainer", STAGES, indirect=True)
+def test_one_step_changes_what_the_stage_learns_and_nothing_else(trainer):
+    before = {name: tensor.clone() for name, tensor in tensors(trainer.model).items()}
+    terms = trainer.update()
+    after = tensors(trainer.model)
+    changed = {name for name, tensor in before.items() if not tensor.equal(after[name])}
+    prefixes = learned_prefixes(trainer.run)
+    assert changed <= own_tensors(trainer.model, prefixes).keys()
+    for prefix in prefixes:
+        assert any(name.startswith(prefix) for name in changed), prefix
+    assert all(bool(torch.as_tensor(term).isfinite().all()) for term in terms.values())
+
+
+@pytest.mark.parametrize("trainer", STAGES, indirect=True)
+def test_only_what_learns_asks_for_gradients(trainer):
+    asking = {name for name, p in trainer.model.named_parameters() if p.requires_grad}
+    assert asking == set(trainer.learned)
+    assert all(name.startswith(tuple(learned_prefixes(trainer.run))) for name in asking)
+
+
+def test_a_stage_in_which_nothing_would_learn_is_refused(make_model):
+    with pytest.raises(ValueError, match=r"no parameter is named decoders\.video\.vae"):
+        unfreeze(make_model("decoders"), ["decoders.video.vae."])
