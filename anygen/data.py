@@ -46,6 +46,9 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 }
 
 INSTRUCT_MIX = {"world": 0.72, "photograph": 0.1, "text": 0.18}
+FUNCTION_WORDS = frozenset(
+    ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
+)
 PHOTOGRAPH_QUESTIONS = [
     "What is in this picture?",
     "What is this?",
@@ -70,6 +73,28 @@ def scenes(modality: MediaModality, run: Run, rng: random.Random) -> list[Exampl
     rows = run.rows.get(modality, run.batch_size)
     drawn = [sample_scene(modality, rng, "train", full) for _ in range(rows)]
     return [Example(render(scene), caption(scene)) for scene in drawn]
+
+
+@torch.no_grad()
+def captioned_features(
+    model: Any, run: Run, step: int, rng: random.Random, generators: list[torch.Generator]
+) -> tuple[list[torch.Tensor], list[str]]:
+    """Features (K, W) and captions: media of one modality, and as many imagined photographs."""
+    examples = scenes(MEDIA[step % len(MEDIA)], run, rng)
+    features = model.encoder.encode([example.media for example in examples])
+    _, names = model.encoder.prototypes()
+    classes = [rng.randrange(len(names)) for _ in examples]
+    imagined = model.encoder.prototype_tokens(torch.tensor(classes), generators[0])
+    captions = [example.caption for example in examples] + [names[index] for index in classes]
+    return [*features, *imagined], captions
+
+
+def content_words(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of the words of a caption that carry its meaning."""
+    words = [f" {word}" for word in text.split() if word not in FUNCTION_WORDS]
+    return [
+        token for word in words for token in tokenizer(word, add_special_tokens=False).input_ids
+    ]
 
 
 def encode_dialogues(

@@ -15,7 +15,7 @@ import json
 import platform
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ def row_result(name: str, row: Row, lines: Sequence[Line]) -> Line:
     return result
 
 
-def shares(scores: Sequence[dict[str, list[int]]]) -> Line:
+def shares(scores: Sequence[Mapping[str, Sequence[int]]]) -> Line:
     """The proportions of all sources; of the model's also the 95 % interval."""
     result: Line = {}
     sources = list(dict.fromkeys(source for score in scores for source in score))

@@ -66,10 +66,10 @@ PLACES = {
 
 
 class Judges:
-    """All judges, with their shipped weights."""
+    """All judges; the weights of each are read when it is first needed."""
 
     def __init__(self) -> None:
-        self.networks = {name: load_network(name) for name in KINDS}
+        self.networks: dict[str, Network] = {}
 
     def judge(self, media: Sequence[Media]) -> list[Verdict]:
         """What media of one modality show, with the keys of `truth`."""
@@ -78,6 +78,8 @@ class Judges:
     @torch.inference_mode()
     def maps(self, name: str, media: Sequence[Any]) -> dict[str, Tensor]:
         """(B, labels, h, w) per head, unnormalised."""
+        if name not in self.networks:
+            self.networks[name] = load_network(name)
         return self.networks[name](KINDS[name].inputs(media))
 
     def pictures(self, images: Sequence[Media]) -> list[Verdict]:
@@ -158,7 +160,7 @@ def accuracy(
 class Network(nn.Module):
     """A residual network; every head names each cell of its last grid, an eighth of the input."""
 
-    def __init__(self, channels: int, heads: dict[str, tuple[str, ...]], extra: int = 0) -> None:
+    def __init__(self, channels: int, heads: dict[str, tuple[str, ...]]) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
             *halve(channels, 32, 5), *halve(32, 64, 3), Block(64), *halve(64, 128, 3), Block(128)
@@ -203,11 +205,11 @@ def picture_inputs(images: Sequence[Image]) -> Tensor:
 
 
 def video_inputs(videos: Sequence[Video]) -> Tensor:
-    """(B, 48, 32, 32): the colours of 16 frames are channels."""
+    """(B, 16, 32, 32): the frames, without colours, are channels."""
     rows = []
     for video in videos:
         moments = torch.linspace(0, len(video.frames) - 1, FRAMES).round().long()
-        rows.append(fit(video.frames[moments], SIDE // 2).flatten(0, 1))
+        rows.append(fit(video.frames[moments], SIDE // 2).mean(1))
     return torch.stack(rows)
 
 
@@ -240,13 +242,12 @@ def cell_labels(things: Sequence[Thing]) -> Tensor:
     """(GRID, GRID): which thing the middle of a cell lies on."""
     labels = torch.full((GRID, GRID), NOTHING)
     middles = (torch.arange(GRID) + 0.5) / GRID
+    distances = []  # (GRID, GRID) per thing, in its sizes
     for thing in things:
-        across, down = (middles - thing.x) / thing.size, (middles - thing.y) / thing.size
-        distance = torch.maximum(down.abs()[:, None], across.abs()[None])
-        labels[distance < OUTSIDE] = UNCLEAR
-    for thing in things:
-        across, down = (middles - thing.x) / thing.size, (middles - thing.y) / thing.size
-        distance = torch.maximum(down.abs()[:, None], across.abs()[None])
+        across, down = (middles - thing.x).abs(), (middles - thing.y).abs()
+        distances.append(torch.maximum(down[:, None], across) / thing.size)
+        labels[distances[-1] < OUTSIDE] = UNCLEAR
+    for thing, distance in zip(things, distances):
         labels[distance < INSIDE] = concept_names().index(thing.concept)
     return labels
 
@@ -292,7 +293,7 @@ KINDS: dict[str, Kind] = {
     "sound": Kind("audio", 1, SOUND_HEADS, sound_inputs, sound_labels, 700, 32, pool=1500, fresh=8),
     "motion": Kind(
         "video",
-        3 * FRAMES,
+        FRAMES,
         {"motion": tuple(MOTIONS)},
         video_inputs,
         motion_labels,

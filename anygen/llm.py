@@ -11,6 +11,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers.utils import logging
 
 from anygen.config import LanguageModel as Settings
 from anygen.modality import MediaModality
@@ -25,6 +26,7 @@ class LanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
+        logging.disable_progress_bar()  # loading takes a second
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         self.base = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         self.base.requires_grad_(False)

@@ -13,6 +13,7 @@ from torch import Tensor
 from anygen.dialogues import IGNORED, Batch, Target
 from anygen.modality import TABLE, MediaModality
 
+WORD_TEMPERATURE = 0.07  # where CLIP starts
 PASSES = 4  # groups of rows of similar length
 
 
@@ -34,6 +35,27 @@ def text_loss(llm: Any, hidden_BTD: Tensor, labels_BT: Tensor) -> Tensor:
     said = following != IGNORED
     logits = llm.logits(hidden_BTD[:, :-1][said])
     return F.cross_entropy(logits.float(), following[said])
+
+
+def word_loss(projected_BKD: Sequence[Tensor], words: Sequence[list[int]], table: Tensor) -> Tensor:
+    """How far the projected features of media are from the LLM's embeddings of their words, ().
+
+    Each word of a caption should be near one of the medium's K tokens and far from the tokens of
+    media without it: InfoNCE (van den Oord et al. 2018) over the words of the batch. The second
+    term gives the tokens the length of embeddings. `table` (V, D) is the embedding table.
+    """
+    center, vocabulary = table.mean(0), sorted({word for row in words for word in row})
+    embeddings = table[vocabulary] - center
+    scores, lengths = [], []
+    for tokens_KD in projected_BKD:
+        centered = tokens_KD.float() - center
+        cosines = F.normalize(centered, dim=-1) @ F.normalize(embeddings, dim=-1).T
+        scores.append(cosines.max(0).values / WORD_TEMPERATURE)
+        lengths.append(centered.norm(dim=-1).mean())
+    present = torch.tensor([[word in row for word in vocabulary] for row in words])
+    likelihood = torch.stack(scores).log_softmax(1)[present].mean()
+    ratio = torch.stack(lengths) / embeddings.norm(dim=-1).mean()
+    return (ratio - 1).square().mean() - likelihood
 
 
 def span_hidden(hidden_BTD: Tensor, targets: Sequence[Target]) -> Tensor:

@@ -250,6 +250,11 @@ def find_base(base: str) -> Path:
     raise ValueError(f"llm.base is {base!r}; write smollm2-135m or a folder with a causal LM")
 
 
+def find_trunk(encoder: plugins.Plugin) -> Path | None:
+    """The weights of the vision trunk that an encoder names, fetched once."""
+    return vision_trunk() if encoder.options.get("trunk") == "efficientnet_lite2" else None
+
+
 def allowed_media(
     able: Sequence[MediaModality], wanted: Sequence[Modality] | None
 ) -> list[MediaModality]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from anygen import data
 from anygen.config import Run
 from anygen.dialogues import Dialogue, assemble
-from anygen.losses import generation_losses, hidden_states, text_loss
+from anygen.losses import generation_losses, hidden_states, text_loss, word_loss
 from anygen.media import Media
 
 EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
@@ -72,6 +72,18 @@ def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     return {modality: model.encoder.contrastive_loss(media, captions)}
 
 
+def words_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    """Before the LLM is asked: the projected features are to lie near the words of the caption.
+
+    Five times cheaper than `encode`, because the LLM itself does not run.
+    """
+    features, captions = data.captioned_features(model, run, step.index, step.rng, step.generators)
+    projected = [model.input_projector(row) for row in features]
+    words = [data.content_words(model.llm.tokenizer, caption) for caption in captions]
+    table = model.llm.base.get_input_embeddings().weight
+    return {"words": word_loss(projected, words, table)}
+
+
 def encode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     """Media and prototypes of ImageNet classes, answered by what they are."""
     dialogues = data.encode_dialogues(model, run, step.rng, step.generators[0])
@@ -110,6 +122,9 @@ STAGES: dict[str, Stage] = {
     ),
     "refine": Stage(("decoders",), ("decoders.{decoder}.unet.",), denoise_losses, data.renderings),
     "joint": Stage(("encoder",), ("encoder.",), joint_losses, data.no_samples),
+    "words": Stage(
+        ("encoder", "llm", "input_projector"), ("input_projector.",), words_losses, data.no_samples
+    ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),
         ("input_projector.", "llm.signal_rows"),

@@ -155,9 +155,7 @@ class Bind(nn.Module):
 
 
 def head(width: int, joint: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.LayerNorm(width), nn.Linear(width, 2 * joint), nn.GELU(), nn.Linear(2 * joint, joint)
-    )
+    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, joint))
 
 
 def kind_of(item: Media | str) -> Modality:

@@ -77,7 +77,10 @@ def tiny_llm(tmp_path_factory) -> Path:
         eos_token_id=tokenizer.eos_token_id,
     )
     torch.manual_seed(0)
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():  # long enough that the frozen, tied head can be sure of a token
+        model.get_input_embeddings().weight.mul_(5)
+    model.save_pretrained(folder)
     return folder
 
 

@@ -9,8 +9,7 @@ from anygen.answers import MAX_TOKENS
 from anygen.suites import cases, scoring
 from anygen.suites.cases import MakeCase
 from anygen.suites.general import score_general
-from anygen.suites.photographs import COUNT as PHOTOGRAPHS
-from anygen.suites.photographs import photograph_case, score_photographs
+from anygen.suites.photographs import photograph_case, photographs, score_photographs
 from anygen.suites.scoring import ScoreAnswers
 
 
@@ -94,7 +93,7 @@ TASKS: dict[str, Task] = {
         cases.motion_question,
         scoring.scored_words("understand_motion", scoring.MOTION_WORDS),
     ),
-    "photographs": Task(("photographs",), PHOTOGRAPHS, photograph_case, score_photographs),
+    "photographs": Task(("photographs",), len(photographs()), photograph_case, score_photographs),
     "crossmodal": Task(("crossmodal",), 100, cases.crossmodal, scoring.scored_media("crossmodal")),
     "general": Task(("general",), 100, cases.evaluation_prompt, score_general, MAX_TOKENS),
 }

@@ -1,0 +1,206 @@
+"""How fast mini is on this machine: one line of JSON, medians of five runs after one to warm up.
+
+    python benchmarks/mini.py [--model mini] [--threads N]
+
+Seconds unless the name says otherwise. A ratio is ours over plain; at most 1 is as fast.
+"""
+
+import argparse
+import json
+import os
+import pty
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from transformers import AutoModelForCausalLM
+
+from anygen import AnyGen
+from anygen.events import Done, MediaDone
+from anygen.media import Message
+from anygen.modality import MediaModality
+from anygen.model import find_base
+from decoders.base import SampleOptions, never, no_progress
+from decoders.parts.latent_diffusion import solver
+
+RUNS = 5
+TOKENS = 64
+PICTURES = 4  # at a time, in the comparison with diffusers
+STORY = "Tell me a long story about a lighthouse."
+REQUESTS: dict[MediaModality, str] = {
+    "image": "Draw a flat cat on a blue background.",
+    "audio": "Play a piano playing a rising melody.",
+    "video": "Make a video of a cartoon dog moving left.",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast mini is on this machine.")
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    figures: dict[str, Any] = {"threads": given.threads, "torch": torch.__version__}
+    figures["start_to_prompt"] = median(lambda: start_to_prompt(given.model))
+    figures["chat_peak_MB"] = chat_peak_megabytes(given.model)
+    model = AnyGen.from_pretrained(given.model)
+    figures |= text_figures(model)
+    figures |= {f"first_{m}": median(partial(first_medium, model, m)) for m in REQUESTS}
+    figures |= picture_figures(model)
+    print(json.dumps(figures))
+
+
+def median(measure: Callable[[], float]) -> float:
+    measure()
+    return round(statistics.median(measure() for _ in range(RUNS)), 3)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+# --- a chat, as a process ---
+
+
+def start_to_prompt(model: str) -> float:
+    """From the start of `anygen chat` in a terminal to the prompt."""
+    began = time.perf_counter()
+    child, terminal = start_chat("--model", model)
+    seen = b""
+    while b"> " not in seen:
+        seen += os.read(terminal, 1024)
+    taken = time.perf_counter() - began
+    os.write(terminal, b"\x04")  # Ctrl-D
+    drain(terminal)
+    os.waitpid(child, 0)
+    return taken
+
+
+def chat_peak_megabytes(model: str) -> int:
+    """The peak memory of a chat that makes one medium of each kind."""
+    child, terminal = start_chat("--model", model)
+    for request in REQUESTS.values():
+        os.write(terminal, request.encode() + b"\n")
+    os.write(terminal, b"/bye\n")
+    drain(terminal)
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        raise ValueError(f"the chat ended with status {status}")
+    return usage.ru_maxrss // 1024
+
+
+def start_chat(*arguments: str) -> tuple[int, int]:
+    """The process and its terminal, a plain one."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "dumb"
+        os.execv(sys.executable, [sys.executable, "-m", "anygen", "chat", *arguments])
+    return child, terminal
+
+
+def drain(terminal: int) -> None:
+    """Read until the process has closed its end."""
+    try:
+        while os.read(terminal, 65536):
+            pass
+    except OSError:  # how Linux says that the other end is closed
+        os.close(terminal)
+
+
+# --- text ---
+
+
+def text_figures(model: AnyGen) -> dict[str, float]:
+    """Tokens per second of our own decoding and of transformers' `generate`, greedy both."""
+    plain = AutoModelForCausalLM.from_pretrained(
+        find_base(model.system.llm.base), dtype=torch.float32
+    )
+    tokenizer = model.llm.tokenizer
+    messages = [
+        {"role": "system", "content": model.system.llm.system_prompt},
+        {"role": "user", "content": STORY},
+    ]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    settings = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
+    theirs = median(lambda: TOKENS / seconds(lambda: plain.generate(ids, **settings)))
+    ours = median(lambda: spoken_per_second(model))
+    return {"tokens_per_s": ours, "plain_tokens_per_s": theirs}
+
+
+def spoken_per_second(model: AnyGen) -> float:
+    began = time.perf_counter()
+    user = Message("user", (STORY,))
+    *_, done = model.reply([user], modalities=("text",), max_new_tokens=TOKENS)
+    assert isinstance(done, Done)
+    return done.new_tokens / (time.perf_counter() - began)
+
+
+# --- media ---
+
+
+def first_medium(model: AnyGen, modality: MediaModality) -> float:
+    """From the request to the whole medium."""
+    began = time.perf_counter()
+    request = [Message("user", (REQUESTS[modality],))]
+    for event in model.reply(request, modalities=("text", modality)):
+        if isinstance(event, MediaDone):
+            return time.perf_counter() - began
+    raise ValueError(f"the model made no {modality} for {REQUESTS[modality]!r}")
+
+
+def picture_figures(model: AnyGen) -> dict[str, float]:
+    """Our picture path and diffusers' own pipeline: same weights, steps, guidance and batch.
+
+    For a U-Net with a time condition the pipeline leaves guidance out; twice the rows at guidance
+    1 are the same work. Both end with our own VAE, which the pipeline does not know.
+    """
+    decoder: Any = model.decoders["image"]
+    captions = [f"a cartoon {name}" for name in ("cat", "dog", "bus", "cake")][:PICTURES]
+    seeds = list(range(PICTURES))
+    with torch.inference_mode():
+        wanted = decoder.caption_condition(captions)
+        rows = torch.cat([decoder.caption_condition([""] * PICTURES), wanted])
+    pipeline = StableDiffusionPipeline(
+        vae=decoder.vae.kl,
+        text_encoder=None,
+        tokenizer=None,
+        unet=decoder.unet,
+        scheduler=solver(decoder.scheduler),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+
+    @torch.inference_mode()
+    def plain() -> None:
+        made = pipeline(
+            prompt_embeds=rows,
+            guidance_scale=1.0,
+            num_inference_steps=decoder.config.steps,
+            output_type="latent",
+        )
+        decoder.from_latents(made.images[PICTURES:])
+
+    @torch.inference_mode()
+    def ours() -> None:
+        decoder.sample(wanted, seeds, SampleOptions(), no_progress, never)
+
+    taken = {"pictures": median(lambda: seconds(ours)), "plain": median(lambda: seconds(plain))}
+    return {
+        f"{PICTURES}_pictures": taken["pictures"],
+        f"{PICTURES}_pictures_diffusers": taken["plain"],
+        "picture_ratio": round(taken["pictures"] / taken["plain"], 3),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+import configs
+from anygen import evaluate
+from anygen.evaluate import (
+    OUTCOMES,
+    chosen_tasks,
+    claim,
+    make_case,
+    measure,
+    read_lines,
+    summarize,
+    table,
+)
+from anygen.judges import Judges
+from anygen.media import Message, Part
+from anygen.request import Request
+from anygen.suites.scoring import Bench
+from anygen.suites.world import ROWS, TASKS
+from decoders import animatediff, audioldm, stable_diffusion
+from mosit_data.world.render import render
+
+
+class Prepared(nn.Module):
+    """A model whose answers are prepared; its decoders are real, tiny and untrained."""
+
+    def __init__(self, *answers: Part) -> None:
+        super().__init__()
+        folder = Path(configs.__path__[0]) / "mini"
+        image = stable_diffusion.build(stable_diffusion.TINY, folder)
+        self.decoders = nn.ModuleDict(
+            {
+                "image": image,
+                "audio": audioldm.build(audioldm.TINY, folder),
+                "video": animatediff.build(animatediff.TINY, decoders={"image": image}),
+            }
+        )
+        self.answers = list(answers)
+        self.asked: list[Request] = []
+
+    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
+        self.asked += requests
+        return [Message("assistant", ("Here it is.", self.answers.pop(0))) for _ in requests]
+
+
+@pytest.fixture(scope="module")
+def judges() -> Judges:
+    return Judges()
+
+
+def truthful(task: str, count: int) -> Prepared:
+    """Answers the first cases of a task with true renders."""
+    scenes = [make_case(TASKS[task], task, index, 0).scene for index in range(count)]
+    return Prepared(*(render(scene) for scene in scenes))
+
+
+def measured(bench: Bench, task: str, out: Path, limit: int) -> dict:
+    out.mkdir(exist_ok=True)
+    measure(bench, {task: TASKS[task]}, out, limit, seed=0)
+    return summarize(read_lines(out), "world", None)["rows"]
+
+
+@pytest.mark.parametrize("task", ["pictures", "pairs", "sounds", "videos", "crossmodal"])
+def test_true_media_score_what_the_judge_scores(tmp_path, judges, task):
+    rows = measured(Bench(truthful(task, 3), judges), task, tmp_path, 3)
+    assert set(rows) == set(TASKS[task].rows)
+    for row in rows.values():
+        assert row["value"] == row["judge"]["value"]
+        assert row["interval"][0] <= row["value"] <= row["interval"][1]
+        assert row["control"]["n"] == row["n"]
+
+
+def test_samples_lie_beside_the_outcomes(tmp_path, judges):
+    measured(Bench(truthful("pictures", 1), judges), "pictures", tmp_path, 1)
+    [line] = read_lines(tmp_path)
+    assert set(line["files"]) == {"model", "control"}
+    assert all((tmp_path / "samples" / name).is_file() for name in line["files"].values())
+
+
+def test_a_run_goes_on_where_it_was_killed(tmp_path, judges):
+    model = truthful("pictures", 3)
+    measured(Bench(model, judges), "pictures", tmp_path, 2)
+    with (tmp_path / OUTCOMES).open("a") as stream:
+        stream.write('{"task": "pictures", "ca')
+    measured(Bench(model, judges), "pictures", tmp_path, 3)
+    assert [line["case"] for line in read_lines(tmp_path)] == [0, 1, 2]
+    assert len(model.asked) == 3
+
+
+def test_no_medium_where_one_was_asked_for_is_wrong(tmp_path, judges):
+    rows = measured(Bench(Prepared("Sorry."), judges), "pictures", tmp_path, 1)
+    assert rows["picture_object"]["value"] == 0
+    assert "nearest" not in rows["picture_object"]
+
+
+def test_triggers_are_counted_medium_by_medium(tmp_path, judges):
+    """Case 0 asks for one medium, case 2 is a question; both get a picture."""
+    cases = [make_case(TASKS["triggers"], "triggers", index, 0) for index in range(5)]
+    picture = render(make_case(TASKS["pictures"], "pictures", 0, 0).scene)
+    answers = [picture if case.wanted else "No." for case in cases[:4]] + [picture]
+    rows = measured(Bench(Prepared(*answers), judges), "triggers", tmp_path, 5)
+    asked = sum(len(case.wanted) for case in cases)
+    right = sum("image" in case.wanted for case in cases)
+    made = sum(not isinstance(answer, str) for answer in answers)
+    assert rows["trigger_precision"]["value"] == round(100 * right / made, 1)
+    assert rows["trigger_recall"]["value"] == round(100 * right / asked, 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "wrong"),
+    [
+        ("objects", "understand_object", "nothing"),
+        ("instruments", "understand_instrument", "a kazoo"),
+        ("motions", "understand_motion", "it waits"),
+    ],
+)
+def test_answers_are_read_for_the_true_word(tmp_path, judges, task, row, wrong):
+    scene = make_case(TASKS[task], task, 0, 0).scene
+    names = {
+        "image": lambda: scene.things[0].concept,
+        "audio": lambda: scene.sound,
+        "video": lambda: f"an apple {scene.motion}",
+    }
+    model = Prepared(names[scene.type](), wrong)
+    rows = measured(Bench(model, judges), task, tmp_path, 2)
+    assert rows[row] | {"value": 50.0, "n": 2} == rows[row]
+
+
+def test_a_smaller_run_is_the_beginning_of_a_larger_one():
+    for name, task in TASKS.items():
+        one, same = (make_case(task, name, 1, 0) for _ in range(2))
+        assert [p for p in one.messages[-1].parts if isinstance(p, str)] == [
+            p for p in same.messages[-1].parts if isinstance(p, str)
+        ]
+        assert one.scene == same.scene
+
+
+def test_every_row_is_measured_by_one_task():
+    rows = [row for task in TASKS.values() for row in task.rows]
+    assert sorted(rows) == sorted(ROWS)
+    assert list(chosen_tasks("world", ["sound_name"])) == ["sounds"]
+
+
+def test_the_table_has_a_line_per_row(tmp_path, judges):
+    rows = measured(Bench(truthful("sounds", 1), judges), "sounds", tmp_path, 1)
+    lines = list(table(rows))
+    assert [line.split()[0] for line in lines] == ["row", "sound_name", "sound_pattern"]
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda out: chosen_tasks("world", ["taste"]), "no row named 'taste'; there are pict"),
+        (lambda out: chosen_tasks("moon", None), "no suite named 'moon'; there is world"),
+        (lambda out: claim(out, {"seed": 1}), "results of other weights or another seed"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint):
+    claim(tmp_path, {"seed": 0})
+    with pytest.raises(ValueError, match=complaint):
+        call(tmp_path)
+
+
+def test_results_say_with_what_they_were_made(tmp_path):
+    assert evaluate.machine()["threads"] >= 1
+    evaluate.write_json({"rows": {}}, tmp_path / "results.json")
+    assert json.loads((tmp_path / "results.json").read_text()) == {"rows": {}}
