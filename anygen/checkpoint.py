@@ -95,6 +95,11 @@ def load_weights(model: nn.Module, paths: Iterable[Path], *, complete: bool = Fa
         if not path.is_file():
             raise ValueError(f"there are no weights at {path}")
         found.update({k: v for k, v in load_file(path).items() if k.split(".")[0] in built})
+    copy_tensors(found, own, complete=complete)
+
+
+def copy_tensors(found: Mapping[str, Tensor], own: Mapping[str, Tensor], *, complete: bool) -> None:
+    """Copy by name into a model's own tensors. ValueError where keys or shapes do not fit."""
     problems = key_problems(own, found, complete)
     if problems:
         raise ValueError("these weights do not fit the model:\n  " + "\n  ".join(problems))

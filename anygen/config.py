@@ -65,9 +65,7 @@ class System(Strict):
     decoders: dict[MediaModality, Plugin]
 
 
-Stage = Literal[
-    "vae", "vocoder", "denoise", "refine", "joint", "words", "encode", "decode", "instruct"
-]
+Stage = Literal["vae", "vocoder", "denoise", "refine", "joint", "encode", "decode", "instruct"]
 
 
 class Run(Strict):

@@ -75,18 +75,14 @@ def scenes(modality: MediaModality, run: Run, rng: random.Random) -> list[Exampl
     return [Example(render(scene), caption(scene)) for scene in drawn]
 
 
-@torch.no_grad()
-def captioned_features(
-    model: Any, run: Run, step: int, rng: random.Random, generators: list[torch.Generator]
-) -> tuple[list[torch.Tensor], list[str]]:
-    """Features (K, W) and captions: media of one modality, and as many imagined photographs."""
-    examples = scenes(MEDIA[step % len(MEDIA)], run, rng)
-    features = model.encoder.encode([example.media for example in examples])
+def imagined_photographs(
+    model: Any, count: int, rng: random.Random, generator: torch.Generator
+) -> tuple[torch.Tensor, list[str]]:
+    """Features (count, K, W) of random classes of ImageNet as the vision trunk sees them."""
     _, names = model.encoder.prototypes()
-    classes = [rng.randrange(len(names)) for _ in examples]
-    imagined = model.encoder.prototype_tokens(torch.tensor(classes), generators[0])
-    captions = [example.caption for example in examples] + [names[index] for index in classes]
-    return [*features, *imagined], captions
+    classes = [rng.randrange(len(names)) for _ in range(count)]
+    features = model.encoder.prototype_tokens(torch.tensor(classes), generator)
+    return features, [names[index] for index in classes]
 
 
 def content_words(tokenizer: Any, text: str) -> list[int]:
@@ -137,13 +133,10 @@ def instruct_dialogues(
 
 
 def photograph(model: Any, rng: random.Random, generator: torch.Generator) -> Dialogue:
-    """A class of ImageNet as the vision trunk sees it: training data without a photograph."""
-    _, names = model.encoder.prototypes()
-    index = rng.randrange(len(names))
-    features = model.encoder.prototype_tokens(torch.tensor([index]), generator)[0]
-    question = rng.choice(PHOTOGRAPH_QUESTIONS)
-    answer = rng.choice(PHOTOGRAPH_ANSWERS).format(article(names[index]))
-    user = Message("user", (PLACEHOLDER, question))
+    """A question about an imagined photograph: training data without a single one."""
+    [features], [name] = imagined_photographs(model, 1, rng, generator)
+    answer = rng.choice(PHOTOGRAPH_ANSWERS).format(article(name))
+    user = Message("user", (PLACEHOLDER, rng.choice(PHOTOGRAPH_QUESTIONS)))
     return Dialogue([user, Message("assistant", (answer,))], features={0: features})
 
 

@@ -49,10 +49,12 @@ def is_letter(text: str, place: int) -> bool:
 
 
 @torch.inference_mode()
-def log_likelihood(llm: Any, prompt: Sequence[int], answer: Sequence[int]) -> float:
-    """The sum over the answer's tokens of the log of their probability, in nats."""
-    ids = torch.tensor([*prompt, *answer])
-    hidden = llm.hidden(llm.embed(ids)[None])[0]  # (T, D)
-    logits: Tensor = llm.logits(hidden[len(prompt) - 1 : -1]).float()
+def log_likelihood(language_model: Any, prompt: Sequence[int], answer: Sequence[int]) -> float:
+    """The sum over the answer's tokens of the log of their probability, in nats.
+
+    `language_model` is a causal LM of transformers.
+    """
+    ids = torch.tensor([[*prompt, *answer]])
+    logits: Tensor = language_model(ids).logits[0, len(prompt) - 1 : -1].float()
     chosen = torch.tensor(answer)[:, None]
     return float(logits.log_softmax(-1).gather(1, chosen).sum())

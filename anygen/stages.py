@@ -13,6 +13,7 @@ from anygen.config import Run
 from anygen.dialogues import Dialogue, assemble
 from anygen.losses import generation_losses, hidden_states, text_loss, word_loss
 from anygen.media import Media
+from anygen.modality import MEDIA
 
 EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
 
@@ -66,22 +67,24 @@ def denoise_losses(model: nn.Module, run: Run, step: Step) -> Losses:
 
 
 def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    modality = model.encoder.modalities[step.index % len(model.encoder.modalities)]
-    scenes = data.scenes(modality, run, step.rng)
-    media, captions = [s.media for s in scenes], [s.caption for s in scenes]
-    return {modality: model.encoder.contrastive_loss(media, captions)}
+    """Media lie near their captions in the joint space, and, projected, near the LLM's words.
 
-
-def words_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    """Before the LLM is asked: the projected features are to lie near the words of the caption.
-
-    Five times cheaper than `encode`, because the LLM itself does not run.
+    Both losses share the features, and the LLM itself does not run: this is five times cheaper
+    than letting `encode` find the words. Imagined photographs teach the names of ImageNet.
     """
-    features, captions = data.captioned_features(model, run, step.index, step.rng, step.generators)
-    projected = [model.input_projector(row) for row in features]
-    words = [data.content_words(model.llm.tokenizer, caption) for caption in captions]
+    modality = MEDIA[step.index % len(MEDIA)]
+    scenes = data.scenes(modality, run, step.rng)
+    captions = [scene.caption for scene in scenes]
+    features_BKW = torch.stack(model.encoder.encode([scene.media for scene in scenes]))
+    embedded = model.encoder.embed_features(modality, features_BKW)
+    imagined, names = data.imagined_photographs(model, len(scenes), step.rng, step.generators[0])
+    words = [data.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
+    projected = [model.input_projector(row) for row in [*features_BKW, *imagined]]
     table = model.llm.base.get_input_embeddings().weight
-    return {"words": word_loss(projected, words, table)}
+    return {
+        f"{modality}_contrast": model.encoder.match_loss(embedded, captions),
+        f"{modality}_words": word_loss(projected, words, table),
+    }
 
 
 def encode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
@@ -121,9 +124,11 @@ STAGES: dict[str, Stage] = {
         data.renderings,
     ),
     "refine": Stage(("decoders",), ("decoders.{decoder}.unet.",), denoise_losses, data.renderings),
-    "joint": Stage(("encoder",), ("encoder.",), joint_losses, data.no_samples),
-    "words": Stage(
-        ("encoder", "llm", "input_projector"), ("input_projector.",), words_losses, data.no_samples
+    "joint": Stage(
+        ("encoder", "llm", "input_projector"),
+        ("encoder.", "input_projector."),
+        joint_losses,
+        data.no_samples,
     ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),

@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from anygen.checkpoint import LORA, load_weights, own_tensors, save_weights
+from anygen.checkpoint import LORA, copy_tensors, load_weights, own_tensors, save_weights
 from anygen.config import Run, find_config, load_run, load_system, to_yaml
 from anygen.media import modality_of
 from anygen.media_files import write_media
@@ -227,11 +227,8 @@ class Trainer:
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
         own = own_tensors(self.model, learned_prefixes(self.run))
-        with torch.no_grad():
-            for name, tensor in state["tensors"].items():
-                own[name].copy_(tensor)
-            for name, tensor in state["average"].items():
-                self.average[name].copy_(tensor)
+        copy_tensors(state["tensors"], own, complete=True)
+        copy_tensors(state["average"], self.average, complete=True)
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
         log.info("resumed %s at step %d", self.run.out, self.step)

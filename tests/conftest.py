@@ -116,8 +116,10 @@ def make_model(tiny_system) -> Callable[..., AnyGen]:
     def make(*parts: str) -> AnyGen:
         torch.manual_seed(0)
         system = load_system(str(tiny_system))
-        return AnyGen(system, tiny_system.parent, parts) if parts else AnyGen(
-            system, tiny_system.parent
+        return (
+            AnyGen(system, tiny_system.parent, parts)
+            if parts
+            else AnyGen(system, tiny_system.parent)
         )
 
     return make
@@ -127,6 +129,23 @@ def make_model(tiny_system) -> Callable[..., AnyGen]:
 def tiny_model(make_model) -> AnyGen:
     """An AnyGen of real tiny parts with random weights, to be read only."""
     return make_model().eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def saved_model(make_model, tmp_path_factory) -> Path:
+    """The folder of a model that answers with pictures, whatever it is asked.
+
+    A bold trigger stands for training; LoRA is not zero, so that merging it matters.
+    """
+    model = make_model()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".lora_B." in name:
+                parameter.normal_(std=0.02)
+        model.llm.trigger_bias.copy_(torch.tensor([40.0, -100.0, -100.0]))
+    folder = tmp_path_factory.mktemp("saved")
+    model.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

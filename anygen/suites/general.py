@@ -29,7 +29,7 @@ def score_general(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
         for whose, text in (("ours", ours), ("base", theirs)):
             said = plain_ids(text, base.tokenizer)
             numbers[f"{whose}_tokens"] = len(said)
-            numbers[f"{whose}_sum"] = log_likelihood(base, ids, said) if said else 0.0
+            numbers[f"{whose}_sum"] = log_likelihood(base.base, ids, said) if said else 0.0
         outcomes.append(Outcome({}, ours, numbers=numbers))
     return outcomes
 

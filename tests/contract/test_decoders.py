@@ -201,7 +201,7 @@ def test_animatediff_shares_every_weight_but_motion_with_the_image_decoder():
 
 
 def test_animatediff_says_which_decoder_it_extends():
-    with pytest.raises(ValueError, match="animatediff extends decoders.image"):
+    with pytest.raises(ValueError, match=r"animatediff extends decoders\.image"):
         plug("animatediff", {})
 
 

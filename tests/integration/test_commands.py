@@ -1,20 +1,16 @@
 """The commands from a shell, on the tiny system: train, chat, generate."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from anygen.media_files import read_media
 
-
-@pytest.fixture(scope="module")
-def model(make_model, tmp_path_factory):
-    """The folder of an untrained model."""
-    folder = tmp_path_factory.mktemp("model")
-    make_model().save_pretrained(folder)
-    return str(folder)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -23,7 +19,10 @@ def anygen(tmp_path):
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "anygen", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -40,16 +39,18 @@ def test_the_tiny_system_is_trained_from_a_file_that_config_printed(
     assert (tmp_path / "trained" / "weights.safetensors").is_file()
 
 
-def test_a_question_is_answered_and_its_media_are_written(anygen, model, tmp_path, capfd):
-    anygen("chat", "-m", model, "-p", "draw a cat", "--max-new-tokens", "8", "--out", "made")
-    for path in (tmp_path / "made").glob("*.png"):
-        assert read_media(path).pixels.shape == (3, 16, 16)
+def test_a_question_is_answered_and_its_pictures_are_written(anygen, saved_model, tmp_path):
+    anygen("chat", "-m", str(saved_model), "-p", "a cat", "--max-new-tokens", "8", "-o", "made")
+    paths = list((tmp_path / "made").glob("*.png"))
+    assert paths
+    assert all(read_media(path).pixels.shape == (3, 16, 16) for path in paths)
 
 
-def test_a_file_is_answered_once(anygen, model, tmp_path):
+def test_a_file_is_answered_once(anygen, saved_model, tmp_path):
     rows = [{"id": name, "prompt": f"draw {name}"} for name in ("a", "b")]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    command = ("generate", "rows.jsonl", "-m", model, "--max-new-tokens", "4", "--out", "made")
+    command = ("generate", "rows.jsonl", "-m", str(saved_model), "--max-new-tokens", "4", "-o", "x")
     made = [json.loads(line) for line in anygen(*command).splitlines()]
     assert [(record["id"], record["status"]) for record in made] == [("a", "ok"), ("b", "ok")]
+    assert all(content["type"] == "image" for record in made for content in record["content"])
     assert anygen(*command) == ""

@@ -10,8 +10,8 @@ from anygen import AnyGen
 from anygen.checkpoint import own_tensors
 from anygen.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
 from anygen.media import Image, Message, Video
-from anygen.model import Request
 from anygen.modality import MEDIA
+from anygen.model import Request
 from anygen.train import pack, train
 from decoders.base import SampleOptions
 
@@ -75,25 +75,8 @@ def test_what_no_run_has_learned_is_named_when_a_model_is_packed(write_run, tiny
 
 
 @pytest.fixture(scope="module")
-def saved(make_model, tmp_path_factory):
-    """The folder of a model that answers with pictures, whatever it is asked.
-
-    Bold trigger rows stand for training; LoRA is not zero, so that merging it matters.
-    """
-    model = make_model()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if ".lora_B." in name:
-                parameter.normal_(std=0.02)
-        model.llm.trigger_bias.copy_(torch.tensor([40.0, -100.0, -100.0]))
-    folder = tmp_path_factory.mktemp("saved")
-    model.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def loaded(saved):
-    return load(saved)
+def loaded(saved_model):
+    return load(saved_model)
 
 
 def load(folder):
@@ -124,8 +107,8 @@ def test_a_model_that_was_saved_is_the_model_that_is_loaded(loaded, tmp_path):
     same(*answers)
 
 
-def test_a_model_can_be_saved_where_it_lies(saved, tmp_path):
-    model = load(saved)
+def test_a_model_can_be_saved_where_it_lies(saved_model, tmp_path):
+    model = load(saved_model)
     model.save_pretrained(tmp_path)
     load(tmp_path).save_pretrained(tmp_path)
     same(*(m.generate(ASK, max_new_tokens=20) for m in (model, load(tmp_path))))
@@ -146,7 +129,11 @@ def test_events_come_in_the_order_of_the_answer(loaded):
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(loaded):
     pictures = [
-        next(p for p in loaded.generate(ASK, max_new_tokens=5, seed=s).parts if not isinstance(p, str))
+        next(
+            p
+            for p in loaded.generate(ASK, max_new_tokens=5, seed=s).parts
+            if not isinstance(p, str)
+        )
         for s in (1, 1, 2)
     ]
     assert pictures[0].pixels.equal(pictures[1].pixels)

@@ -106,7 +106,11 @@ def plain_decoder():
     config = tiny.model_copy(
         update={
             "unet": {**tiny.unet, "time_cond_proj_dim": None},
-            "scheduler": {"beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": False},
+            "scheduler": {
+                "beta_schedule": "scaled_linear",
+                "steps_offset": 1,
+                "clip_sample": False,
+            },
         }
     )
     torch.manual_seed(0)

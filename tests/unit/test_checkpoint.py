@@ -89,7 +89,7 @@ def test_weights_that_are_not_there_are_named(model, path):
 def test_a_save_that_fails_leaves_the_old_file_whole(path):
     save_weights({"a": torch.ones(3)}, path)
     path.with_name(f"{path.name}.partial").mkdir()  # nothing can be written there
-    with pytest.raises(Exception, match="partial|directory"):
+    with pytest.raises(Exception, match=r"partial|directory"):
         save_weights({"a": torch.zeros(3)}, path)
     assert load_file(path)["a"].tolist() == [1, 1, 1]
 
@@ -109,7 +109,7 @@ def test_numbers_are_narrowed_and_indices_are_not(path):
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ValueError, match="no model named 'gone' and no folder with a config.json"):
+    with pytest.raises(ValueError, match="no model named 'gone' and no folder"):
         find_model("gone")
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({}))

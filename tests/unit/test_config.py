@@ -58,12 +58,12 @@ def test_a_value_has_no_settings_inside(run_file):
 
 
 def test_a_name_that_is_nearly_right_is_suggested():
-    with pytest.raises(ValueError, match="no config named 'tiny/sytem'.*mean 'tiny/system'"):
+    with pytest.raises(ValueError, match=r"no config named 'tiny/sytem'.*mean 'tiny/system'"):
         load_system("tiny/sytem")
 
 
 def test_a_name_that_is_quite_wrong_is_answered_with_the_names_there_are():
-    with pytest.raises(ValueError, match="there are .*mini/system.*tiny/system"):
+    with pytest.raises(ValueError, match=r"there are .*mini/system.*tiny/system"):
         load_system("zzz")
 
 
@@ -73,7 +73,7 @@ def test_a_document_survives_being_written(tmp_path, run_file):
 
 
 def test_an_unknown_plugin_is_answered_with_those_there_are():
-    with pytest.raises(ValueError, match="no decoders named 'audioldn'; there are .*audioldm"):
+    with pytest.raises(ValueError, match=r"no decoders named 'audioldn'; there are .*audioldm"):
         plugins.build("decoders", plugins.Plugin(name="audioldn"))
 
 
@@ -83,5 +83,5 @@ def test_a_plugin_checks_its_own_settings():
 
 
 def test_a_dotted_name_is_any_importable_module():
-    with pytest.raises(ValueError, match="animatediff extends decoders.image"):
+    with pytest.raises(ValueError, match=r"animatediff extends decoders\.image"):
         plugins.build("decoders", plugins.Plugin(name="decoders.animatediff"), decoders={})

@@ -17,7 +17,9 @@ SHARED = {"anygen.modality", "anygen.media", "anygen.records"}
 ALSO = {"mosit_data/world/sounds.py": {"anygen.assets"}}  # the soundfont is a base asset
 FOLDERS = (*PACKAGES, "tests", "benchmarks")
 FILES = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))
-YAMLS = sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml"))
+YAMLS = sorted(
+    path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml")
+)
 
 
 def name_of(path):

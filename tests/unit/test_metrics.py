@@ -1,8 +1,8 @@
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from anygen.metrics import first_named, log_likelihood, overlap, wilson
 
@@ -38,12 +38,15 @@ def test_a_word_inside_another_is_not_said():
 
 
 def test_the_likelihood_of_an_answer_is_the_sum_over_its_tokens_alone():
-    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    llm = SimpleNamespace(
-        embed=lambda ids: torch.eye(5)[: len(ids)],
-        hidden=lambda embeds: embeds,
-        logits=lambda hidden: hidden @ logits,
+    settings = LlamaConfig(
+        vocab_size=8,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
     )
-    chances = logits.softmax(-1)
-    expected = math.log(chances[2, 1]) + math.log(chances[3, 3])
-    assert log_likelihood(llm, [0, 0, 2], [1, 3]) == pytest.approx(expected, abs=1e-5)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(settings).eval()
+    chances = model(torch.tensor([[5, 6, 2, 1]])).logits[0].softmax(-1)
+    expected = math.log(chances[1, 2].item()) + math.log(chances[2, 1].item())
+    assert log_likelihood(model, [5, 6], [2, 1]) == pytest.approx(expected, abs=1e-5)
