@@ -189,11 +189,9 @@ def config(
     overrides: OverridesArgument = None,
 ) -> None:
     """Show a system or a run as it would be used: defaults filled in, settings changed."""
-    import yaml
+    from anygen.config import Run, System, find_config, load, read_settings, to_yaml
 
-    from anygen.config import Run, System, find_config, load, to_yaml
-
-    kind = Run if "stage" in yaml.safe_load(find_config(name).read_text("utf-8")) else System
+    kind = Run if "stage" in read_settings(find_config(name)) else System
     print(to_yaml(load(kind, name, overrides)), end="")
 
 

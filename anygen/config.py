@@ -36,7 +36,6 @@ class LanguageModel(Strict):
 
     base: str = "smollm2-135m"
     lora: Lora = Lora()
-    context: PositiveInt = 2048
     system_prompt: str = ""
 
 
@@ -108,10 +107,22 @@ def load_run(name: str, overrides: list[str] | None = None) -> Run:
 
 
 def load(kind: type[Document], name: str, overrides: list[str] | None = None) -> Document:
-    data = yaml.safe_load(find_config(name).read_text(encoding="utf-8")) or {}
+    data = read_settings(find_config(name))
     for override in overrides or []:
         apply_override(data, override)
     return kind.model_validate(data)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a YAML file says. Raises ValueError where that is not a mapping."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path}: not YAML of the form key: value; {why}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: a config is lines of the form key: value")
+    return data
 
 
 def find_config(name: str) -> Path:
@@ -139,7 +150,10 @@ def apply_override(data: dict[str, Any], override: str) -> None:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
             raise ValueError(f"{override!r}: {parent!r} holds a value, not settings")
-    data[last] = yaml.safe_load(value)
+    try:
+        data[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{override!r}: the value is not YAML") from error
 
 
 def to_yaml(document: BaseModel) -> str:

@@ -1,7 +1,10 @@
 """Judges: small networks that name what a medium of the small world shows.
 
-They learn from true renders of the training split alone, blurred, noisy and off in colour, and
-are scored on renders of the held-out split; no generated medium is ever among what they learn.
+They learn from true renders alone, blurred, noisy and off in colour; no generated medium is ever
+among them. Those of pictures and motions learn from the training split. That of sounds also
+meets the held-out combinations, or it would learn that they do not exist and judge against them:
+what it never learns is a transposition (`UNSEEN_SHIFT`). `accuracy` scores what was not learned.
+
 `python -m anygen.judges picture` trains one on the CPU in minutes (`picture`, `sound`, `motion`)
 and writes its weights, less than 1 MB, to anygen/pretrained/judges/.
 
@@ -13,6 +16,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,10 +33,10 @@ from mosit_data.world.scene import (
     PictureScene,
     Scene,
     SoundScene,
-    Split,
     Thing,
     VideoScene,
     sample_scene,
+    sound_scene,
 )
 from mosit_data.world.sounds import SAMPLES
 from mosit_data.world.sprites import concept_names
@@ -46,6 +50,7 @@ SIDE = 64  # pixels: pictures are judged at this size
 GRID = 8  # cells per side of a picture, each of which is judged by itself
 NOTHING = len(concept_names())  # the label of a cell without an object
 UNCLEAR = -100  # the label of a cell at the edge of an object, or of a pattern that is none
+UNSEEN_SHIFT = 2  # semitones: sounds that are transposed so are never learned
 INSIDE, OUTSIDE = 0.38, 0.62  # in sizes of a thing from its middle: surely on it, surely off it
 CELL_WEIGHTS = torch.tensor([1.0] * NOTHING + [0.3])  # most cells are empty
 
@@ -142,16 +147,22 @@ def truth(scene: Scene) -> Verdict:
 def accuracy(
     judges: Judges, modality: MediaModality, count: int, seed: int
 ) -> dict[str, tuple[int, int]]:
-    """How often the judges are right about true held-out renders: (right, judged) per key."""
+    """How often the judges are right about true renders that are new: (right, judged) per key."""
     rng = random.Random(seed)
     scores: dict[str, tuple[int, int]] = {}
     for _ in range(count):
-        scene = sample_scene(modality, rng, "heldout")
+        scene = new_scene(modality, rng)
         [verdict] = judges.judge([render(scene)])
         for key, name in truth(scene).items():
             right, judged = scores.get(key, (0, 0))
             scores[key] = (right + (verdict[key] == name), judged + 1)
     return scores
+
+
+def new_scene(modality: MediaModality, rng: random.Random) -> Scene:
+    """A held-out scene that no judge has learned from."""
+    scene = sample_scene(modality, rng, "heldout")
+    return scene.model_copy(update={"transpose": UNSEEN_SHIFT}) if modality == "audio" else scene
 
 
 # --- the network ---
@@ -269,7 +280,7 @@ def index(names: Any, name: str) -> Tensor:
 class Kind:
     """How one network is made and trained."""
 
-    modality: MediaModality
+    draw: Callable[[random.Random], Scene]
     channels: int
     heads: dict[str, tuple[str, ...]]
     inputs: Callable[[Sequence[Any]], Tensor]
@@ -280,29 +291,43 @@ class Kind:
     fresh: int  # of them are rendered anew in every step
 
 
+def draw_sound(rng: random.Random) -> Scene:
+    """Of either split."""
+    scene = sound_scene(rng, rng.choice(list(SOUNDS)))
+    return draw_sound(rng) if scene.transpose == UNSEEN_SHIFT else scene
+
+
 PICTURE_HEADS = {
     "object": (*concept_names(), "nothing"),
     "style": tuple(STYLES),
     "background": tuple(COLOURS),
 }
 SOUND_HEADS = {"sound": tuple(SOUNDS), "pattern": tuple(PATTERNS)}
-KINDS: dict[str, Kind] = {
-    "picture": Kind(
-        "image", 3, PICTURE_HEADS, picture_inputs, picture_labels, 1600, 64, pool=64, fresh=64
-    ),
-    "sound": Kind("audio", 1, SOUND_HEADS, sound_inputs, sound_labels, 700, 32, pool=1500, fresh=8),
-    "motion": Kind(
-        "video",
-        FRAMES,
-        {"motion": tuple(MOTIONS)},
-        video_inputs,
-        motion_labels,
-        700,
-        32,
-        pool=512,
-        fresh=16,
-    ),
-}
+MOTION_HEADS = {"motion": tuple(MOTIONS)}
+PICTURE = Kind(
+    partial(sample_scene, "image"),
+    3,
+    PICTURE_HEADS,
+    picture_inputs,
+    picture_labels,
+    1600,
+    64,
+    64,
+    64,
+)
+SOUND = Kind(draw_sound, 1, SOUND_HEADS, sound_inputs, sound_labels, 500, 32, 1500, 8)
+MOTION = Kind(
+    partial(sample_scene, "video"),
+    FRAMES,
+    MOTION_HEADS,
+    video_inputs,
+    motion_labels,
+    700,
+    32,
+    512,
+    16,
+)
+KINDS = {"picture": PICTURE, "sound": SOUND, "motion": MOTION}
 
 
 def load_network(name: str) -> Network:
@@ -315,7 +340,7 @@ def load_network(name: str) -> Network:
 
 
 def train(kind: Kind, steps: int, seed: int = 0) -> Network:
-    """A network of this kind, trained on true renders of the training split."""
+    """A network of this kind, trained on true renders."""
     torch.manual_seed(seed)
     rng = random.Random(seed)
     network = Network(kind.channels, kind.heads).to(memory_format=torch.channels_last)
@@ -347,10 +372,9 @@ def batches(kind: Kind, rng: random.Random) -> Iterator[tuple[Tensor, dict[str, 
         yield inputs[rows], {name: values[rows] for name, values in labels.items()}
 
 
-def examples(
-    kind: Kind, rng: random.Random, count: int, split: Split = "train"
-) -> tuple[Tensor, dict[str, Tensor]]:
-    scenes = [sample_scene(kind.modality, rng, split) for _ in range(count)]
+def examples(kind: Kind, rng: random.Random, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """True renders as the network sees them, and their labels."""
+    scenes = [kind.draw(rng) for _ in range(count)]
     labels = [kind.labels(scene) for scene in scenes]
     stacked = {name: torch.stack([row[name] for row in labels]) for name in labels[0]}
     return kind.inputs([render(scene) for scene in scenes]), stacked

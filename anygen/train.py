@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from anygen.checkpoint import LORA, copy_tensors, load_weights, own_tensors, save_weights
+from anygen.checkpoint import LORA, WEIGHTS, copy_tensors, load_weights, own_tensors, save_weights
 from anygen.config import Run, find_config, load_run, load_system, to_yaml
 from anygen.media import modality_of
 from anygen.media_files import write_media
@@ -25,6 +25,7 @@ from anygen.stages import STAGES, Stage, Step, learned_prefixes
 
 log = logging.getLogger(__name__)
 
+LEARNED = "weights.safetensors"  # in the folder of a run
 FINAL_RATE = 0.05  # the cosine schedule ends at this share of the learning rate
 
 
@@ -38,7 +39,7 @@ def train(name: str, overrides: list[str]) -> Path:
     stage = STAGES[run.stage]
     torch.manual_seed(run.seed)
     model = AnyGen(load_system(run.system), find_config(run.system).parent, parts=stage.needs)
-    load_weights(model, [folder / "weights.safetensors" for folder in run.init])
+    load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
         model.llm.prepare_training()
     run.out.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,12 @@ def train(name: str, overrides: list[str]) -> Path:
     log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(model))
     trainer.fit()
     return run.out
+
+
+def weights_in(folder: Path) -> Path:
+    """What a run has learned, or the weights of a whole model: either can be gone on from."""
+    learned = folder / LEARNED
+    return learned if learned.is_file() else folder / WEIGHTS
 
 
 def learning_table(model: nn.Module) -> str:
@@ -74,7 +81,7 @@ def pack(system: str, runs: Sequence[Path], out: Path) -> None:
     Raises ValueError naming what no run has learned.
     """
     model = AnyGen(load_system(system), find_config(system).parent)
-    load_weights(model, [folder / "weights.safetensors" for folder in runs], complete=True)
+    load_weights(model, map(weights_in, runs), complete=True)
     model.save_pretrained(out)
 
 
@@ -210,7 +217,7 @@ class Trainer:
             return
         with self.averaged():
             own = own_tensors(self.model, learned_prefixes(self.run))
-            save_weights(own, self.run.out / "weights.safetensors")
+            save_weights(own, self.run.out / LEARNED)
         state = {
             "step": self.step,
             "tensors": own_tensors(self.model, learned_prefixes(self.run)),

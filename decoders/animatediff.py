@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel, UNetMotionModel
 from diffusers.models.attention_processor import AttnProcessor
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from anygen.media import Image, Video
@@ -35,6 +35,7 @@ class Config(Strict):
     frames: PositiveInt = 16
     fps: PositiveFloat = 8.0
     motion_heads: PositiveInt = 4
+    shared_noise: float = Field(default=0.5, ge=0, lt=1)  # share of the noise's variance
     steps: PositiveInt = 20
     guidance: PositiveFloat = 3.0
 
@@ -70,7 +71,7 @@ class AnimateDiff(nn.Module):
         on_step: OnStep,
         cancelled: Cancelled,
     ) -> list[Video]:
-        start = normal_rows(self.latent_shape, seeded(seeds), conditions)
+        start = self.noise(seeded(seeds), conditions)
         plan = make_plan(self, options, on_step, cancelled)
         latents = sample_latents(
             self.predict, solver(self.image.scheduler), start, conditions, plan
@@ -81,7 +82,21 @@ class AnimateDiff(nn.Module):
         self, media: Sequence[Video], conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
         latents = self.to_latents(media)
-        return denoising_loss(self.predict, self.image.scheduler, latents, conditions, generators)
+        noise = self.noise(generators, latents)
+        return denoising_loss(
+            self.predict, self.image.scheduler, latents, noise, conditions, generators
+        )
+
+    def noise(self, generators: Sequence[torch.Generator], like: Tensor) -> Tensor:
+        """Normal noise (B, C, frames, h, w) of which all frames share a part.
+
+        What is the same in every frame then has the same beginning (Ge et al. 2023, PYoCo).
+        """
+        own = normal_rows(self.latent_shape, generators, like)
+        channels, _, height, width = self.latent_shape
+        shared = normal_rows((channels, 1, height, width), generators, like)
+        part = self.config.shared_noise
+        return part**0.5 * shared + (1 - part) ** 0.5 * own
 
     def to_latents(self, media: Sequence[Video]) -> Tensor:
         """(B, C, frames, h, w)."""

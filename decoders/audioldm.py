@@ -135,7 +135,8 @@ class AudioLDM(nn.Module):
         self, media: Sequence[Audio], conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
         latents = self.to_latents(media)
-        return denoising_loss(self.predict, self.scheduler, latents, conditions, generators)
+        noise = normal_rows(self.latent_shape, generators, latents)
+        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
     def autoencoding_loss(self, media: Sequence[Audio], generator: torch.Generator) -> Tensor:
         return self.vae.loss(self._pictures(media), generator)

@@ -122,7 +122,8 @@ class StableDiffusion(nn.Module):
         self, media: Sequence[Image], conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
         latents = self.to_latents(media)
-        return denoising_loss(self.predict, self.scheduler, latents, conditions, generators)
+        noise = normal_rows(self.latent_shape, generators, latents)
+        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
         return self.vae.loss(pictures_of(media, self.vae.mean.device), generator)

@@ -32,11 +32,11 @@ def denoising_loss(
     predict: Predict,
     scheduler: DDIMScheduler,
     latents: Tensor,
+    noise: Tensor,  # of the latents' shape
     conditions: Tensor,
     generators: Sequence[torch.Generator],
 ) -> Tensor:
     """Mean squared error per row, (B,), to the scheduler's own target (noise or velocity)."""
-    noise = normal_rows(latents.shape[1:], generators, latents)
     last = scheduler.config.num_train_timesteps
     timesteps = torch.cat([torch.randint(0, last, (1,), generator=g) for g in generators])
     timesteps = timesteps.to(latents.device)

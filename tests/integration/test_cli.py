@@ -118,7 +118,7 @@ def test_config_shows_a_system_with_its_defaults_and_overrides(anygen_cli, tmp_p
     code, out, err = anygen_cli("config", "small.yaml", "llm.lora.rank=3")
     assert (code, err) == (0, "")
     assert "rank: 3" in out
-    assert "context: 2048" in out
+    assert "kind: mlp" in out
     assert "steps: 4" in out
 
 
@@ -128,6 +128,14 @@ def test_config_shows_a_run(anygen_cli, tmp_path):
     assert (code, err) == (0, "")
     assert "steps: 7" in out
     assert "save_every: 200" in out
+
+
+def test_a_config_that_is_not_yaml_is_one_line(anygen_cli, tmp_path):
+    (tmp_path / "broken.yaml").write_text("llm: [1")
+    code, out, err = anygen_cli("config", "broken.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith("anygen: broken.yaml: not YAML of the form key: value; ")
+    assert err.count("\n") == 1
 
 
 def test_every_problem_of_a_config_is_a_line_of_its_own(anygen_cli, tmp_path):

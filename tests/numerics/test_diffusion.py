@@ -38,7 +38,9 @@ def test_who_knows_the_answer_has_no_loss(kind):
     scheduler = DDIMScheduler(prediction_type=kind)
     latents = torch.randn(5, *LATENTS, generator=torch.Generator().manual_seed(9))
     predict = knowing(scheduler, latents, kind)
-    losses = diffusion.denoising_loss(predict, scheduler, latents, latents, generators(5))
+    losses = diffusion.denoising_loss(
+        predict, scheduler, latents, torch.randn_like(latents), latents, generators(5)
+    )
     torch.testing.assert_close(losses, torch.zeros(5), atol=1e-4, rtol=0)
 
 
@@ -51,7 +53,9 @@ def test_the_loss_is_the_mean_square_of_each_rows_own_error():
     def wrong(noisy, timesteps, condition):
         return truth(noisy, timesteps, condition) + errors.view(-1, 1, 1, 1)
 
-    losses = diffusion.denoising_loss(wrong, scheduler, latents, latents, generators(5))
+    losses = diffusion.denoising_loss(
+        wrong, scheduler, latents, torch.randn_like(latents), latents, generators(5)
+    )
     torch.testing.assert_close(losses, errors.square(), atol=1e-3, rtol=1e-3)
 
 

@@ -43,7 +43,6 @@ def test_overrides_are_read_as_yaml_and_come_after_the_file(run_file):
 
 def test_an_override_reaches_settings_that_the_file_leaves_out():
     assert load_system("tiny/system", ["llm.lora.targets=[q_proj]"]).llm.lora.targets == ["q_proj"]
-    assert load_system("tiny/system", ["llm.context=99"]).llm.context == 99
 
 
 @pytest.mark.parametrize("override", ["steps", "=3", ""])
@@ -85,3 +84,16 @@ def test_a_plugin_checks_its_own_settings():
 def test_a_dotted_name_is_any_importable_module():
     with pytest.raises(ValueError, match=r"animatediff extends decoders\.image"):
         plugins.build("decoders", plugins.Plugin(name="decoders.animatediff"), decoders={})
+
+
+@pytest.mark.parametrize("text", ["llm: [1", "- a\n- b\n", "just words"])
+def test_a_file_that_holds_no_settings_is_named(tmp_path, text):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"broken\.yaml: .*key: value"):
+        load_system(str(path), ["llm.lora.rank=3"])
+
+
+def test_an_override_that_is_not_yaml_is_shown():
+    with pytest.raises(ValueError, match=r"'llm\.base=\[1': the value is not YAML"):
+        load_system("tiny/system", ["llm.base=[1"])

@@ -22,30 +22,45 @@ def ids_of(text, tokenizer):
     return tokenizer(text, add_special_tokens=False).input_ids
 
 
+def shown(events):
+    return [event.text for event in events]
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_pieces_are_the_text_and_no_character_is_ever_half(tokenizer, text):
     stream, ids = TextStream(tokenizer), ids_of(text, tokenizer)
-    deltas = [stream.add(token) for token in ids]
-    assert "".join(deltas) + stream.finish() == text
+    deltas = [delta for token in ids for delta in shown(stream.add(token))]
+    assert "".join([*deltas, *shown(stream.rest())]) == text
     assert not any("\ufffd" in delta for delta in deltas)
 
 
 def test_text_is_shown_as_soon_as_it_is_whole(tokenizer):
     stream = TextStream(tokenizer)
-    byte, *rest = ids_of("é", tokenizer)
-    assert stream.add(*ids_of("x", tokenizer)) == "x"
-    assert stream.add(byte) == ""
-    assert "".join(map(stream.add, rest)) == "é"
-    assert stream.finish() == ""
+    first, last = ids_of("é", tokenizer)
+    assert shown(stream.add(*ids_of("x", tokenizer))) == ["x"]
+    assert shown(stream.add(first)) == []
+    assert shown(stream.add(last)) == ["é"]
+    assert shown(stream.rest()) == []
 
 
 def test_an_answer_cut_inside_a_character_ends_with_a_replacement(tokenizer):
     stream = TextStream(tokenizer)
-    shown = [stream.add(token) for token in ids_of("ok \U0001f600", tokenizer)[:-1]]
-    assert "".join(shown) + stream.finish() == "ok \ufffd"
+    ids = ids_of("ok \U0001f600", tokenizer)[:-1]
+    deltas = [delta for token in ids for delta in shown(stream.add(token))]
+    assert "".join([*deltas, *shown(stream.rest())]) == "ok \ufffd"
+
+
+def test_what_follows_a_medium_starts_anew(tokenizer):
+    stream = TextStream(tokenizer)
+    first, last = ids_of("é", tokenizer)
+    assert shown(stream.add(first)) == []
+    assert shown(stream.rest()) == ["\ufffd"]
+    assert shown(stream.add(*ids_of("x", tokenizer))) == ["x"]
+    assert [*shown(stream.add(first)), *shown(stream.add(last))] == ["é"]
 
 
 def test_special_tokens_are_not_text(tokenizer):
     stream = TextStream(tokenizer)
     ids = [*ids_of("a b", tokenizer), tokenizer.eos_token_id, *ids_of(" c", tokenizer)]
-    assert "".join(map(stream.add, ids)) + stream.finish() == "a b c"
+    deltas = [delta for token in ids for delta in shown(stream.add(token))]
+    assert "".join([*deltas, *shown(stream.rest())]) == "a b c"
