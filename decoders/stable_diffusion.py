@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
@@ -126,20 +127,22 @@ class StableDiffusion(nn.Module):
         return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
-        return self.vae.loss(pictures_of(media, self.vae.mean.device), generator)
+        return self.vae.loss(self._pictures(media), generator)
 
     @torch.no_grad()
     def to_latents(self, media: Sequence[Image]) -> Tensor:
-        return self.vae.encode(pictures_of(media, self.vae.mean.device)).float()
+        return self.vae.encode(self._pictures(media)).float()
 
     @torch.no_grad()
     def from_latents(self, latents: Tensor) -> list[Image]:
         return [Image(pixels) for pixels in to_uint8(self.vae.decode(latents))]
 
-
-def pictures_of(media: Sequence[Image], device: torch.device) -> Tensor:
-    """(B, 3, H, W) in [-1, 1]."""
-    return torch.stack([image.pixels for image in media]).to(device).float() / 127.5 - 1
+    def _pictures(self, media: Sequence[Image]) -> Tensor:
+        """(B, 3, size, size) in [-1, 1]; pictures of another size are squeezed into it."""
+        size, device = self.config.size, self.vae.mean.device
+        rows = [image.pixels[None].to(device).float() for image in media]
+        fitted = [F.interpolate(r, (size, size), mode="bicubic", antialias=True) for r in rows]
+        return torch.cat(fitted).clamp(0, 255) / 127.5 - 1
 
 
 def to_uint8(pictures: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from anygen.judges import Judges, Verdict, truth
+from anygen.judges import Judges, Verdict, truth, unlearned
 from anygen.media import Media, Message, modality_of
 from anygen.metrics import first_named, overlap
 from anygen.request import derive_seed
@@ -120,7 +120,8 @@ def score_medium(
     """Every source in every row; a medium that is not there is wrong."""
     scene = scene_of(case)
     media = {name: medium for name, medium in sources.items() if medium is not None}
-    verdicts = {name: judges.judge([m])[0] for name, m in {**media, "judge": render(scene)}.items()}
+    judged = {**media, "judge": render(unlearned(scene))}
+    verdicts = {name: judges.judge([medium])[0] for name, medium in judged.items()}
     if "model" in media:
         verdicts["nearest"] = nearest(media["model"], scene)
     scores: Scores = {}

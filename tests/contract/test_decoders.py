@@ -205,6 +205,17 @@ def test_animatediff_says_which_decoder_it_extends():
         plug("animatediff", {})
 
 
+@torch.no_grad()
+def test_stable_diffusion_learns_from_pictures_of_any_size():
+    decoder = make("stable_diffusion")
+    shapes = [(3, 16, 16), (3, 64, 64), (3, 19, 23)]
+    pictures = [Image(torch.full(shape, 200, dtype=torch.uint8)) for shape in shapes]
+    latents = decoder.to_latents(pictures)
+    torch.testing.assert_close(latents[1:], latents[:1].expand(2, -1, -1, -1))
+    losses = decoder.loss(pictures, decoder.caption_condition(CAPTIONS), generators(SEEDS))
+    assert losses.shape == (3,)
+
+
 def test_audioldm_refuses_sound_of_another_rate():
     decoder = make("audioldm")
     with pytest.raises(ValueError, match="16000 Hz sound, not 8000 Hz"):

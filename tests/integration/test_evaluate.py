@@ -17,7 +17,7 @@ from anygen.evaluate import (
     summarize,
     table,
 )
-from anygen.judges import Judges
+from anygen.judges import Judges, unlearned
 from anygen.media import Message, Part
 from anygen.request import Request
 from anygen.suites.scoring import Bench
@@ -54,8 +54,8 @@ def judges() -> Judges:
 
 
 def truthful(task: str, count: int) -> Prepared:
-    """Answers the first cases of a task with true renders."""
-    scenes = [make_case(TASKS[task], task, index, 0).scene for index in range(count)]
+    """Answers the first cases of a task with true renders, as the judges are scored by."""
+    scenes = [unlearned(make_case(TASKS[task], task, i, 0).scene) for i in range(count)]
     return Prepared(*(render(scene) for scene in scenes))
 
 

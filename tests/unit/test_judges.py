@@ -3,9 +3,10 @@ import random
 import pytest
 import torch
 
-from anygen import judges
-from anygen.judges import FOLDER, KINDS, NOTHING, UNCLEAR, Judges, Network, accuracy, truth
+from anygen.judges import Judges, accuracy, truth, unlearned
 from anygen.media import Audio
+from anygen.suites import judge_networks as networks
+from anygen.suites.judge_networks import FOLDER, KINDS, NOTHING, UNCLEAR, UNSEEN_SHIFT, Network
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, SoundScene, Thing
 from mosit_data.world.sprites import concept_names
@@ -57,7 +58,7 @@ def test_effects_have_no_pattern_to_judge():
 
 def test_cells_at_the_edge_of_a_thing_teach_nothing():
     thing = Thing(concept="bus", x=0.5, y=0.5, size=0.6)
-    labels = judges.cell_labels([thing])
+    labels = networks.cell_labels([thing])
     assert labels[3:5, 3:5].unique().tolist() == [concept_names().index("bus")]
     assert labels[0].unique().tolist() == [NOTHING]
     assert UNCLEAR in labels
@@ -76,13 +77,13 @@ def test_the_shipped_weights_are_small(name):
 def test_a_network_learns_the_few_renders_that_it_is_shown():
     rng = random.Random(0)
     kind = KINDS["motion"]
-    inputs, labels = judges.examples(kind, rng, 16)
+    inputs, labels = networks.examples(kind, rng, 16)
     torch.manual_seed(0)
     network = Network(kind.channels, kind.heads)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     losses = []
     for _ in range(12):
-        loss = judges.head_loss(network(inputs)["motion"], labels["motion"])
+        loss = networks.head_loss(network(inputs)["motion"], labels["motion"])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -91,15 +92,15 @@ def test_a_network_learns_the_few_renders_that_it_is_shown():
 
 
 def test_blemishes_keep_the_shape_and_change_every_row():
-    clean, _ = judges.examples(KINDS["picture"], random.Random(0), 10)
+    clean, _ = networks.examples(KINDS["picture"], random.Random(0), 10)
     torch.manual_seed(0)
-    worse = judges.blemish(clean, random.Random(0))
+    worse = networks.blemish(clean, random.Random(0))
     assert worse.shape == clean.shape
     assert bool(((worse - clean).abs().amax((1, 2, 3)) > 0.01).all())
 
 
 def test_a_transposition_is_kept_from_the_sound_judge_and_used_to_score_it():
     rng = random.Random(0)
-    learned = [judges.draw_sound(rng) for _ in range(50)]
-    assert all(scene.transpose != judges.UNSEEN_SHIFT for scene in learned)
-    assert judges.new_scene("audio", rng).transpose == judges.UNSEEN_SHIFT
+    learned = [networks.draw_sound(rng) for _ in range(50)]
+    assert all(scene.transpose != UNSEEN_SHIFT for scene in learned)
+    assert unlearned(learned[0]).transpose == UNSEEN_SHIFT
