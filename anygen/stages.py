@@ -119,11 +119,20 @@ STAGES: dict[str, Stage] = {
     ),
     "denoise": Stage(
         ("decoders",),
-        ("decoders.{decoder}.unet.", "decoders.{decoder}.text_encoder."),
+        (
+            "decoders.{decoder}.unet.",
+            "decoders.{decoder}.summary.",
+            "decoders.{decoder}.text_encoder.",
+        ),
         denoise_losses,
         data.renderings,
     ),
-    "refine": Stage(("decoders",), ("decoders.{decoder}.unet.",), denoise_losses, data.renderings),
+    "refine": Stage(
+        ("decoders",),
+        ("decoders.{decoder}.unet.", "decoders.{decoder}.summary."),
+        denoise_losses,
+        data.renderings,
+    ),
     "joint": Stage(
         ("encoder", "llm", "input_projector"),
         ("encoder.", "input_projector."),

@@ -20,7 +20,6 @@ from decoders.parts.latent_diffusion import (
     sample_latents,
     seeded,
     solver,
-    time_summary,
 )
 from decoders.stable_diffusion import StableDiffusion
 
@@ -60,7 +59,7 @@ class AnimateDiff(nn.Module):
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
         per_frame = condition.repeat_interleave(latents.shape[2], dim=0)  # (B * frames, T, W)
-        summary = time_summary(self.unet, condition)
+        summary = self.image.summary(condition)
         return self.unet(latents, timesteps, per_frame, timestep_cond=summary).sample
 
     def sample(

@@ -24,7 +24,6 @@ from decoders.parts.latent_diffusion import (
     sample_latents,
     seeded,
     solver,
-    time_summary,
 )
 
 
@@ -98,12 +97,13 @@ class StableDiffusion(nn.Module):
         self.scheduler = DDIMScheduler(**config.scheduler)
         width = self.text_encoder.model.config.hidden_size
         self.condition_spec = ConditionSpec(tokens=config.tokens, width=width)
+        self.summary = Summary(self.condition_spec, self.unet.config.time_cond_proj_dim)
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        summary = time_summary(self.unet, condition)
+        summary = self.summary(condition)
         return self.unet(latents, timesteps, condition, timestep_cond=summary).sample
 
     def sample(
@@ -143,6 +143,22 @@ class StableDiffusion(nn.Module):
         rows = [image.pixels[None].to(device).float() for image in media]
         fitted = [F.interpolate(r, (size, size), mode="bicubic", antialias=True) for r in rows]
         return torch.cat(fitted).clamp(0, 255) / 127.5 - 1
+
+
+class Summary(nn.Module):
+    """The whole condition as one vector that joins the time embedding, where the U-Net takes one.
+
+    A small U-Net that hears of its text by cross-attention alone, or by the mean token, ignores
+    which object is asked for long after it knows the background.
+    """
+
+    def __init__(self, spec: ConditionSpec, width: int | None) -> None:
+        super().__init__()
+        self.project = nn.Linear(spec.tokens * spec.width, width) if width else None
+
+    def forward(self, condition: Tensor) -> Tensor | None:
+        """(B, tokens, width) -> (B, time_cond_proj_dim), or None for a U-Net without it."""
+        return self.project(condition.flatten(1)) if self.project else None
 
 
 def to_uint8(pictures: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from decoders.base import Cancelled, CancelledError, OnStep, SampleOptions
 
@@ -100,14 +100,6 @@ def normal_rows(
 
 def seeded(seeds: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def time_summary(unet: nn.Module, condition: Tensor) -> Tensor | None:
-    """The mean condition token joins the time embedding where the U-Net has a place for it.
-
-    A small U-Net that hears of its text by cross-attention alone ignores it for long.
-    """
-    return condition.mean(1) if unet.config.time_cond_proj_dim else None
 
 
 def solver(scheduler: DDIMScheduler) -> DPMSolverMultistepScheduler:
