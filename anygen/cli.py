@@ -173,14 +173,19 @@ def pack(
 
 @app.command()
 def evaluate(
-    suite: Annotated[str, typer.Option(help="Which questions to ask.")],
+    suite: Annotated[str, typer.Option(help="Which questions to ask.")] = "world",
     model: ModelOption = "mini",
-    out: OutOption = Path("out"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where figures and samples go.")] = Path(
+        "results"
+    ),
+    limit: Annotated[int | None, typer.Option(min=1, help="Cases per row. [default: all]")] = None,
+    rows: Annotated[str | None, typer.Option(help="Rows of the table, as in sound_name.")] = None,
+    seed: SeedOption = 0,
 ) -> None:
-    """Measure a model."""
+    """Measure a model on held-out questions: a table, results.json and samples in --out."""
     from anygen.evaluate import run
 
-    run(model=model, suite=suite, out=out)
+    run(model, suite, out, limit, seed, rows.split(",") if rows else None)
 
 
 @app.command()

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from anygen.modality import MediaModality
 from anygen.plugins import Plugin
@@ -53,6 +61,12 @@ class OutputProjector(Strict):
     layers: PositiveInt = 2
     heads: PositiveInt = 4
 
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "OutputProjector":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} cannot be shared by {self.heads} heads")
+        return self
+
 
 class System(Strict):
     """Everything that `build_model` needs."""
@@ -83,14 +97,19 @@ class Run(Strict):
     warmup: NonNegativeInt = 100  # steps
     weight_decay: NonNegativeFloat = 0.0
     max_grad_norm: PositiveFloat = 1.0
-    ema: NonNegativeFloat = 0.0  # decay of the averaged weights that are saved; 0 is off
+    ema: float = Field(default=0.0, ge=0, lt=1)  # decay of the saved averages; 0 is off
     precision: Literal["no", "bf16"] = "no"
-    weights: dict[str, float] = {}  # of the loss terms; 1 where absent
     denoised: NonNegativeInt = 0  # spans per modality and step that also get the denoising loss
     log_every: PositiveInt = 20
     save_every: PositiveInt = 200
     sample_every: PositiveInt = 1000
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _components_are_named(self) -> "Run":
+        if self.stage in ("vae", "vocoder", "denoise", "refine") and not self.decoders:
+            raise ValueError(f"stage {self.stage} trains parts of decoders; name them in decoders")
+        return self
 
 
 Document = TypeVar("Document", bound=BaseModel)

@@ -107,12 +107,12 @@ def encode_dialogues(
     return rows
 
 
-def decode_dialogues(run: Run, rng: random.Random) -> list[Dialogue]:
+def decode_dialogues(
+    modalities: list[MediaModality], run: Run, rng: random.Random
+) -> list[Dialogue]:
     """Requests answered by one medium, all modalities in turn."""
-    return [
-        read_record(sample_request_pair(MEDIA[index % 3], rng, "train"))
-        for index in range(run.batch_size)
-    ]
+    turns = [modalities[index % len(modalities)] for index in range(run.batch_size)]
+    return [read_record(sample_request_pair(modality, rng, "train")) for modality in turns]
 
 
 def instruct_dialogues(

@@ -124,9 +124,11 @@ def assemble_row(
         targets.append(target_of(piece, prompt[index + 1], dialogue, row, len(labels)))
         trigger = model.llm.signals.trigger(piece.modality)
         labels += [model.llm.label_of(trigger)] + [IGNORED] * (len(embeds[-1]) - 1)
-    return torch.cat(embeds), torch.tensor(labels), targets
+    return torch.cat(embeds), torch.tensor(labels, device=embeds[0].device), targets
 
 
 def target_of(span: Span, medium: Any, dialogue: Dialogue, row: int, start: int) -> Target:
     """A span is followed by the features of the medium that it stands for."""
+    if span.medium not in dialogue.captions:
+        raise ValueError(f"a {span.modality} that the assistant makes needs a caption")
     return Target(span.modality, row, start, medium.media, dialogue.captions[span.medium])

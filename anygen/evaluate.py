@@ -4,7 +4,7 @@
 at the end results.json; it goes on where an earlier run stopped. Case i of a task is the same for
 ever for one seed, so a run with a limit is the beginning of the full one.
 
-    python -m anygen.evaluate control --weights runs/mini/denoise_image/weights.safetensors
+    python -m anygen.evaluate control --weights VAE.safetensors UNET.safetensors --tasks pictures
 
 scores decoders by themselves, from plain captions, while they are being trained.
 """
@@ -15,12 +15,13 @@ import json
 import platform
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from anygen import checkpoint
 from anygen.config import find_config, load_system
@@ -28,7 +29,7 @@ from anygen.judges import Judges
 from anygen.media import Media, Message, modality_of
 from anygen.media_files import write_media
 from anygen.metrics import wilson
-from anygen.modality import TABLE
+from anygen.modality import TABLE, MediaModality
 from anygen.model import AnyGen
 from anygen.request import Request, derive_seed
 from anygen.suites.cases import Case
@@ -253,15 +254,25 @@ def say(line: str) -> None:
 
 # --- decoders by themselves ---
 
-MADE = ("pictures", "pairs", "sounds", "videos")  # tasks that a decoder alone can be asked
+# Tasks that decoders can be asked without an LLM, and the decoders that each needs.
+MADE: dict[str, tuple[MediaModality, ...]] = {
+    "pictures": ("image",),
+    "pairs": ("image",),
+    "sounds": ("audio",),
+    "videos": ("image", "video"),
+}
 
 
 def control(
-    weights: Iterable[Path], system: str, names: Sequence[str], count: int, out: Path | None
+    weights: Sequence[Path], system: str, names: Sequence[str], count: int, out: Path | None
 ) -> dict[str, Line]:
-    """What decoders make of plain captions: the rows of these tasks, without an LLM."""
+    """What decoders make of plain captions: the rows of these tasks, without an LLM.
+
+    Raises ValueError where the files together leave a part of these decoders untrained.
+    """
     model = AnyGen(load_system(system), find_config(system).parent, parts=("decoders",))
     checkpoint.load_weights(model, weights)
+    refuse_untrained(model, weights, names)
     model.eval().requires_grad_(False)
     module = find_suite("world")
     rows: dict[str, Line] = {}
@@ -272,6 +283,16 @@ def control(
             found = [score[row] for score in scores if row in score]
             rows[row] = {"target": module.ROWS[row].target, "at_most": False, **shares(found)}
     return rows
+
+
+def refuse_untrained(model: AnyGen, weights: Sequence[Path], names: Sequence[str]) -> None:
+    """Noise is no result: a VAE, say, comes from another run than the U-Net."""
+    prefixes = tuple(f"decoders.{part}." for name in names for part in MADE[name])
+    found = {key for path in weights for key in load_file(path)}
+    missing = [key for key in checkpoint.own_tensors(model, prefixes) if key not in found]
+    parts = sorted({".".join(key.split(".")[1:3]) for key in missing})
+    if parts:
+        raise ValueError(f"--weights has nothing for {', '.join(parts)}; add the runs that do")
 
 
 def control_scores(bench: Bench, name: str, count: int, out: Path | None) -> Iterator[Scores]:

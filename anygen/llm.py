@@ -3,7 +3,7 @@
 B rows, T positions, D width, V size of the vocabulary.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.utils import logging
 
 from anygen.config import LanguageModel as Settings
-from anygen.modality import MediaModality
+from anygen.modality import MediaModality, Modality
 from anygen.signals import Signals
 
 
@@ -22,7 +22,7 @@ class LanguageModel(nn.Module):
     """`base` is frozen and never saved; signal rows, trigger rows and LoRA are ours."""
 
     def __init__(
-        self, settings: Settings, base: Path, modalities: tuple[MediaModality, ...]
+        self, settings: Settings, base: Path | str, modalities: tuple[MediaModality, ...]
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -95,16 +95,29 @@ class Context:
         self.read(embeds)
 
     def read(self, embeds: Tensor) -> Tensor:
-        """More embeddings (T, D) in one forward pass; their hidden states (T, D)."""
+        """More embeddings (T, D) in one forward pass; their hidden states (T, D).
+
+        Raises ValueError where the conversation gets longer than the LLM can read.
+        """
+        limit = self.llm.base.config.max_position_embeddings
+        if self.length + embeds.shape[0] > limit:
+            raise ValueError(
+                f"the conversation is longer than the {limit} tokens that the model can read; "
+                "begin a new one"
+            )
         hidden = self.llm.hidden(embeds[None], cache=self.cache)[0]
         self.last = hidden[-1]
         self.length += embeds.shape[0]
         return hidden
 
-    def next_token(self, allowed: Iterable[MediaModality]) -> int:
-        """The likeliest token: text, end of turn, or a trigger of an allowed modality."""
+    def next_token(self, allowed: Collection[Modality], may_end: bool = True) -> int:
+        """The likeliest token: text, a trigger of an allowed modality, or the end of the turn."""
         logits = self.llm.logits(self.last)
-        signals = self.llm.signals
+        signals, end = self.llm.signals, self.llm.tokenizer.eos_token_id
+        end_logit = logits[end].clone() if may_end else -torch.inf
+        if "text" not in allowed:
+            logits[: signals.vocabulary] = -torch.inf
+        logits[end] = end_logit
         for index, modality in enumerate(signals.modalities):
             if modality not in allowed:
                 logits[signals.vocabulary + index] = -torch.inf

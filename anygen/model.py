@@ -28,7 +28,7 @@ from anygen.events import (
 )
 from anygen.llm import Context, LanguageModel
 from anygen.media import Media, Message, Part
-from anygen.modality import MEDIA, MediaModality, Modality
+from anygen.modality import MODALITIES, MediaModality, Modality
 from anygen.projectors import OutputProjector, build_input_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.rendering import Progress, render
@@ -143,11 +143,11 @@ class AnyGen(nn.Module):
         self, context: Context, request: Request, cancelled: Cancelled
     ) -> Generator[TextDelta | MediaRequest, Media | None, FinishReason]:
         """Text and wishes for media until the end of the turn; returns why it ended."""
-        allowed = allowed_media(self.llm.signals.modalities, request.modalities)
+        allowed = MODALITIES if request.modalities is None else request.modalities
         text = TextStream(self.llm.tokenizer)
         made, limit = 0, context.length + request.max_new_tokens
         while context.length < limit and not cancelled():
-            token = context.next_token(allowed)
+            token = context.next_token(allowed, may_end="text" in allowed or made > 0)
             if token == self.llm.tokenizer.eos_token_id:
                 yield from text.rest()
                 return "stop"
@@ -241,24 +241,18 @@ def build_decoders(system: System, folder: Path) -> nn.ModuleDict:
     return nn.ModuleDict(decoders)
 
 
-def find_base(base: str) -> Path:
-    """The folder of a base LLM: `smollm2-135m` is fetched once, anything else is a folder."""
+def find_base(base: str) -> Path | str:
+    """`smollm2-135m` is fetched once; else a folder with a causal LM, or its Hugging Face id."""
     if base == "smollm2-135m":
         return base_llm()
-    if Path(base).is_dir():
-        return Path(base)
-    raise ValueError(f"llm.base is {base!r}; write smollm2-135m or a folder with a causal LM")
+    if Path(base).is_dir() or "/" in base:
+        return base
+    raise ValueError(f"llm.base is {base!r}; write smollm2-135m, a folder or a Hugging Face id")
 
 
 def find_trunk(encoder: plugins.Plugin) -> Path | None:
     """The weights of the vision trunk that an encoder names, fetched once."""
     return vision_trunk() if encoder.options.get("trunk") == "efficientnet_lite2" else None
-
-
-def allowed_media(
-    able: Sequence[MediaModality], wanted: Sequence[Modality] | None
-) -> list[MediaModality]:
-    return [m for m in able if wanted is None or m in wanted]
 
 
 def advance(
@@ -294,6 +288,3 @@ def append_text(parts: list[Part], text: str) -> None:
         parts[-1] += text
     else:
         parts.append(text)
-
-
-__all__ = ["MEDIA", "AnyGen", "Request"]

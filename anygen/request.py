@@ -15,7 +15,7 @@ class Request:
 
     messages: Sequence[Message]
     seed: int = 0
-    modalities: Sequence[Modality] | None = None  # what the answer may contain; None is all
+    modalities: Sequence[Modality] | None = None  # that the answer may contain; None is all
     max_new_tokens: int = 256
     options: SampleOptions = SampleOptions()
 

@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 
-from anygen.modality import TABLE, MediaModality
+from anygen.modality import MEDIA, TABLE, MediaModality
 
 
 @dataclass(frozen=True)
 class Signals:
-    """Rows of the signal table, in the order of `modalities`: a span each, then a mark each.
+    """Rows of the signal table: a span for each of `modalities`, then a mark for each of MEDIA.
 
     A span is what the LLM emits for a medium; its first token is the trigger, the only one that
     can be sampled. A mark stands before the features of a medium that the LLM reads.
     """
 
     vocabulary: int  # size of the LLM's own
-    modalities: tuple[MediaModality, ...]
+    modalities: tuple[MediaModality, ...]  # that have a decoder
 
     @property
     def rows(self) -> int:
-        return sum(TABLE[m].signal_tokens for m in self.modalities) + len(self.modalities)
+        return sum(TABLE[m].signal_tokens for m in self.modalities) + len(MEDIA)
 
     def span(self, modality: MediaModality) -> list[int]:
         """Ids of a whole span."""
@@ -28,8 +28,7 @@ class Signals:
         return list(range(first, first + TABLE[modality].signal_tokens))
 
     def mark(self, modality: MediaModality) -> int:
-        last = self.vocabulary + self.rows - len(self.modalities)
-        return last + self.modalities.index(modality)
+        return self.vocabulary + self.rows - len(MEDIA) + MEDIA.index(modality)
 
     def trigger(self, modality: MediaModality) -> int:
         return self.span(modality)[0]

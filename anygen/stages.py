@@ -14,6 +14,7 @@ from anygen.dialogues import Dialogue, assemble
 from anygen.losses import generation_losses, hidden_states, text_loss, word_loss
 from anygen.media import Media
 from anygen.modality import MEDIA
+from anygen.model import PARTS
 
 EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
 
@@ -95,7 +96,8 @@ def encode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
 
 
 def decode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    return dialogue_losses(model, run, step, data.decode_dialogues(run, step.rng))
+    dialogues = data.decode_dialogues(list(model.decoders), run, step.rng)
+    return dialogue_losses(model, run, step, dialogues)
 
 
 def instruct_losses(model: nn.Module, run: Run, step: Step) -> Losses:
@@ -109,8 +111,6 @@ def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dial
     losses = {"text": text_loss(model.llm, hidden, batch.labels)}
     return losses | generation_losses(model, hidden, batch, step.generators, run.denoised)
 
-
-LLM_PARTS = ("encoder", "llm", "input_projector", "output_projectors", "decoders")
 
 STAGES: dict[str, Stage] = {
     "vae": Stage(("decoders",), ("decoders.{decoder}.vae.",), vae_losses, data.reconstructions),
@@ -146,13 +146,13 @@ STAGES: dict[str, Stage] = {
         data.no_samples,
     ),
     "decode": Stage(
-        LLM_PARTS,
+        PARTS,
         ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
         decode_losses,
         data.no_samples,
     ),
     "instruct": Stage(
-        LLM_PARTS,
+        PARTS,
         ("input_projector.", "output_projectors.", "llm."),
         instruct_losses,
         data.no_samples,

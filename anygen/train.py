@@ -86,7 +86,7 @@ def pack(system: str, runs: Sequence[Path], out: Path) -> None:
 
 
 class StageLoss(nn.Module):
-    """The weighted sum of a stage's losses as a forward pass, so that DDP can wrap it."""
+    """The sum of a stage's losses as a forward pass, so that DDP can wrap it."""
 
     def __init__(self, model: AnyGen, run: Run, stage: Stage) -> None:
         super().__init__()
@@ -94,8 +94,7 @@ class StageLoss(nn.Module):
 
     def forward(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         losses = {k: v.mean() for k, v in self.stage.losses(self.model, self.run, step).items()}
-        total = sum(self.run.weights.get(name, 1.0) * loss for name, loss in losses.items())
-        return torch.as_tensor(total), losses
+        return torch.stack(list(losses.values())).sum(), losses
 
 
 class Trainer:
@@ -149,7 +148,8 @@ class Trainer:
         name = f"{self.run.seed}/{self.step}/{self.accelerator.process_index}"
         rng = random.Random(name)
         torch.manual_seed(rng.getrandbits(48))
-        seeds = [rng.getrandbits(48) for _ in range(self.run.batch_size)]
+        rows = max(self.run.batch_size, self.run.denoised, *self.run.rows.values())
+        seeds = [rng.getrandbits(48) for _ in range(rows)]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return Step(self.step, rng, generators)
 

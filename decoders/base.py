@@ -33,6 +33,12 @@ class SampleOptions:
     steps: int | None = None
     guidance: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(
+                f"{self.steps} denoising steps cannot make anything; ask for 1 or more"
+            )
+
 
 class Decoder(Protocol):
     """A row's result depends on its condition and its seed only: not on batch size or order."""

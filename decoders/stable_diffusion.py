@@ -32,6 +32,7 @@ class Config(Strict):
 
     size: PositiveInt = 64  # pixels along each side
     patch: PositiveInt = 4
+    fold: PositiveInt = 1
     vae: dict[str, Any]
     unet: dict[str, Any]
     tokenizer: str  # file beside the system's YAML
@@ -82,9 +83,9 @@ class StableDiffusion(nn.Module):
     def __init__(self, config: Config, folder: Path) -> None:
         super().__init__()
         self.config = config
-        self.vae = PatchAutoencoder(3, config.patch, config.vae)
+        self.vae = PatchAutoencoder(3, config.patch, config.fold, config.vae)
         side = config.size // self.vae.factor
-        channels = self.vae.kl.config.latent_channels
+        channels = self.vae.channels
         self.latent_shape = (channels, side, side)
         self.unet = UNet2DConditionModel(
             sample_size=side, in_channels=channels, out_channels=channels, **config.unet

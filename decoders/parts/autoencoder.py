@@ -14,41 +14,49 @@ KL_WEIGHT = 1e-4  # keeps latents smooth; their scale is fixed by the running st
 class PatchAutoencoder(nn.Module):
     """Pictures (B, channels, H, W) in [-1, 1] <-> latents of zero mean and unit variance.
 
-    `patch` 1 is the plain AutoencoderKL of Stable Diffusion.
+    `patch` 1 and `fold` 1 are the plain AutoencoderKL of Stable Diffusion. `fold` rearranges
+    latents of a fine grid into more channels of a coarse one: a fine grid with few channels is
+    smooth, which a denoiser learns far sooner than a coarse grid of dense codes.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int, patch: int, config: dict[str, Any]) -> None:
+    def __init__(self, channels: int, patch: int, fold: int, config: dict[str, Any]) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch, self.fold = patch, fold
         width = channels * patch * patch
         self.kl = AutoencoderKL(in_channels=width, out_channels=width, **config)
-        latent_channels = self.kl.config.latent_channels
-        self.register_buffer("mean", torch.zeros(latent_channels))
-        self.register_buffer("std", torch.ones(latent_channels))
+        self.register_buffer("mean", torch.zeros(self.channels))
+        self.register_buffer("std", torch.ones(self.channels))
+
+    @property
+    def channels(self) -> int:
+        """Of a latent."""
+        return self.kl.config.latent_channels * self.fold**2
 
     @property
     def factor(self) -> int:
         """Pixels per latent, along each side."""
-        return self.patch * 2 ** (len(self.kl.config.block_out_channels) - 1)
+        return self.patch * self.fold * 2 ** (len(self.kl.config.block_out_channels) - 1)
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, C, H / factor, W / factor), the posterior's mean."""
         posterior = self.kl.encode(F.pixel_unshuffle(pictures, self.patch)).latent_dist
-        return (posterior.mean - self.mean[:, None, None]) / self.std[:, None, None]
+        latents = F.pixel_unshuffle(posterior.mean, self.fold)
+        return (latents - self.mean[:, None, None]) / self.std[:, None, None]
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, channels, H, W)."""
         latents = latents * self.std[:, None, None] + self.mean[:, None, None]
-        return F.pixel_shuffle(self.kl.decode(latents).sample, self.patch)
+        decoded = self.kl.decode(F.pixel_shuffle(latents, self.fold)).sample
+        return F.pixel_shuffle(decoded, self.patch)
 
     def loss(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Reconstruction plus a little KL, (B,). Updates the latent statistics."""
         posterior = self.kl.encode(F.pixel_unshuffle(pictures, self.patch)).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(pictures.device)
-        self._observe(posterior.mean.detach())
+        self._observe(F.pixel_unshuffle(posterior.mean.detach(), self.fold))
         decoded = self.kl.decode(posterior.mean + posterior.std * noise).sample
         error = F.pixel_shuffle(decoded, self.patch).float() - pictures
         reconstruction = (error.abs() + error.square()).flatten(1).mean(1)

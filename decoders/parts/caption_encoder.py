@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
@@ -31,14 +32,15 @@ class CaptionEncoder(nn.Module):
 
     def forward(self, captions: Sequence[str]) -> Tensor:
         """Every token's last hidden state, (B, tokens, W); padding is encoded too, as in SD."""
-        ids = self.tokenizer(
-            [f"{caption}<eos>" for caption in captions],
-            padding="max_length",
-            max_length=self.tokens,
-            truncation=True,
-            return_tensors="pt",
-        ).input_ids
-        return self.model(ids.to(self.model.device)).last_hidden_state
+        rows = [self.ids(caption) for caption in captions]
+        ids = torch.tensor(rows, device=self.model.device)
+        return self.model(ids).last_hidden_state
+
+    def ids(self, caption: str) -> list[int]:
+        """Exactly `tokens` ids: the caption as plain text, cut if need be, its end, padding."""
+        plain = self.tokenizer(caption, add_special_tokens=False, split_special_tokens=True)
+        said = [*plain.input_ids[: self.tokens - 1], self.tokenizer.eos_token_id]
+        return said + [self.tokenizer.pad_token_id] * (self.tokens - len(said))
 
     def pooled(self, captions: Sequence[str]) -> Tensor:
         """One unit vector per caption, (B, 1, W), as CLAP gives AudioLDM."""

@@ -43,8 +43,13 @@ MENTIONED: dict[Mention, float] = {
     "pitch": 0.75,
     "tempo": 0.75,
 }
-MOVING_PIXELS = {"growing": (46, 58), "shrinking": (46, 58), "spinning": (34, 44)}
-PICTURE_MIX = {"centred": 55, "related": 20, "counted": 8, "anywhere": 17}
+MOVING_PIXELS = {"growing": 52, "shrinking": 52, "spinning": 40}  # others as in pairs
+PICTURE_MIX = {"centred": 60, "related": 20, "counted": 8, "anywhere": 12}
+# Few sizes and places, so that a small denoiser meets the same latents again and again.
+SIZES = {"small": 24, "normal": 44, "large": 58}  # pixels
+PAIRED = 28  # pixels, of each of two objects
+PLACES = {2: ((0.25, 0.5), (0.75, 0.5)), 3: ((0.5, 0.25), (0.25, 0.75), (0.75, 0.75))}  # counted
+GRID = 8  # places along each side where an object can be
 
 
 class Thing(Strict):
@@ -214,8 +219,8 @@ def sample_picture(rng: random.Random, concepts: tuple[str, ...]) -> PictureScen
 
 def centred(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
     """One object in the middle, usually of the normal size."""
-    low, high = rng.choices([(40, 50), (20, 28), (55, 61)], [76, 12, 12])[0]
-    thing = place(rng, rng.choice(concepts), (0.5, 0.5), rng.uniform(low, high))
+    size = rng.choices(["normal", "small", "large"], [76, 12, 12])[0]
+    thing = place(rng.choice(concepts), (0.5, 0.5), SIZES[size])
     return PictureScene(things=(thing,), **look(rng))
 
 
@@ -223,33 +228,29 @@ def related(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
     """Two objects side by side, or one above the other."""
     first, second = rng.sample(concepts, 2)
     relation = rng.choice(list(RELATIONS))
-    near, far = (0.27, 0.5), (0.73, 0.5)
+    near, far = (0.25, 0.5), (0.75, 0.5)
     if relation in ("above", "below"):
-        near, far = (0.5, 0.27), (0.5, 0.73)
+        near, far = (0.5, 0.25), (0.5, 0.75)
     if relation in ("to the right of", "below"):
         near, far = far, near
-    side = rng.uniform(24, 30)
-    things = (place(rng, first, near, side), place(rng, second, far, side))
+    things = (place(first, near, PAIRED), place(second, far, PAIRED))
     return PictureScene(things=things, relation=relation, **look(rng, unsaid=("size",)))
 
 
 def counted(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
-    """Two or three of the same, in a ring that is turned at random."""
+    """Two of the same side by side, or three in a triangle."""
     concept, count = rng.choice(concepts), rng.choice([2, 3])
-    start, side = rng.uniform(0, 2 * math.pi), rng.uniform(20, 25)
-    ring = [start + 2 * math.pi * i / count for i in range(count)]
-    middles = [(0.5 + 0.27 * math.cos(a), 0.5 + 0.27 * math.sin(a)) for a in ring]
-    things = tuple(place(rng, concept, middle, side) for middle in middles)
+    things = tuple(place(concept, middle, SIZES["small"]) for middle in PLACES[count])
     return PictureScene(things=things, **look(rng, unsaid=("size",)))
 
 
 def anywhere(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
     """One object as it may be met in a frame of a video: any size, place and angle."""
-    pixels = rng.uniform(18, 60)
-    margin = pixels / NORMAL / 2
-    middle = (rng.uniform(margin, 1 - margin), rng.uniform(margin, 1 - margin))
-    angle = rng.uniform(-180, 180) if rng.random() < 0.4 else 0.0
-    thing = place(rng, rng.choice(concepts), middle, pixels, angle)
+    pixels = rng.choice(list(SIZES.values()))
+    margin = math.ceil(pixels / NORMAL / 2 * GRID)
+    middle = (rng.randint(margin, GRID - margin) / GRID, rng.randint(margin, GRID - margin) / GRID)
+    angle = 22.5 * rng.randint(-8, 8) if rng.random() < 0.4 else 0.0
+    thing = place(rng.choice(concepts), middle, pixels, angle)
     return PictureScene(things=(thing,), **look(rng))
 
 
@@ -261,20 +262,9 @@ PICTURES: dict[str, Callable[[random.Random, tuple[str, ...]], PictureScene]] = 
 }
 
 
-def place(
-    rng: random.Random,
-    concept: str,
-    middle: tuple[float, float],
-    pixels: float,
-    angle: float = 0.0,
-) -> Thing:
-    """A thing near `middle`, moved by up to three pixels and kept inside the picture."""
-    size, jitter = pixels / NORMAL, 3 / NORMAL
-    x, y = (
-        min(max(value + rng.uniform(-jitter, jitter), size / 2), 1 - size / 2) for value in middle
-    )
-    x, y, size = round(x, 3), round(y, 3), round(size, 3)
-    return Thing(concept=concept, x=x, y=y, size=size, angle=round(angle, 1))
+def place(concept: str, middle: tuple[float, float], pixels: float, angle: float = 0.0) -> Thing:
+    x, y = middle
+    return Thing(concept=concept, x=x, y=y, size=pixels / NORMAL, angle=angle)
 
 
 def look(rng: random.Random, unsaid: tuple[Mention, ...] = ()) -> dict[str, Any]:
@@ -320,10 +310,8 @@ def sample_video(rng: random.Random, concepts: tuple[str, ...]) -> VideoScene:
 
 def video_scene(rng: random.Random, concept: str, motion: str) -> VideoScene:
     """A random clip of one concept and one motion."""
-    pixels = rng.uniform(*MOVING_PIXELS.get(motion, (22, 30)))
-    thing = place(rng, concept, (0.5, 0.5), pixels)
-    reach = round(rng.uniform(0.85, 1.0), 3)
-    return VideoScene(thing=thing, motion=motion, reach=reach, **look(rng, unsaid=("size",)))
+    thing = place(concept, (0.5, 0.5), MOVING_PIXELS.get(motion, PAIRED))
+    return VideoScene(thing=thing, motion=motion, **look(rng, unsaid=("size",)))
 
 
 SAMPLERS: dict[MediaModality, Callable[[random.Random, tuple[str, ...]], Any]] = {

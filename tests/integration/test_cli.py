@@ -107,6 +107,7 @@ decoders:
 RUN = """
 system: mini
 stage: denoise
+decoders: [image]
 out: runs/x
 steps: 10
 batch_size: 2

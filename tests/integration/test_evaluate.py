@@ -6,7 +6,9 @@ import pytest
 from torch import nn
 
 import configs
-from anygen import evaluate
+from anygen import AnyGen, evaluate
+from anygen.checkpoint import own_tensors, save_weights
+from anygen.config import load_system
 from anygen.evaluate import (
     OUTCOMES,
     chosen_tasks,
@@ -170,3 +172,12 @@ def test_results_say_with_what_they_were_made(tmp_path):
     assert evaluate.machine()["threads"] >= 1
     evaluate.write_json({"rows": {}}, tmp_path / "results.json")
     assert json.loads((tmp_path / "results.json").read_text()) == {"rows": {}}
+
+
+def test_a_decoder_with_an_untrained_part_is_not_scored(tmp_path):
+    folder = Path(configs.__path__[0]) / "mini"
+    model = AnyGen(load_system("mini/system"), folder, parts=("decoders",))
+    weights = tmp_path / "unet.safetensors"
+    save_weights(own_tensors(model, ("decoders.image.unet.",)), weights)
+    with pytest.raises(ValueError, match=r"nothing for .*image\.vae; add the runs that do"):
+        evaluate.control([weights], "mini/system", ["pictures"], 1, None)

@@ -5,7 +5,14 @@ from anygen import plugins
 from anygen.config import Run, System, load_run, load_system, to_yaml
 from anygen.generate import explain
 
-RUN = {"system": "tiny/system", "stage": "denoise", "out": "x", "steps": 10, "batch_size": 2}
+RUN = {
+    "system": "tiny/system",
+    "stage": "denoise",
+    "out": "x",
+    "steps": 10,
+    "batch_size": 2,
+    "decoders": ["image"],
+}
 
 
 @pytest.fixture

@@ -39,6 +39,8 @@ def test_one_step_changes_what_the_stage_learns_and_nothing_else(trainer):
     prefixes = learned_prefixes(trainer.run)
     assert changed <= own_tensors(trainer.model, prefixes).keys()
     for prefix in prefixes:
+        if not own_tensors(trainer.model, [prefix]):
+            continue  # the video decoder shares the image decoder's text encoder and summary
         assert any(name.startswith(prefix) for name in changed), prefix
     assert all(bool(torch.as_tensor(term).isfinite().all()) for term in terms.values())
 
