@@ -38,7 +38,6 @@ class Config(Strict):
 
     frames: PositiveInt = 192  # mel frames of 16 ms: 192 are 3.072 s
     patch: PositiveInt = 4
-    fold: PositiveInt = 1
     vae: dict[str, Any]
     unet: dict[str, Any]
     tokenizer: str  # file beside the system's YAML
@@ -95,7 +94,7 @@ class AudioLDM(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("filters", mel.slaney_filters(), persistent=False)
-        self.vae = PatchAutoencoder(1, config.patch, config.fold, config.vae)
+        self.vae = PatchAutoencoder(1, config.patch, 1, config.vae)
         factor, channels = self.vae.factor, self.vae.channels
         self.latent_shape = (channels, mel.BANDS // factor, config.frames // factor)
         self.unet = UNet2DConditionModel(

@@ -15,8 +15,8 @@ class PatchAutoencoder(nn.Module):
     """Pictures (B, channels, H, W) in [-1, 1] <-> latents of zero mean and unit variance.
 
     `patch` 1 and `fold` 1 are the plain AutoencoderKL of Stable Diffusion. `fold` rearranges
-    latents of a fine grid into more channels of a coarse one: a fine grid with few channels is
-    smooth, which a denoiser learns far sooner than a coarse grid of dense codes.
+    latents of a fine grid into more channels of a coarse one, so that a denoiser pays for the
+    coarse grid only.
     """
 
     mean: Tensor
