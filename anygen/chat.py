@@ -12,7 +12,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
-from anygen.events import Done, Event, MediaDone, MediaProgress, MediaStarted, TextDelta
+from anygen.events import (
+    Done,
+    Event,
+    FinishReason,
+    MediaDone,
+    MediaProgress,
+    MediaStarted,
+    TextDelta,
+)
 from anygen.media import Message, Part, modality_of
 from anygen.media_files import printable, read_media, write_media
 from anygen.modality import TABLE, MediaModality, Modality
@@ -267,10 +275,16 @@ def show_answer(events: Iterator[Event], answer: list[Part], out: Path, screen: 
                     answer.append(event.media)
                     show_media(event, out, screen)
                 case Done(finish_reason):
+                    show_ending(finish_reason, screen)
                     return finish_reason != "cancelled"
     except KeyboardInterrupt:
         return False
     return True
+
+
+def show_ending(reason: FinishReason, screen: Screen) -> None:
+    if reason == "length":
+        screen.line("(cut short: an answer has a limit)")
 
 
 def add_text(answer: list[Part], text: str) -> None:

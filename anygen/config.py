@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from anygen.modality import MediaModality
+from anygen.modality import MEDIA, MediaModality
 from anygen.plugins import Plugin
 from anygen.records import Strict
 
@@ -78,7 +78,7 @@ class System(Strict):
     decoders: dict[MediaModality, Plugin]
 
 
-Stage = Literal["vae", "vocoder", "denoise", "refine", "joint", "encode", "decode", "instruct"]
+Stage = Literal["vae", "vocoder", "caption", "denoise", "joint", "encode", "decode", "instruct"]
 
 
 class Run(Strict):
@@ -93,6 +93,7 @@ class Run(Strict):
     steps: PositiveInt
     batch_size: PositiveInt
     rows: dict[MediaModality, PositiveInt] = {}  # batch sizes of modalities that differ
+    pool: dict[MediaModality, PositiveInt] = {}  # scenes to encode once and learn from
     learning_rate: PositiveFloat = 1e-3
     warmup: NonNegativeInt = 100  # steps
     weight_decay: NonNegativeFloat = 0.0
@@ -107,8 +108,11 @@ class Run(Strict):
 
     @model_validator(mode="after")
     def _components_are_named(self) -> "Run":
-        if self.stage in ("vae", "vocoder", "denoise", "refine") and not self.decoders:
+        if self.stage in ("vae", "vocoder", "caption", "denoise") and not self.decoders:
             raise ValueError(f"stage {self.stage} trains parts of decoders; name them in decoders")
+        pooled = MEDIA if self.stage == "joint" else self.decoders
+        if self.stage in ("joint", "denoise") and not set(pooled) <= self.pool.keys():
+            raise ValueError(f"stage {self.stage} learns from a pool: say how many scenes of each")
         return self
 
 

@@ -5,7 +5,8 @@ B dialogues, T positions, K features, W width of the encoder, D width of the LLM
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import takewhile
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -50,6 +51,7 @@ class Batch:
     lengths: Tensor  # (B,) without the padding at the end
     labels: Tensor  # (B, T) columns of LanguageModel.logits, or IGNORED
     targets: list[Target]
+    shared: int = 0  # positions at the beginning that are the same in every row
 
 
 def read_record(record: Record, read_media: Any = None) -> Dialogue:
@@ -88,7 +90,17 @@ def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
         lengths=lengths,
         labels=pad_sequence([labels for _, labels in rows], True, IGNORED),
         targets=targets,
+        shared=min(common_beginning(prompts), int(lengths.min()) - 1),
     )
+
+
+def common_beginning(prompts: Sequence[Sequence[Piece]]) -> int:
+    """How many tokens all prompts begin with: the system prompt and what surrounds it."""
+    beginnings = []
+    for prompt in prompts:
+        text = takewhile(lambda piece: isinstance(piece, Tokens), prompt)
+        beginnings.append([token for piece in text for token in cast(Tokens, piece).ids])
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*beginnings)))
 
 
 def encode_media(

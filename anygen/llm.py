@@ -48,10 +48,14 @@ class LanguageModel(nn.Module):
 
     def hidden(self, embeds: Tensor, cache: DynamicCache | None = None) -> Tensor:
         """Embeddings (B, T, D) -> hidden states after the final norm, (B, T, D)."""
-        output = self.base.model(
-            inputs_embeds=embeds, past_key_values=cache, use_cache=cache is not None
-        )
+        output = self.base.model(inputs_embeds=embeds, cache=cache, use_cache=cache is not None)
         return output.last_hidden_state
+
+    def new_cache(self, beginning: DynamicCache | None = None, rows: int = 1) -> DynamicCache:
+        """An empty KV cache, or one of `rows` rows that all begin with what one row has read."""
+        read = beginning.layers if beginning and beginning.get_seq_length() else []
+        data = [tuple(x.expand(rows, -1, -1, -1) for x in (c.keys, c.values)) for c in read]
+        return DynamicCache(data or None, config=self.base.config)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V + modalities): text tokens, then one trigger per modality."""
@@ -90,7 +94,7 @@ class Context:
     def __init__(self, llm: LanguageModel, embeds: Tensor) -> None:
         """`embeds` (T, D)."""
         self.llm = llm
-        self.cache = DynamicCache(config=llm.base.config)
+        self.cache = llm.new_cache()
         self.length = 0
         self.read(embeds)
 

@@ -12,20 +12,28 @@ from torch import Tensor
 
 from anygen.dialogues import IGNORED, Batch, Target
 from anygen.modality import TABLE, MediaModality
+from decoders.parts.conditioning import gist
 
-WORD_TEMPERATURE = 0.07  # where CLIP starts
+TEMPERATURE = 0.07  # where CLIP starts
+SAME = 0.99  # cosine of the gists of captions that say the same in other words
 PASSES = 4  # groups of rows of similar length
 
 
 def hidden_states(llm: Any, batch: Batch) -> Tensor:
     """Hidden states (B, T, D). Rows of similar length share a pass, so that little is padding.
 
-    Padding comes last and attention is causal: no row sees it, so no mask is needed.
+    Padding comes last and attention is causal: no row sees it, so no mask is needed. What all
+    rows begin with is read once.
     """
-    hidden = torch.zeros_like(batch.embeds)
+    hidden, shared = torch.zeros_like(batch.embeds), batch.shared
+    beginning = llm.new_cache()
+    if shared:
+        hidden[:, :shared] = llm.hidden(batch.embeds[:1, :shared], beginning).to(hidden.dtype)
     for rows in batch.lengths.argsort().chunk(PASSES):
         longest = int(batch.lengths[rows].max())
-        hidden[rows, :longest] = llm.hidden(batch.embeds[rows, :longest]).to(hidden.dtype)
+        cache = llm.new_cache(beginning, len(rows))
+        read = llm.hidden(batch.embeds[rows, shared:longest], cache)
+        hidden[rows, shared:longest] = read.to(hidden.dtype)
     return hidden
 
 
@@ -50,7 +58,7 @@ def word_loss(projected_BKD: Sequence[Tensor], words: Sequence[list[int]], table
     for tokens_KD in projected_BKD:
         centered = tokens_KD.float() - center
         cosines = F.normalize(centered, dim=-1) @ F.normalize(embeddings, dim=-1).T
-        scores.append(cosines.max(0).values / WORD_TEMPERATURE)
+        scores.append(cosines.max(0).values / TEMPERATURE)
         lengths.append(centered.norm(dim=-1).mean())
     present = torch.tensor([[word in row for word in vocabulary] for row in words])
     likelihood = torch.stack(scores).log_softmax(1)[present].mean()
@@ -73,6 +81,23 @@ def alignment_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
     return (conditions.float() - wanted).square().mean() / wanted.var()
 
 
+def contrast_loss(conditions: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
+    """InfoNCE of gists: nearer to the wanted condition than to those of `others` (M, W), ().
+
+    The distance alone is small already where everything is right but the name of the object.
+    """
+    center = others.mean(0)
+    made, true, false = (
+        F.normalize(gists.float() - center, dim=-1)
+        for gists in (gist(conditions), gist(wanted), others)
+    )
+    right = (made * true).sum(-1, keepdim=True)
+    same = true @ false.T > SAME  # captions of the bank that say the same
+    wrong = (made @ false.T).masked_fill(same, -1)
+    logits = torch.cat([right, wrong], dim=1) / TEMPERATURE
+    return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=made.device))
+
+
 def generation_losses(
     model: Any,
     hidden_BTD: Tensor,
@@ -91,6 +116,7 @@ def generation_losses(
         with torch.no_grad():
             wanted = decoder.caption_condition([t.caption for t in targets]).float()
         losses[f"{modality}_align"] = alignment_loss(conditions, wanted)
+        losses[f"{modality}_contrast"] = contrast_loss(conditions, wanted, model.aids.of(modality))
         if denoised:
             media = [t.media for t in targets[:denoised]]
             rows = generators[: len(media)]

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from anygen import data
+from anygen.aids import CaptionBank, FactReader, FeaturePool, LatentPool
 from anygen.config import Run
 from anygen.dialogues import Dialogue, assemble
 from anygen.losses import generation_losses, hidden_states, text_loss, word_loss
 from anygen.media import Media
 from anygen.modality import MEDIA
 from anygen.model import PARTS
+from mosit_data.world.scene import caption, sample_scene
 
 EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
 
@@ -38,6 +40,7 @@ class Stage:
     learns: tuple[str, ...]  # prefixes of parameter names; {decoder} stands for each of the run's
     losses: Callable[[nn.Module, Run, Step], Losses]
     samples: Callable[[nn.Module, Run], Samples]
+    aids: Callable[[nn.Module, Run], nn.Module] | None = None  # `model.aids`, of this stage alone
 
 
 def decoder_of(model: nn.Module, run: Run, step: int) -> tuple[Any, Any]:
@@ -58,13 +61,27 @@ def vocoder_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     return {"spectrum": decoder.vocoder_loss(media)}
 
 
+def caption_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+    """A text encoder that tells things apart is worth having before the denoiser listens to it."""
+    modality, decoder = decoder_of(model, run, step.index)
+    full = run.vocabulary == "full"
+    scenes = [sample_scene(modality, step.rng, "train", full) for _ in range(run.batch_size)]
+    condition = decoder.caption_condition([caption(scene) for scene in scenes])
+    aids: Any = model.aids
+    return {modality: aids.loss(modality, condition, scenes)}
+
+
 def denoise_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     modality, decoder = decoder_of(model, run, step.index)
-    scenes = data.scenes(modality, run, step.rng)
-    captions = ["" if step.rng.random() < EMPTY_CAPTIONS else s.caption for s in scenes]
-    conditions = decoder.caption_condition(captions)
-    media = [scene.media for scene in scenes]
-    return {modality: decoder.loss(media, conditions, step.generators[: len(media)])}
+    rows = run.rows.get(modality, run.batch_size)
+    aids: Any = model.aids
+    latents, conditions = aids.draw(modality, rows, step.rng)
+    with torch.no_grad():
+        empty = decoder.caption_condition([""])
+    told = [step.rng.random() >= EMPTY_CAPTIONS for _ in range(rows)]
+    told_B11 = torch.tensor(told, device=conditions.device)[:, None, None]
+    conditions = conditions.where(told_B11, empty)
+    return {modality: decoder.latent_loss(latents, conditions, step.generators[:rows])}
 
 
 def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
@@ -74,11 +91,11 @@ def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     than letting `encode` find the words. Imagined photographs teach the names of ImageNet.
     """
     modality = MEDIA[step.index % len(MEDIA)]
-    scenes = data.scenes(modality, run, step.rng)
-    captions = [scene.caption for scene in scenes]
-    features_BKW = torch.stack(model.encoder.encode([scene.media for scene in scenes]))
+    aids: Any = model.aids
+    observed, captions = aids.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
+    features_BKW = model.encoder.read(modality, observed)
     embedded = model.encoder.embed_features(modality, features_BKW)
-    imagined, names = data.imagined_photographs(model, len(scenes), step.rng, step.generators[0])
+    imagined, names = data.imagined_photographs(model, len(captions), step.rng, step.generators[0])
     words = [data.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
     projected = [model.input_projector(row) for row in [*features_BKW, *imagined]]
     table = model.llm.base.get_input_embeddings().weight
@@ -117,27 +134,30 @@ STAGES: dict[str, Stage] = {
     "vocoder": Stage(
         ("decoders",), ("decoders.{decoder}.vocoder.",), vocoder_losses, data.resynthesis
     ),
+    "caption": Stage(
+        ("decoders",),
+        ("decoders.{decoder}.text_encoder.", "aids."),
+        caption_losses,
+        data.no_samples,
+        FactReader,
+    ),
     "denoise": Stage(
         ("decoders",),
         (
             "decoders.{decoder}.unet.",
             "decoders.{decoder}.summary.",
-            "decoders.{decoder}.text_encoder.",
+            "decoders.{decoder}.layout.",
         ),
         denoise_losses,
         data.renderings,
-    ),
-    "refine": Stage(
-        ("decoders",),
-        ("decoders.{decoder}.unet.", "decoders.{decoder}.summary."),
-        denoise_losses,
-        data.renderings,
+        LatentPool,
     ),
     "joint": Stage(
         ("encoder", "llm", "input_projector"),
         ("encoder.", "input_projector."),
         joint_losses,
         data.no_samples,
+        FeaturePool,
     ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),
@@ -150,12 +170,14 @@ STAGES: dict[str, Stage] = {
         ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
         decode_losses,
         data.no_samples,
+        CaptionBank,
     ),
     "instruct": Stage(
         PARTS,
         ("input_projector.", "output_projectors.", "llm."),
         instruct_losses,
         data.no_samples,
+        CaptionBank,
     ),
 }
 

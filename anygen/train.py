@@ -103,6 +103,8 @@ class Trainer:
     def __init__(self, run: Run, stage: Stage, model: AnyGen, accelerator: Accelerator) -> None:
         self.run, self.stage, self.accelerator = run, stage, accelerator
         self.model = model
+        if stage.aids:
+            model.aids = stage.aids(model, run)
         self.learned = unfreeze(model, learned_prefixes(run))
         optimizer = torch.optim.AdamW(
             self.learned.values(), run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay

@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.configuration_utils import FrozenDict
+from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from anygen import AnyGen
@@ -156,23 +158,38 @@ def first_medium(model: AnyGen, modality: MediaModality) -> float:
     raise ValueError(f"the model made no {modality} for {REQUESTS[modality]!r}")
 
 
+class Denoiser(torch.nn.Module):
+    """The image decoder's U-Net, with all that it hears of its condition, as diffusers calls it."""
+
+    def __init__(self, decoder: Any) -> None:
+        super().__init__()
+        self.predict = decoder.predict
+        self.dtype, self.device = decoder.unet.dtype, decoder.unet.device
+        channels, side, _ = decoder.latent_shape
+        self.config = FrozenDict(in_channels=channels, sample_size=side, time_cond_proj_dim=None)
+
+    def forward(
+        self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, **_: Any
+    ) -> tuple[Tensor]:
+        return (self.predict(sample, timestep.expand(len(sample)), encoder_hidden_states),)
+
+
 def picture_figures(model: AnyGen) -> dict[str, float]:
     """Our picture path and diffusers' own pipeline: same weights, steps, guidance and batch.
 
-    For a U-Net with a time condition the pipeline leaves guidance out; twice the rows at guidance
-    1 are the same work. Both end with our own VAE, which the pipeline does not know.
+    Both end with our own VAE, which the pipeline does not know.
     """
     decoder: Any = model.decoders["image"]
     captions = [f"a cartoon {name}" for name in ("cat", "dog", "bus", "cake")][:PICTURES]
     seeds = list(range(PICTURES))
     with torch.inference_mode():
         wanted = decoder.caption_condition(captions)
-        rows = torch.cat([decoder.caption_condition([""] * PICTURES), wanted])
+        empty = decoder.caption_condition([""] * PICTURES)
     pipeline = StableDiffusionPipeline(
         vae=decoder.vae.kl,
         text_encoder=None,
         tokenizer=None,
-        unet=decoder.unet,
+        unet=Denoiser(decoder),
         scheduler=solver(decoder.scheduler),
         safety_checker=None,
         feature_extractor=None,
@@ -183,12 +200,13 @@ def picture_figures(model: AnyGen) -> dict[str, float]:
     @torch.inference_mode()
     def plain() -> None:
         made = pipeline(
-            prompt_embeds=rows,
-            guidance_scale=1.0,
+            prompt_embeds=wanted,
+            negative_prompt_embeds=empty,
+            guidance_scale=decoder.config.guidance,
             num_inference_steps=decoder.config.steps,
             output_type="latent",
         )
-        decoder.from_latents(made.images[PICTURES:])
+        decoder.from_latents(made.images)
 
     @torch.inference_mode()
     def ours() -> None:

@@ -13,6 +13,7 @@ from anygen.media import Image, Video
 from anygen.modality import MediaModality
 from anygen.records import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions
+from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (
     denoising_loss,
     make_plan,
@@ -53,13 +54,17 @@ class AnimateDiff(nn.Module):
         channels, height, width = image.latent_shape
         self.latent_shape = (channels, config.frames, height, width)
         self.condition_spec: ConditionSpec = image.condition_spec
+        self.layout = still(image.make_layout(config.frames))
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         return self.image.caption_condition(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
         per_frame = condition.repeat_interleave(latents.shape[2], dim=0)  # (B * frames, T, W)
-        summary = self.image.summary(condition)
+        summary = self.image.summary(condition) if self.image.summary else None
+        if self.layout and self.image.layout:
+            layouts = self.image.layout(condition) + self.layout(condition)  # (B, frames, K, h, w)
+            latents = torch.cat([latents, layouts.transpose(1, 2)], dim=1)
         return self.unet(latents, timesteps, per_frame, timestep_cond=summary).sample
 
     def sample(
@@ -80,7 +85,11 @@ class AnimateDiff(nn.Module):
     def loss(
         self, media: Sequence[Video], conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
-        latents = self.to_latents(media)
+        return self.latent_loss(self.to_latents(media), conditions, generators)
+
+    def latent_loss(
+        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
         noise = self.noise(generators, latents)
         return denoising_loss(
             self.predict, self.image.scheduler, latents, noise, conditions, generators
@@ -159,6 +168,14 @@ def start_still(motion: UNetMotionModel) -> None:
         if ".motion_modules." in name and name.endswith(".proj_out"):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
+
+
+def still(layout: Layout | None) -> Layout | None:
+    """Untrained, it adds nothing to the layout of the image decoder's picture."""
+    if layout:
+        nn.init.zeros_(layout.outward.weight)
+        nn.init.zeros_(layout.outward.bias)
+    return layout
 
 
 def build(config: Config, decoders: Mapping[str, Any], **_: Any) -> AnimateDiff:

@@ -17,6 +17,7 @@ from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions
 from decoders.parts import mel
 from decoders.parts.autoencoder import PatchAutoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
+from decoders.parts.conditioning import Layout, LayoutSettings
 from decoders.parts.latent_diffusion import (
     denoising_loss,
     make_plan,
@@ -34,12 +35,16 @@ class Vocoder(Strict):
 
 
 class Config(Strict):
-    """`vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes."""
+    """`vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
+
+    `layout`: see decoders/stable_diffusion.py; AudioLDM itself has none.
+    """
 
     frames: PositiveInt = 192  # mel frames of 16 ms: 192 are 3.072 s
     patch: PositiveInt = 4
     vae: dict[str, Any]
     unet: dict[str, Any]
+    layout: LayoutSettings | None = None
     tokenizer: str  # file beside the system's YAML
     tokens: PositiveInt = 24
     text_encoder: dict[str, Any]
@@ -72,6 +77,7 @@ TINY = Config(
         "class_embeddings_concat": True,
         "projection_class_embeddings_input_dim": 16,
     },
+    layout=LayoutSettings(channels=2, hidden=16),
     tokenizer="captions.json",
     tokens=8,
     text_encoder={
@@ -99,7 +105,7 @@ class AudioLDM(nn.Module):
         self.latent_shape = (channels, mel.BANDS // factor, config.frames // factor)
         self.unet = UNet2DConditionModel(
             sample_size=self.latent_shape[1:],
-            in_channels=channels,
+            in_channels=channels + (config.layout.channels if config.layout else 0),
             out_channels=channels,
             **config.unet,
         )
@@ -111,11 +117,15 @@ class AudioLDM(nn.Module):
         self.scheduler = DDIMScheduler(**config.scheduler)
         width = self.text_encoder.model.config.hidden_size
         self.condition_spec = ConditionSpec(tokens=1, width=width, norm="l2")
+        grid = self.latent_shape[1:]
+        self.layout = Layout(config.layout, width, grid) if config.layout else None
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder.pooled(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
+        if self.layout:
+            latents = torch.cat([latents, self.layout(condition)[:, 0]], dim=1)
         return self.unet(latents, timesteps, None, class_labels=condition[:, 0]).sample
 
     def sample(
@@ -134,7 +144,11 @@ class AudioLDM(nn.Module):
     def loss(
         self, media: Sequence[Audio], conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
-        latents = self.to_latents(media)
+        return self.latent_loss(self.to_latents(media), conditions, generators)
+
+    def latent_loss(
+        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
         noise = normal_rows(self.latent_shape, generators, latents)
         return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 

@@ -64,6 +64,14 @@ class Decoder(Protocol):
     ) -> Tensor:
         """The denoising loss per row, (B,), against the scheduler's own target."""
 
+    def to_latents(self, media: Sequence[Any]) -> Tensor:
+        """What the denoiser works on, (B, C, ...): encoded once, learned from many times."""
+
+    def latent_loss(
+        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        """`loss` of media that are encoded already."""
+
 
 def no_progress(step: int, total: int) -> None:
     """An `on_step` that does nothing."""

@@ -17,6 +17,7 @@ from anygen.records import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions
 from decoders.parts.autoencoder import PatchAutoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
+from decoders.parts.conditioning import Layout, LayoutSettings, Summary
 from decoders.parts.latent_diffusion import (
     denoising_loss,
     make_plan,
@@ -28,13 +29,18 @@ from decoders.parts.latent_diffusion import (
 
 
 class Config(Strict):
-    """`vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes."""
+    """`vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
+
+    A U-Net with `time_cond_proj_dim` gets a summary of the condition there; the channels
+    of a `layout` stand beside the latents. Stable Diffusion itself has neither.
+    """
 
     size: PositiveInt = 64  # pixels along each side
     patch: PositiveInt = 4
     fold: PositiveInt = 1
     vae: dict[str, Any]
     unet: dict[str, Any]
+    layout: LayoutSettings | None = None
     tokenizer: str  # file beside the system's YAML
     tokens: PositiveInt = 24
     text_encoder: dict[str, Any]
@@ -64,6 +70,7 @@ TINY = Config(
         "cross_attention_dim": 16,
         "time_cond_proj_dim": 16,
     },
+    layout=LayoutSettings(channels=2, hidden=16),
     tokenizer="captions.json",
     tokens=8,
     text_encoder={
@@ -88,7 +95,10 @@ class StableDiffusion(nn.Module):
         channels = self.vae.channels
         self.latent_shape = (channels, side, side)
         self.unet = UNet2DConditionModel(
-            sample_size=side, in_channels=channels, out_channels=channels, **config.unet
+            sample_size=side,
+            in_channels=channels + (config.layout.channels if config.layout else 0),
+            out_channels=channels,
+            **config.unet,
         )
         # Plain attention: the backward pass of the CPU's fused kernel is several times slower.
         self.unet.set_attn_processor(AttnProcessor())
@@ -98,13 +108,24 @@ class StableDiffusion(nn.Module):
         self.scheduler = DDIMScheduler(**config.scheduler)
         width = self.text_encoder.model.config.hidden_size
         self.condition_spec = ConditionSpec(tokens=config.tokens, width=width)
-        self.summary = Summary(self.condition_spec, self.unet.config.time_cond_proj_dim)
+        time_width = self.unet.config.time_cond_proj_dim
+        self.summary = Summary(width, time_width) if time_width else None
+        self.layout = self.make_layout(frames=1)
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder(captions)
 
+    def make_layout(self, frames: int) -> Layout | None:
+        """Of pictures, or of the frames of a video; None where the settings have none."""
+        if self.config.layout is None:
+            return None
+        width, grid = self.condition_spec.width, self.latent_shape[1:]
+        return Layout(self.config.layout, width, grid, frames)
+
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        summary = self.summary(condition)
+        summary = self.summary(condition) if self.summary else None
+        if self.layout:
+            latents = torch.cat([latents, self.layout(condition)[:, 0]], dim=1)
         return self.unet(latents, timesteps, condition, timestep_cond=summary).sample
 
     def sample(
@@ -123,7 +144,11 @@ class StableDiffusion(nn.Module):
     def loss(
         self, media: Sequence[Image], conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
-        latents = self.to_latents(media)
+        return self.latent_loss(self.to_latents(media), conditions, generators)
+
+    def latent_loss(
+        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
         noise = normal_rows(self.latent_shape, generators, latents)
         return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
@@ -144,22 +169,6 @@ class StableDiffusion(nn.Module):
         rows = [image.pixels[None].to(device).float() for image in media]
         fitted = [F.interpolate(r, (size, size), mode="bicubic", antialias=True) for r in rows]
         return torch.cat(fitted).clamp(0, 255) / 127.5 - 1
-
-
-class Summary(nn.Module):
-    """The whole condition as one vector that joins the time embedding, where the U-Net takes one.
-
-    A small U-Net that hears of its text by cross-attention alone, or by the mean token, ignores
-    which object is asked for long after it knows the background.
-    """
-
-    def __init__(self, spec: ConditionSpec, width: int | None) -> None:
-        super().__init__()
-        self.project = nn.Linear(spec.tokens * spec.width, width) if width else None
-
-    def forward(self, condition: Tensor) -> Tensor | None:
-        """(B, tokens, width) -> (B, time_cond_proj_dim), or None for a U-Net without it."""
-        return self.project(condition.flatten(1)) if self.project else None
 
 
 def to_uint8(pictures: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anygen.media import Image, Media, Video, modality_of
-from anygen.modality import MEDIA, Modality
+from anygen.media import Media, modality_of
+from anygen.modality import MEDIA, MediaModality, Modality
 from encoders.parts.readers import AudioReader, TextReader, VideoReader, in_groups
 from encoders.parts.tower import Tower
 from encoders.parts.vision import Vision, fit
@@ -115,31 +115,39 @@ class Bind(nn.Module):
         """See `Vision.prototype_tokens`."""
         return self.vision.prototype_tokens(classes, generator)
 
-    def features(self, modality: Modality, media: Sequence[Any]) -> Tensor:
+    def features(self, modality: MediaModality, media: Sequence[Any]) -> Tensor:
         """(B, K, W) of media of one modality. A video's own sound is not heard."""
-        if modality == "image":
-            return self.image_tokens(media)
+        observed = self.observe(modality, media)
+        groups = in_groups(observed, len, lambda _, group: self.read(modality, torch.stack(group)))
+        return torch.stack(groups)
+
+    @torch.no_grad()
+    def observe(self, modality: MediaModality, media: Sequence[Any]) -> list[Tensor]:
+        """What no training changes of each medium, so that it may be kept between epochs.
+
+        Of an image the trunk's tokens (K, W), of a video those of its frames (T, K, W), of a
+        sound its spectrogram (frames, bands): sounds differ in length.
+        """
         if modality == "audio":
-            return self.audio(media)
-        return self.video(self.frame_tokens(media))
+            return self.audio.spectrograms(media)
+        device, size = self.log_scale.device, self.config.image_size
+        if modality == "image":
+            return [*self.vision(torch.cat([fit(i.pixels[None].to(device), size) for i in media]))]
+        size, count = self.config.frame_size, self.config.frames
+        frames = torch.cat([fit(spread(v.frames, count).to(device), size) for v in media])
+        return [*self.vision(frames).unflatten(0, (len(media), count))]
 
-    def image_tokens(self, images: Sequence[Image]) -> Tensor:
-        """(B, K, W), from the frozen trunk alone: may be kept between epochs."""
-        size, device = self.config.image_size, self.log_scale.device
-        return self.vision(torch.cat([fit(i.pixels[None].to(device), size) for i in images]))
-
-    def frame_tokens(self, videos: Sequence[Video]) -> Tensor:
-        """(B, T, K, W), from the frozen trunk alone: may be kept between epochs."""
-        size, device = self.config.frame_size, self.log_scale.device
-        frames = [fit(spread(v.frames, self.config.frames).to(device), size) for v in videos]
-        return self.vision(torch.cat(frames)).unflatten(0, (len(videos), -1))
+    def read(self, modality: MediaModality, observed: Tensor) -> Tensor:
+        """Observations (B, ...) of one modality -> features (B, K, W)."""
+        readers: dict[MediaModality, Any] = {"audio": self.audio, "video": self.video}
+        return readers[modality](observed) if modality in readers else observed
 
     def embed_kind(self, kind: Modality, items: Sequence[Any]) -> Tensor:
         if kind == "text":
             return self.text(items)
         return self.embed_features(kind, self.features(kind, items))
 
-    def embed_features(self, modality: Modality, features: Tensor) -> Tensor:
+    def embed_features(self, modality: MediaModality, features: Tensor) -> Tensor:
         """Features (B, K, W) of one modality -> (B, E), unit length."""
         return functional.normalize(self.heads[modality](features.mean(1)).float(), dim=-1)
 

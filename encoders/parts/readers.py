@@ -41,15 +41,15 @@ class AudioReader(nn.Module):
         self.tower = tower
         self.out = answers(tower.width, width)
 
-    def forward(self, sounds: Sequence[Audio]) -> Tensor:
-        """Sounds of one length are read together: without padding, none disturbs another."""
+    def spectrograms(self, sounds: Sequence[Audio]) -> list[Tensor]:
+        """(frames, bands) per sound, of about unit variance."""
         waves = [wave(sound)[: self.samples].to(self.filters.device) for sound in sounds]
-        return torch.stack(in_groups(waves, len, lambda _, group: self.read(torch.stack(group))))
+        levels = [mel.log_mel(samples[None], self.filters)[0].T for samples in waves]
+        return [(level - MEL_CENTRE) / MEL_SPREAD for level in levels]
 
-    def read(self, waves: Tensor) -> Tensor:
-        """(B, N) at 16 kHz -> (B, Q, W)."""
-        frames = (mel.log_mel(waves, self.filters) - MEL_CENTRE) / MEL_SPREAD
-        tokens = self.stem(frames).transpose(1, 2)  # (B, T, D)
+    def forward(self, frames: Tensor) -> Tensor:
+        """Spectrograms of one length (B, frames, bands) -> (B, Q, W)."""
+        tokens = self.stem(frames.transpose(1, 2)).transpose(1, 2)  # (B, T, D)
         times = sinusoids(tokens.shape[1], self.tower.width, tokens.device)
         return self.out(self.tower(tokens + times)).float()
 

@@ -108,6 +108,7 @@ RUN = """
 system: mini
 stage: denoise
 decoders: [image]
+pool: {image: 8}
 out: runs/x
 steps: 10
 batch_size: 2

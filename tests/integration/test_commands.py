@@ -34,7 +34,8 @@ def test_the_tiny_system_is_trained_from_a_file_that_config_printed(
 ):
     (tmp_path / "system.yaml").write_text(anygen("config", "tiny/system", f"llm.base={tiny_llm}"))
     (tmp_path / "captions.json").write_bytes(tiny_system.with_name("captions.json").read_bytes())
-    run = write_run("denoise", decoders=["image"], out="trained", system="system.yaml")
+    settings = {"decoders": ["image"], "pool": {"image": 2}, "out": "trained"}
+    run = write_run("denoise", system="system.yaml", **settings)
     assert anygen("train", run, "steps=1").strip().endswith("trained")
     assert (tmp_path / "trained" / "weights.safetensors").is_file()
 

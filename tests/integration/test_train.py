@@ -18,7 +18,8 @@ from decoders.base import SampleOptions
 # While the rate still rises, a step does not depend on how many there will be.
 RISING = {"warmup": 100, "learning_rate": 1e-2, "save_every": 3}
 RUNS = {
-    "denoise": {"decoders": ["audio", "image"], "ema": 0.9},
+    "caption": {"decoders": ["image", "audio"]},
+    "denoise": {"decoders": ["audio", "image"], "pool": {"audio": 4, "image": 6}, "ema": 0.9},
     "vae": {"decoders": ["image"]},
     "instruct": {"denoised": 1, "weight_decay": 0.1},
 }
@@ -46,7 +47,8 @@ def test_a_finished_run_is_left_as_it_is(write_run, tmp_path):
 
 
 def test_a_run_writes_what_it_was_and_how_it_went(write_run):
-    out = train(write_run("denoise", decoders=["image"], steps=4, log_every=2), [])
+    name = write_run("denoise", decoders=["image"], pool={"image": 4}, steps=4, log_every=2)
+    out = train(name, [])
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     *steps, samples = rows
     assert [row["step"] for row in steps] == [2, 4]
@@ -55,6 +57,15 @@ def test_a_run_writes_what_it_was_and_how_it_went(write_run):
     assert samples["samples"]
     assert all((out / path).is_file() for path in samples["samples"])
     assert "stage: denoise" in (out / "run.yaml").read_text()
+
+
+def test_scenes_are_encoded_once_for_a_run_and_its_resumption(write_run, tmp_path):
+    name = write_run("denoise", decoders=["image"], pool={"image": 5}, out=str(tmp_path / "run"))
+    pool = train(name, []) / "pool.safetensors"
+    encoded, written = load_file(pool), pool.stat().st_mtime_ns
+    assert encoded["image"].shape == (5, 4, 4, 4)
+    train(name, ["steps=4"])
+    assert pool.stat().st_mtime_ns == written
 
 
 def test_a_stage_starts_from_earlier_runs(write_run, tmp_path):

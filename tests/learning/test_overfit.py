@@ -8,7 +8,7 @@ import torch
 from anygen.config import load_run
 from anygen.dialogues import Dialogue, assemble
 from anygen.events import MediaDone
-from anygen.losses import generation_losses, hidden_states, text_loss
+from anygen.losses import contrast_loss, generation_losses, hidden_states, text_loss
 from anygen.media import Audio, Image, Message
 from anygen.stages import STAGES, learned_prefixes
 from anygen.train import unfreeze
@@ -65,6 +65,8 @@ LESSONS = {
 def study(model, stage, lesson, write_run):
     """All loss terms after the lesson; what learns is what the stage's row says."""
     run = load_run(write_run(stage))
+    if STAGES[stage].aids:
+        model.aids = STAGES[stage].aids(model, run)
     learned = unfreeze(model, learned_prefixes(run))
     optimizer = torch.optim.Adam(learned.values(), lesson.rate)
     for _ in range(lesson.steps):
@@ -77,6 +79,10 @@ def study(model, stage, lesson, write_run):
         sum(losses.values()).backward()
         optimizer.step()
     model.eval().requires_grad_(False)
+    for target in batch.targets:  # an untrained text encoder hardly tells captions apart
+        wanted = model.decoders[target.modality].caption_condition([target.caption])
+        least = contrast_loss(wanted, wanted, model.aids.of(target.modality))
+        losses[f"{target.modality}_contrast"] -= least
     return {name: loss.item() for name, loss in losses.items()}
 
 
@@ -129,6 +135,7 @@ def test_a_denoiser_learns_one_medium(modality, make_model):
     """Losses at the same noise before and after, so that luck plays no part."""
     decoder = make_model("decoders").decoders[modality].requires_grad_(False)
     decoder.unet.requires_grad_(True)
+    decoder.layout.requires_grad_(True)
     with torch.no_grad():
         condition = decoder.caption_condition(["a cat"])
         media = decoder.sample(condition, [0], SampleOptions(), no_progress, never)

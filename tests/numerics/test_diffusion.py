@@ -105,11 +105,12 @@ def test_sampling_is_that_of_diffusers_own_pipeline(guidance):
 
 
 def plain_decoder():
-    """Stable Diffusion as published: no text in the time embedding, one step of offset."""
+    """Stable Diffusion as published: its text goes to cross-attention alone, one step of offset."""
     tiny = stable_diffusion.TINY
     config = tiny.model_copy(
         update={
             "unet": {**tiny.unet, "time_cond_proj_dim": None},
+            "layout": None,
             "scheduler": {
                 "beta_schedule": "scaled_linear",
                 "steps_offset": 1,

@@ -50,6 +50,20 @@ def test_rows_of_a_batch_do_not_see_each_other_or_their_padding(tiny_model):
 
 
 @torch.no_grad()
+def test_a_common_beginning_is_read_once_with_the_same_result(tiny_model):
+    llm = tiny_model.llm
+    lengths = torch.tensor([9, 6, 12, 7])
+    embeds = torch.randn(4, 12, llm.width)
+    embeds[:, :5] = embeds[0, :5]
+    unused = torch.zeros(4, 12)
+    once, each = (
+        hidden_states(llm, Batch(embeds, lengths, unused, [], shared)) for shared in (5, 0)
+    )
+    for row, other, length in zip(once, each, lengths, strict=True):
+        close(row[:length], other[:length])
+
+
+@torch.no_grad()
 def test_an_untrained_llm_speaks_as_its_base(tiny_model):
     llm = tiny_model.llm
     ids = torch.arange(3, 60)

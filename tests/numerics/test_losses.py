@@ -7,8 +7,9 @@ import torch
 
 from anygen.config import Run
 from anygen.dialogues import IGNORED, Target
-from anygen.losses import alignment_loss, span_hidden, text_loss
+from anygen.losses import alignment_loss, contrast_loss, span_hidden, text_loss
 from anygen.train import FINAL_RATE, learning_rate
+from decoders.parts.conditioning import gist
 
 
 def test_alignment_is_measured_in_units_of_the_wanted_variance():
@@ -21,6 +22,22 @@ def test_alignment_is_measured_in_units_of_the_wanted_variance():
     torch.testing.assert_close(
         alignment_loss(wanted * 0.5, wanted) * 4, alignment_loss(-wanted, wanted) / 4
     )
+
+
+def test_the_contrast_asks_for_the_right_caption_among_others():
+    generator = torch.Generator().manual_seed(0)
+    others = gist(torch.randn(50, 1, 64, generator=generator))
+    wanted = torch.randn(6, 3, 64, generator=generator)
+    assert contrast_loss(wanted, wanted, others) < 0.01
+    assert contrast_loss(5 * wanted, wanted, others) < 0.01  # whatever the scale
+    assert contrast_loss(others[:6, None], wanted, others) > 5
+
+
+def test_a_caption_of_the_bank_that_says_the_same_is_not_held_against_it():
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.randn(1, 2, 64, generator=generator)
+    others = torch.cat([gist(wanted), gist(torch.randn(20, 1, 64, generator=generator))])
+    assert contrast_loss(wanted, wanted, others) < 0.05
 
 
 def test_the_text_loss_of_a_model_that_knows_nothing_is_the_logarithm_of_its_choices(make_model):

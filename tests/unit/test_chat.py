@@ -247,6 +247,17 @@ def test_ctrl_c_stops_the_answer_and_keeps_what_came(tmp_path, script):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_answer_that_is_cut_short_says_so(tmp_path):
+    def limited(cancelled: Callable[[], bool]) -> Iterator[Event]:
+        yield TextDelta("Once upon")
+        yield Done("length", 1, 1)
+
+    assert chat(tmp_path, Scripted(limited), "a story").splitlines() == [
+        "Once upon",
+        "(cut short: an answer has a limit)",
+    ]
+
+
 def test_a_single_answer_that_is_stopped_interrupts(tmp_path):
     shown: list[str] = []
     with pytest.raises(KeyboardInterrupt):

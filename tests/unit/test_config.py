@@ -12,6 +12,7 @@ RUN = {
     "steps": 10,
     "batch_size": 2,
     "decoders": ["image"],
+    "pool": {"image": 4, "video": 2},
 }
 
 
@@ -104,3 +105,10 @@ def test_a_file_that_holds_no_settings_is_named(tmp_path, text):
 def test_an_override_that_is_not_yaml_is_shown():
     with pytest.raises(ValueError, match=r"'llm\.base=\[1': the value is not YAML"):
         load_system("tiny/system", ["llm.base=[1"])
+
+
+@pytest.mark.parametrize(("stage", "decoders"), [("denoise", ["image"]), ("joint", [])])
+def test_a_stage_that_learns_from_a_pool_asks_how_large_it_is(stage, decoders):
+    settings = {"system": "tiny/system", "out": "run", "steps": 1, "batch_size": 1}
+    with pytest.raises(ValueError, match=f"stage {stage} learns from a pool"):
+        Run(stage=stage, decoders=decoders, **settings)

@@ -122,3 +122,14 @@ def test_media_are_numbered_across_turns(image, audio, video):
     assert dialogue.captions == {1: "b", 2: "c"}
     kinds = [type(part) for message in dialogue.messages for part in message.parts]
     assert kinds == [Image, Audio, Video]
+
+
+def test_rows_share_the_system_prompt_and_no_more(tiny_model):
+    dialogues = [
+        Dialogue([Message("user", (text,)), Message("assistant", ("yes",))])
+        for text in ("draw a cat", "what is this?")
+    ]
+    batch = assemble(tiny_model, dialogues)
+    assert batch.shared > 3
+    assert batch.embeds[0, : batch.shared].equal(batch.embeds[1, : batch.shared])
+    assert not batch.embeds[0, batch.shared].equal(batch.embeds[1, batch.shared])

@@ -12,15 +12,18 @@ from anygen.train import Trainer, unfreeze
 DECODERS = {
     "vae": ["image"],
     "vocoder": ["audio"],
-    "denoise": ["audio"],
-    "refine": ["video"],
+    "caption": ["image"],
+    "denoise": ["video"],
 }
+
+POOL = {"image": 3, "audio": 3, "video": 2}
 
 
 @pytest.fixture
 def trainer(make_model, write_run, request):
     stage = request.param
-    name = write_run(stage, decoders=DECODERS.get(stage, []), batch_size=4, denoised=1, seed=1)
+    decoders = DECODERS.get(stage, [])
+    name = write_run(stage, decoders=decoders, pool=POOL, batch_size=4, denoised=1, seed=1)
     run = load_run(name)
     run.out.mkdir()
     return Trainer(run, STAGES[stage], make_model(*STAGES[stage].needs), Accelerator(cpu=True))

@@ -1,0 +1,163 @@
+"""What a training stage needs beside the model: it learns or is kept with the run, never shipped.
+
+B rows, N scenes of a pool, C channels of a latent, W width of a condition.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from anygen.checkpoint import save_weights
+from anygen.config import Run
+from anygen.media import Media
+from anygen.modality import MEDIA, MediaModality
+from decoders.parts.conditioning import gist
+from mosit_data.world.facts import UNSAID, fact_names, facts
+from mosit_data.world.render import render
+from mosit_data.world.scene import Scene, caption, sample_scene
+
+log = logging.getLogger(__name__)
+
+POOL_FILE = "pool.safetensors"  # in the folder of a run
+ENCODED = 64  # media at a time
+BANK = 256  # captions per modality
+
+Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
+
+
+class FactReader(nn.Module):
+    """Reads from a caption's condition what the caption tells; linear, so that all lies open."""
+
+    def __init__(self, model: Any, run: Run) -> None:
+        super().__init__()
+        self.names = fact_names(run.vocabulary == "full")
+        self.heads = nn.ModuleDict(
+            {modality: self.head(model.decoders[modality]) for modality in run.decoders}
+        )
+
+    def head(self, decoder: Any) -> nn.Module:
+        answers = sum(len(values) for values in self.names.values())
+        return nn.Linear(decoder.condition_spec.width, answers)
+
+    def loss(self, modality: MediaModality, condition: Tensor, scenes: Sequence[Scene]) -> Tensor:
+        """Cross-entropy summed over the facts, (B,)."""
+        told = [facts(scene) for scene in scenes]
+        sizes = [len(values) for values in self.names.values()]
+        logits = self.heads[modality](gist(condition)).split(sizes, dim=1)
+        terms = []
+        for (name, values), scores in zip(self.names.items(), logits):
+            true = [values.index(row.get(name, UNSAID)) for row in told]
+            labels = torch.tensor(true, device=scores.device)
+            terms.append(F.cross_entropy(scores, labels, reduction="none"))
+        return torch.stack(terms).sum(0)
+
+
+class CaptionBank(nn.Module):
+    """Gists of captions that could have been meant, and were not."""
+
+    def __init__(self, model: Any, run: Run) -> None:
+        super().__init__()
+        full = run.vocabulary == "full"
+        for modality, decoder in model.decoders.items():
+            rng = random.Random(f"{run.seed}/bank/{modality}")
+            scenes = [sample_scene(modality, rng, "train", full) for _ in range(BANK)]
+            conditions = in_chunks(decoder.caption_condition, [caption(s) for s in scenes])
+            self.register_buffer(modality, gist(conditions.float()), persistent=False)
+
+    def of(self, modality: MediaModality) -> Tensor:
+        """(BANK, W)."""
+        gists: Tensor = getattr(self, modality)
+        return gists
+
+
+class ScenePool(nn.Module):
+    """`run.pool` scenes of the training split per modality, drawn and encoded once.
+
+    Encoding takes a small network as long as learning, and it meets each scene many times.
+    """
+
+    def __init__(self, run: Run, modalities: Iterable[MediaModality], encode: Encode) -> None:
+        super().__init__()
+        path = run.out / POOL_FILE
+        kept = load_file(path) if path.is_file() else {}
+        self.captions: dict[MediaModality, list[str]] = {}
+        for modality in dict.fromkeys(modalities):
+            scenes = drawn(modality, run)
+            self.captions[modality] = [caption(scene) for scene in scenes]
+            if modality not in kept:
+                log.info("%d scenes are encoded: %s", len(scenes), modality)
+                kept[modality] = in_chunks(partial(encode_scenes, encode, modality), scenes)
+                save_weights(kept, path)
+            self.register_buffer(modality, kept[modality], persistent=False)
+
+    def rows(self, modality: MediaModality, chosen: Sequence[int]) -> Tensor:
+        """What the chosen scenes were encoded to."""
+        encoded: Tensor = getattr(self, modality)
+        return encoded[torch.tensor(chosen)].float()
+
+    def choose(self, modality: MediaModality, count: int, rng: random.Random) -> list[int]:
+        return [rng.randrange(len(self.captions[modality])) for _ in range(count)]
+
+
+class LatentPool(nn.Module):
+    """Latents of scenes, and their captions through the decoder's own text encoder."""
+
+    def __init__(self, model: Any, run: Run) -> None:
+        super().__init__()
+        self.scenes = ScenePool(
+            run, run.decoders, lambda m, media: model.decoders[m].to_latents(media)
+        )
+        for modality, captions in self.scenes.captions.items():
+            conditions = in_chunks(model.decoders[modality].caption_condition, captions)
+            self.register_buffer(modality, conditions, persistent=False)
+
+    def draw(
+        self, modality: MediaModality, count: int, rng: random.Random
+    ) -> tuple[Tensor, Tensor]:
+        """Latents (count, C, ...) and conditions (count, tokens, W) of random scenes."""
+        chosen = self.scenes.choose(modality, count, rng)
+        conditions: Tensor = getattr(self, modality)
+        return self.scenes.rows(modality, chosen), conditions[torch.tensor(chosen)].float()
+
+
+class FeaturePool(nn.Module):
+    """What the frozen part of the encoder makes of scenes, and their captions."""
+
+    def __init__(self, model: Any, run: Run) -> None:
+        super().__init__()
+        self.scenes = ScenePool(
+            run, MEDIA, lambda m, media: torch.stack(model.encoder.observe(m, media))
+        )
+
+    def draw(
+        self, modality: MediaModality, count: int, rng: random.Random
+    ) -> tuple[Tensor, list[str]]:
+        """Observations (count, ...), see `Bind.observe`, and captions of random scenes."""
+        chosen = self.scenes.choose(modality, count, rng)
+        captions = self.scenes.captions[modality]
+        return self.scenes.rows(modality, chosen), [captions[index] for index in chosen]
+
+
+def drawn(modality: MediaModality, run: Run) -> list[Scene]:
+    """The scenes of a pool: a function of the run's seed alone."""
+    rng = random.Random(f"{run.seed}/pool/{modality}")
+    full = run.vocabulary == "full"
+    return [sample_scene(modality, rng, "train", full) for _ in range(run.pool[modality])]
+
+
+def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:
+    return encode(modality, [render(scene) for scene in scenes])
+
+
+@torch.no_grad()
+def in_chunks(encode: Callable[[Sequence[Any]], Tensor], rows: Sequence[Any]) -> Tensor:
+    """What `encode` makes of all rows, in half precision."""
+    starts = range(0, len(rows), ENCODED)
+    return torch.cat([encode(rows[start : start + ENCODED]).half() for start in starts])

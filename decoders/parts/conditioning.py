@@ -1,0 +1,70 @@
+"""How a small U-Net hears of its condition, beside cross-attention.
+
+By cross-attention alone it ignores which object is asked for long after it knows the background:
+nothing tells it where in the picture a shape belongs. B rows, T tokens, W width, K channels.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from anygen.records import Strict
+
+# Captions differ in a small part of their gist only; larger weights tell them apart sooner.
+CONTRAST = 3.0
+
+
+def gist(condition: Tensor) -> Tensor:
+    """The last token (B, W), of unit variance: a causal text encoder has read all others there."""
+    return F.layer_norm(condition[:, -1], condition.shape[-1:])
+
+
+class Summary(nn.Module):
+    """The gist of a condition for the time embedding."""
+
+    def __init__(self, width: int, time_width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, time_width, bias=False)
+
+    def forward(self, condition: Tensor) -> Tensor:
+        """(B, T, W) -> (B, time_cond_proj_dim)."""
+        return self.project(gist(condition))
+
+
+class LayoutSettings(Strict):
+    channels: PositiveInt
+    hidden: PositiveInt = 512
+    layers: PositiveInt = 1  # hidden ones
+
+
+class Layout(nn.Module):
+    """The gist of a condition as a rough picture that stands beside the noisy latents.
+
+    After 20,000 pictures of 64 objects a judge recognised 39 % of what was drawn with it, and 2 %
+    without it (anygen/pretrained/mini/README.md).
+    """
+
+    def __init__(
+        self, settings: LayoutSettings, width: int, grid: Sequence[int], frames: int = 1
+    ) -> None:
+        """`grid` (h, w) is that of the latents; every frame of a video has its own picture."""
+        super().__init__()
+        self.shape = (settings.channels, *grid)
+        hidden = settings.hidden
+        self.inward = nn.Linear(width, hidden)
+        self.moments = nn.Parameter(torch.randn(frames, hidden) * 0.5)
+        self.deeper = nn.Sequential()
+        for _ in range(settings.layers - 1):
+            self.deeper.append(nn.Linear(hidden, hidden)).append(nn.SiLU())
+        self.outward = nn.Linear(hidden, prod(self.shape))
+        with torch.no_grad():
+            self.inward.weight.mul_(CONTRAST)
+
+    def forward(self, condition: Tensor) -> Tensor:
+        """(B, T, W) -> (B, frames, K, h, w)."""
+        moments = F.silu(self.inward(gist(condition))[:, None] + self.moments)
+        return self.outward(self.deeper(moments)).unflatten(-1, self.shape)
