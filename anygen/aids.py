@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from anygen.checkpoint import save_weights
 from anygen.config import Run
+from anygen.data import draw_scenes
 from anygen.media import Media
 from anygen.modality import MEDIA, MediaModality
 from decoders.parts.conditioning import gist
 from mosit_data.world.facts import UNSAID, fact_names, facts
 from mosit_data.world.render import render
-from mosit_data.world.scene import Scene, caption, sample_scene
+from mosit_data.world.scene import Scene, caption
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,10 @@ class CaptionBank(nn.Module):
 
     def __init__(self, model: Any, run: Run) -> None:
         super().__init__()
-        full = run.vocabulary == "full"
         for modality, decoder in model.decoders.items():
             rng = random.Random(f"{run.seed}/bank/{modality}")
-            scenes = [sample_scene(modality, rng, "train", full) for _ in range(BANK)]
-            conditions = in_chunks(decoder.caption_condition, [caption(s) for s in scenes])
+            captions = [caption(scene) for scene in draw_scenes(modality, run, BANK, rng)]
+            conditions = in_chunks(decoder.caption_condition, captions)
             self.register_buffer(modality, gist(conditions.float()), persistent=False)
 
     def of(self, modality: MediaModality) -> Tensor:
@@ -148,8 +148,7 @@ class FeaturePool(nn.Module):
 def drawn(modality: MediaModality, run: Run) -> list[Scene]:
     """The scenes of a pool: a function of the run's seed alone."""
     rng = random.Random(f"{run.seed}/pool/{modality}")
-    full = run.vocabulary == "full"
-    return [sample_scene(modality, rng, "train", full) for _ in range(run.pool[modality])]
+    return draw_scenes(modality, run, run.pool[modality], rng)
 
 
 def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:

@@ -1,7 +1,7 @@
 """Batches for training, and the sample media that a training log shows."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -17,7 +17,7 @@ from anygen.records import Record
 from decoders.base import SampleOptions, never, no_progress
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request_pair
 from mosit_data.world.render import render
-from mosit_data.world.scene import caption, sample_scene
+from mosit_data.world.scene import Scene, sample_scene
 from mosit_data.world.vocabulary import article
 
 SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
@@ -45,7 +45,7 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     ],
 }
 
-INSTRUCT_MIX = {"world": 0.72, "photograph": 0.1, "text": 0.18}
+INSTRUCT_MIX = {"world": 0.68, "photograph": 0.16, "text": 0.16}
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
@@ -61,18 +61,16 @@ PHOTOGRAPH_ANSWERS = ["This is a photo of {}.", "It is a photo of {}.", "I see {
 PLACEHOLDER = Image(torch.zeros(3, 1, 1, dtype=torch.uint8))  # read only as given features
 
 
-@dataclass(frozen=True, eq=False)
-class Example:
-    media: Media
-    caption: str
-
-
-def scenes(modality: MediaModality, run: Run, rng: random.Random) -> list[Example]:
-    """One batch of the small world's training split."""
+def draw_scenes(modality: MediaModality, run: Run, count: int, rng: random.Random) -> list[Scene]:
+    """Scenes of the training split, of the run's vocabulary."""
     full = run.vocabulary == "full"
+    return [sample_scene(modality, rng, "train", full) for _ in range(count)]
+
+
+def draw_media(modality: MediaModality, run: Run, rng: random.Random) -> list[Media]:
+    """One batch of the training split."""
     rows = run.rows.get(modality, run.batch_size)
-    drawn = [sample_scene(modality, rng, "train", full) for _ in range(rows)]
-    return [Example(render(scene), caption(scene)) for scene in drawn]
+    return [render(scene) for scene in draw_scenes(modality, run, rows, rng)]
 
 
 def imagined_photographs(
@@ -128,7 +126,7 @@ def instruct_dialogues(
         elif kind == "photograph":
             rows.append(photograph(model, rng, generator))
         else:
-            rows.append(read_record(rng.choice(answered)))
+            rows.append(replace(read_record(rng.choice(answered)), plain=True))
     return rows
 
 
@@ -150,7 +148,7 @@ def text_rows() -> list[Record]:
 def examples_to_show(run: Run, count: int) -> dict[str, list[Media]]:
     """The same few true media at every step of a run."""
     shown = run.model_copy(update={"batch_size": count, "rows": {}})
-    return {m: [e.media for e in scenes(m, shown, random.Random(0))] for m in run.decoders}
+    return {m: draw_media(m, shown, random.Random(0)) for m in run.decoders}
 
 
 @torch.no_grad()

@@ -32,6 +32,7 @@ class Dialogue:
     messages: Sequence[Message]
     captions: dict[int, str] = field(default_factory=dict)
     features: dict[int, Tensor] = field(default_factory=dict)
+    plain: bool = False  # answered by the base model itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,7 @@ class Batch:
     lengths: Tensor  # (B,) without the padding at the end
     labels: Tensor  # (B, T) columns of LanguageModel.logits, or IGNORED
     targets: list[Target]
+    plain: Tensor  # (B,) whether the base model itself has answered
     shared: int = 0  # positions at the beginning that are the same in every row
 
 
@@ -90,6 +92,7 @@ def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
         lengths=lengths,
         labels=pad_sequence([labels for _, labels in rows], True, IGNORED),
         targets=targets,
+        plain=torch.tensor([dialogue.plain for dialogue in dialogues]),
         shared=min(common_beginning(prompts), int(lengths.min()) - 1),
     )
 

@@ -3,7 +3,8 @@
 B rows, T positions, D width, V size of the vocabulary.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.utils import logging
 
 from anygen.config import LanguageModel as Settings
+from anygen.int8 import Int8Linear
 from anygen.modality import MediaModality, Modality
 from anygen.signals import Signals
 
@@ -70,9 +72,12 @@ class LanguageModel(nn.Module):
             return token
         return self.signals.vocabulary + self.signals.modalities.index(modality)
 
-    def prepare_training(self) -> None:
+    def prepare_training(self, int8: bool = False) -> None:
         """Plain attention: the backward pass of the CPU's fused kernel is several times slower."""
         self.base.set_attn_implementation("eager")
+        if int8:
+            for layer in self.lora_layers():
+                layer.base_layer = Int8Linear(layer.base_layer)
 
     def lora_layers(self) -> Iterable[LoraLayer]:
         return (module for module in self.base.modules() if isinstance(module, LoraLayer))
@@ -86,6 +91,16 @@ class LanguageModel(nn.Module):
         """Without LoRA the text is the base model's own."""
         for layer in self.lora_layers():
             layer.enable_adapters(enabled)
+
+    @contextmanager
+    def as_published(self) -> Iterator[None]:
+        """Inside, the text is the base model's own, and nothing learns."""
+        self.use_lora(False)
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.use_lora(True)
 
 
 class Context:

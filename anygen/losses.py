@@ -4,6 +4,7 @@ B rows, T positions, S signal tokens, D width of the LLM, N spans of one modalit
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from decoders.parts.conditioning import gist
 
 TEMPERATURE = 0.07  # where CLIP starts
 SAME = 0.99  # cosine of the gists of captions that say the same in other words
+CONTRAST_SHARE = 0.2  # more of it, and the text is forgotten: LoRA hears both losses
 PASSES = 4  # groups of rows of similar length
 
 
@@ -43,6 +45,22 @@ def text_loss(llm: Any, hidden_BTD: Tensor, labels_BT: Tensor) -> Tensor:
     said = following != IGNORED
     logits = llm.logits(hidden_BTD[:, :-1][said])
     return F.cross_entropy(logits.float(), following[said])
+
+
+def likeness_loss(llm: Any, hidden_BTD: Tensor, batch: Batch) -> Tensor:
+    """Kullback-Leibler divergence per token of plain answers from the untouched base model's, ().
+
+    A token then teaches the whole distribution and not one word of it (Hinton et al. 2015,
+    "Distilling the Knowledge in a Neural Network"), so that few rows keep the model's voice.
+    """
+    rows = batch.plain.nonzero()[:, 0]
+    answered = replace(batch, embeds=batch.embeds[rows], lengths=batch.lengths[rows])
+    said = batch.labels[rows, 1:] != IGNORED
+    ours = llm.logits(hidden_BTD[rows, :-1][said]).float().log_softmax(-1)
+    with llm.as_published():
+        published = llm.base.lm_head(hidden_states(llm, answered)[:, :-1][said])
+    wanted = published.float().log_softmax(-1)
+    return F.kl_div(ours[:, : wanted.shape[1]], wanted, reduction="batchmean", log_target=True)
 
 
 def word_loss(projected_BKD: Sequence[Tensor], words: Sequence[list[int]], table: Tensor) -> Tensor:
@@ -116,7 +134,8 @@ def generation_losses(
         with torch.no_grad():
             wanted = decoder.caption_condition([t.caption for t in targets]).float()
         losses[f"{modality}_align"] = alignment_loss(conditions, wanted)
-        losses[f"{modality}_contrast"] = contrast_loss(conditions, wanted, model.aids.of(modality))
+        contrast = contrast_loss(conditions, wanted, model.aids.of(modality))
+        losses[f"{modality}_contrast"] = CONTRAST_SHARE * contrast
         if denoised:
             media = [t.media for t in targets[:denoised]]
             rows = generators[: len(media)]

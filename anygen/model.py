@@ -250,11 +250,6 @@ def find_base(base: str) -> Path | str:
     raise ValueError(f"llm.base is {base!r}; write smollm2-135m, a folder or a Hugging Face id")
 
 
-def find_trunk(encoder: plugins.Plugin) -> Path | None:
-    """The weights of the vision trunk that an encoder names, fetched once."""
-    return vision_trunk() if encoder.options.get("trunk") == "efficientnet_lite2" else None
-
-
 def advance(
     conversation: Conversation, medium: Media | None, answer: list[Part]
 ) -> MediaRequest | None:

@@ -12,11 +12,11 @@ from anygen import data
 from anygen.aids import CaptionBank, FactReader, FeaturePool, LatentPool
 from anygen.config import Run
 from anygen.dialogues import Dialogue, assemble
-from anygen.losses import generation_losses, hidden_states, text_loss, word_loss
+from anygen.losses import generation_losses, hidden_states, likeness_loss, text_loss, word_loss
 from anygen.media import Media
 from anygen.modality import MEDIA
 from anygen.model import PARTS
-from mosit_data.world.scene import caption, sample_scene
+from mosit_data.world.scene import caption
 
 EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
 
@@ -51,21 +51,20 @@ def decoder_of(model: nn.Module, run: Run, step: int) -> tuple[Any, Any]:
 
 def vae_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     modality, decoder = decoder_of(model, run, step.index)
-    media = [scene.media for scene in data.scenes(modality, run, step.rng)]
+    media = data.draw_media(modality, run, step.rng)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
 
 
 def vocoder_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     modality, decoder = decoder_of(model, run, step.index)
-    media = [scene.media for scene in data.scenes(modality, run, step.rng)]
+    media = data.draw_media(modality, run, step.rng)
     return {"spectrum": decoder.vocoder_loss(media)}
 
 
 def caption_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     """A text encoder that tells things apart is worth having before the denoiser listens to it."""
     modality, decoder = decoder_of(model, run, step.index)
-    full = run.vocabulary == "full"
-    scenes = [sample_scene(modality, step.rng, "train", full) for _ in range(run.batch_size)]
+    scenes = data.draw_scenes(modality, run, run.batch_size, step.rng)
     condition = decoder.caption_condition([caption(scene) for scene in scenes])
     aids: Any = model.aids
     return {modality: aids.loss(modality, condition, scenes)}
@@ -126,6 +125,8 @@ def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dial
     batch = assemble(model, dialogues)
     hidden = hidden_states(model.llm, batch)
     losses = {"text": text_loss(model.llm, hidden, batch.labels)}
+    if batch.plain.any():
+        losses["likeness"] = likeness_loss(model.llm, hidden, batch)
     return losses | generation_losses(model, hidden, batch, step.generators, run.denoised)
 
 

@@ -35,13 +35,13 @@ def train(name: str, overrides: list[str]) -> Path:
     A run that was stopped goes on from its last checkpoint and ends with the same weights.
     """
     run = load_run(name, overrides)
-    accelerator = Accelerator(mixed_precision=run.precision)
+    accelerator = Accelerator(mixed_precision="bf16" if run.precision == "bf16" else "no")
     stage = STAGES[run.stage]
     torch.manual_seed(run.seed)
     model = AnyGen(load_system(run.system), find_config(run.system).parent, parts=stage.needs)
     load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
-        model.llm.prepare_training()
+        model.llm.prepare_training(int8=run.precision == "int8")
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / "run.yaml").write_text(to_yaml(run), encoding="utf-8")
     trainer = Trainer(run, stage, model, accelerator)

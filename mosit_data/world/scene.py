@@ -44,7 +44,7 @@ MENTIONED: dict[Mention, float] = {
     "tempo": 0.75,
 }
 MOVING_PIXELS = {"growing": 52, "shrinking": 52, "spinning": 40}  # others as in pairs
-PICTURE_MIX = {"centred": 60, "related": 20, "counted": 8, "anywhere": 12}
+PICTURE_MIX = {"centred": 50, "related": 32, "counted": 7, "anywhere": 11}
 # Few sizes and places, so that a small denoiser meets the same latents again and again.
 SIZES = {"small": 24, "normal": 44, "large": 58}  # pixels
 PAIRED = 28  # pixels, of each of two objects

@@ -43,8 +43,8 @@ def test_rows_of_a_batch_do_not_see_each_other_or_their_padding(tiny_model):
     llm, lengths = tiny_model.llm, [9, 4, 17, 1, 12, 5]
     rows = [torch.randn(length, llm.width) for length in lengths]
     embeds = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=7.0)
-    unused = torch.zeros(len(rows), max(lengths))
-    hidden = hidden_states(llm, Batch(embeds, torch.tensor(lengths), unused, []))
+    unused, plain = torch.zeros(len(rows), max(lengths)), torch.zeros(len(rows))
+    hidden = hidden_states(llm, Batch(embeds, torch.tensor(lengths), unused, [], plain))
     for row, alone in zip(hidden, rows, strict=True):
         close(row[: len(alone)], llm.hidden(alone[None])[0])
 
@@ -55,9 +55,9 @@ def test_a_common_beginning_is_read_once_with_the_same_result(tiny_model):
     lengths = torch.tensor([9, 6, 12, 7])
     embeds = torch.randn(4, 12, llm.width)
     embeds[:, :5] = embeds[0, :5]
-    unused = torch.zeros(4, 12)
+    unused, plain = torch.zeros(4, 12), torch.zeros(4)
     once, each = (
-        hidden_states(llm, Batch(embeds, lengths, unused, [], shared)) for shared in (5, 0)
+        hidden_states(llm, Batch(embeds, lengths, unused, [], plain, shared)) for shared in (5, 0)
     )
     for row, other, length in zip(once, each, lengths, strict=True):
         close(row[:length], other[:length])
@@ -71,6 +71,17 @@ def test_an_untrained_llm_speaks_as_its_base(tiny_model):
     vocabulary = llm.signals.vocabulary
     close(logits[..., :vocabulary], llm.base(input_ids=ids[None]).logits)
     assert logits.shape[-1] == vocabulary + len(llm.signals.modalities)
+
+
+@torch.no_grad()
+def test_a_base_in_8_bits_speaks_nearly_as_before(make_model):
+    llm = make_model("llm").llm
+    embeds = torch.randn(1, 40, llm.width)
+    before = llm.hidden(embeds)
+    llm.prepare_training(int8=True)
+    after = llm.hidden(embeds)
+    assert not torch.equal(before, after)
+    assert torch.cosine_similarity(before, after, dim=-1).min() > 0.99
 
 
 @torch.no_grad()

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from anygen.config import Run
-from anygen.dialogues import IGNORED, Target
-from anygen.losses import alignment_loss, contrast_loss, span_hidden, text_loss
+from anygen.dialogues import IGNORED, Batch, Target
+from anygen.losses import alignment_loss, contrast_loss, likeness_loss, span_hidden, text_loss
 from anygen.train import FINAL_RATE, learning_rate
 from decoders.parts.conditioning import gist
 
@@ -59,6 +59,39 @@ def test_a_hidden_state_is_judged_by_the_token_after_it(make_model):
     log_p = llm.logits(hidden).log_softmax(-1)[0]
     expected = -(log_p[0, 9] + log_p[2, 11]) / 2
     torch.testing.assert_close(text_loss(llm, hidden, labels), expected)
+
+
+@torch.no_grad()
+def test_likeness_is_the_divergence_from_the_published_model_on_plain_rows_alone(make_model):
+    llm = make_model("llm").llm
+    labels = torch.tensor([[IGNORED, 5, 9, 7], [IGNORED, IGNORED, 8, IGNORED]])
+    embeds = torch.randn(2, 4, llm.width)
+    plain = torch.tensor([True, False])
+    batch = Batch(embeds, torch.tensor([4, 4]), labels, [], plain)
+    published = llm.hidden(embeds)
+    llm.trigger_bias.fill_(-1e9)  # the published model knows no triggers
+    assert likeness_loss(llm, published, batch) < 1e-5
+    strayed = published.clone()
+    strayed[1] += 1
+    assert likeness_loss(llm, strayed, batch) < 1e-5
+    strayed[0] += 1
+    base, ours = (llm.base.lm_head(h[0, :3]).log_softmax(-1) for h in (published, strayed))
+    wanted = (base.exp() * (base - ours)).sum(-1).mean()
+    torch.testing.assert_close(likeness_loss(llm, strayed, batch), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_learns_from_the_published_model_and_lora_is_back_afterwards(make_model):
+    llm = make_model("llm").llm
+    for name, parameter in llm.named_parameters():
+        if ".lora_B." in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    embeds = torch.randn(1, 5, llm.width)
+    tuned = llm.hidden(embeds)
+    with llm.as_published():
+        published = llm.hidden(embeds)
+    assert not published.requires_grad
+    assert (published - tuned).abs().max() > 1e-2
+    torch.testing.assert_close(llm.hidden(embeds), tuned)
 
 
 def test_a_span_is_read_where_its_signal_tokens_stand():
