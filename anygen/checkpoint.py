@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from anygen.config import System
+from anygen.files import replacing, write_json
 
 # Weights that come from anygen/assets.py and are never ours to save; LoRA inside them is.
 BASE_PREFIXES = ("llm.base.", "encoder.vision.trunk.")
@@ -43,7 +44,7 @@ def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> 
             shutil.copyfile(source / name, folder / name)
     save_weights(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
     config = {"model_type": "anygen", "system": system.model_dump(mode="json")}
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_json(config, folder / CONFIG)
 
 
 def named_files(system: System) -> set[str]:
@@ -71,15 +72,15 @@ def own_tensors(model: nn.Module, prefixes: Iterable[str] = ("",)) -> dict[str, 
 def save_weights(
     tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None
 ) -> None:
-    """Write a safetensors file in one step: a killed save leaves the old file whole."""
+    """Write a safetensors file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.partial")
     converted = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
         for name, tensor in tensors.items()
     }
-    save_file(converted, temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        save_file(converted, temporary)
+        temporary.chmod(0o644)  # safetensors lets nobody else read it
 
 
 def load_weights(model: nn.Module, paths: Iterable[Path], *, complete: bool = False) -> None:

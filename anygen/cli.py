@@ -179,13 +179,15 @@ def evaluate(
         "results"
     ),
     limit: Annotated[int | None, typer.Option(min=1, help="Cases per row. [default: all]")] = None,
-    rows: Annotated[str | None, typer.Option(help="Rows of the table, as in sound_name.")] = None,
+    rows: Annotated[
+        list[str] | None, typer.Option(help="Rows of the table, as in sound_name,sound_pattern.")
+    ] = None,
     seed: SeedOption = 0,
 ) -> None:
     """Measure a model on held-out questions: a table, results.json and samples in --out."""
     from anygen.evaluate import run
 
-    run(model, suite, out, limit, seed, rows.split(",") if rows else None)
+    run(model, suite, out, limit, seed, ",".join(rows).split(",") if rows else None)
 
 
 @app.command()

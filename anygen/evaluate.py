@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 
 from anygen import checkpoint
 from anygen.config import find_config, load_system
+from anygen.files import write_json
 from anygen.judges import Judges
 from anygen.media import Media, Message, modality_of
 from anygen.media_files import write_media
@@ -242,10 +243,6 @@ def machine() -> Line:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-
-
-def write_json(data: Line, path: Path) -> None:
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def say(line: str) -> None:

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from anygen.files import replacing
 from anygen.media import Media, Message, Part, modality_of
-from anygen.media_files import printable, read_media, replacing, write_media
+from anygen.media_files import printable, read_media, write_media
 from anygen.modality import TABLE, Modality
 from anygen.records import MediaContent, Record, TextContent, Turn
 from anygen.request import Request, derive_seed

@@ -13,10 +13,7 @@ import logging
 import os
 import stat
 import struct
-import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -30,6 +27,7 @@ from PIL import Image as PILImage
 from PIL import ImageOps
 from torch import Tensor
 
+from anygen.files import replacing
 from anygen.media import Audio, Image, Media, Video, modality_of
 from anygen.modality import TABLE
 
@@ -323,19 +321,6 @@ def _decode_sound(container: Any, seconds: float, name: str) -> Audio:
 
 
 # --- writing
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder that becomes `path` when all is on the disk."""
-    temporary = path.absolute().with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_picture(image: Image, path: Path) -> None:

@@ -65,7 +65,7 @@ class AnyGen(nn.Module):
             published = system.encoder.options.get("trunk") == "efficientnet_lite2"
             trunk = vision_trunk() if published else None
             self.encoder = plugins.build(
-                "encoders", system.encoder, folder=folder, vision_trunk=trunk
+                "encoders", system.encoder, "encoder", folder=folder, vision_trunk=trunk
             )
         if "llm" in parts:
             self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
@@ -237,7 +237,9 @@ def build_decoders(system: System, folder: Path) -> nn.ModuleDict:
     """In the order of the YAML, so that a decoder may extend an earlier one."""
     decoders: dict[str, Any] = {}
     for modality, plugin in system.decoders.items():
-        decoders[modality] = plugins.build("decoders", plugin, folder=folder, decoders=decoders)
+        decoders[modality] = plugins.build(
+            "decoders", plugin, f"decoders.{modality}", folder=folder, decoders=decoders
+        )
     return nn.ModuleDict(decoders)
 
 

@@ -5,7 +5,7 @@ import importlib.util
 import pkgutil
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 Package = Literal["encoders", "decoders"]
 
@@ -27,11 +27,19 @@ def names(package: Package) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.ispkg and m.name != "base")
 
 
-def build(package: Package, plugin: Plugin, **runtime: Any) -> Any:
-    """The object that `plugin` describes. A dotted name is any importable module."""
+def build(package: Package, plugin: Plugin, where: str, **runtime: Any) -> Any:
+    """The object that `plugin` describes. A dotted name is any importable module.
+
+    Raises ValueError for a name that is not there, and for options that the plugin does not have;
+    `where` is the key in the system's YAML that the message begins with.
+    """
     module_name = plugin.name if "." in plugin.name else f"{package}.{plugin.name}"
     if importlib.util.find_spec(module_name) is None:
         available = ", ".join(names(package))
         raise ValueError(f"no {package} named {plugin.name!r}; there are {available}")
     module = importlib.import_module(module_name)
-    return module.build(module.Config.model_validate(plugin.options), **runtime)
+    # a mapping, so that every problem is reported under its whole key
+    configs = TypeAdapter(dict[str, module.Config]).validate_python(  # type: ignore[name-defined]
+        {where: plugin.options}
+    )
+    return module.build(configs[where], **runtime)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from anygen.checkpoint import LORA, WEIGHTS, copy_tensors, load_weights, own_tensors, save_weights
 from anygen.config import Run, find_config, load_run, load_system, to_yaml
+from anygen.files import replacing
 from anygen.media import modality_of
 from anygen.media_files import write_media
 from anygen.modality import TABLE
@@ -226,9 +227,8 @@ class Trainer:
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
-        path = self.run.out / "state.pt"
-        torch.save(state, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
+        with replacing(self.run.out / "state.pt") as temporary:
+            torch.save(state, temporary)
 
     def resume(self) -> None:
         path = self.run.out / "state.pt"

@@ -23,7 +23,8 @@ def make(name):
 def plug(name, decoders):
     tiny = importlib.import_module(f"decoders.{name}").TINY
     plugin = plugins.Plugin(name=name, **tiny.model_dump())
-    return plugins.build("decoders", plugin, folder=CONFIGS / "tiny", decoders=decoders)
+    folder = CONFIGS / "tiny"
+    return plugins.build("decoders", plugin, "decoders.x", folder=folder, decoders=decoders)
 
 
 @pytest.fixture(params=plugins.names("decoders"))

@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
 def make(name, folder, **changes):
     options = {**importlib.import_module(f"encoders.{name}").TINY.model_dump(), **changes}
     torch.manual_seed(0)
-    return plugins.build("encoders", plugins.Plugin(name=name, **options), folder=folder)
+    return plugins.build("encoders", plugins.Plugin(name=name, **options), "encoder", folder=folder)
 
 
 @pytest.fixture(params=plugins.names("encoders"))

@@ -19,6 +19,7 @@ from anygen.evaluate import (
     summarize,
     table,
 )
+from anygen.files import write_json
 from anygen.judges import Judges, unlearned
 from anygen.media import Message, Part
 from anygen.request import Request
@@ -170,7 +171,7 @@ def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint
 
 def test_results_say_with_what_they_were_made(tmp_path):
     assert evaluate.machine()["threads"] >= 1
-    evaluate.write_json({"rows": {}}, tmp_path / "results.json")
+    write_json({"rows": {}}, tmp_path / "results.json")
     assert json.loads((tmp_path / "results.json").read_text()) == {"rows": {}}
 
 

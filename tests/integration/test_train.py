@@ -31,7 +31,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(stage, write_run, tmp
     once, twice = tmp_path / "once", tmp_path / "twice"
     train(name, [f"out={once}"])
     train(name, [f"out={twice}", "steps=3"])
-    (twice / "state.partial").write_bytes(b"killed while it saved")
+    (twice / ".state.partial.pt").write_bytes(b"killed while it saved")
     train(name, [f"out={twice}"])
     expected, resumed = (load_file(out / "weights.safetensors") for out in (once, twice))
     assert expected.keys() == resumed.keys()

@@ -88,17 +88,18 @@ def test_weights_that_are_not_there_are_named(model, path):
 
 def test_a_save_that_fails_leaves_the_old_file_whole(path):
     save_weights({"a": torch.ones(3)}, path)
-    path.with_name(f"{path.name}.partial").mkdir()  # nothing can be written there
+    path.with_name(".weights.partial.safetensors").mkdir()  # nothing can be written there
     with pytest.raises(Exception, match=r"partial|directory"):
         save_weights({"a": torch.zeros(3)}, path)
     assert load_file(path)["a"].tolist() == [1, 1, 1]
 
 
 def test_what_a_killed_save_left_behind_is_overwritten(path):
-    path.with_name(f"{path.name}.partial").write_bytes(b"half a file")
+    path.with_name(".weights.partial.safetensors").write_bytes(b"half a file")
     save_weights({"a": torch.ones(3)}, path)
     assert load_file(path)["a"].tolist() == [1, 1, 1]
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert path.stat().st_mode & 0o044  # others may read it
 
 
 def test_numbers_are_narrowed_and_indices_are_not(path):

@@ -1,5 +1,6 @@
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from anygen import plugins
 from anygen.config import Run, System, load_run, load_system, to_yaml
@@ -81,17 +82,20 @@ def test_a_document_survives_being_written(tmp_path, run_file):
 
 def test_an_unknown_plugin_is_answered_with_those_there_are():
     with pytest.raises(ValueError, match=r"no decoders named 'audioldn'; there are .*audioldm"):
-        plugins.build("decoders", plugins.Plugin(name="audioldn"))
+        plugins.build("decoders", plugins.Plugin(name="audioldn"), "decoders.audio")
 
 
 def test_a_plugin_checks_its_own_settings():
-    with pytest.raises(ValueError, match="framse"):
-        plugins.build("decoders", plugins.Plugin(name="animatediff", framse=3), decoders={})
+    plugin = plugins.Plugin(name="animatediff", framse=3)
+    with pytest.raises(ValidationError) as failure:
+        plugins.build("decoders", plugin, "decoders.video", decoders={})
+    assert explain(failure.value).startswith("decoders.video.framse: ")
 
 
 def test_a_dotted_name_is_any_importable_module():
+    plugin = plugins.Plugin(name="decoders.animatediff")
     with pytest.raises(ValueError, match=r"animatediff extends decoders\.image"):
-        plugins.build("decoders", plugins.Plugin(name="decoders.animatediff"), decoders={})
+        plugins.build("decoders", plugin, "decoders.video", decoders={})
 
 
 @pytest.mark.parametrize("text", ["llm: [1", "- a\n- b\n", "just words"])
