@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 POOL_FILE = "pool.safetensors"  # in the folder of a run
 ENCODED = 64  # media at a time
-BANK = 256  # captions per modality
+BANK = 4096  # captions per modality: enough that some differ in the object alone
 
 Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
 

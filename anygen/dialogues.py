@@ -3,6 +3,7 @@
 B dialogues, T positions, K features, W width of the encoder, D width of the LLM.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -16,8 +17,9 @@ from anygen.media import Media, Message, Part
 from anygen.modality import MediaModality
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.records import Record, TextContent
+from mosit_data.world.misses import near_misses
 from mosit_data.world.render import render
-from mosit_data.world.scene import parse_scene
+from mosit_data.world.scene import caption, parse_scene
 
 IGNORED = -100  # the label of what is not learned
 
@@ -26,11 +28,13 @@ IGNORED = -100  # the label of what is not learned
 class Dialogue:
     """Messages with their media; `captions` by the index of the medium among all media.
 
+    `misses` are captions that a medium must not be taken for, where any are known.
     `features` (K, W) stand for media that exist only as the encoder sees them: prototypes.
     """
 
     messages: Sequence[Message]
     captions: dict[int, str] = field(default_factory=dict)
+    misses: dict[int, list[str]] = field(default_factory=dict)
     features: dict[int, Tensor] = field(default_factory=dict)
     plain: bool = False  # answered by the base model itself
 
@@ -44,6 +48,7 @@ class Target:
     start: int  # position of the trigger
     media: Media
     caption: str
+    misses: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +63,22 @@ class Batch:
 
 def read_record(record: Record, read_media: Any = None) -> Dialogue:
     """A record of the small world with its scenes rendered, or files read by `read_media`."""
-    messages, captions, media = [], {}, 0
+    messages, captions, misses, media = [], {}, {}, 0
+    rng = random.Random(record.id)
     for turn in record.messages:
         parts: list[Part] = []
         for content in turn.content:
             if isinstance(content, TextContent):
                 parts.append(content.text)
                 continue
-            scene = content.scene
-            parts.append(render(parse_scene(scene)) if scene else read_media(content.path))
+            scene = parse_scene(content.scene) if content.scene else None
+            parts.append(render(scene) if scene else read_media(content.path))
             if content.caption is not None:
                 captions[media] = content.caption
+                misses[media] = [caption(miss) for miss in near_misses(scene, rng)] if scene else []
             media += 1
         messages.append(Message(turn.role, tuple(parts)))
-    return Dialogue(messages, captions)
+    return Dialogue(messages, captions, misses)
 
 
 def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
@@ -146,4 +153,5 @@ def target_of(span: Span, medium: Any, dialogue: Dialogue, row: int, start: int)
     """A span is followed by the features of the medium that it stands for."""
     if span.medium not in dialogue.captions:
         raise ValueError(f"a {span.modality} that the assistant makes needs a caption")
-    return Target(span.modality, row, start, medium.media, dialogue.captions[span.medium])
+    said, misses = dialogue.captions[span.medium], dialogue.misses.get(span.medium, ())
+    return Target(span.modality, row, start, medium.media, said, misses)

@@ -131,10 +131,14 @@ def generation_losses(
     for modality, targets in by_modality.items():
         decoder = model.decoders[modality]
         conditions = model.output_projectors[modality](span_hidden(hidden_BTD, targets))
+        captions = [t.caption for t in targets]
+        misses = [caption for t in targets for caption in t.misses]
         with torch.no_grad():
-            wanted = decoder.caption_condition([t.caption for t in targets]).float()
+            told = decoder.caption_condition(captions + misses).float()
+        wanted, missed = told[: len(captions)], told[len(captions) :]
+        others = torch.cat([model.aids.of(modality), gist(missed)])
         losses[f"{modality}_align"] = alignment_loss(conditions, wanted)
-        contrast = contrast_loss(conditions, wanted, model.aids.of(modality))
+        contrast = contrast_loss(conditions, wanted, others)
         losses[f"{modality}_contrast"] = CONTRAST_SHARE * contrast
         if denoised:
             media = [t.media for t in targets[:denoised]]

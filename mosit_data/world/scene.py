@@ -44,7 +44,7 @@ MENTIONED: dict[Mention, float] = {
     "tempo": 0.75,
 }
 MOVING_PIXELS = {"growing": 52, "shrinking": 52, "spinning": 40}  # others as in pairs
-PICTURE_MIX = {"centred": 50, "related": 32, "counted": 7, "anywhere": 11}
+PICTURE_MIX = {"centred": 46, "related": 30, "counted": 6, "anywhere": 18}
 # Few sizes and places, so that a small denoiser meets the same latents again and again.
 SIZES = {"small": 24, "normal": 44, "large": 58}  # pixels
 PAIRED = 28  # pixels, of each of two objects
@@ -246,7 +246,7 @@ def counted(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
 
 def anywhere(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
     """One object as it may be met in a frame of a video: any size, place and angle."""
-    pixels = rng.choice(list(SIZES.values()))
+    pixels = rng.choice([*SIZES.values(), PAIRED])
     margin = math.ceil(pixels / NORMAL / 2 * GRID)
     middle = (rng.randint(margin, GRID - margin) / GRID, rng.randint(margin, GRID - margin) / GRID)
     angle = 22.5 * rng.randint(-8, 8) if rng.random() < 0.4 else 0.0
