@@ -13,13 +13,19 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from anygen.checkpoint import save_weights
 from anygen.config import Run
 from anygen.data import draw_scenes
+from anygen.dialogues import common_beginning, read_record
+from anygen.losses import hidden_states
 from anygen.media import Media
-from anygen.modality import MEDIA, MediaModality
+from anygen.modality import MEDIA, TABLE, MediaModality
+from anygen.prompt import Span, build_prompt
+from anygen.records import Record, captions_of
 from decoders.parts.conditioning import gist
+from mosit_data.world.dialogues import sample_request
 from mosit_data.world.facts import UNSAID, fact_names, facts
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, caption
@@ -85,17 +91,12 @@ class ScenePool(nn.Module):
 
     def __init__(self, run: Run, modalities: Iterable[MediaModality], encode: Encode) -> None:
         super().__init__()
-        path = run.out / POOL_FILE
-        kept = load_file(path) if path.is_file() else {}
         self.captions: dict[MediaModality, list[str]] = {}
         for modality in dict.fromkeys(modalities):
             scenes = drawn(modality, run)
             self.captions[modality] = [caption(scene) for scene in scenes]
-            if modality not in kept:
-                log.info("%d scenes are encoded: %s", len(scenes), modality)
-                kept[modality] = in_chunks(partial(encode_scenes, encode, modality), scenes)
-                save_weights(kept, path)
-            self.register_buffer(modality, kept[modality], persistent=False)
+            encoded = kept(run, modality, partial(encode_scenes, encode, modality), scenes)
+            self.register_buffer(modality, encoded, persistent=False)
 
     def rows(self, modality: MediaModality, chosen: Sequence[int]) -> Tensor:
         """What the chosen scenes were encoded to."""
@@ -145,10 +146,70 @@ class FeaturePool(nn.Module):
         return self.scenes.rows(modality, chosen), [captions[index] for index in chosen]
 
 
+class SpanPool(nn.Module):
+    """What the LLM says in the spans of requests, and the conditions that should become of it.
+
+    The LLM speaks once; the projectors listen many times.
+    """
+
+    def __init__(self, model: Any, run: Run) -> None:
+        super().__init__()
+        for modality in run.decoders:
+            rng = random.Random(f"{run.seed}/requests/{modality}")
+            records = [sample_request(modality, rng, "train") for _ in range(run.pool[modality])]
+            spoken = kept(run, modality, partial(last_spans, model, modality), records)
+            captions = [captions_of(record)[-1] for record in records]
+            wanted = in_chunks(model.decoders[modality].caption_condition, captions)
+            self.register_buffer(modality, spoken, persistent=False)
+            self.register_buffer(f"{modality}_wanted", wanted, persistent=False)
+
+    def draw(
+        self, modality: MediaModality, count: int, rng: random.Random
+    ) -> tuple[Tensor, Tensor]:
+        """Hidden states (count, S, D) of random spans and conditions (count, tokens, W)."""
+        spoken, wanted = getattr(self, modality), getattr(self, f"{modality}_wanted")
+        chosen = torch.tensor([rng.randrange(len(spoken)) for _ in range(count)])
+        return spoken[chosen].float(), wanted[chosen].float()
+
+    def of(self, modality: MediaModality) -> Tensor:
+        """Gists of captions that could have been meant, (at most BANK, W)."""
+        return gist(getattr(self, f"{modality}_wanted")[:BANK].float())
+
+
+def last_spans(model: Any, modality: MediaModality, records: Sequence[Record]) -> Tensor:
+    """Hidden states (B, S, D) of the spans in which dialogues ask for their last media."""
+    rows, prompts = [], []
+    for record in records:
+        messages = model.with_system(read_record(record).messages)
+        prompt = build_prompt(messages, model.llm.tokenizer, reply=False)
+        last = max(index for index, piece in enumerate(prompt) if isinstance(piece, Span))
+        prompts.append(prompt[: last + 1])
+        rows.append(model.embed(prompts[-1]))
+    lengths = torch.tensor([len(row) for row in rows])
+    hidden = hidden_states(
+        model.llm, pad_sequence(rows, batch_first=True), lengths, common_beginning(prompts)
+    )
+    span = TABLE[modality].signal_tokens
+    return torch.stack([row[end - span : end] for row, end in zip(hidden, lengths.tolist())])
+
+
 def drawn(modality: MediaModality, run: Run) -> list[Scene]:
     """The scenes of a pool: a function of the run's seed alone."""
     rng = random.Random(f"{run.seed}/pool/{modality}")
     return draw_scenes(modality, run, run.pool[modality], rng)
+
+
+def kept(
+    run: Run, name: str, encode: Callable[[Sequence[Any]], Tensor], rows: Sequence[Any]
+) -> Tensor:
+    """What `encode` makes of all rows; made once and kept in the run's folder."""
+    path = run.out / POOL_FILE
+    tensors = load_file(path) if path.is_file() else {}
+    if name not in tensors:
+        log.info("%d rows are encoded: %s", len(rows), name)
+        tensors[name] = in_chunks(encode, rows)
+        save_weights(tensors, path)
+    return tensors[name]
 
 
 def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:

@@ -78,7 +78,9 @@ class System(Strict):
     decoders: dict[MediaModality, Plugin]
 
 
-Stage = Literal["vae", "vocoder", "caption", "denoise", "joint", "encode", "decode", "instruct"]
+Stage = Literal[
+    "vae", "vocoder", "caption", "denoise", "joint", "encode", "decode", "instruct", "project"
+]
 
 
 class Run(Strict):
@@ -108,10 +110,11 @@ class Run(Strict):
 
     @model_validator(mode="after")
     def _components_are_named(self) -> "Run":
-        if self.stage in ("vae", "vocoder", "caption", "denoise") and not self.decoders:
-            raise ValueError(f"stage {self.stage} trains parts of decoders; name them in decoders")
+        of_decoders = ("vae", "vocoder", "caption", "denoise", "project")
+        if self.stage in of_decoders and not self.decoders:
+            raise ValueError(f"stage {self.stage} trains what decoders need; name them in decoders")
         pooled = MEDIA if self.stage == "joint" else self.decoders
-        if self.stage in ("joint", "denoise") and not set(pooled) <= self.pool.keys():
+        if self.stage in ("joint", "denoise", "project") and not set(pooled) <= self.pool.keys():
             raise ValueError(f"stage {self.stage} learns from a pool: say how many scenes of each")
         return self
 

@@ -15,7 +15,7 @@ from anygen.media import Image, Media, Message
 from anygen.modality import MEDIA, MediaModality
 from anygen.records import Record
 from decoders.base import SampleOptions, never, no_progress
-from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request_pair
+from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, sample_scene
 from mosit_data.world.vocabulary import article
@@ -45,7 +45,7 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     ],
 }
 
-INSTRUCT_MIX = {"world": 0.68, "photograph": 0.16, "text": 0.16}
+INSTRUCT_MIX = {"world": 0.64, "photograph": 0.24, "text": 0.12}
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
@@ -108,9 +108,9 @@ def encode_dialogues(
 def decode_dialogues(
     modalities: list[MediaModality], run: Run, rng: random.Random
 ) -> list[Dialogue]:
-    """Requests answered by one medium, all modalities in turn."""
+    """Requests for one medium, all modalities in turn."""
     turns = [modalities[index % len(modalities)] for index in range(run.batch_size)]
-    return [read_record(sample_request_pair(modality, rng, "train")) for modality in turns]
+    return [read_record(sample_request(modality, rng, "train")) for modality in turns]
 
 
 def instruct_dialogues(

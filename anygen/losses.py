@@ -4,7 +4,6 @@ B rows, T positions, S signal tokens, D width of the LLM, N spans of one modalit
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,20 +20,19 @@ CONTRAST_SHARE = 0.2  # more of it, and the text is forgotten: LoRA hears both l
 PASSES = 4  # groups of rows of similar length
 
 
-def hidden_states(llm: Any, batch: Batch) -> Tensor:
+def hidden_states(llm: Any, embeds_BTD: Tensor, lengths: Tensor, shared: int = 0) -> Tensor:
     """Hidden states (B, T, D). Rows of similar length share a pass, so that little is padding.
 
-    Padding comes last and attention is causal: no row sees it, so no mask is needed. What all
-    rows begin with is read once.
+    Padding comes last and attention is causal: no row sees it, so no mask is needed. The first
+    `shared` positions, the same in every row, are read once.
     """
-    hidden, shared = torch.zeros_like(batch.embeds), batch.shared
-    beginning = llm.new_cache()
+    hidden, beginning = torch.zeros_like(embeds_BTD), llm.new_cache()
     if shared:
-        hidden[:, :shared] = llm.hidden(batch.embeds[:1, :shared], beginning).to(hidden.dtype)
-    for rows in batch.lengths.argsort().chunk(PASSES):
-        longest = int(batch.lengths[rows].max())
+        hidden[:, :shared] = llm.hidden(embeds_BTD[:1, :shared], beginning).to(hidden.dtype)
+    for rows in lengths.argsort().chunk(PASSES):
+        longest = int(lengths[rows].max())
         cache = llm.new_cache(beginning, len(rows))
-        read = llm.hidden(batch.embeds[rows, shared:longest], cache)
+        read = llm.hidden(embeds_BTD[rows, shared:longest], cache)
         hidden[rows, shared:longest] = read.to(hidden.dtype)
     return hidden
 
@@ -54,11 +52,11 @@ def likeness_loss(llm: Any, hidden_BTD: Tensor, batch: Batch) -> Tensor:
     "Distilling the Knowledge in a Neural Network"), so that few rows keep the model's voice.
     """
     rows = batch.plain.nonzero()[:, 0]
-    answered = replace(batch, embeds=batch.embeds[rows], lengths=batch.lengths[rows])
     said = batch.labels[rows, 1:] != IGNORED
     ours = llm.logits(hidden_BTD[rows, :-1][said]).float().log_softmax(-1)
     with llm.as_published():
-        published = llm.base.lm_head(hidden_states(llm, answered)[:, :-1][said])
+        theirs = hidden_states(llm, batch.embeds[rows], batch.lengths[rows], batch.shared)
+        published = llm.base.lm_head(theirs[:, :-1][said])
     wanted = published.float().log_softmax(-1)
     return F.kl_div(ours[:, : wanted.shape[1]], wanted, reduction="batchmean", log_target=True)
 
@@ -99,6 +97,14 @@ def alignment_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
     return (conditions.float() - wanted).square().mean() / wanted.var()
 
 
+def gist_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
+    """Squared distance of the gists, which have unit variance, ().
+
+    All that a caption tells lies in its gist, one of many tokens: so it counts as much as they.
+    """
+    return (gist(conditions.float()) - gist(wanted)).square().mean()
+
+
 def contrast_loss(conditions: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
     """InfoNCE of gists: nearer to the wanted condition than to those of `others` (M, W), ().
 
@@ -116,6 +122,17 @@ def contrast_loss(conditions: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
     return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=made.device))
 
 
+def condition_losses(
+    modality: MediaModality, conditions: Tensor, wanted: Tensor, others: Tensor
+) -> dict[str, Tensor]:
+    """How far conditions (N, tokens, W) are from the wanted ones, and from the others' gists."""
+    return {
+        f"{modality}_align": alignment_loss(conditions, wanted),
+        f"{modality}_gist": gist_loss(conditions, wanted),
+        f"{modality}_contrast": CONTRAST_SHARE * contrast_loss(conditions, wanted, others),
+    }
+
+
 def generation_losses(
     model: Any,
     hidden_BTD: Tensor,
@@ -123,7 +140,7 @@ def generation_losses(
     generators: Sequence[torch.Generator],
     denoised: int,
 ) -> dict[str, Tensor]:
-    """Both losses of every modality in the batch; denoising on at most `denoised` spans of each."""
+    """The losses of every modality in the batch; denoising on at most `denoised` spans of each."""
     losses: dict[str, Tensor] = {}
     by_modality: dict[MediaModality, list[Target]] = {}
     for target in batch.targets:
@@ -137,9 +154,7 @@ def generation_losses(
             told = decoder.caption_condition(captions + misses).float()
         wanted, missed = told[: len(captions)], told[len(captions) :]
         others = torch.cat([model.aids.of(modality), gist(missed)])
-        losses[f"{modality}_align"] = alignment_loss(conditions, wanted)
-        contrast = contrast_loss(conditions, wanted, others)
-        losses[f"{modality}_contrast"] = CONTRAST_SHARE * contrast
+        losses |= condition_losses(modality, conditions, wanted, others)
         if denoised:
             media = [t.media for t in targets[:denoised]]
             rows = generators[: len(media)]

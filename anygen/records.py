@@ -69,3 +69,10 @@ class Record(Strict):
             turn = {"role": "user", "content": data["prompt"]}
             return {**{k: v for k, v in data.items() if k != "prompt"}, "messages": [turn]}
         return data
+
+
+def captions_of(record: Record) -> list[str]:
+    """The captions of all that the assistant makes, in order."""
+    contents = [content for turn in record.messages for content in turn.content]
+    media = [content for content in contents if isinstance(content, MediaContent)]
+    return [medium.caption for medium in media if medium.caption is not None]

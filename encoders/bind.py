@@ -96,8 +96,8 @@ class Bind(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
 
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
-        """Features (K, W) per medium: K is grid^2 + 1 for an image, `queries` for the others."""
-        return in_groups(media, modality_of, self.features)
+        """Features (K, W) per medium: K is grid^2 + 2 for an image, `queries` for the others."""
+        return in_groups(media, modality_of, lambda m, group: self.told(m, self.features(m, group)))
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
         """(B, E), unit length."""
@@ -112,11 +112,14 @@ class Bind(nn.Module):
         return self.vision.prototypes()
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
-        """See `Vision.prototype_tokens`."""
-        return self.vision.prototype_tokens(classes, generator)
+        """Features (B, K, W) of imagined photographs, see `Vision.prototype_tokens`."""
+        return self.told("image", self.vision.prototype_tokens(classes, generator))
 
     def features(self, modality: MediaModality, media: Sequence[Any]) -> Tensor:
-        """(B, K, W) of media of one modality. A video's own sound is not heard."""
+        """(B, K, W) of media of one modality, as the joint space has them; `told` adds to them.
+
+        A video's own sound is not heard.
+        """
         observed = self.observe(modality, media)
         groups = in_groups(observed, len, lambda _, group: self.read(modality, torch.stack(group)))
         return torch.stack(groups)
@@ -141,6 +144,12 @@ class Bind(nn.Module):
         """Observations (B, ...) of one modality -> features (B, K, W)."""
         readers: dict[MediaModality, Any] = {"audio": self.audio, "video": self.video}
         return readers[modality](observed) if modality in readers else observed
+
+    def told(self, modality: MediaModality, features: Tensor) -> Tensor:
+        """What the LLM is told: of an image also what the trunk takes it for, (B, K + 1, W)."""
+        if modality != "image":
+            return features
+        return torch.cat([features, self.vision.opinion(features)], 1)
 
     def embed_kind(self, kind: Modality, items: Sequence[Any]) -> Tensor:
         if kind == "text":

@@ -33,16 +33,19 @@ from mosit_data.world.scene import (
     fully,
     in_split,
     parse_scene,
+    related,
     sample_scene,
     sound_scene,
     video_scene,
 )
+from mosit_data.world.sprites import concept_names
 from mosit_data.world.talk import ACCEPT, REFUSE, TALK, UNKNOWN
 from mosit_data.world.vocabulary import MOTIONS, SOUND_OF
 from mosit_data.world.wording import fill, in_chinese, named, spoken
 
 CHINESE = 0.12  # share of the dialogues that are in Chinese
 SMALL_TALK = 0.12  # share of the dialogues that begin with small talk
+CHANGED = 0.25  # share of the requests alone that are followed by a change
 MIX: dict[MediaModality, float] = {"image": 40, "audio": 30, "video": 30}
 
 
@@ -67,10 +70,17 @@ def sample_caption_pair(modality: MediaModality, rng: random.Random, split: Spli
     return record(rng, [user(*shuffled(rng, scene, question)), assistant(answer)])
 
 
-def sample_request_pair(modality: MediaModality, rng: random.Random, split: Split) -> Record:
-    """For the decode stage: a request, answered by nothing but the medium."""
-    scene = wanted(rng, split, modality)
-    return record(rng, [user(request(rng, scene, "english")), assistant(scene)])
+def sample_request(modality: MediaModality, rng: random.Random, split: Split) -> Record:
+    """For the decode and project stages: requests for one medium, the last thing that is made."""
+    language: Language = "chinese" if rng.random() < CHINESE else "english"
+    while True:
+        scene = wanted(rng, split, modality)
+        turns = [user(request(rng, scene, language)), answer(rng, scene, language)]
+        if is_changeable(scene) and rng.random() < CHANGED:
+            words, scene = edit(rng, scene, language)
+            turns += [user(words), answer(rng, scene, language)]
+        if all(in_split(scene, split) for scene in scenes(turns)):
+            return record(rng, turns)
 
 
 def record(rng: random.Random, turns: list[Turn]) -> Record:
@@ -90,6 +100,14 @@ def generate(rng: random.Random, split: Split, language: Language) -> list[Turn]
     """A request for one medium."""
     scene = wanted(rng, split)
     return [user(request(rng, scene, language)), answer(rng, scene, language)]
+
+
+def pair(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+    """A request for two things in one picture: the hardest to ask a decoder for."""
+    while True:
+        scene = related(rng, concept_names())
+        if in_split(scene, split):
+            return [user(request(rng, scene, language)), answer(rng, scene, language)]
 
 
 def understand(rng: random.Random, split: Split, language: Language) -> list[Turn]:
@@ -182,7 +200,8 @@ Kind = Callable[[random.Random, Split, Language], list[Turn]]
 KINDS: dict[Language, dict[Kind, float]] = {
     "english": {
         generate: 28,
-        understand: 26,
+        pair: 30,
+        understand: 46,
         make_and_ask: 5,
         several: 10,
         cross: 9,

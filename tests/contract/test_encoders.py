@@ -161,5 +161,13 @@ def test_bind_imagines_photographs_of_classes(folder):
         bind.prototype_tokens(torch.tensor([7, 207]), torch.Generator().manual_seed(0))
         for _ in range(2)
     ]
-    assert again[0].shape == (2, 2**2 + 1, bind.width)  # a grid of 2 x 2, and the whole
+    assert again[0].shape == (2, 2**2 + 2, bind.width)  # a grid of 2 x 2, the whole, the opinion
     assert torch.equal(*again)
+
+
+def test_bind_adds_to_a_picture_what_the_trunk_takes_it_for(folder, image):
+    bind = make("bind", folder)
+    [told], seen = bind.encode([image]), bind.features("image", [image])[0]
+    assert torch.equal(told[:-1], seen)
+    probabilities = (2 * bind.vision.trunk.classifier(seen[-1])).softmax(-1)
+    torch.testing.assert_close(told[-1], probabilities @ bind.prototypes()[0])

@@ -50,7 +50,7 @@ LESSONS = {
     "decode": lesson(
         (("draw a cat",), (PICTURE,), "a cat"),
         (("play a bell",), (SOUND,), "a bell"),
-        steps=130,
+        steps=180,
         rate=1e-2,
     ),
     "instruct": lesson(
@@ -71,7 +71,7 @@ def study(model, stage, lesson, write_run):
     optimizer = torch.optim.Adam(learned.values(), lesson.rate)
     for _ in range(lesson.steps):
         batch = assemble(model, lesson.dialogues)
-        hidden = hidden_states(model.llm, batch)
+        hidden = hidden_states(model.llm, batch.embeds, batch.lengths)
         losses = {"text": text_loss(model.llm, hidden, batch.labels)}
         if batch.targets:
             losses |= generation_losses(model, hidden, batch, [], denoised=0)

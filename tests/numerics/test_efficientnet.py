@@ -136,3 +136,11 @@ def test_imagined_photographs_have_the_statistics_of_real_ones(published):
         assert lengths[1] == pytest.approx(float(lengths[0]), rel=0.15)
     scores = published.trunk.classifier(made[:, -1]).softmax(-1)
     assert (scores.argmax(-1) == classes).float().mean() > 0.9
+
+
+def test_the_trunks_opinion_of_a_photograph_is_the_prototype_of_its_class(published):
+    features, names = published.prototypes()
+    [[opinion]] = published.opinion(published(photograph("chelsea")))
+    closeness = functional.cosine_similarity(opinion, features)
+    assert names[int(closeness.argmax())] == "Egyptian cat"
+    assert closeness.max() > 0.95

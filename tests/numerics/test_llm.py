@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from anygen.dialogues import Batch
 from anygen.llm import Context
 from anygen.losses import hidden_states
 from anygen.media import Message
@@ -43,8 +42,7 @@ def test_rows_of_a_batch_do_not_see_each_other_or_their_padding(tiny_model):
     llm, lengths = tiny_model.llm, [9, 4, 17, 1, 12, 5]
     rows = [torch.randn(length, llm.width) for length in lengths]
     embeds = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=7.0)
-    unused, plain = torch.zeros(len(rows), max(lengths)), torch.zeros(len(rows))
-    hidden = hidden_states(llm, Batch(embeds, torch.tensor(lengths), unused, [], plain))
+    hidden = hidden_states(llm, embeds, torch.tensor(lengths))
     for row, alone in zip(hidden, rows, strict=True):
         close(row[: len(alone)], llm.hidden(alone[None])[0])
 
@@ -55,10 +53,7 @@ def test_a_common_beginning_is_read_once_with_the_same_result(tiny_model):
     lengths = torch.tensor([9, 6, 12, 7])
     embeds = torch.randn(4, 12, llm.width)
     embeds[:, :5] = embeds[0, :5]
-    unused, plain = torch.zeros(4, 12), torch.zeros(4)
-    once, each = (
-        hidden_states(llm, Batch(embeds, lengths, unused, [], plain, shared)) for shared in (5, 0)
-    )
+    once, each = (hidden_states(llm, embeds, lengths, shared) for shared in (5, 0))
     for row, other, length in zip(once, each, lengths, strict=True):
         close(row[:length], other[:length])
 

@@ -7,7 +7,14 @@ import torch
 
 from anygen.config import Run
 from anygen.dialogues import IGNORED, Batch, Target
-from anygen.losses import alignment_loss, contrast_loss, likeness_loss, span_hidden, text_loss
+from anygen.losses import (
+    alignment_loss,
+    contrast_loss,
+    gist_loss,
+    likeness_loss,
+    span_hidden,
+    text_loss,
+)
 from anygen.train import FINAL_RATE, learning_rate
 from decoders.parts.conditioning import gist
 
@@ -22,6 +29,13 @@ def test_alignment_is_measured_in_units_of_the_wanted_variance():
     torch.testing.assert_close(
         alignment_loss(wanted * 0.5, wanted) * 4, alignment_loss(-wanted, wanted) / 4
     )
+
+
+def test_the_gist_is_compared_whatever_its_length_and_the_other_tokens():
+    wanted = torch.randn(6, 3, 64, generator=torch.Generator().manual_seed(0))
+    same_gist = torch.cat([torch.zeros(6, 2, 64), 5 * wanted[:, -1:]], dim=1)
+    assert gist_loss(same_gist, wanted) < 1e-6
+    torch.testing.assert_close(gist_loss(-wanted, wanted), torch.tensor(4.0), atol=1e-3, rtol=0)
 
 
 def test_the_contrast_asks_for_the_right_caption_among_others():

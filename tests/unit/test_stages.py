@@ -14,6 +14,7 @@ DECODERS = {
     "vocoder": ["audio"],
     "caption": ["image"],
     "denoise": ["video"],
+    "project": ["audio"],
 }
 
 POOL = {"image": 3, "audio": 3, "video": 2}
