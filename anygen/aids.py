@@ -5,6 +5,7 @@ B rows, N scenes of a pool, C channels of a latent, W width of a condition.
 
 import logging
 import random
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -25,10 +26,12 @@ from anygen.modality import MEDIA, TABLE, MediaModality
 from anygen.prompt import Span, build_prompt
 from anygen.records import Record, captions_of
 from decoders.parts.conditioning import gist
+from encoders.parts.readers import together
 from mosit_data.world.dialogues import sample_request
 from mosit_data.world.facts import UNSAID, fact_names, facts
 from mosit_data.world.render import render
-from mosit_data.world.scene import Scene, caption
+from mosit_data.world.scene import Scene, SoundScene, caption
+from mosit_data.world.vocabulary import SOUNDS, article
 
 log = logging.getLogger(__name__)
 
@@ -129,21 +132,43 @@ class LatentPool(nn.Module):
 
 
 class FeaturePool(nn.Module):
-    """What the frozen part of the encoder makes of scenes, and their captions."""
+    """What the frozen part of the encoder makes of scenes, and their captions.
+
+    Half of the sounds are duets: two clips of one instrument at once or one after the other, with
+    its name alone as their caption. Else the encoder learns that what is held out cannot be:
+    without them it took a chord for proof that no accordion was playing.
+    """
 
     def __init__(self, model: Any, run: Run) -> None:
         super().__init__()
         self.scenes = ScenePool(
             run, MEDIA, lambda m, media: torch.stack(model.encoder.observe(m, media))
         )
+        self.clips: dict[str, list[int]] = {}  # of each sound
+        for index, scene in enumerate(drawn("audio", run)):
+            assert isinstance(scene, SoundScene)
+            self.clips.setdefault(scene.sound, []).append(index)
 
     def draw(
         self, modality: MediaModality, count: int, rng: random.Random
     ) -> tuple[Tensor, list[str]]:
         """Observations (count, ...), see `Bind.observe`, and captions of random scenes."""
-        chosen = self.scenes.choose(modality, count, rng)
-        captions = self.scenes.captions[modality]
-        return self.scenes.rows(modality, chosen), [captions[index] for index in chosen]
+        duets = count // 2 if modality == "audio" else 0
+        chosen = self.scenes.choose(modality, count - duets, rng)
+        captions = [self.scenes.captions[modality][index] for index in chosen]
+        observed = [self.scenes.rows(modality, chosen)]
+        for name in rng.choices(list(self.clips), k=duets):
+            observed.append(self.duet(name, rng))
+            captions.append(article(name) if SOUNDS[name].countable else name)
+        return torch.cat(observed), captions
+
+    def duet(self, name: str, rng: random.Random) -> Tensor:
+        """The spectrogram (1, frames, bands) of two clips of one sound."""
+        first, second = self.scenes.rows("audio", rng.choices(self.clips[name], k=2)).split(1)
+        if rng.random() < 0.5:
+            return together(first, second)
+        cut = rng.randrange(first.shape[1])
+        return torch.cat([first[:, :cut], second[:, cut:]], dim=1)
 
 
 class SpanPool(nn.Module):
@@ -202,14 +227,16 @@ def drawn(modality: MediaModality, run: Run) -> list[Scene]:
 def kept(
     run: Run, name: str, encode: Callable[[Sequence[Any]], Tensor], rows: Sequence[Any]
 ) -> Tensor:
-    """What `encode` makes of all rows; made once and kept in the run's folder."""
+    """What `encode` makes of all rows; made once and kept in the run's folder for these rows."""
     path = run.out / POOL_FILE
     tensors = load_file(path) if path.is_file() else {}
-    if name not in tensors:
+    key = f"{name}-{zlib.crc32(repr(rows).encode()):08x}"
+    if key not in tensors:
         log.info("%d rows are encoded: %s", len(rows), name)
-        tensors[name] = in_chunks(encode, rows)
+        others = {k: v for k, v in tensors.items() if not k.startswith(f"{name}-")}
+        tensors = others | {key: in_chunks(encode, rows)}
         save_weights(tensors, path)
-    return tensors[name]
+    return tensors[key]
 
 
 def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:

@@ -21,7 +21,7 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.media import Message, Part, modality_of
+from anygen.media import Message, Part, append_text, modality_of
 from anygen.media_files import printable, read_media, write_media
 from anygen.modality import TABLE, MediaModality, Modality
 from anygen.preview import describe, preview
@@ -265,7 +265,7 @@ def show_answer(events: Iterator[Event], answer: list[Part], out: Path, screen: 
         for event in events:
             match event:
                 case TextDelta(text):
-                    add_text(answer, text)
+                    append_text(answer, text)
                     screen.say(text)
                 case MediaStarted(_, modality):
                     screen.show_progress(f"{modality} ...")
@@ -285,14 +285,6 @@ def show_answer(events: Iterator[Event], answer: list[Part], out: Path, screen: 
 def show_ending(reason: FinishReason, screen: Screen) -> None:
     if reason == "length":
         screen.line("(cut short: an answer has a limit)")
-
-
-def add_text(answer: list[Part], text: str) -> None:
-    """Text deltas that follow each other are one part."""
-    if answer and isinstance(answer[-1], str):
-        answer[-1] += text
-    else:
-        answer.append(text)
 
 
 def show_media(event: MediaDone, out: Path, screen: Screen) -> None:

@@ -57,3 +57,11 @@ MODALITY_OF: dict[type, MediaModality] = {Image: "image", Audio: "audio", Video:
 
 def modality_of(media: Media) -> MediaModality:
     return MODALITY_OF[type(media)]
+
+
+def append_text(parts: list[Part], text: str) -> None:
+    """Deltas that follow each other are one text part."""
+    if parts and isinstance(parts[-1], str):
+        parts[-1] += text
+    else:
+        parts.append(text)

@@ -27,7 +27,7 @@ from anygen.events import (
     TextDelta,
 )
 from anygen.llm import Context, LanguageModel
-from anygen.media import Media, Message, Part
+from anygen.media import Media, Message, Part, append_text
 from anygen.modality import MODALITIES, MediaModality, Modality
 from anygen.projectors import OutputProjector, build_input_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
@@ -277,11 +277,3 @@ def collect(events: Iterator[Event]) -> Message:
         elif isinstance(event, MediaDone):
             parts.append(event.media)
     return Message("assistant", tuple(parts))
-
-
-def append_text(parts: list[Part], text: str) -> None:
-    """Deltas that follow each other are one text part."""
-    if parts and isinstance(parts[-1], str):
-        parts[-1] += text
-    else:
-        parts.append(text)

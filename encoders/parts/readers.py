@@ -54,6 +54,15 @@ class AudioReader(nn.Module):
         return self.out(self.tower(tokens + times)).float()
 
 
+def together(first: Tensor, second: Tensor) -> Tensor:
+    """The spectrogram of two sounds at once, from those of each, all as `spectrograms` makes them.
+
+    Magnitudes are added, as if no two partials met.
+    """
+    logs = [MEL_SPREAD * levels + MEL_CENTRE for levels in (first, second)]
+    return (torch.logaddexp(*logs) - MEL_CENTRE) / MEL_SPREAD
+
+
 class VideoReader(nn.Module):
     """Tokens of frames, evenly spread in time, -> (B, Q, W)."""
 

@@ -62,10 +62,14 @@ def test_a_run_writes_what_it_was_and_how_it_went(write_run):
 def test_scenes_are_encoded_once_for_a_run_and_its_resumption(write_run, tmp_path):
     name = write_run("denoise", decoders=["image"], pool={"image": 5}, out=str(tmp_path / "run"))
     pool = train(name, []) / "pool.safetensors"
-    encoded, written = load_file(pool), pool.stat().st_mtime_ns
-    assert encoded["image"].shape == (5, 4, 4, 4)
+    [encoded], written = load_file(pool).values(), pool.stat().st_mtime_ns
+    assert encoded.shape == (5, 4, 4, 4)
     train(name, ["steps=4"])
     assert pool.stat().st_mtime_ns == written
+    train(name, ["steps=6", "pool.image=7"])
+    [again] = load_file(pool).values()
+    assert again.shape == (7, 4, 4, 4)
+    assert torch.equal(again[:5], encoded)
 
 
 def test_a_stage_starts_from_earlier_runs(write_run, tmp_path):

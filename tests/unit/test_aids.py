@@ -1,0 +1,43 @@
+"""What a training stage learns from, beside the model."""
+
+import random
+
+import pytest
+import torch
+
+from anygen.aids import FeaturePool
+from anygen.config import load_run
+from encoders.parts.readers import together
+from mosit_data.world.vocabulary import SOUNDS
+
+
+@pytest.fixture
+def pool(make_model, write_run):
+    name = write_run("joint", pool={"image": 2, "audio": 40, "video": 2})
+    run = load_run(name)
+    run.out.mkdir()
+    return FeaturePool(make_model("encoder", "llm", "input_projector"), run)
+
+
+def test_half_of_the_sounds_are_duets_that_only_tell_what_plays(pool):
+    observed, captions = pool.draw("audio", 20, random.Random(0))
+    assert len(observed) == len(captions) == 20
+    names = {name for name in SOUNDS if any(name in caption for caption in captions[10:])}
+    assert names <= set(pool.clips)
+    assert all("playing" not in caption and "slow" not in caption for caption in captions[10:])
+
+
+def test_pictures_and_videos_come_with_their_own_captions(pool):
+    for modality in ("image", "video"):
+        observed, captions = pool.draw(modality, 6, random.Random(0))
+        assert len(observed) == 6
+        assert set(captions) <= set(pool.scenes.captions[modality])
+
+
+def test_a_duet_holds_both_clips():
+    low, high = torch.full((1, 4, 8), -2.0), torch.full((1, 4, 8), -2.0)
+    low[..., 0], high[..., 7] = 1.0, 1.5
+    both = together(low, high)
+    torch.testing.assert_close(both[..., 0], low[..., 0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(both[..., 7], high[..., 7], atol=1e-3, rtol=0)
+    torch.testing.assert_close(together(low, low), low + torch.tensor(2.0).log() / 3)
