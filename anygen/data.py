@@ -45,7 +45,7 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     ],
 }
 
-INSTRUCT_MIX = {"world": 0.64, "photograph": 0.24, "text": 0.12}
+INSTRUCT_MIX = {"world": 0.55, "photograph": 0.35, "text": 0.1}
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )

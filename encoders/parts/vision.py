@@ -25,6 +25,7 @@ LENGTH = 11.0
 # The classifier's logits are multiplied by this: so its opinion of test photographs lay on the
 # prototype of one class (cosine 0.99 instead of 0.97).
 SURENESS = 2.0
+SURROUNDINGS = 0.4  # share of an imagined photograph's cells that show something else
 
 
 class Vision(nn.Module):
@@ -72,6 +73,19 @@ class Vision(nn.Module):
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """Tokens (B, K, W) of imagined photographs of the classes (B,), indices into 1,000.
 
+        Some cells show something else, as around the thing in a photograph; the whole does not.
+        """
+        strangers = torch.randint(
+            len(self.trunk.classifier.weight), classes.shape, generator=generator
+        )
+        cells, whole = self.imagined(classes, generator)
+        others, _ = self.imagined(strangers, generator)
+        strange = torch.rand(cells.shape[:2], generator=generator)[..., None] < SURROUNDINGS
+        return torch.cat([others.where(strange.to(cells.device), cells), whole], 1)
+
+    def imagined(self, classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Cells (B, grid^2, W) and wholes (B, 1, W).
+
         Exponential factors, one per channel for the picture and one for each cell, make features
         as sparse and heavy-tailed as real ones without moving their mean. So lengths of the whole
         and of the cells, the angle between them and the classifier's confidence come out as
@@ -81,7 +95,7 @@ class Vision(nn.Module):
         expected = (self.trunk.average + TOWARDS_CLASS * rows).relu()[:, None]
         whole = expected * self.factors(len(classes), 1, generator)
         cells = (whole * self.factors(len(classes), self.grid**2, generator)).clamp(max=6)
-        return torch.cat([cells, cells.mean(1, keepdim=True)], 1)
+        return cells, cells.mean(1, keepdim=True)
 
     def factors(self, batch: int, count: int, generator: torch.Generator) -> Tensor:
         """(batch, count, W), exponentially distributed around one; made on the CPU."""
