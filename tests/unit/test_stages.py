@@ -24,7 +24,7 @@ POOL = {"image": 3, "audio": 3, "video": 2}
 def trainer(make_model, write_run, request):
     stage = request.param
     decoders = DECODERS.get(stage, [])
-    name = write_run(stage, decoders=decoders, pool=POOL, batch_size=4, denoised=1, seed=1)
+    name = write_run(stage, decoders=decoders, pool=POOL, batch_size=8, denoised=1, seed=1)
     run = load_run(name)
     run.out.mkdir()
     return Trainer(run, STAGES[stage], make_model(*STAGES[stage].needs), Accelerator(cpu=True))
