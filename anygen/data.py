@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from torch import nn
 from anygen.config import Run
 from anygen.dialogues import Dialogue, read_record
 from anygen.media import Image, Media, Message
-from anygen.modality import MEDIA, MediaModality
+from anygen.modality import MediaModality
 from anygen.records import Record
 from decoders.base import SampleOptions, never, no_progress
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
@@ -46,6 +46,11 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 }
 
 INSTRUCT_MIX = {"world": 0.55, "photograph": 0.35, "text": 0.1}
+# There are a thousand classes of photographs, and instruments are harder to tell than objects.
+ENCODE_TURNS: tuple[MediaModality | Literal["photograph"], ...] = (
+    *("image", "photograph", "audio", "photograph"),
+    *("video", "photograph", "audio", "photograph"),
+)
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
@@ -94,15 +99,14 @@ def content_words(tokenizer: Any, text: str) -> list[int]:
 def encode_dialogues(
     model: Any, run: Run, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
-    """Captioned media of the small world; every fourth row a class that the vision trunk knows."""
-    rows = []
-    for index in range(run.batch_size):
-        if index % 4 == 3:
-            rows.append(photograph(model, rng, generator))
-        else:
-            modality = MEDIA[index % 4]
-            rows.append(read_record(sample_caption_pair(modality, rng, "train")))
-    return rows
+    """Media of the small world and imagined photographs, answered by what they are."""
+    turns = [ENCODE_TURNS[index % len(ENCODE_TURNS)] for index in range(run.batch_size)]
+    return [
+        photograph(model, rng, generator)
+        if turn == "photograph"
+        else read_record(sample_caption_pair(turn, rng, "train"))
+        for turn in turns
+    ]
 
 
 def decode_dialogues(
