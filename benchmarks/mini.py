@@ -79,7 +79,7 @@ def start_to_prompt(model: str) -> float:
     while b"> " not in seen:
         seen += os.read(terminal, 1024)
     taken = time.perf_counter() - began
-    os.write(terminal, b"\x04")  # Ctrl-D
+    os.write(terminal, b"/bye\n")  # a Ctrl-D is lost until the prompt has set up its terminal
     drain(terminal)
     os.waitpid(child, 0)
     return taken
