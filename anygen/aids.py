@@ -31,7 +31,7 @@ from mosit_data.world.dialogues import sample_request
 from mosit_data.world.facts import UNSAID, fact_names, facts
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, caption
-from mosit_data.world.vocabulary import SOUNDS, article
+from mosit_data.world.vocabulary import with_article
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +94,9 @@ class ScenePool(nn.Module):
 
     def __init__(self, run: Run, modalities: Iterable[MediaModality], encode: Encode) -> None:
         super().__init__()
+        self.drawn = {modality: drawn(modality, run) for modality in modalities}
         self.captions: dict[MediaModality, list[str]] = {}
-        for modality in dict.fromkeys(modalities):
-            scenes = drawn(modality, run)
+        for modality, scenes in self.drawn.items():
             self.captions[modality] = [caption(scene) for scene in scenes]
             encoded = kept(run, modality, partial(encode_scenes, encode, modality), scenes)
             self.register_buffer(modality, encoded, persistent=False)
@@ -145,7 +145,7 @@ class FeaturePool(nn.Module):
             run, MEDIA, lambda m, media: torch.stack(model.encoder.observe(m, media))
         )
         self.clips: dict[str, list[int]] = {}  # of each sound
-        for index, scene in enumerate(drawn("audio", run)):
+        for index, scene in enumerate(self.scenes.drawn["audio"]):
             assert isinstance(scene, SoundScene)
             self.clips.setdefault(scene.sound, []).append(index)
 
@@ -159,7 +159,7 @@ class FeaturePool(nn.Module):
         observed = [self.scenes.rows(modality, chosen)]
         for name in rng.choices(list(self.clips), k=duets):
             observed.append(self.duet(name, rng))
-            captions.append(article(name) if SOUNDS[name].countable else name)
+            captions.append(with_article(name, name))
         return torch.cat(observed), captions
 
     def duet(self, name: str, rng: random.Random) -> Tensor:
@@ -187,6 +187,8 @@ class SpanPool(nn.Module):
             wanted = in_chunks(model.decoders[modality].caption_condition, captions)
             self.register_buffer(modality, spoken, persistent=False)
             self.register_buffer(f"{modality}_wanted", wanted, persistent=False)
+            others = gist(wanted[:BANK].float())
+            self.register_buffer(f"{modality}_others", others, persistent=False)
 
     def draw(
         self, modality: MediaModality, count: int, rng: random.Random
@@ -198,7 +200,8 @@ class SpanPool(nn.Module):
 
     def of(self, modality: MediaModality) -> Tensor:
         """Gists of captions that could have been meant, (at most BANK, W)."""
-        return gist(getattr(self, f"{modality}_wanted")[:BANK].float())
+        gists: Tensor = getattr(self, f"{modality}_others")
+        return gists
 
 
 def last_spans(model: Any, modality: MediaModality, records: Sequence[Record]) -> Tensor:

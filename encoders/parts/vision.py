@@ -57,8 +57,12 @@ class Vision(nn.Module):
         A row of the classifier is a direction; its features lie that way from the average
         feature, are not negative (ReLU6) and are as long as the features of photographs.
         """
+        return self.prototype_features(), class_names()
+
+    def prototype_features(self) -> Tensor:
+        """(1000, W)."""
         features = (self.trunk.average + 2 * TOWARDS_CLASS * self.class_directions()).relu()
-        return LENGTH * functional.normalize(features), class_names()
+        return LENGTH * functional.normalize(features)
 
     def opinion(self, tokens: Tensor) -> Tensor:
         """What the classifier takes pictures for, as one more token: (B, K, W) -> (B, 1, W).
@@ -67,8 +71,7 @@ class Vision(nn.Module):
         and for an imagined one of the class, while the other tokens are only alike.
         """
         logits = self.trunk.classifier(tokens[:, -1:])
-        prototypes, _ = self.prototypes()
-        return (SURENESS * logits).softmax(-1) @ prototypes
+        return (SURENESS * logits).softmax(-1) @ self.prototype_features()
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """Tokens (B, K, W) of imagined photographs of the classes (B,), indices into 1,000.

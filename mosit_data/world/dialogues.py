@@ -75,7 +75,7 @@ def sample_request(modality: MediaModality, rng: random.Random, split: Split) ->
     language: Language = "chinese" if rng.random() < CHINESE else "english"
     while True:
         scene = wanted(rng, split, modality)
-        turns = [user(request(rng, scene, language)), answer(rng, scene, language)]
+        turns = asked_and_answered(rng, scene, language)
         if is_changeable(scene) and rng.random() < CHANGED:
             words, scene = edit(rng, scene, language)
             turns += [user(words), answer(rng, scene, language)]
@@ -98,16 +98,12 @@ def scenes(turns: list[Turn]) -> list[Scene]:
 
 def generate(rng: random.Random, split: Split, language: Language) -> list[Turn]:
     """A request for one medium."""
-    scene = wanted(rng, split)
-    return [user(request(rng, scene, language)), answer(rng, scene, language)]
+    return asked_and_answered(rng, wanted(rng, split), language)
 
 
 def pair(rng: random.Random, split: Split, language: Language) -> list[Turn]:
     """A request for two things in one picture: the hardest to ask a decoder for."""
-    while True:
-        scene = related(rng, concept_names())
-        if in_split(scene, split):
-            return [user(request(rng, scene, language)), answer(rng, scene, language)]
+    return asked_and_answered(rng, related(rng, concept_names()), language)
 
 
 def understand(rng: random.Random, split: Split, language: Language) -> list[Turn]:
@@ -166,7 +162,7 @@ def change(rng: random.Random, split: Split, language: Language) -> list[Turn]:
     """One to three follow-ups that change what the model made, or what the user brought."""
     scene = changeable(rng, split)
     if rng.random() < 0.6:
-        turns = [user(request(rng, scene, language)), answer(rng, scene, language)]
+        turns = asked_and_answered(rng, scene, language)
     else:
         given, scene = scene, fully(scene)
         words, scene = edit(rng, scene, language)
@@ -245,6 +241,11 @@ def portrait(rng: random.Random, concept: str, modality: MediaModality, motion: 
     if modality == "audio":
         return sound_scene(rng, SOUND_OF[concept])
     return centred(rng, (concept,)) if modality == "image" else video_scene(rng, concept, motion)
+
+
+def asked_and_answered(rng: random.Random, scene: Scene, language: Language) -> list[Turn]:
+    """A request for a medium and its answer."""
+    return [user(request(rng, scene, language)), answer(rng, scene, language)]
 
 
 def request(rng: random.Random, scene: Scene, language: Language) -> str:

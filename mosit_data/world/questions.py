@@ -26,6 +26,7 @@ from mosit_data.world.vocabulary import (
     TEMPI,
     article,
     plural,
+    with_article,
 )
 from mosit_data.world.wording import in_chinese
 
@@ -140,7 +141,7 @@ def third(value: float, low: str, high: str) -> str | None:
 
 def about_sound(rng: random.Random, scene: SoundScene) -> Iterator[Asked]:
     yield describe(rng, scene)
-    heard = article(scene.sound) if SOUNDS[scene.sound].countable else scene.sound
+    heard = with_article(scene.sound, scene.sound)
     if scene.pattern is None:
         yield "What makes this sound?", f"It is {heard}."
         yield "Is this music?", f"No, it is {caption(scene)}."
@@ -148,7 +149,7 @@ def about_sound(rng: random.Random, scene: SoundScene) -> Iterator[Asked]:
     yield "Which instrument is this?", f"It is {heard}."
     guess = rng.choice([name for name, sound in SOUNDS.items() if sound.patterns])
     yes = "Yes" if guess == scene.sound else "No"
-    guessed = article(guess) if SOUNDS[guess].countable else guess
+    guessed = with_article(guess, guess)
     yield f"Is this {guessed}?", f"{yes}, it is {heard}."
     yield "What is being played?", f"I hear {PATTERNS[scene.pattern][0]}."
     yield "What does the melody do?", MELODY[scene.pattern]

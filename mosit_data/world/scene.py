@@ -28,6 +28,7 @@ from mosit_data.world.vocabulary import (
     TEMPI,
     article,
     plural,
+    with_article,
 )
 
 Split = Literal["train", "heldout"]
@@ -163,7 +164,7 @@ def sound_caption(scene: SoundScene) -> str:
     pitch = scene.pitch if "pitch" in scene.mentions and scene.pitch != "middle" else None
     tempo = scene.tempo if "tempo" in scene.mentions else None
     words = " ".join(word for word in (pitch, tempo, scene.sound) if word)
-    heard = article(words) if SOUNDS[scene.sound].countable else words
+    heard = with_article(scene.sound, words)
     if not scene.pattern:
         return f"the sound of {heard}"
     return f"{heard} playing {PATTERNS[scene.pattern][0]}" if "pattern" in scene.mentions else heard

@@ -210,3 +210,8 @@ def plural(name: str) -> str:
 def article(words: str) -> str:
     """`words` with "a" or "an" before them."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def with_article(sound: str, words: str) -> str:
+    """Words for a sound, with an article where it can be counted: "a violin", "applause"."""
+    return article(words) if SOUNDS[sound].countable else words
