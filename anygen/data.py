@@ -45,12 +45,14 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     ],
 }
 
-INSTRUCT_MIX = {"world": 0.55, "photograph": 0.35, "text": 0.1}
+INSTRUCT_MIX = {"world": 0.64, "photograph": 0.14, "text": 0.22}
 # There are a thousand classes of photographs, and instruments are harder to tell than objects.
-ENCODE_TURNS: tuple[MediaModality | Literal["photograph"], ...] = (
-    *("image", "photograph", "audio", "photograph"),
-    *("video", "photograph", "audio", "photograph"),
-)
+ENCODE_MIX: dict[MediaModality | Literal["photograph"], float] = {
+    "photograph": 0.55,
+    "audio": 0.31,
+    "image": 0.07,
+    "video": 0.07,
+}
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
@@ -82,9 +84,9 @@ def imagined_photographs(
     model: Any, count: int, rng: random.Random, generator: torch.Generator
 ) -> tuple[torch.Tensor, list[str]]:
     """Features (count, K, W) of random classes of ImageNet as the vision trunk sees them."""
-    _, names = model.encoder.prototypes()
+    names = model.encoder.class_names()
     classes = [rng.randrange(len(names)) for _ in range(count)]
-    features = model.encoder.prototype_tokens(torch.tensor(classes), generator)
+    features = model.encoder.prototype_tokens(torch.tensor(classes).long(), generator)
     return features, [names[index] for index in classes]
 
 
@@ -100,9 +102,10 @@ def encode_dialogues(
     model: Any, run: Run, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
     """Media of the small world and imagined photographs, answered by what they are."""
-    turns = [ENCODE_TURNS[index % len(ENCODE_TURNS)] for index in range(run.batch_size)]
+    turns = rng.choices(list(ENCODE_MIX), list(ENCODE_MIX.values()), k=run.batch_size)
+    imagined = iter(photographs(model, turns.count("photograph"), rng, generator))
     return [
-        photograph(model, rng, generator)
+        next(imagined)
         if turn == "photograph"
         else read_record(sample_caption_pair(turn, rng, "train"))
         for turn in turns
@@ -123,23 +126,29 @@ def instruct_dialogues(
     """Dialogues of the small world, photographs, and text-only rows of the base model's own."""
     answered = text_rows()
     kinds = rng.choices(list(INSTRUCT_MIX), list(INSTRUCT_MIX.values()), k=run.batch_size)
+    imagined = iter(photographs(model, kinds.count("photograph"), rng, generator))
     rows = []
     for kind in kinds:
         if kind == "world":
             rows.append(read_record(sample_dialogue(rng, "train")))
         elif kind == "photograph":
-            rows.append(photograph(model, rng, generator))
+            rows.append(next(imagined))
         else:
             rows.append(replace(read_record(rng.choice(answered)), plain=True))
     return rows
 
 
-def photograph(model: Any, rng: random.Random, generator: torch.Generator) -> Dialogue:
-    """A question about an imagined photograph: training data without a single one."""
-    [features], [name] = imagined_photographs(model, 1, rng, generator)
-    answer = rng.choice(PHOTOGRAPH_ANSWERS).format(article(name))
-    user = Message("user", (PLACEHOLDER, rng.choice(PHOTOGRAPH_QUESTIONS)))
-    return Dialogue([user, Message("assistant", (answer,))], features={0: features})
+def photographs(
+    model: Any, count: int, rng: random.Random, generator: torch.Generator
+) -> list[Dialogue]:
+    """Questions about imagined photographs: training data without a single one."""
+    dialogues = []
+    for features, name in zip(*imagined_photographs(model, count, rng, generator)):
+        answer = rng.choice(PHOTOGRAPH_ANSWERS).format(article(name))
+        user = Message("user", (PLACEHOLDER, rng.choice(PHOTOGRAPH_QUESTIONS)))
+        said = Message("assistant", (answer,))
+        dialogues.append(Dialogue([user, said], features={0: features}))
+    return dialogues
 
 
 @cache

@@ -25,6 +25,7 @@ from anygen.modality import MEDIA
 from anygen.model import PARTS
 from mosit_data.world.scene import caption
 
+LIKENESS_WEIGHT = 3.0  # plain answers are few, and what they lose shows first
 EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
 
 
@@ -134,7 +135,7 @@ def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dial
     hidden = hidden_of(model, batch)
     losses = {"text": text_loss(model.llm, hidden, batch.labels)}
     if batch.plain.any():
-        losses["likeness"] = likeness_loss(model.llm, hidden, batch)
+        losses["likeness"] = LIKENESS_WEIGHT * likeness_loss(model.llm, hidden, batch)
     return losses | generation_losses(model, hidden, batch, step.generators, run.denoised)
 
 

@@ -20,7 +20,7 @@ from anygen.media import Media, modality_of
 from anygen.modality import MEDIA, MediaModality, Modality
 from encoders.parts.readers import AudioReader, TextReader, VideoReader, in_groups
 from encoders.parts.tower import Tower
-from encoders.parts.vision import Vision, fit
+from encoders.parts.vision import Vision, class_names, fit
 
 
 class Config(BaseModel):
@@ -107,9 +107,9 @@ class Bind(nn.Module):
         """InfoNCE between media and their captions, both ways; a scalar."""
         return self.match_loss(self.embed(media), captions)
 
-    def prototypes(self) -> tuple[Tensor, list[str]]:
-        """See `Vision.prototypes`."""
-        return self.vision.prototypes()
+    def class_names(self) -> list[str]:
+        """What the vision trunk can take a picture for."""
+        return class_names()
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """Features (B, K, W) of imagined photographs, see `Vision.prototype_tokens`."""

@@ -112,6 +112,5 @@ def score_photographs(bench: Bench, answered: Sequence[Answered]) -> list[Outcom
 
 @torch.inference_mode()
 def trunk_class(encoder: Any, photograph: Image) -> str:
-    _, names = encoder.prototypes()
     pixels = fit(photograph.pixels[None], encoder.config.image_size)
-    return names[int(encoder.vision.trunk(pixels).logits.argmax())]
+    return encoder.class_names()[int(encoder.vision.trunk(pixels).logits.argmax())]

@@ -51,16 +51,12 @@ class Vision(nn.Module):
         cells = functional.adaptive_avg_pool2d(out.grid, self.grid).flatten(2).transpose(1, 2)
         return torch.cat([cells, out.pooled[:, None]], 1).float()
 
-    def prototypes(self) -> tuple[Tensor, list[str]]:
-        """Features (1000, W) that stand for the classes of ImageNet, and the classes' names.
+    def prototypes(self) -> Tensor:
+        """Features (1000, W) that stand for the classes of ImageNet.
 
         A row of the classifier is a direction; its features lie that way from the average
         feature, are not negative (ReLU6) and are as long as the features of photographs.
         """
-        return self.prototype_features(), class_names()
-
-    def prototype_features(self) -> Tensor:
-        """(1000, W)."""
         features = (self.trunk.average + 2 * TOWARDS_CLASS * self.class_directions()).relu()
         return LENGTH * functional.normalize(features)
 
@@ -71,7 +67,7 @@ class Vision(nn.Module):
         and for an imagined one of the class, while the other tokens are only alike.
         """
         logits = self.trunk.classifier(tokens[:, -1:])
-        return (SURENESS * logits).softmax(-1) @ self.prototype_features()
+        return (SURENESS * logits).softmax(-1) @ self.prototypes()
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """Tokens (B, K, W) of imagined photographs of the classes (B,), indices into 1,000.

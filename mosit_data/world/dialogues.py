@@ -196,8 +196,8 @@ Kind = Callable[[random.Random, Split, Language], list[Turn]]
 KINDS: dict[Language, dict[Kind, float]] = {
     "english": {
         generate: 28,
-        pair: 30,
-        understand: 46,
+        pair: 40,
+        understand: 36,
         make_and_ask: 5,
         several: 10,
         cross: 9,

@@ -45,7 +45,7 @@ MENTIONED: dict[Mention, float] = {
     "tempo": 0.75,
 }
 MOVING_PIXELS = {"growing": 52, "shrinking": 52, "spinning": 40}  # others as in pairs
-PICTURE_MIX = {"centred": 46, "related": 30, "counted": 6, "anywhere": 18}
+PICTURE_MIX = {"centred": 36, "related": 42, "counted": 5, "anywhere": 17}
 # Few sizes and places, so that a small denoiser meets the same latents again and again.
 SIZES = {"small": 24, "normal": 44, "large": 58}  # pixels
 PAIRED = 28  # pixels, of each of two objects

@@ -154,7 +154,7 @@ def test_bind_names_the_tokenizer_that_is_not_there(folder):
 
 def test_bind_imagines_photographs_of_classes(folder):
     bind = make("bind", folder)
-    features, names = bind.prototypes()
+    features, names = bind.vision.prototypes(), bind.class_names()
     assert features.shape == (len(names), bind.width)
     assert len(set(names)) == 1000
     again = [
@@ -170,4 +170,4 @@ def test_bind_adds_to_a_picture_what_the_trunk_takes_it_for(folder, image):
     [told], seen = bind.encode([image]), bind.features("image", [image])[0]
     assert torch.equal(told[:-1], seen)
     probabilities = (2 * bind.vision.trunk.classifier(seen[-1])).softmax(-1)
-    torch.testing.assert_close(told[-1], probabilities @ bind.prototypes()[0])
+    torch.testing.assert_close(told[-1], probabilities @ bind.vision.prototypes())
