@@ -7,7 +7,8 @@ import logging
 import random
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import partial, reduce
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -134,9 +135,9 @@ class LatentPool(nn.Module):
 class FeaturePool(nn.Module):
     """What the frozen part of the encoder makes of scenes, and their captions.
 
-    Half of the sounds are duets: two clips of one instrument at once or one after the other, with
-    its name alone as their caption. Else the encoder learns that what is held out cannot be:
-    without them it took a chord for proof that no accordion was playing.
+    Half of the sounds are medleys: clips of one sound cut into pieces, in any order, up to three
+    at once, with its name alone as their caption. Else the encoder learns that what is held out
+    cannot be: without them it took a chord for proof that no accordion was playing.
     """
 
     def __init__(self, model: Any, run: Run) -> None:
@@ -153,22 +154,27 @@ class FeaturePool(nn.Module):
         self, modality: MediaModality, count: int, rng: random.Random
     ) -> tuple[Tensor, list[str]]:
         """Observations (count, ...), see `Bind.observe`, and captions of random scenes."""
-        duets = count // 2 if modality == "audio" else 0
-        chosen = self.scenes.choose(modality, count - duets, rng)
+        medleys = count // 2 if modality == "audio" else 0
+        chosen = self.scenes.choose(modality, count - medleys, rng)
         captions = [self.scenes.captions[modality][index] for index in chosen]
         observed = [self.scenes.rows(modality, chosen)]
-        for name in rng.choices(list(self.clips), k=duets):
-            observed.append(self.duet(name, rng))
+        for name in rng.choices(list(self.clips), k=medleys):
+            observed.append(self.medley(name, rng))
             captions.append(with_article(name, name))
         return torch.cat(observed), captions
 
-    def duet(self, name: str, rng: random.Random) -> Tensor:
-        """The spectrogram (1, frames, bands) of two clips of one sound."""
-        first, second = self.scenes.rows("audio", rng.choices(self.clips[name], k=2)).split(1)
-        if rng.random() < 0.5:
-            return together(first, second)
-        cut = rng.randrange(first.shape[1])
-        return torch.cat([first[:, :cut], second[:, cut:]], dim=1)
+    def medley(self, name: str, rng: random.Random) -> Tensor:
+        """The spectrogram (1, frames, bands) of pieces of up to three clips of one sound."""
+        clips = rng.choices(self.clips[name], k=rng.randint(1, 3))
+        rows = self.scenes.rows("audio", clips)
+        return reduce(together, [reordered(row, rng) for row in rows])[None]
+
+
+def reordered(frames: Tensor, rng: random.Random) -> Tensor:
+    """A sound (frames, ...) cut at up to four places, its pieces in another order."""
+    cuts = sorted(rng.sample(range(1, len(frames)), rng.randint(0, 4)))
+    pieces = [frames[start:end] for start, end in pairwise([0, *cuts, len(frames)])]
+    return torch.cat(rng.sample(pieces, len(pieces)))
 
 
 class SpanPool(nn.Module):

@@ -1,10 +1,11 @@
 """Batches for training, and the sample media that a training log shows."""
 
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -45,9 +46,9 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     ],
 }
 
-INSTRUCT_MIX = {"world": 0.64, "photograph": 0.14, "text": 0.22}
+INSTRUCT_MIX = {"world": 0.54, "photograph": 0.12, "text": 0.34}
 # There are a thousand classes of photographs, and instruments are harder to tell than objects.
-ENCODE_MIX: dict[MediaModality | Literal["photograph"], float] = {
+ENCODE_MIX = {
     "photograph": 0.55,
     "audio": 0.31,
     "image": 0.07,
@@ -102,14 +103,11 @@ def encode_dialogues(
     model: Any, run: Run, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
     """Media of the small world and imagined photographs, answered by what they are."""
-    turns = rng.choices(list(ENCODE_MIX), list(ENCODE_MIX.values()), k=run.batch_size)
-    imagined = iter(photographs(model, turns.count("photograph"), rng, generator))
-    return [
-        next(imagined)
-        if turn == "photograph"
-        else read_record(sample_caption_pair(turn, rng, "train"))
-        for turn in turns
-    ]
+
+    def asked(modality: str) -> Dialogue:
+        return read_record(sample_caption_pair(cast(MediaModality, modality), rng, "train"))
+
+    return mixed(model, run, ENCODE_MIX, asked, rng, generator)
 
 
 def decode_dialogues(
@@ -125,17 +123,27 @@ def instruct_dialogues(
 ) -> list[Dialogue]:
     """Dialogues of the small world, photographs, and text-only rows of the base model's own."""
     answered = text_rows()
-    kinds = rng.choices(list(INSTRUCT_MIX), list(INSTRUCT_MIX.values()), k=run.batch_size)
-    imagined = iter(photographs(model, kinds.count("photograph"), rng, generator))
-    rows = []
-    for kind in kinds:
+
+    def spoken(kind: str) -> Dialogue:
         if kind == "world":
-            rows.append(read_record(sample_dialogue(rng, "train")))
-        elif kind == "photograph":
-            rows.append(next(imagined))
-        else:
-            rows.append(replace(read_record(rng.choice(answered)), plain=True))
-    return rows
+            return read_record(sample_dialogue(rng, "train"))
+        return replace(read_record(rng.choice(answered)), plain=True)
+
+    return mixed(model, run, INSTRUCT_MIX, spoken, rng, generator)
+
+
+def mixed(
+    model: Any,
+    run: Run,
+    shares: Mapping[str, float],
+    other: Callable[[str], Dialogue],
+    rng: random.Random,
+    generator: torch.Generator,
+) -> list[Dialogue]:
+    """A batch of dialogues of random kinds: photographs, and what `other` makes of its kind."""
+    kinds = rng.choices(list(shares), list(shares.values()), k=run.batch_size)
+    imagined = iter(photographs(model, kinds.count("photograph"), rng, generator))
+    return [next(imagined) if kind == "photograph" else other(kind) for kind in kinds]
 
 
 def photographs(

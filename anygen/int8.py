@@ -14,6 +14,12 @@ from torch.autograd.function import once_differentiable
 LARGEST = 127  # of 8 bits with a sign
 
 
+def has_vnni() -> bool:
+    """Whether this CPU adds up 8-bit products in hardware; float32 is faster where not."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_vnni") or able.get("avx_vnni"))
+
+
 class Int8Linear(nn.Module):
     """A frozen `nn.Linear` without a bias."""
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from anygen import data
 from anygen.aids import CaptionBank, FactReader, FeaturePool, LatentPool, SpanPool
 from anygen.config import Run
-from anygen.dialogues import Batch, Dialogue, assemble
+from anygen.dialogues import IGNORED, Batch, Dialogue, assemble
 from anygen.losses import (
     condition_losses,
     generation_losses,
@@ -25,7 +25,7 @@ from anygen.modality import MEDIA
 from anygen.model import PARTS
 from mosit_data.world.scene import caption
 
-LIKENESS_WEIGHT = 3.0  # plain answers are few, and what they lose shows first
+LIKENESS_WEIGHT = 16.0  # plain answers are few, and what they lose shows first
 EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
 
 
@@ -133,9 +133,12 @@ def instruct_losses(model: nn.Module, run: Run, step: Step) -> Losses:
 def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dialogue]) -> Losses:
     batch = assemble(model, dialogues)
     hidden = hidden_of(model, batch)
-    losses = {"text": text_loss(model.llm, hidden, batch.labels)}
+    losses = {}
     if batch.plain.any():
         losses["likeness"] = LIKENESS_WEIGHT * likeness_loss(model.llm, hidden, batch)
+    if not batch.plain.all():  # of plain answers the base model's doubts are learned, not its words
+        labels = batch.labels.masked_fill(batch.plain[:, None], IGNORED)
+        losses["text"] = text_loss(model.llm, hidden, labels)
     return losses | generation_losses(model, hidden, batch, step.generators, run.denoised)
 
 

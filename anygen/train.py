@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from anygen.checkpoint import LORA, WEIGHTS, copy_tensors, load_weights, own_tensors, save_weights
 from anygen.config import Run, find_config, load_run, load_system, to_yaml
 from anygen.files import replacing
+from anygen.int8 import has_vnni
 from anygen.media import modality_of
 from anygen.media_files import write_media
 from anygen.modality import TABLE
@@ -42,13 +43,21 @@ def train(name: str, overrides: list[str]) -> Path:
     model = AnyGen(load_system(run.system), find_config(run.system).parent, parts=stage.needs)
     load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
-        model.llm.prepare_training(int8=run.precision == "int8")
+        model.llm.prepare_training(int8=run.precision == "int8" and has_fast_int8(accelerator))
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / "run.yaml").write_text(to_yaml(run), encoding="utf-8")
     trainer = Trainer(run, stage, model, accelerator)
     log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(model))
     trainer.fit()
     return run.out
+
+
+def has_fast_int8(accelerator: Accelerator) -> bool:
+    """False, and said so, on a CPU that multiplies 8-bit numbers more slowly than any others."""
+    if accelerator.device.type != "cpu" or has_vnni():
+        return True
+    log.info("this CPU has no VNNI: the base LLM stays in float32, two to four times as slow")
+    return False
 
 
 def weights_in(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 # B pictures, K tokens of a picture (the grid's cells row by row, then the whole), W width
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def fit(pictures: Tensor, size: int) -> Tensor:
     ).clamp(0, 255)
 
 
+@cache
 def class_names() -> list[str]:
     """The 1,000 classes of ImageNet in the order of the classifier's rows."""
     text = files("encoders.parts").joinpath("imagenet_classes.txt").read_text("utf-8")

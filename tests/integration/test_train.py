@@ -72,6 +72,17 @@ def test_scenes_are_encoded_once_for_a_run_and_its_resumption(write_run, tmp_pat
     assert torch.equal(again[:5], encoded)
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_a_base_is_in_8_bits_only_where_the_cpu_has_them(able, write_run, monkeypatch, caplog):
+    monkeypatch.setattr("anygen.train.has_vnni", lambda: able)
+    rounded = []
+    monkeypatch.setattr("anygen.llm.Int8Linear", lambda layer: rounded.append(layer) or layer)
+    with caplog.at_level("INFO"):
+        train(write_run("encode", precision="int8"), [])
+    assert bool(rounded) == able
+    assert ("this CPU has no VNNI" in caplog.text) == (not able)
+
+
 def test_a_stage_starts_from_earlier_runs(write_run, tmp_path):
     first = train(write_run("vae", decoders=["image"], out=str(tmp_path / "first")), [])
     name = write_run("vae", decoders=["image"], init=[str(first)], learning_rate=1e-12)

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from anygen.aids import FeaturePool
+from anygen.aids import FeaturePool, reordered
 from anygen.config import load_run
 from encoders.parts.readers import together
 from mosit_data.world.vocabulary import SOUNDS
@@ -19,7 +19,7 @@ def pool(make_model, write_run):
     return FeaturePool(make_model("encoder", "llm", "input_projector"), run)
 
 
-def test_half_of_the_sounds_are_duets_that_only_tell_what_plays(pool):
+def test_half_of_the_sounds_are_medleys_that_only_tell_what_plays(pool):
     observed, captions = pool.draw("audio", 20, random.Random(0))
     assert len(observed) == len(captions) == 20
     names = {name for name in SOUNDS if any(name in caption for caption in captions[10:])}
@@ -34,7 +34,20 @@ def test_pictures_and_videos_come_with_their_own_captions(pool):
         assert set(captions) <= set(pool.scenes.captions[modality])
 
 
-def test_a_duet_holds_both_clips():
+def test_a_reordered_sound_keeps_all_its_frames():
+    frames = torch.arange(40)
+    orders = [reordered(frames, random.Random(seed)) for seed in range(20)]
+    assert all(torch.equal(order.sort().values, frames) for order in orders)
+    assert len({tuple(order.tolist()) for order in orders}) > 10
+
+
+def test_pieces_of_a_reordered_sound_stay_whole():
+    orders = [reordered(torch.arange(40), random.Random(seed)) for seed in range(20)]
+    seams = [int((order.diff() != 1).sum()) for order in orders]
+    assert 0 < max(seams) <= 4
+
+
+def test_two_sounds_together_hold_both():
     low, high = torch.full((1, 4, 8), -2.0), torch.full((1, 4, 8), -2.0)
     low[..., 0], high[..., 7] = 1.0, 1.5
     both = together(low, high)

@@ -1,12 +1,16 @@
 """What learns in each stage is exactly its row of the table."""
 
+import random
+
 import pytest
 import torch
 from accelerate import Accelerator
 
 from anygen.checkpoint import own_tensors
 from anygen.config import load_run
-from anygen.stages import STAGES, learned_prefixes
+from anygen.dialogues import Dialogue
+from anygen.media import Message
+from anygen.stages import STAGES, Step, dialogue_losses, learned_prefixes
 from anygen.train import Trainer, unfreeze
 
 DECODERS = {
@@ -59,3 +63,17 @@ def test_only_what_learns_asks_for_gradients(trainer):
 def test_a_stage_in_which_nothing_would_learn_is_refused(make_model):
     with pytest.raises(ValueError, match=r"no parameter is named decoders\.video\.vae"):
         unfreeze(make_model("decoders"), ["decoders.video.vae."])
+
+
+def test_of_plain_answers_only_the_doubts_of_the_base_are_learned(make_model, write_run):
+    model, run = make_model(*STAGES["instruct"].needs), load_run(write_run("instruct"))
+    model.aids = STAGES["instruct"].aids(model, run)
+    said = [Message("user", ("Hello",)), Message("assistant", ("Good morning.",))]
+    other = [said[0], Message("assistant", ("Hi",))]
+    step = Step(0, random.Random(0), [])
+    plain, learned = Dialogue(said, plain=True), Dialogue(other)
+    assert dialogue_losses(model, run, step, [plain]).keys() == {"likeness"}
+    alone = dialogue_losses(model, run, step, [learned])
+    assert alone.keys() == {"text"}
+    mixed = dialogue_losses(model, run, step, [plain, learned])
+    torch.testing.assert_close(mixed["text"], alone["text"])
