@@ -8,7 +8,6 @@ import random
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from anygen.checkpoint import save_weights
 from anygen.config import Run
-from anygen.data import draw_scenes
+from anygen.data import draw_scenes, reordered
 from anygen.dialogues import common_beginning, read_record
 from anygen.losses import hidden_states
 from anygen.media import Media
@@ -168,13 +167,6 @@ class FeaturePool(nn.Module):
         clips = rng.choices(self.clips[name], k=rng.randint(1, 3))
         rows = self.scenes.rows("audio", clips)
         return reduce(together, [reordered(row, rng) for row in rows])[None]
-
-
-def reordered(frames: Tensor, rng: random.Random) -> Tensor:
-    """A sound (frames, ...) cut at up to four places, its pieces in another order."""
-    cuts = sorted(rng.sample(range(1, len(frames)), rng.randint(0, 4)))
-    pieces = [frames[start:end] for start, end in pairwise([0, *cuts, len(frames)])]
-    return torch.cat(rng.sample(pieces, len(pieces)))
 
 
 class SpanPool(nn.Module):

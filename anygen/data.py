@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -12,14 +13,16 @@ from torch import nn
 
 from anygen.config import Run
 from anygen.dialogues import Dialogue, read_record
-from anygen.media import Image, Media, Message
+from anygen.media import Audio, Image, Media, Message
 from anygen.modality import MediaModality
 from anygen.records import Record
 from decoders.base import SampleOptions, never, no_progress
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
+from mosit_data.world.questions import described
 from mosit_data.world.render import render
-from mosit_data.world.scene import Scene, sample_scene
-from mosit_data.world.vocabulary import article
+from mosit_data.world.scene import Scene, SoundScene, in_split, sample_scene, sound_scene
+from mosit_data.world.sounds import render_sound
+from mosit_data.world.vocabulary import SOUNDS, article
 
 SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     "image": [
@@ -48,12 +51,7 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 
 INSTRUCT_MIX = {"world": 0.54, "photograph": 0.12, "text": 0.34}
 # There are a thousand classes of photographs, and instruments are harder to tell than objects.
-ENCODE_MIX = {
-    "photograph": 0.55,
-    "audio": 0.31,
-    "image": 0.07,
-    "video": 0.07,
-}
+ENCODE_MIX = {"photograph": 0.52, "audio": 0.18, "medley": 0.14, "image": 0.08, "video": 0.08}
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
@@ -104,8 +102,10 @@ def encode_dialogues(
 ) -> list[Dialogue]:
     """Media of the small world and imagined photographs, answered by what they are."""
 
-    def asked(modality: str) -> Dialogue:
-        return read_record(sample_caption_pair(cast(MediaModality, modality), rng, "train"))
+    def asked(kind: str) -> Dialogue:
+        if kind == "medley":
+            return medley(rng)
+        return read_record(sample_caption_pair(cast(MediaModality, kind), rng, "train"))
 
     return mixed(model, run, ENCODE_MIX, asked, rng, generator)
 
@@ -157,6 +157,36 @@ def photographs(
         said = Message("assistant", (answer,))
         dialogues.append(Dialogue([user, said], features={0: features}))
     return dialogues
+
+
+def medley(rng: random.Random) -> Dialogue:
+    """Up to three clips of one sound at once, their pieces in any order, and what plays.
+
+    Else the projector learns that the combinations that are held out cannot be.
+    """
+    first = clip(rng, rng.choice(list(SOUNDS)))
+    clips = [first, *(clip(rng, first.sound) for _ in range(rng.randrange(3)))]
+    heard = [render_sound(scene) for scene in clips]
+    samples = torch.stack([reordered(sound.samples[0], rng) for sound in heard]).sum(0)
+    samples *= heard[0].samples.abs().max() / samples.abs().max()
+    question, answer = described(rng, first.model_copy(update={"mentions": ()}))
+    user = Message("user", (Audio(samples[None], heard[0].rate), question))
+    return Dialogue([user, Message("assistant", (answer,))])
+
+
+def clip(rng: random.Random, sound: str) -> SoundScene:
+    """A clip of one sound, of the training split."""
+    while True:
+        scene = sound_scene(rng, sound)
+        if in_split(scene, "train"):
+            return scene
+
+
+def reordered(frames: torch.Tensor, rng: random.Random) -> torch.Tensor:
+    """A sound (frames, ...) cut at up to four places, its pieces in another order."""
+    cuts = sorted(rng.sample(range(1, len(frames)), rng.randint(0, 4)))
+    pieces = [frames[start:end] for start, end in pairwise([0, *cuts, len(frames)])]
+    return torch.cat(rng.sample(pieces, len(pieces)))
 
 
 @cache

@@ -55,8 +55,12 @@ def ask_about(rng: random.Random, scene: Scene, count: int, language: Language) 
 
 def describe(rng: random.Random, scene: Scene) -> Asked:
     """The general question, answered with all there is to say or a part of it."""
-    said = caption(fully(scene) if rng.random() < 0.7 else scene)
-    return rng.choice(DESCRIBE[scene.type]), sentence(said)
+    return described(rng, fully(scene) if rng.random() < 0.7 else scene)
+
+
+def described(rng: random.Random, scene: Scene) -> Asked:
+    """The general question, answered with what the scene mentions."""
+    return rng.choice(DESCRIBE[scene.type]), sentence(caption(scene))
 
 
 def sentence(words: str) -> str:
