@@ -220,29 +220,30 @@ def test_a_question_that_the_model_refuses_leaves_no_trace(tmp_path):
     assert [message.parts for message in model.asked[1]] == [("short",)]
 
 
-def press_ctrl_c() -> None:
-    """What the interpreter does on Ctrl-C, at once: a real signal may come a few lines later."""
-    handle = signal.getsignal(signal.SIGINT)
-    assert callable(handle)
-    handle(signal.SIGINT, None)
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """As in a terminal; a shell lets what it runs in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupted(cancelled: Callable[[], bool]) -> Iterator[Event]:
     yield TextDelta("Once upon")
-    press_ctrl_c()
+    signal.raise_signal(signal.SIGINT)
     assert cancelled()
     yield Done("cancelled", 1, 1)
 
 
 def interrupted_twice(cancelled: Callable[[], bool]) -> Iterator[Event]:
     yield TextDelta("Once upon")
-    press_ctrl_c()
-    press_ctrl_c()
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
     yield TextDelta("never")
 
 
 @pytest.mark.parametrize("script", [interrupted, interrupted_twice])
-def test_ctrl_c_stops_the_answer_and_keeps_what_came(tmp_path, script):
+def test_ctrl_c_stops_the_answer_and_keeps_what_came(tmp_path, script, ctrl_c_interrupts):
     model = Scripted(script, says("ok"))
     before = signal.getsignal(signal.SIGINT)
     assert chat(tmp_path, model, "a story", "go on") == "Once upon\nok\n"
@@ -265,7 +266,7 @@ def test_an_answer_that_is_cut_short_says_so(tmp_path):
     ]
 
 
-def test_a_single_answer_that_is_stopped_interrupts(tmp_path):
+def test_a_single_answer_that_is_stopped_interrupts(tmp_path, ctrl_c_interrupts):
     shown: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         answer_once(Scripted(interrupted), ("x",), Settings(tmp_path), Screen(shown.append))
