@@ -4,7 +4,7 @@
 PYTHON ?= python
 
 install:
-	$(PYTHON) -m pip install -e '.[dev]'
+	$(PYTHON) -m pip install -e '.[dev,docs]'
 
 check:
 	$(PYTHON) -m ruff check .

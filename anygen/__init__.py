@@ -6,7 +6,8 @@ if TYPE_CHECKING:
     from anygen.model import AnyGen
 
 __version__ = "0.1.0"
-__all__ = ["AnyGen", "__version__"]
+DISTRIBUTION = "anygen-mm"  # what pip calls it: `anygen` on PyPI belongs to somebody else
+__all__ = ["DISTRIBUTION", "AnyGen", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

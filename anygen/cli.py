@@ -203,6 +203,29 @@ def config(
 
 
 @app.command()
+def models() -> None:
+    """List what can be run: the shipped models, and the systems that can be trained."""
+    from anygen.catalog import as_line, entries
+
+    for entry in entries():
+        print(as_line(entry))
+
+
+@app.command()
+def doctor(
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Also make a picture, a sound and a video.")
+    ] = False,
+    model: ModelOption = "mini",
+) -> None:
+    """Look at this installation: what works, what is missing, and what to do about it."""
+    from anygen.doctor import examine, show
+
+    if not show(examine(model, smoke)):
+        raise typer.Exit(2)
+
+
+@app.command()
 def version() -> None:
     """Show the version."""
     print(__version__)

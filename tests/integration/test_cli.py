@@ -1,6 +1,5 @@
 """The commands as a person runs them, up to the loading of a model."""
 
-import io
 import json
 import subprocess
 import sys
@@ -9,23 +8,6 @@ from pathlib import Path
 import pytest
 
 import anygen
-from anygen.cli import main
-
-
-@pytest.fixture
-def anygen_cli(monkeypatch, capsys, tmp_path):
-    """Runs a command in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["anygen", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_help_and_version_import_nothing_heavy():
@@ -50,7 +32,10 @@ def test_the_module_is_the_command():
     assert (done.returncode, done.stdout.decode()) == (0, f"{anygen.__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["chat", "generate", "train", "evaluate", "config", "version"])
+@pytest.mark.parametrize(
+    "command",
+    ["chat", "generate", "train", "pack", "evaluate", "config", "models", "doctor", "version"],
+)
 def test_every_command_explains_itself(anygen_cli, command):
     code, out, err = anygen_cli(command, "--help")
     assert (code, err) == (0, "")

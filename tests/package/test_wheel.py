@@ -1,5 +1,6 @@
 """The wheel has all that anygen needs, and its command works where only the wheel is."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -85,3 +86,12 @@ def test_the_installed_package_finds_its_own_configs_and_data(installed, tmp_pat
     count, path = run(installed / "python", "-c", code, cwd=tmp_path).split()
     assert int(count) > 0
     assert Path(path).is_relative_to(installed.parent)
+
+
+def test_the_installed_doctor_knows_its_own_distribution(installed, tmp_path):
+    environment = {**os.environ, "ANYGEN_CACHE": str(tmp_path / "cache")}
+    lines = run(installed / "anygen", "doctor", cwd=tmp_path, env=environment).splitlines()
+    [package] = [line for line in lines if "anygen: " in line]
+    assert package.startswith("ok ")
+    assert package.endswith(f"which belongs to {anygen.DISTRIBUTION}")
+    assert lines[-1] == "all that is needed works"

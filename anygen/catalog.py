@@ -1,0 +1,34 @@
+"""What can be run, one line each: the shipped models and the systems in configs/."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anygen.checkpoint import CONFIG, PRETRAINED, WEIGHTS, read_system
+from anygen.config import CONFIGS, System, load_system, read_settings
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    system: System
+    path: Path
+    size: int | None  # bytes of the weights; None: to be trained
+
+
+def entries() -> Iterator[Entry]:
+    """What `--model` takes, then what `anygen train` and `anygen config` take."""
+    for config in sorted(PRETRAINED.glob(f"*/{CONFIG}")):
+        folder = config.parent
+        size = (folder / WEIGHTS).stat().st_size
+        yield Entry(folder.name, read_system(folder), folder, size)
+    for path in sorted(CONFIGS.rglob("*.yaml")):
+        if "stage" not in read_settings(path):
+            name = path.relative_to(CONFIGS).with_suffix("").as_posix()
+            yield Entry(name, load_system(name), path, None)
+
+
+def as_line(entry: Entry) -> str:
+    modalities = ",".join(["text", *entry.system.decoders])
+    size = "to train" if entry.size is None else f"{entry.size / 1e6:.1f} MB"
+    return f"{entry.name:14} {modalities:24} {size:>9}  {entry.path}"

