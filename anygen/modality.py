@@ -16,12 +16,34 @@ class ModalityRow:
 
     signal_tokens: int  # length of the span that the LLM emits; NExT-GPT's counts
     marker: str  # how signal tokens are spelt: <IMG_0> ... <IMG_3>
-    suffix: str  # of the files that we write
+    write_suffixes: tuple[str, ...]  # of the files that we can write
     read_suffixes: tuple[str, ...]  # of the files that we read
 
+    @property
+    def suffix(self) -> str:
+        """Of the files that we write unless told otherwise."""
+        return self.write_suffixes[0]
+
+
+WEB_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 TABLE: dict[MediaModality, ModalityRow] = {
-    "image": ModalityRow(4, "IMG", ".png", (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")),
-    "audio": ModalityRow(8, "AUD", ".wav", (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a")),
-    "video": ModalityRow(24, "VID", ".mp4", (".mp4", ".webm", ".mov", ".mkv")),
+    "image": ModalityRow(
+        signal_tokens=4,
+        marker="IMG",
+        write_suffixes=WEB_PICTURES,
+        read_suffixes=(*WEB_PICTURES, ".gif", ".bmp", ".tif", ".tiff", ".avif"),
+    ),
+    "audio": ModalityRow(
+        signal_tokens=8,
+        marker="AUD",
+        write_suffixes=(".wav", ".flac", ".ogg"),
+        read_suffixes=(".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"),
+    ),
+    "video": ModalityRow(
+        signal_tokens=24,
+        marker="VID",
+        write_suffixes=(".mp4",),
+        read_suffixes=(".mp4", ".webm", ".mov", ".mkv", ".apng"),
+    ),
 }

@@ -1,0 +1,199 @@
+"""Media to files: the suffix says the format, and the same medium gives the same bytes.
+
+Pictures: PNG, JPEG and WebP (quality 95). Sounds: WAV and FLAC of 16 bits at the medium's rate,
+Ogg with Opus. Videos: MP4 with H.264 and AAC. AAC and Opus have few rates; other sounds are raised
+to the next they have. `write_exact` writes what is read back bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image as PILImage
+from soundfile import SoundFile
+
+from anygen.files import replacing
+from anygen.formats.comments import picture_options
+from anygen.formats.errors import MediaError, printable
+from anygen.formats.pictures import MAX_PIXELS
+from anygen.formats.sampling import MAX_FRAMES, MAX_SIDE
+from anygen.formats.sounds import WHOLE_SECONDS
+from anygen.media import Audio, Image, Media, Video, modality_of
+from anygen.modality import TABLE, MediaModality
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+SIDES = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}  # pixels; limits of the libraries
+SOUNDS = {".wav": ("wav", "pcm_s16le"), ".ogg": ("ogg", "libopus")}
+EXACT: dict[MediaModality, str] = {"image": ".png", "audio": ".wav", "video": ".mov"}
+SAME_BYTES = {"fflags": "+bitexact"}  # no random serial numbers, no version of the library
+MAX_CLOCK = 2**31 - 1  # ticks per second; MP4 and MOV count them in 32 bits
+
+
+@dataclass(frozen=True)
+class VideoCodecs:
+    form: str
+    pictures: str
+    pixels: str
+    sound: str
+    settings: Mapping[str, str]  # of the codec of the pictures
+
+
+H264 = VideoCodecs("mp4", "libx264", "yuv420p", "aac", {"crf": "18"})
+PNG_FRAMES = VideoCodecs("mov", "png", "rgb24", "pcm_f32le", {"pred": "paeth"})
+
+
+def write_media(media: Media, path: str | Path, comment: str | None = None) -> Path:
+    """Writes the whole file or nothing, the comment into its metadata; an empty one is none.
+
+    The suffix must be one of the modality's. Raises MediaError.
+    """
+    path = Path(path)
+    modality, suffix = modality_of(media), path.suffix.lower()
+    suffixes = TABLE[modality].write_suffixes
+    if suffix not in suffixes:
+        raise MediaError(f"{printable(path)}: {modality} is written as {' or '.join(suffixes)}")
+    if comment and not _can_be_stored(comment):
+        raise MediaError(f"{printable(path)}: a comment cannot hold NUL or half a surrogate pair")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        match media:
+            case Image():
+                _write_picture(media, temporary, comment)
+            case Audio() if suffix == ".flac":
+                _write_flac(media, temporary, comment)
+            case Audio():
+                _write_sound(media, temporary, *SOUNDS[suffix], comment)
+            case Video():
+                _write_video(media, temporary, H264, comment)
+    return path
+
+
+def write_exact(media: Media, path_without_suffix: str | Path) -> Path:
+    """Writes what `read_media` reads back bit by bit, and returns the path with its suffix.
+
+    PNG, WAV of 32-bit floats, or MOV with both (Matroska could hold FFV1, but counts milliseconds).
+    The frame rate is exact to 1e-9 of itself. Raises MediaError for what `read_media` would make
+    smaller: more than 64 frames, 512 pixels a side in a video, two minutes of sound.
+    """
+    suffix = EXACT[modality_of(media)]
+    path = Path(f"{path_without_suffix}{suffix}")
+    _refuse_inexact(media, printable(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        match media:
+            case Image():
+                _write_picture(media, temporary, None)
+            case Audio():
+                _write_sound(media, temporary, "wav", "pcm_f32le", None)
+            case Video():
+                _write_video(media, temporary, PNG_FRAMES, None)
+    return path
+
+
+def _can_be_stored(comment: str) -> bool:
+    return "\0" not in comment and not any("\ud800" <= c <= "\udfff" for c in comment)
+
+
+def _refuse_inexact(media: Media, name: str) -> None:
+    match media:
+        case Image() if media.pixels[0].numel() > MAX_PIXELS:
+            limit = f"pictures of up to {MAX_PIXELS // 10**6} megapixels"
+        case Audio() if media.seconds > WHOLE_SECONDS:
+            limit = f"sounds of up to {WHOLE_SECONDS} seconds"
+        case Video() if len(media.frames) > MAX_FRAMES or max(media.frames.shape[2:]) > MAX_SIDE:
+            limit = f"videos of up to {MAX_FRAMES} frames, {MAX_SIDE} pixels a side"
+        case Video(audio=Audio() as sound):
+            return _refuse_inexact(sound, name)
+        case _:
+            return None
+    raise MediaError(f"{name}: only {limit} are kept exactly")
+
+
+def _write_picture(image: Image, path: Path, comment: str | None) -> None:
+    form = PICTURES[path.suffix.lower()]
+    if max(image.pixels.shape[1:]) > SIDES[form]:
+        raise MediaError(f"a {form} picture has at most {SIDES[form]} pixels a side")
+    picture = PILImage.fromarray(image.pixels.permute(1, 2, 0).numpy())
+    picture.save(path, format=form, quality=95, **picture_options(form, comment))
+
+
+def _write_sound(audio: Audio, path: Path, form: str, codec: str, comment: str | None) -> None:
+    with _output(path, form, comment) as container:
+        track = _add_sound_track(container, codec, audio)
+        _encode_sound(container, track, audio)
+
+
+def _write_flac(audio: Audio, path: Path, comment: str | None) -> None:
+    """By FLAC's own library. (WAV is not: libsndfile drops a comment of 100 kB unsaid.)"""
+    channels = 1 if _layout(audio) == "mono" else 2
+    with SoundFile(path, "w", audio.rate, channels, "PCM_16", format="FLAC") as sound:
+        if comment:
+            sound.comment = comment
+        sound.write(audio.samples.T.clamp(-1, 1).numpy())
+
+
+def _output(path: Path, form: str, comment: str | None) -> Any:
+    faststart = {"movflags": "faststart"} if form == "mp4" else {}
+    container = av.open(str(path), "w", format=form, options={**SAME_BYTES, **faststart})
+    if comment:
+        container.metadata["comment"] = comment
+    return container
+
+
+def _add_sound_track(container: Any, codec: str, audio: Audio) -> Any:
+    """At the sound's rate or, where the codec has none such, the next higher."""
+    rates = sorted(av.codec.Codec(codec, "w").audio_rates or [audio.rate])
+    rate = next((r for r in rates if r >= audio.rate), rates[-1])
+    return container.add_stream(codec, rate=rate, layout=_layout(audio))
+
+
+def _layout(audio: Audio) -> str:
+    channels = audio.samples.shape[0]
+    if channels > 2:
+        raise MediaError(f"a sound is written with 1 or 2 channels, not {channels}")
+    return "mono" if channels == 1 else "stereo"
+
+
+def _encode_sound(container: Any, track: Any, audio: Audio) -> None:
+    """What is too loud is clipped, it never wraps around."""
+    samples_CN = audio.samples.float().clamp(-1, 1).contiguous().numpy()
+    frame = av.AudioFrame.from_ndarray(samples_CN, format="fltp", layout=_layout(audio))
+    frame.sample_rate, frame.pts = audio.rate, 0  # without pts, AAC's lead-in would be heard
+    container.mux(track.encode(frame))
+    container.mux(track.encode(None))
+
+
+def _write_video(video: Video, path: Path, codecs: VideoCodecs, comment: str | None) -> None:
+    frames = video.frames.permute(0, 2, 3, 1).numpy()
+    if codecs.pixels == "yuv420p":
+        frames = _even(frames)
+    with _output(path, codecs.form, comment) as container:
+        pictures = container.add_stream(
+            codecs.pictures, rate=_exact_rate(video.fps), options=dict(codecs.settings)
+        )
+        pictures.height, pictures.width = frames.shape[1:3]
+        pictures.pix_fmt = codecs.pixels
+        pictures.codec_context.thread_count = 1  # the same bytes on every machine
+        sound = _add_sound_track(container, codecs.sound, video.audio) if video.audio else None
+        for frame in frames:
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(pictures.encode(None))
+        if video.audio:
+            _encode_sound(container, sound, video.audio)
+
+
+def _exact_rate(fps: float) -> Fraction:
+    """The nearest fraction whose numerator fits the clock: within 1 / MAX_CLOCK of itself."""
+    return Fraction(fps).limit_denominator(max(1, min(10**9, int(MAX_CLOCK / fps))))
+
+
+def _even(frames: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3) with the last row or column repeated where odd: yuv420p halves both."""
+    _, height, width, _ = frames.shape
+    return np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
