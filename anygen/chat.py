@@ -65,11 +65,11 @@ class Settings:
 
 @dataclass
 class Screen:
-    """Where a chat is shown. Without `progress` and `color` only plain lines are written."""
+    """Where a chat is shown. Without `progress` and `graphics` only plain lines are written."""
 
     write: Callable[[str], None]
     progress: bool = False  # a terminal, on which a line can be rewritten
-    color: bool = False  # escape codes are welcome
+    graphics: str = "none"  # of previews, see graphics.BACKENDS
     columns: int = 48  # of previews
     _line: str = ""  # the text that stands on the last line
     _progress: str = ""  # or the progress
@@ -289,7 +289,7 @@ def show_ending(reason: FinishReason, screen: Screen) -> None:
 
 def show_media(event: MediaDone, out: Path, screen: Screen) -> None:
     path = write_media(event.media, claim_path(out, modality_of(event.media)))
-    screen.line(preview(event.media, screen.columns, screen.color))
+    screen.line(preview(event.media, screen.columns, screen.graphics))
     screen.line(f"{printable(path)} (seed {event.seed})")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -253,10 +254,11 @@ def load_model(name: str, threads: int | None) -> AnyGen:
 
 def open_screen() -> Screen:
     from anygen.chat import Screen
-    from anygen.preview import takes_color
+    from anygen.graphics import choose_graphics
 
     columns = min(48, shutil.get_terminal_size().columns - 1)
-    return Screen(write_now, sys.stdout.isatty(), takes_color(sys.stdout), columns)
+    graphics = choose_graphics(None, sys.stdin, sys.stdout, os.environ)
+    return Screen(write_now, sys.stdout.isatty(), graphics, columns)
 
 
 def write_now(text: str) -> None:

@@ -230,12 +230,12 @@ def check_memory(model: str) -> Iterator[Finding]:
 
 
 def check_terminal() -> Iterator[Finding]:
-    from anygen.preview import takes_color
+    from anygen.graphics import choose_graphics
 
     encoding = sys.stdout.encoding
     kind = "a terminal" if sys.stdout.isatty() else "no terminal"
-    colors = "with colours" if takes_color(sys.stdout) else "without colours"
-    text = f"{encoding}, {kind}, {colors}"
+    graphics = choose_graphics(None, sys.stdin, sys.stdout, os.environ)
+    text = f"{encoding}, {kind}, previews: {graphics}"
     try:
         "▀ 图".encode(encoding)
     except UnicodeEncodeError:

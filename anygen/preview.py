@@ -1,36 +1,34 @@
-"""What a medium looks like in a terminal: half blocks, a contact strip, a waveform."""
+"""What a medium looks like in a terminal: a picture, a contact strip, a waveform."""
 
 from __future__ import annotations
 
-import os
-from typing import TextIO
-
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_max_pool1d, interpolate
+from torch.nn.functional import adaptive_max_pool1d
 
+from anygen.graphics import RAMP, show
 from anygen.media import Audio, Image, Media, Video
 
 STRIP_FRAMES = 4
 LEVELS = "▁▂▃▄▅▆▇█"
 
 
-def preview(media: Media, columns: int, color: bool) -> str:
-    """Lines at most `columns` wide; one plain line such as `[image 64x64]` without `color`."""
-    if not color:
+def preview(media: Media, columns: int, graphics: str) -> str:
+    """Lines at most `columns` wide, drawn with one of `graphics.BACKENDS`.
+
+    With `none` one plain line such as `[image 64x64]`.
+    """
+    if graphics == "none":
         return f"[{describe(media)}]"
     match media:
         case Image():
-            return half_blocks(media.pixels, columns)
+            return show(media.pixels, graphics, columns)
         case Video():
-            return half_blocks(contact_strip(media.frames), columns)
+            return show(contact_strip(media.frames), graphics, columns)
         case Audio():
-            return f"{waveform(media, columns - 8)} {media.seconds:.1f} s"
-
-
-def takes_color(stream: TextIO) -> bool:
-    """Whether escape codes may be written: a terminal, and no NO_COLOR in the environment."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+            duration = f" {media.seconds:.1f} s"
+            levels = RAMP if graphics == "ascii" else LEVELS
+            return waveform(media, columns - len(duration), levels) + duration
 
 
 def describe(media: Media) -> str:
@@ -49,21 +47,6 @@ def _size(pixels: Tensor) -> str:
     return f"{pixels.shape[-1]}x{pixels.shape[-2]}"
 
 
-def half_blocks(pixels: Tensor, columns: int) -> str:
-    """(3, H, W) uint8 as lines of ▀: each character is two pixels, the upper in its own colour."""
-    _, height, width = pixels.shape
-    columns = max(1, min(columns, width))
-    rows = max(1, round(columns * height / width / 2))
-    small = interpolate(pixels[None].float(), (2 * rows, columns), mode="area")[0]
-    cells = small.round().int().reshape(3, rows, 2, columns).permute(1, 3, 2, 0).tolist()
-    return "\n".join("".join(_cell(*cell) for cell in row) + "\x1b[0m" for row in cells)
-
-
-def _cell(upper: list[int], lower: list[int]) -> str:
-    foreground, background = (";".join(map(str, color)) for color in (upper, lower))
-    return f"\x1b[38;2;{foreground}m\x1b[48;2;{background}m▀"
-
-
 def contact_strip(frames: Tensor) -> Tensor:
     """(T, 3, H, W) -> (3, H, about 4 W): four frames even in time, side by side."""
     moments = torch.linspace(0, len(frames) - 1, STRIP_FRAMES).round().int().tolist()
@@ -72,9 +55,9 @@ def contact_strip(frames: Tensor) -> Tensor:
     return torch.cat(pieces[1:], dim=-1)
 
 
-def waveform(audio: Audio, columns: int) -> str:
+def waveform(audio: Audio, columns: int, levels: str = LEVELS) -> str:
     """How loud the sound is over time, relative to its loudest moment."""
     loudness = audio.samples.abs().amax(dim=0)  # (N,)
     peaks = adaptive_max_pool1d(loudness[None], max(1, columns))[0]  # (columns,)
-    levels = peaks / peaks.max().clamp(min=1e-4) * (len(LEVELS) - 1)
-    return "".join(LEVELS[level] for level in levels.round().int().tolist())
+    heights = peaks / peaks.max().clamp(min=1e-4) * (len(levels) - 1)
+    return "".join(levels[height] for height in heights.round().int().tolist())

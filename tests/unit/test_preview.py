@@ -1,16 +1,11 @@
-import io
 import re
 
 import pytest
 import torch
 
+from anygen.graphics import show
 from anygen.media import Audio, Image, Video
-from anygen.preview import contact_strip, half_blocks, preview, takes_color, waveform
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from anygen.preview import contact_strip, preview, waveform
 
 
 def without_escapes(text: str) -> str:
@@ -18,29 +13,37 @@ def without_escapes(text: str) -> str:
 
 
 def test_plain_previews_are_one_line_without_escape_codes(image, audio, video):
-    assert preview(image, 40, color=False) == "[image 48x32]"
-    assert preview(audio, 40, color=False) == "[audio 0.5 s, 16000 Hz]"
-    assert preview(video, 40, color=False) == "[video 48x32, 1.0 s, with sound]"
+    assert preview(image, 40, "none") == "[image 48x32]"
+    assert preview(audio, 40, "none") == "[audio 0.5 s, 16000 Hz]"
+    assert preview(video, 40, "none") == "[video 48x32, 1.0 s, with sound]"
     silent = Video(video.frames, video.fps)
-    assert preview(silent, 40, color=False) == "[video 48x32, 1.0 s]"
+    assert preview(silent, 40, "none") == "[video 48x32, 1.0 s]"
 
 
-def test_no_line_is_wider_than_asked_and_every_line_resets_the_colour(image, audio, video):
-    for media in (image, video):
-        for line in preview(media, 20, color=True).splitlines():
-            assert len(without_escapes(line)) == 20
-            assert line.endswith("\x1b[0m")
-    assert len(preview(audio, 40, color=True)) <= 40
+@pytest.mark.parametrize("graphics", ["blocks", "256", "ascii"])
+@pytest.mark.parametrize("columns", [9, 20, 48, 200])
+def test_no_line_is_wider_than_asked(image, audio, video, columns, graphics):
+    for media in (image, audio, video):
+        for line in preview(media, columns, graphics).splitlines():
+            assert 0 < len(without_escapes(line)) <= columns
 
 
-def test_a_character_is_two_pixels_the_upper_one_in_front():
-    pixels = torch.tensor([[[255], [0]], [[0], [0]], [[0], [9]]], dtype=torch.uint8)
-    assert half_blocks(pixels, 80) == "\x1b[38;2;255;0;0m\x1b[48;2;0;0;9m▀\x1b[0m"
+def test_an_ascii_preview_is_ascii(image, audio, video):
+    assert all(preview(media, 40, "ascii").isascii() for media in (image, audio, video))
+
+
+def test_a_sound_is_drawn_with_its_duration(audio):
+    assert preview(audio, 40, "kitty") == waveform(audio, 34) + " 0.5 s"
+
+
+def test_a_picture_and_the_strip_of_a_video_are_drawn_with_the_graphics(image, video):
+    assert preview(image, 40, "kitty") == show(image.pixels, "kitty", 40)
+    assert preview(video, 40, "kitty") == show(contact_strip(video.frames), "kitty", 40)
 
 
 def test_a_picture_keeps_its_proportions():
     wide = Image(torch.zeros(3, 100, 200, dtype=torch.uint8))
-    assert len(preview(wide, 40, color=True).splitlines()) == 10
+    assert len(preview(wide, 40, "blocks").splitlines()) == 10
 
 
 def test_a_strip_shows_the_first_and_the_last_frame():
@@ -61,20 +64,3 @@ def test_a_waveform_rises_with_the_sound():
 
 def test_silence_is_a_flat_line():
     assert waveform(Audio(torch.zeros(2, 50), 100), 5) == "▁" * 5
-
-
-@pytest.mark.parametrize(
-    ("stream", "environment", "expected"),
-    [
-        (Terminal(), {}, True),
-        (Terminal(), {"NO_COLOR": "1"}, False),
-        (Terminal(), {"TERM": "dumb"}, False),
-        (io.StringIO(), {}, False),
-    ],
-)
-def test_colour_only_on_a_terminal_that_wants_it(monkeypatch, stream, environment, expected):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert takes_color(stream) is expected
