@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+evaluation = typer.Typer(invoke_without_command=True)
+app.add_typer(evaluation, name="evaluate")
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="A name, such as mini, or a model's folder.")
@@ -172,8 +174,9 @@ def pack(
     print(out)
 
 
-@app.command()
-def evaluate(
+@evaluation.callback()
+def evaluate(  # noqa: PLR0913  # the options of a command
+    context: typer.Context,
     suite: Annotated[str, typer.Option(help="Which questions to ask.")] = "world",
     model: ModelOption = "mini",
     out: Annotated[Path, typer.Option("--out", "-o", help="Where figures and samples go.")] = Path(
@@ -185,10 +188,27 @@ def evaluate(
     ] = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Measure a model on held-out questions: a table, results.json and samples in --out."""
+    """Measure a model on held-out questions: a table, report.html and samples in --out."""
+    if context.invoked_subcommand:
+        return
     from anygen.evaluate import run
 
     run(model, suite, out, limit, seed, ",".join(rows).split(",") if rows else None)
+
+
+@evaluation.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A folder of results.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same cases.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
+        "compare.html"
+    ),
+) -> None:
+    """Tell whether B is better than A: a table, and a page with the answers that changed."""
+    from anygen.reports.comparison import compare
+
+    for line in compare(first, second, out):
+        print(line)
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """Measures a model: every row of a suite, with its uncertainty, its controls and its samples.
 
 `run` writes to its folder, as it goes, outcomes.jsonl (a line per case) and samples/ (media), and
-at the end results.json; it goes on where an earlier run stopped. Case i of a task is the same for
-ever for one seed, so a run with a limit is the beginning of the full one.
+at the end results.json and report.html, both from what lies in the folder; it goes on where an
+earlier run stopped. Case i of a task is the same for ever for one seed, so a run with a limit is
+the beginning of the full one.
 
     python -m anygen.evaluate control --weights VAE.safetensors UNET.safetensors --tasks pictures
 
@@ -16,6 +17,7 @@ import platform
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from anygen import checkpoint
+from anygen import __version__, checkpoint
 from anygen.config import find_config, load_system
 from anygen.files import write_json
 from anygen.judges import Judges
@@ -32,6 +34,7 @@ from anygen.media_files import write_media
 from anygen.metrics import wilson
 from anygen.modality import TABLE, MediaModality
 from anygen.model import AnyGen
+from anygen.reports import evaluation
 from anygen.request import Request, derive_seed
 from anygen.suites.cases import Case
 from anygen.suites.general import general_loss
@@ -45,6 +48,7 @@ OUTCOMES, RESULTS, IDENTITY = "outcomes.jsonl", "results.json", "identity.json"
 SOURCES = ("control", "judge", "nearest")  # see anygen/suites/scoring.py
 
 Line = dict[str, Any]  # of outcomes.jsonl
+UNKNOWN: Line = {"prompt": "", "truth": {}, "verdict": {}}  # in lines that version 0.1.0 wrote
 
 
 def run(
@@ -57,8 +61,9 @@ def run(
 ) -> Line:
     """Measure a model by name or folder; prints the table, returns what results.json holds.
 
-    `limit` is the most cases per row. Raises ValueError for unknown names, and for a folder that
-    holds results of another model or seed.
+    `limit` is the most cases per row. The table has the rows that were asked for, results.json and
+    report.html all that the folder holds. Raises ValueError for unknown names, and for a folder
+    that holds results of another model or seed.
     """
     tasks = chosen_tasks(suite, rows)
     folder = checkpoint.find_model(model)
@@ -66,11 +71,14 @@ def run(
     claim(out, {"suite": suite, "weights": digest, "seed": seed})
     bench = Bench(AnyGen.from_pretrained(model), Judges())
     measure(bench, tasks, out, limit, seed)
-    results = summarize(read_lines(out), suite, rows)
-    results |= {"model": model, "seed": seed, "machine": machine()}
+    lines = read_lines(out)
+    results = summarize(lines, suite) | {"model": model, "weights": digest, "seed": seed}
+    results |= {"version": __version__, "date": today(), "machine": machine()}
     write_json(results, out / RESULTS)
-    for line in table(results["rows"]):
+    shown = {name: row for name, row in results["rows"].items() if rows is None or name in rows}
+    for line in table(shown):
         say(line)
+    say(str(evaluation.write(out, results, by_row(lines, suite))))
     return results
 
 
@@ -113,15 +121,15 @@ def measure(bench: Bench, tasks: dict[str, Task], out: Path, limit: int | None, 
             chunk = missing[start : start + BATCH]
             say(f"{name}: {chunk[0]} of {len(indices)}")
             began = time.perf_counter()
-            outcomes = answer_cases(bench, task, name, chunk, seed)
+            answered = answer_cases(bench, task, name, chunk, seed)
             seconds = (time.perf_counter() - began) / len(chunk)
-            for index, outcome in zip(chunk, outcomes):
-                keep(out, name, index, outcome, seconds)
+            for index, (case, outcome) in zip(chunk, answered):
+                keep(out, name, index, case, outcome, seconds)
 
 
 def answer_cases(
     bench: Bench, task: Task, name: str, indices: Sequence[int], seed: int
-) -> list[Outcome]:
+) -> list[tuple[Case, Outcome]]:
     cases = [make_case(task, name, index, seed) for index in indices]
     seeds = [derive_seed(seed, name, index) for index in indices]
     requests = [
@@ -129,16 +137,16 @@ def answer_cases(
         for case, case_seed in zip(cases, seeds)
     ]
     answers: list[Message] = bench.model.reply_many(requests)
-    return task.score(bench, list(zip(cases, seeds, answers)))
+    return list(zip(cases, task.score(bench, list(zip(cases, seeds, answers)))))
 
 
 def make_case(task: Task, name: str, index: int, seed: int) -> Case:
     return task.make_case(random.Random(f"{seed}/{name}/{index}"), index)
 
 
-def keep(out: Path, name: str, index: int, outcome: Outcome, seconds: float) -> None:
+def keep(out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds: float) -> None:
     """Append a line; media first, so that a line never names what is not there."""
-    kept = outcome.media if index < SAMPLES else {}
+    kept = media_of(case, outcome) if index < SAMPLES else {}
     files = {
         source: save(medium, out / "samples", f"{name}_{index:03d}_{source}")
         for source, medium in kept.items()
@@ -146,14 +154,30 @@ def keep(out: Path, name: str, index: int, outcome: Outcome, seconds: float) -> 
     line = {
         "task": name,
         "case": index,
+        "prompt": prompt_of(case),
+        "text": outcome.text,
+        "truth": dict(outcome.truth),
+        "verdict": dict(outcome.verdict),
         "scores": outcome.scores,
         "numbers": dict(outcome.numbers),
-        "text": outcome.text,
         "files": files,
         "seconds": round(seconds, 3),
     }
     with (out / OUTCOMES).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def media_of(case: Case, outcome: Outcome) -> dict[str, Media]:
+    """By source; `asked` is the medium in the question."""
+    asked = [part for part in case.messages[-1].parts if not isinstance(part, str)]
+    return {**({"asked": asked[0]} if asked else {}), **outcome.media}
+
+
+def prompt_of(case: Case) -> str:
+    """The words of the question; a medium in it as `[image]`."""
+    parts = case.messages[-1].parts
+    words = (part if isinstance(part, str) else f"[{modality_of(part)}]" for part in parts)
+    return " ".join(words)
 
 
 def save(medium: Media, folder: Path, stem: str) -> str:
@@ -171,22 +195,29 @@ def read_lines(out: Path) -> list[Line]:
     whole, _, cut = path.read_text(encoding="utf-8").rpartition("\n")
     if cut:
         path.write_text(whole + "\n" if whole else "", encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
+    return [UNKNOWN | json.loads(line) for line in whole.splitlines()]
 
 
 # --- results ---
 
 
-def summarize(lines: Sequence[Line], suite: str, rows: Sequence[str] | None) -> Line:
-    """What results.json holds: every row that was measured."""
-    module = find_suite(suite)
-    results = {}
-    for name, row in module.ROWS.items():
-        task = next(key for key, task in module.TASKS.items() if name in task.rows)
-        own = [line for line in lines if line["task"] == task]
-        if own and (rows is None or name in rows):
-            results[name] = row_result(name, row, own)
+def summarize(lines: Sequence[Line], suite: str) -> Line:
+    """What results.json holds of every row that was measured."""
+    rows = find_suite(suite).ROWS
+    measured = by_row(lines, suite)
+    results = {name: row_result(name, rows[name], own) for name, own in measured.items()}
     return {"suite": suite, "rows": results}
+
+
+def by_row(lines: Sequence[Line], suite: str) -> dict[str, list[Line]]:
+    """The lines of each row that was measured: the cases that say something of it."""
+    module = find_suite(suite)
+    found: dict[str, list[Line]] = {name: [] for name in module.ROWS}
+    for line in lines:
+        for name in module.TASKS[line["task"]].rows:
+            if name in line["scores"] or line["numbers"]:
+                found[name].append(line)
+    return {name: own for name, own in found.items() if own}
 
 
 def row_result(name: str, row: Row, lines: Sequence[Line]) -> Line:
@@ -234,6 +265,11 @@ def table(rows: dict[str, Line]) -> Iterator[str]:
 
 def columns(name: str, values: Sequence[Any]) -> str:
     return f"{name:22}" + "".join(f"{value!s:>11}" for value in values)
+
+
+def today() -> str:
+    """As in 2025-08-31 14:05."""
+    return f"{datetime.now():%Y-%m-%d %H:%M}"
 
 
 def machine() -> Line:

@@ -1,14 +1,16 @@
 """Figures: proportions with their uncertainty, and how likely a text is to a language model."""
 
 import math
+import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 Z95 = 1.959964  # the 97.5 % quantile of the standard normal distribution
+DRAWS = 1000  # of a bootstrap
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
@@ -20,6 +22,43 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     margin = Z95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
     low, high = (middle - margin) / (1 + spread), (middle + margin) / (1 + spread)
     return max(0.0, low), min(1.0, high)
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """The two-sided p-value of McNemar's exact test; 1 where nothing changed.
+
+    `lost` and `gained` are the cases that only the first and only the second has right: without a
+    difference each falls on either side with probability 1/2 (McNemar 1947, Psychometrika 12:153;
+    the binomial form: Agresti, Categorical Data Analysis, section on matched pairs).
+    """
+    changed = lost + gained
+    tail = sum(math.comb(changed, k) for k in range(min(lost, gained) + 1))
+    return min(1.0, 2 * tail / 2**changed)
+
+
+def paired_interval(lost: int, gained: int, cases: int) -> tuple[float, float]:
+    """The 95 % interval of the second share less the first, of the same cases.
+
+    Wald's, after half a case is added to each of the four cells of the paired table (Agresti and
+    Min 2005, Statistics in Medicine 24:729).
+    """
+    total, change = cases + 2, gained - lost
+    margin = Z95 * math.sqrt(lost + gained + 1 - change**2 / total) / total
+    return max(-1.0, change / total - margin), min(1.0, change / total + margin)
+
+
+def bootstrap_interval(
+    figure: Callable[[Sequence[int]], float | None], cases: int
+) -> tuple[float, float]:
+    """The 95 % interval of a figure of cases, which is given the numbers of those that count.
+
+    Percentiles over 1,000 draws of as many cases with replacement (Efron 1979, Annals of
+    Statistics 7:1); draws without a figure do not count. The same every time.
+    """
+    rng = random.Random(0)
+    draws = [figure(rng.choices(range(cases), k=cases)) for _ in range(DRAWS)]
+    found = sorted(value for value in draws if value is not None)
+    return found[round(0.025 * (len(found) - 1))], found[round(0.975 * (len(found) - 1))]
 
 
 def overlap(made: Iterable[str], wanted: Iterable[str]) -> int:

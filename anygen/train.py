@@ -23,6 +23,7 @@ from anygen.media import modality_of
 from anygen.media_files import write_media
 from anygen.modality import TABLE
 from anygen.model import AnyGen
+from anygen.reports import training
 from anygen.stages import STAGES, Stage, Step, learned_prefixes
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,8 @@ class Trainer:
                 self.save()
             if self.due(self.run.sample_every):
                 self.write_samples()
+            if self.due(self.run.save_every):
+                self.write_page()
 
     def update(self) -> dict[str, Tensor]:
         """One step: forward, backward, clip, update, average."""
@@ -222,6 +225,10 @@ class Trainer:
         if paths:
             shown = [str(path.relative_to(self.run.out)) for path in paths]
             self.write_row({"step": self.step, "samples": shown})
+
+    def write_page(self) -> None:
+        if self.accelerator.is_main_process:
+            training.write(self.run.out)
 
     def save(self) -> None:
         """The weights that others use, then the state that this run goes on from."""

@@ -106,7 +106,7 @@ def score_photographs(bench: Bench, answered: Sequence[Answered]) -> list[Outcom
         text, seen = words_of(answer), trunk_class(bench.model.encoder, photograph)
         right = bool(places(seen.lower(), text.lower()))
         scores = {"photographs": {"model": (int(right), 1)}}
-        outcomes.append(Outcome(scores, f"{text} [the vision trunk: {seen}]"))
+        outcomes.append(Outcome(scores, text, {"what the vision trunk sees": seen}))
     return outcomes
 
 

@@ -26,6 +26,7 @@ Score = tuple[int, int]  # right, judged
 Scores = dict[str, dict[str, Score]]  # row -> source -> score
 
 # What of a verdict each row asks for; a row without any of it in the truth is not scored.
+# Where that is one thing, it is the class of a case, and a report counts which became which.
 KEYS: dict[str, tuple[str, ...]] = {
     "picture_object": ("object",),
     "picture_style": ("style",),
@@ -36,15 +37,22 @@ KEYS: dict[str, tuple[str, ...]] = {
     "video_object": ("object",),
     "video_motion": ("motion",),
     "crossmodal": ("object", "sound"),
+    "trigger_precision": ("media",),
+    "trigger_recall": ("media",),
+    "understand_object": ("object",),
+    "understand_instrument": ("sound",),
+    "understand_motion": ("motion",),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What is kept of one case; `media` by source, as samples."""
+    """What is kept of one case; `media` by source, as samples, `true` what was wanted."""
 
     scores: Scores
     text: str = ""  # what the model said
+    truth: Verdict = field(default_factory=dict)
+    verdict: Verdict = field(default_factory=dict)  # on the answer; without what it does not show
     media: Mapping[str, Media] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)  # for rows that are no shares
 
@@ -120,16 +128,17 @@ def score_medium(
     """Every source in every row; a medium that is not there is wrong."""
     scene = scene_of(case)
     media = {name: medium for name, medium in sources.items() if medium is not None}
+    right = truth(scene)
     judged = {**media, "judge": render(unlearned(scene))}
     verdicts = {name: judges.judge([medium])[0] for name, medium in judged.items()}
     if "model" in media:
         verdicts["nearest"] = nearest(media["model"], scene)
     scores: Scores = {}
     for row in rows:
-        right = {key: name for key, name in truth(scene).items() if key in KEYS[row]}
-        if right:
-            scores[row] = dict(row_scores(right, [*sources, "judge"], verdicts))
-    return Outcome(scores, text, media)
+        wanted = {key: name for key, name in right.items() if key in KEYS[row]}
+        if wanted:
+            scores[row] = dict(row_scores(wanted, [*sources, "judge"], verdicts))
+    return Outcome(scores, text, right, verdicts.get("model", {}), media | {"true": render(scene)})
 
 
 def scene_of(case: Case) -> Scene:
@@ -163,8 +172,13 @@ def score_triggers(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
             "trigger_precision": {"model": (right, len(made))},
             "trigger_recall": {"model": (right, len(case.wanted))},
         }
-        outcomes.append(Outcome(scores, words_of(answer)))
+        wanted, verdict = {"media": kinds(case.wanted)}, {"media": kinds(made)}
+        outcomes.append(Outcome(scores, words_of(answer), wanted, verdict))
     return outcomes
+
+
+def kinds(modalities: Sequence[str]) -> str:
+    return " + ".join(sorted(modalities)) or "none"
 
 
 # --- what was said ---
@@ -177,13 +191,16 @@ MOTION_WORDS = {word: name for name, m in MOTIONS.items() for word in (name, m.v
 
 def scored_words(row: str, words: dict[str, str]) -> ScoreAnswers:
     """The first of `words` that the answer says must be the true one."""
+    [key] = KEYS[row]
 
     def score(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
         outcomes = []
         for case, _, answer in answered:
-            text = words_of(answer)
-            right = first_named(text, words) == subject(scene_of(case))
-            outcomes.append(Outcome({row: {"model": (int(right), 1)}}, text))
+            text, right = words_of(answer), subject(scene_of(case))
+            named = first_named(text, words)
+            verdict = {key: named} if named else {}
+            scores: Scores = {row: {"model": (int(named == right), 1)}}
+            outcomes.append(Outcome(scores, text, {key: right}, verdict))
         return outcomes
 
     return score

@@ -60,6 +60,10 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
             "no modality 'smell'; there are text, image, audio, video",
         ),
         (["generate", "gone.jsonl"], "gone.jsonl: No such file or directory"),
+        (
+            ["evaluate", "compare", "gone", "b"],
+            "gone holds no results; anygen evaluate --out gone writes some",
+        ),
     ],
 )
 def test_what_a_user_can_mend_is_one_line(anygen_cli, arguments, complaint):

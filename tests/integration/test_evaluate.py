@@ -1,9 +1,8 @@
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from torch import nn
+from prepared import Prepared, measured, truthful
 
 import configs
 from anygen import AnyGen, evaluate
@@ -14,58 +13,19 @@ from anygen.evaluate import (
     chosen_tasks,
     claim,
     make_case,
-    measure,
     read_lines,
-    summarize,
     table,
 )
 from anygen.files import write_json
-from anygen.judges import Judges, unlearned
-from anygen.media import Message, Part
-from anygen.request import Request
+from anygen.judges import Judges
 from anygen.suites.scoring import Bench
 from anygen.suites.world import ROWS, TASKS
-from decoders import animatediff, audioldm, stable_diffusion
 from mosit_data.world.render import render
-
-
-class Prepared(nn.Module):
-    """A model whose answers are prepared; its decoders are real, tiny and untrained."""
-
-    def __init__(self, *answers: Part) -> None:
-        super().__init__()
-        folder = Path(configs.__path__[0]) / "mini"
-        image = stable_diffusion.build(stable_diffusion.TINY, folder)
-        self.decoders = nn.ModuleDict(
-            {
-                "image": image,
-                "audio": audioldm.build(audioldm.TINY, folder),
-                "video": animatediff.build(animatediff.TINY, decoders={"image": image}),
-            }
-        )
-        self.answers = list(answers)
-        self.asked: list[Request] = []
-
-    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
-        self.asked += requests
-        return [Message("assistant", ("Here it is.", self.answers.pop(0))) for _ in requests]
 
 
 @pytest.fixture(scope="module")
 def judges() -> Judges:
     return Judges()
-
-
-def truthful(task: str, count: int) -> Prepared:
-    """Answers the first cases of a task with true renders, as the judges are scored by."""
-    scenes = [unlearned(make_case(TASKS[task], task, i, 0).scene) for i in range(count)]
-    return Prepared(*(render(scene) for scene in scenes))
-
-
-def measured(bench: Bench, task: str, out: Path, limit: int) -> dict:
-    out.mkdir(exist_ok=True)
-    measure(bench, {task: TASKS[task]}, out, limit, seed=0)
-    return summarize(read_lines(out), "world", None)["rows"]
 
 
 @pytest.mark.parametrize("task", ["pictures", "pairs", "sounds", "videos", "crossmodal"])
@@ -81,8 +41,22 @@ def test_true_media_score_what_the_judge_scores(tmp_path, judges, task):
 def test_samples_lie_beside_the_outcomes(tmp_path, judges):
     measured(Bench(truthful("pictures", 1), judges), "pictures", tmp_path, 1)
     [line] = read_lines(tmp_path)
-    assert set(line["files"]) == {"model", "control"}
+    assert set(line["files"]) == {"model", "control", "true"}
     assert all((tmp_path / "samples" / name).is_file() for name in line["files"].values())
+
+
+def test_a_line_says_what_was_asked_and_what_the_judge_said(tmp_path, judges):
+    measured(Bench(truthful("sounds", 1), judges), "sounds", tmp_path, 1)
+    measured(Bench(Prepared("A kazoo."), judges), "instruments", tmp_path, 1)
+    made, heard = read_lines(tmp_path)
+    assert made["verdict"] == made["truth"]
+    assert made["truth"]["sound"] in made["prompt"]
+    assert heard["prompt"].startswith("[audio] ")
+    assert (set(heard["files"]), set(heard["truth"]), heard["verdict"]) == (
+        {"asked"},
+        {"sound"},
+        {},
+    )
 
 
 def test_a_run_goes_on_where_it_was_killed(tmp_path, judges):

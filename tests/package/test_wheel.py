@@ -20,6 +20,8 @@ DATA = (
     "configs/tiny/system.yaml",
     "configs/tiny/captions.json",
     "encoders/parts/imagenet_classes.txt",
+    "anygen/reports/evaluation.html",
+    "anygen/reports/page.css",
     "mosit_data/world/sprites.png",
     "mosit_data/prompts/train.txt",
     "mosit_data/prompts/evaluation.txt",

@@ -4,7 +4,15 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anygen.metrics import first_named, log_likelihood, overlap, wilson
+from anygen.metrics import (
+    bootstrap_interval,
+    first_named,
+    log_likelihood,
+    mcnemar,
+    overlap,
+    paired_interval,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +58,31 @@ def test_the_likelihood_of_an_answer_is_the_sum_over_its_tokens_alone():
     chances = model(torch.tensor([[5, 6, 2, 1]])).logits[0].softmax(-1)
     expected = math.log(chances[1, 2].item()) + math.log(chances[2, 1].item())
     assert log_likelihood(model, [5, 6], [2, 1]) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "p"), [(0, 0, 1.0), (3, 3, 1.0), (0, 5, 2 / 32), (1, 9, 22 / 1024)]
+)
+def test_mcnemars_test_is_a_sign_test_of_what_changed(lost, gained, p):
+    assert mcnemar(lost, gained) == mcnemar(gained, lost) == pytest.approx(p)
+
+
+def test_the_interval_of_a_paired_difference_is_agresti_and_mins():
+    """By hand, with cells 50.5, 40.5, 20.5 and 50.5 of 162."""
+    center, variance = 20 / 162, (40.5 + 20.5 - 20**2 / 162) / 162**2
+    low, high = paired_interval(20, 40, 160)
+    assert (low + high) / 2 == pytest.approx(center)
+    assert (high - low) / 2 == pytest.approx(1.96 * math.sqrt(variance), abs=1e-5)
+    assert paired_interval(40, 20, 160) == pytest.approx((-high, -low))
+    assert -1 <= paired_interval(2, 0, 2)[0] < 0
+
+
+def test_a_bootstrap_of_a_mean_is_as_wide_as_its_standard_error():
+    values = [i % 2 for i in range(400)]
+
+    def mean(chosen):
+        return sum(values[i] for i in chosen) / len(chosen)
+
+    low, high = bootstrap_interval(mean, len(values))
+    assert (high - low) / 2 == pytest.approx(1.96 * 0.5 / math.sqrt(400), rel=0.1)
+    assert bootstrap_interval(mean, len(values)) == (low, high)

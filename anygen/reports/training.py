@@ -1,0 +1,72 @@
+"""The page of a training run: its config, its curves, and its samples step by step."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anygen.reports import plots
+from anygen.reports.page import Shown, show, svg_uri, write_page
+
+PAGE, LOG, CONFIG = "report.html", "log.jsonl", "run.yaml"
+STEPS = 6  # of which samples are shown
+POINTS = 400  # of a curve
+
+Row = dict[str, Any]  # of log.jsonl
+
+
+def write(out: Path) -> Path:
+    """Write report.html from what lies in the folder of a run; returns its path."""
+    rows = list(read_log(out / LOG))
+    logged = [row for row in rows if "samples" not in row]
+    values = {
+        "folder": out.name,
+        "config": (out / CONFIG).read_text(encoding="utf-8"),
+        "step": logged[-1]["step"] if logged else 0,
+        "curves": [
+            {"name": name, "last": values[-1], "plot": svg_uri(plots.curve_svg(steps, values))}
+            for name, steps, values in curves(logged)
+        ],
+        **shown_samples(out, [row for row in rows if "samples" in row]),
+    }
+    return write_page(out / PAGE, "training.html", values)
+
+
+def read_log(path: Path) -> Iterator[Row]:
+    """The lines of a log; one that was cut short by a kill is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
+
+
+def curves(rows: Sequence[Row]) -> Iterator[tuple[str, list[int], list[float]]]:
+    """All that was logged, over the steps; a step that was done twice counts as it was last."""
+    by_step = {row["step"]: row for row in rows}
+    names = dict.fromkeys(name for row in rows for name in row if name not in ("step", "seconds"))
+    for name in names:
+        steps = spread([step for step in sorted(by_step) if name in by_step[step]], POINTS)
+        yield name, steps, [by_step[step][name] for step in steps]
+
+
+def spread(items: list[Any], count: int) -> list[Any]:
+    """At most `count` of the items, evenly, the first and the last among them."""
+    if len(items) <= count:
+        return items
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+
+
+def shown_samples(out: Path, rows: Sequence[Row]) -> dict[str, Any]:
+    """`steps`, and `samples`: by the file's name what it holds at each of them."""
+    by_step: Mapping[int, list[str]] = {row["step"]: row["samples"] for row in rows}
+    steps = spread(sorted(by_step), STEPS)
+    names = dict.fromkeys(Path(path).name for step in steps for path in by_step[step])
+    samples = {name: [sample(out, by_step[step], name) for step in steps] for name in names}
+    return {"steps": steps, "samples": samples}
+
+
+def sample(out: Path, paths: Sequence[str], name: str) -> Shown | None:
+    """A sample of a step, if there is one of this name."""
+    found = [out / path for path in paths if Path(path).name == name and (out / path).is_file()]
+    return show(found[0], name) if found else None

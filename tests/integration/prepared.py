@@ -1,0 +1,50 @@
+"""A model whose answers are prepared, for tests of what is made of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+import configs
+from anygen.evaluate import make_case, measure, read_lines, summarize
+from anygen.judges import unlearned
+from anygen.media import Message, Part
+from anygen.request import Request
+from anygen.suites.scoring import Bench
+from anygen.suites.world import TASKS
+from decoders import animatediff, audioldm, stable_diffusion
+from mosit_data.world.render import render
+
+
+class Prepared(nn.Module):
+    """A model whose answers are prepared; its decoders are real, tiny and untrained."""
+
+    def __init__(self, *answers: Part) -> None:
+        super().__init__()
+        folder = Path(configs.__path__[0]) / "mini"
+        image = stable_diffusion.build(stable_diffusion.TINY, folder)
+        self.decoders = nn.ModuleDict(
+            {
+                "image": image,
+                "audio": audioldm.build(audioldm.TINY, folder),
+                "video": animatediff.build(animatediff.TINY, decoders={"image": image}),
+            }
+        )
+        self.answers = list(answers)
+        self.asked: list[Request] = []
+
+    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
+        self.asked += requests
+        return [Message("assistant", ("Here it is.", self.answers.pop(0))) for _ in requests]
+
+
+def truthful(task: str, count: int) -> Prepared:
+    """Answers the first cases of a task with true renders, as the judges are scored by."""
+    scenes = [unlearned(make_case(TASKS[task], task, i, 0).scene) for i in range(count)]
+    return Prepared(*(render(scene) for scene in scenes))
+
+
+def measured(bench: Bench, task: str, out: Path, limit: int) -> dict:
+    out.mkdir(exist_ok=True)
+    measure(bench, {task: TASKS[task]}, out, limit, seed=0)
+    return summarize(read_lines(out), "world")["rows"]
