@@ -33,7 +33,7 @@ class Config(BaseModel):
     image_size: PositiveInt = 260  # pixels per side, what the trunk was trained with
     frame_size: PositiveInt = 192  # the same for a video's frames: twice as fast
     frames: PositiveInt = 8  # of a video, evenly spread over its time
-    audio_seconds: PositiveInt = 10  # the beginning of a longer sound is heard
+    audio_seconds: PositiveInt = 10  # of a longer sound even pieces are heard
     text_tokens: PositiveInt = 64  # the beginning of a longer text is read
     tower: PositiveInt = 192  # width of the trained transformers
     heads: PositiveInt = 4

@@ -17,7 +17,7 @@ from encoders.parts import mel
 from encoders.parts.tower import Tower, sinusoids
 
 MEL_CENTRE, MEL_SPREAD = -3.0, 3.0  # bring log-mel values to about [-2, 3]
-
+PIECES = 5  # of a sound that is too long to be heard whole
 FEATURE_SIZE = 0.35  # root mean square of a photograph's tokens, of width 1280
 
 Item = TypeVar("Item")
@@ -43,7 +43,7 @@ class AudioReader(nn.Module):
 
     def spectrograms(self, sounds: Sequence[Audio]) -> list[Tensor]:
         """(frames, bands) per sound, of about unit variance."""
-        waves = [wave(sound)[: self.samples].to(self.filters.device) for sound in sounds]
+        waves = [sampled(wave(sound), self.samples).to(self.filters.device) for sound in sounds]
         levels = [mel.log_mel(samples[None], self.filters)[0].T for samples in waves]
         return [(level - MEL_CENTRE) / MEL_SPREAD for level in levels]
 
@@ -113,6 +113,15 @@ def wave(sound: Audio) -> Tensor:
     """One channel at 16 kHz, (N,)."""
     samples = sound.samples.float().mean(0).cpu().numpy()
     return torch.from_numpy(soxr.resample(samples, sound.rate, mel.RATE))
+
+
+def sampled(samples_N: Tensor, length: int) -> Tensor:
+    """Of what is longer, even pieces of the whole, joined."""
+    if len(samples_N) <= length:
+        return samples_N
+    piece = length // PIECES
+    starts = torch.linspace(0, len(samples_N) - piece, PIECES).long().tolist()
+    return torch.cat([samples_N[start : start + piece] for start in starts])
 
 
 def in_groups(

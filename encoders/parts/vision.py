@@ -35,7 +35,9 @@ class Vision(nn.Module):
     def __init__(self, trunk: str, grid: int, weights: Path | None) -> None:
         super().__init__()
         self.grid = grid
-        self.trunk = EfficientNetLite(**TRUNKS[trunk])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # weights that no model saves are the same in every process
+            self.trunk = EfficientNetLite(**TRUNKS[trunk])
         if weights is not None:
             self.trunk.load_state_dict(read_published(weights))
         self.trunk.requires_grad_(False)
