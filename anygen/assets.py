@@ -106,6 +106,11 @@ def find_on_hub(local_only: bool) -> Path | None:
     return Path(found) if complete else None
 
 
+def are_fetched() -> bool:
+    """Whether all that mini needs is in our cache."""
+    return all(asset.folder.is_dir() for asset in (LANGUAGE_MODEL, VISION_TRUNK))
+
+
 def fetch(asset: Asset) -> Path:
     """The asset's folder; the first caller makes it, callers beside it wait. Raises AssetError."""
     if asset.folder.is_dir():

@@ -1,5 +1,6 @@
 """Weights on disk: safetensors of what is ours, with every key accounted for."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -31,9 +32,25 @@ def find_model(name: str | Path) -> Path:
     )
 
 
+def name_of(folder: Path) -> str:
+    """What `find_model` finds the folder by, from anywhere."""
+    return folder.name if folder.parent == PRETRAINED else str(folder.absolute())
+
+
+def fingerprint(folder: Path) -> str:
+    """The SHA-256 of a model's weights."""
+    with (folder / WEIGHTS).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def read_system(folder: Path) -> System:
-    data = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    return System.model_validate(data["system"])
+    """Raises ValueError for a config.json that is none of a model."""
+    path = folder / CONFIG
+    try:
+        system = json.loads(path.read_text(encoding="utf-8"))["system"]
+    except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError) as error:
+        raise ValueError(f"{path}: is damaged, or of another program: {error!r}") from error
+    return System.model_validate(system)
 
 
 def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from anygen import __version__
-from anygen.modality import MODALITIES, Modality
+from anygen.modality import parse_modalities
 
 if TYPE_CHECKING:
     from anygen import AnyGen
-    from anygen.chat import Screen
+    from anygen.generate import Settings as Batch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,6 +40,9 @@ LengthOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="CPU threads. [default: one per core]")
+]
+MetadataOption = Annotated[
+    bool, typer.Option("--metadata/--no-metadata", help="Write into files how they were made.")
 ]
 OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
@@ -97,29 +98,44 @@ def chat(  # noqa: PLR0913  # the options of a command
     modalities: ModalitiesOption = None,
     max_new_tokens: LengthOption = 256,
     threads: ThreadsOption = None,
+    metadata: MetadataOption = True,
+    graphics: Annotated[
+        str, typer.Option(help="auto, kitty, iterm, sixel, blocks, 256, ascii or none.")
+    ] = "auto",
+    history: Annotated[
+        bool, typer.Option("--history/--no-history", help="Remember what is typed.")
+    ] = True,
 ) -> None:
-    """Talk: lines in, text and media out. Attach files with @path; /help lists the commands."""
-    from anygen.chat import Settings, answer_once, parse_line, run_chat
-    from anygen.media_files import read_media
+    """Talk: lines in, text and media out. Attach files with @path; /help lists the commands.
 
-    settings = Settings(out, parse_modalities(modalities), max_new_tokens)
+    What is piped in stands before --prompt: cat notes.txt | anygen chat -p "in one sentence"
+    """
+    from anygen.chat import answer_once, run_chat
+    from anygen.console import open_session, read_lines, read_question
+    from anygen.session import Settings
+
     if attach and prompt is None:
         raise ValueError("--attach goes with --prompt; in a conversation write @path")
-    if prompt is None:
-        loaded = load_model(model, threads)
-        run_chat(loaded, read_lines(model), settings, open_screen(), seed)
-        return
-    parts = (*map(read_media, attach or []), *parse_line(prompt))
-    if not parts:
-        raise ValueError("--prompt is empty; write a text or attach a file")
-    answer_once(load_model(model, threads), parts, settings, open_screen(), seed)
+    use_threads(threads)
+    chosen = parse_modalities(modalities) if modalities is not None else None
+    settings = Settings(out, chosen, max_new_tokens, metadata=metadata)
+    parts = None if prompt is None else read_question(prompt, attach or [])
+    session = open_session(model, load_model, settings, graphics, seed)
+    if parts is None:
+        run_chat(session, read_lines(session, model, history))
+    else:
+        answer_once(session, parts)
 
 
 @app.command()
 def generate(  # noqa: PLR0913  # the options of a command
     source: Annotated[
-        str, typer.Argument(metavar="PROMPT|FILE.jsonl", help="A prompt, or one record per line.")
-    ],
+        str | None,
+        typer.Argument(metavar="[PROMPT|FILE.jsonl]", help="A prompt, or one record per line."),
+    ] = None,
+    again: Annotated[
+        Path | None, typer.Option("--from", help="Make this file of anygen's once more.")
+    ] = None,
     model: ModelOption = "mini",
     out: OutOption = Path("out"),
     seed: SeedOption = 0,
@@ -127,23 +143,51 @@ def generate(  # noqa: PLR0913  # the options of a command
     max_new_tokens: LengthOption = 256,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 1,
     threads: ThreadsOption = None,
+    metadata: MetadataOption = True,
 ) -> None:
     """Answer a prompt, or every one of a file: media and records.jsonl in --out, and go on there.
 
     A line is {"id": "a", "prompt": "a red cat"} or a dialogue under "messages". The new records
     are printed too. Exit code 3: some rows failed, and their records say why.
     """
-    from anygen.generate import RECORDS, Settings, generate_file
+    from anygen.generate import Settings
 
-    given = Path(source) if source.endswith(".jsonl") else source
-    settings = Settings(out, seed, parse_modalities(modalities), max_new_tokens, batch_size)
+    if (source is None) == (again is None):
+        raise ValueError("give a prompt, a file of prompts or --from FILE, and only one of them")
+    use_threads(threads)
+    if again is not None:
+        make_again(again, out)
+        return
+    chosen = parse_modalities(modalities) if modalities is not None else None
+    settings = Settings(out, seed, chosen, max_new_tokens, batch_size, metadata)
+    answer_rows(str(source), settings, lambda: load_model(model))
+
+
+def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) -> None:
+    from anygen.generate import RECORDS, generate_file
+
     failed = finished = 0
-    for record in generate_file(lambda: load_model(model, threads), given, settings):
+    given = Path(source) if source.endswith(".jsonl") else source
+    for record in generate_file(open_model, given, settings):
         print(json.dumps(record, ensure_ascii=False), flush=True)
         finished += record["status"] == "ok"
         failed += record["status"] == "error"
-    print(f"{finished} answered, {failed} failed: {out / RECORDS}", file=sys.stderr)
+    print(f"{finished} answered, {failed} failed: {settings.out / RECORDS}", file=sys.stderr)
     if failed:
+        raise typer.Exit(3)
+
+
+def make_again(source: Path, out: Path) -> None:
+    from anygen.provenance import read_provenance, remake, write_again
+
+    provenance = read_provenance(source)
+    model = load_model(provenance.model)
+    path, same = write_again(remake(model, provenance), source, out)
+    print(path)
+    if not same:
+        other = provenance.weights != model.maker.weights
+        reason = "other weights made it" if other else "another anygen or machine made it"
+        print(f"anygen: not the same bytes as {source}: {reason}", file=sys.stderr)
         raise typer.Exit(3)
 
 
@@ -159,6 +203,24 @@ def train(
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     print(train(config, overrides or []))
+
+
+data = typer.Typer(no_args_is_help=True, help="Training data.")
+app.add_typer(data, name="data")
+
+
+@data.command()
+def convert(
+    sources: Annotated[list[Path], typer.Argument(help="Chats that /save wrote as .json.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file of records.")],
+    form: Annotated[str, typer.Option("--from", help="transcript")] = "transcript",
+) -> None:
+    """Turn dialogues into records, one JSON object per line, to train on."""
+    from anygen.convert import convert
+
+    if form != "transcript":
+        raise ValueError(f"no format {form!r}; there is transcript")
+    print(f"{convert(sources, out)} records: {out}")
 
 
 @app.command()
@@ -252,57 +314,15 @@ def version() -> None:
     print(__version__)
 
 
-def parse_modalities(text: str | None) -> tuple[Modality, ...] | None:
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in MODALITIES:
-            raise ValueError(f"no modality {name!r}; there are {', '.join(MODALITIES)}")
-    return tuple(modality for modality in MODALITIES if modality in names)
-
-
-def load_model(name: str, threads: int | None) -> AnyGen:
-    import torch
-
+def load_model(name: str) -> AnyGen:
     from anygen import AnyGen
 
-    if threads is not None:
-        torch.set_num_threads(threads)
     return AnyGen.from_pretrained(name)
 
 
-def open_screen() -> Screen:
-    from anygen.chat import Screen
-    from anygen.graphics import choose_graphics
+def use_threads(threads: int | None) -> None:
+    """Of the present thread and all that begin later."""
+    if threads is not None:
+        import torch
 
-    columns = min(48, shutil.get_terminal_size().columns - 1)
-    graphics = choose_graphics(None, sys.stdin, sys.stdout, os.environ)
-    return Screen(write_now, sys.stdout.isatty(), graphics, columns)
-
-
-def write_now(text: str) -> None:
-    print(text, end="", flush=True)
-
-
-def read_lines(model: str) -> Iterable[str]:
-    """What is typed, with line editing and history; or the lines of a pipe."""
-    if not sys.stdin.isatty():
-        return sys.stdin
-    print(f"anygen {__version__}, {model}: /help lists the commands", file=sys.stderr)
-    return typed_lines()
-
-
-def typed_lines() -> Iterator[str]:
-    """Ctrl-C clears the line, Ctrl-D ends the conversation."""
-    from prompt_toolkit import PromptSession
-
-    session: PromptSession[str] = PromptSession()
-    while True:
-        try:
-            line = session.prompt("> ")
-        except KeyboardInterrupt:
-            continue
-        except EOFError:
-            return
-        yield line
+        torch.set_num_threads(threads)

@@ -23,6 +23,7 @@ class MediaStarted:
 @dataclass(frozen=True)
 class MediaProgress:
     part: int
+    modality: MediaModality
     step: int  # denoising steps done, 1 ... total
     total: int
 

@@ -16,18 +16,23 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from anygen.conversation import Exchange
 from anygen.files import replacing
 from anygen.media import Media, Message, Part, modality_of
 from anygen.media_files import printable, read_media, write_media
 from anygen.modality import TABLE, Modality
+from anygen.provenance import tell_origin
 from anygen.records import MediaContent, Record, TextContent, Turn
-from anygen.request import Request, derive_seed
+from anygen.request import Maker, Request, derive_seed
 
 RECORDS = "records.jsonl"
 
 
 class Model(Protocol):
     """What batch generation needs of `anygen.AnyGen`."""
+
+    @property
+    def maker(self) -> Maker: ...
 
     def reply_many(self, requests: Sequence[Request]) -> list[Message]:
         """One answer per request. Raises ValueError where one cannot be answered."""
@@ -42,6 +47,7 @@ class Settings:
     modalities: tuple[Modality, ...] | None = None  # of rows that name none; None: model chooses
     max_new_tokens: int = 256
     batch_size: int = 1
+    metadata: bool = True  # whether files tell how they were made
 
 
 @dataclass(frozen=True)
@@ -175,9 +181,15 @@ def run_batch(
             outcomes[row.id] = error
     outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)
     for row in rows:
-        asked = row.id in requests
-        seed = requests[row.id].seed if asked else derive_seed(settings.seed, row.id)
-        yield make_record(row.id, seed, outcomes[row.id], settings.out)
+        outcome = outcomes[row.id]
+        if isinstance(outcome, ValueError):
+            asked = row.id in requests
+            seed = requests[row.id].seed if asked else derive_seed(settings.seed, row.id)
+            yield error_record(row.id, seed, outcome)
+        else:
+            exchange = Exchange(requests[row.id], outcome, None)
+            author = model.maker if settings.metadata else None
+            yield answer_record(row.id, exchange, settings.out, author)
 
 
 def answer_requests(model: Model, requests: Sequence[Request]) -> Sequence[Message | ValueError]:
@@ -193,24 +205,28 @@ def answer_requests(model: Model, requests: Sequence[Request]) -> Sequence[Messa
 # --- the output
 
 
-def make_record(row_id: str, seed: int, outcome: Message | ValueError, out: Path) -> dict[str, Any]:
-    if isinstance(outcome, ValueError):
-        error = explain(outcome).replace("\n", "; ")
-        return {"id": row_id, "status": "error", "seed": seed, "content": [], "error": error}
-    content = [
-        {"type": "text", "text": part}
-        if isinstance(part, str)
-        else {"type": modality_of(part), "path": write_part(part, row_id, number, out)}
-        for number, part in enumerate(outcome.parts, start=1)
-    ]
-    return {"id": row_id, "status": "ok", "seed": seed, "content": content}
+def error_record(row_id: str, seed: int, error: ValueError) -> dict[str, Any]:
+    sentence = explain(error).replace("\n", "; ")
+    return {"id": row_id, "status": "error", "seed": seed, "content": [], "error": sentence}
 
 
-def write_part(media: Media, row_id: str, number: int, out: Path) -> str:
-    """The file's name: that of its row and its place in the answer, as cat-1_002_image.png."""
-    modality = modality_of(media)
-    name = f"{file_stem(row_id)}_{number:03d}_{modality}{TABLE[modality].suffix}"
-    return write_media(media, out / name).name
+def answer_record(
+    row_id: str, exchange: Exchange, out: Path, maker: Maker | None
+) -> dict[str, Any]:
+    """The record of an answer; its media are written, and with a maker they tell of it."""
+    content: list[dict[str, str]] = []
+    given, media = exchange.request.messages[:-1], 0
+    for number, part in enumerate(exchange.answer.parts, start=1):
+        if isinstance(part, str):
+            content.append({"type": "text", "text": part})
+            continue
+        modality = modality_of(part)
+        name = f"{file_stem(row_id)}_{number:03d}_{modality}{TABLE[modality].suffix}"
+        origin = tell_origin(maker, given, [exchange], media) if maker else None
+        write_media(part, out / name, origin)
+        content.append({"type": modality, "path": name})
+        media += 1
+    return {"id": row_id, "status": "ok", "seed": exchange.request.seed, "content": content}
 
 
 def file_stem(row_id: str) -> str:

@@ -1,11 +1,14 @@
 """Image, Audio, Video and Message: what flows between users, encoders, the LLM and decoders.
 
-A bare array never crosses a module border: a sample rate or a frame rate travels with its data.
+A bare array never crosses a module border: a sample rate or a frame rate travels with its data,
+and so does the path of the file, where there is one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
@@ -16,12 +19,14 @@ from anygen.modality import MediaModality
 @dataclass(frozen=True, eq=False)
 class Image:
     pixels: Tensor  # (3, H, W) uint8, RGB
+    path: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Audio:
     samples: Tensor  # (C, N) float32 in [-1, 1]
     rate: int  # samples per second
+    path: Path | None = None
 
     @property
     def seconds(self) -> float:
@@ -33,6 +38,7 @@ class Video:
     frames: Tensor  # (T, 3, H, W) uint8, RGB
     fps: float  # frames per second
     audio: Audio | None = None
+    path: Path | None = None
 
     @property
     def seconds(self) -> float:
@@ -57,6 +63,12 @@ MODALITY_OF: dict[type, MediaModality] = {Image: "image", Audio: "audio", Video:
 
 def modality_of(media: Media) -> MediaModality:
     return MODALITY_OF[type(media)]
+
+
+def media_of(messages: Iterable[Message]) -> list[Media]:
+    """All media, in reading order."""
+    parts = (part for message in messages for part in message.parts)
+    return [part for part in parts if not isinstance(part, str)]
 
 
 def append_text(parts: list[Part], text: str) -> None:

@@ -1,4 +1,4 @@
-"""Pictures, sounds and videos from files and to files: the only door to Pillow and PyAV.
+"""Pictures, sounds and videos from files and to files: the only door to Pillow, soundfile and PyAV.
 
 A file is what its first bytes say, never what its name says. No file can fill the memory or take
 forever: what is large or long is sampled or refused in one sentence. How, say the modules of
@@ -15,7 +15,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ from anygen.modality import TABLE
 
 __all__ = [
     "MediaError",
+    "is_media",
     "printable",
     "read_bytes",
     "read_comment",
@@ -74,7 +75,12 @@ HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)", re.DOTALL)
 def read_media(path: str | Path) -> Media:
     """The picture, sound or video in a file. Raises MediaError."""
     with _opened(path) as (stream, name):
-        return _read(stream, name)
+        return replace(_read(stream, name), path=Path(path))
+
+
+def is_media(data: bytes) -> bool:
+    """Whether the bytes begin as those of a file that could be read."""
+    return any(form.matches(data[:HEAD]) for form in FORMATS)
 
 
 def read_bytes(data: bytes, name: str) -> Media:

@@ -47,3 +47,12 @@ TABLE: dict[MediaModality, ModalityRow] = {
         read_suffixes=(".mp4", ".webm", ".mov", ".mkv", ".apng"),
     ),
 }
+
+
+def parse_modalities(text: str) -> tuple[Modality, ...]:
+    """`image,audio` in the order of the table. Raises ValueError."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in MODALITIES:
+            raise ValueError(f"no modality {name!r}; there are {', '.join(MODALITIES)}")
+    return tuple(modality for modality in MODALITIES if modality in names)

@@ -8,6 +8,7 @@ B rows, T positions, K features, S signal tokens, D width of the LLM, W width of
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +33,7 @@ from anygen.modality import MODALITIES, MediaModality, Modality
 from anygen.projectors import OutputProjector, build_input_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.rendering import Progress, render
-from anygen.request import Request, derive_seed
+from anygen.request import Maker, Request, derive_seed
 from anygen.textstream import TextStream
 from decoders.base import Cancelled, CancelledError, SampleOptions, never
 
@@ -89,6 +90,11 @@ class AnyGen(nn.Module):
         checkpoint.load_weights(model, [folder / checkpoint.WEIGHTS], complete=True)
         model.llm.merge_lora()
         return model.eval().requires_grad_(False)
+
+    @cached_property
+    def maker(self) -> Maker:
+        """What files tell of the model that made them."""
+        return Maker(checkpoint.name_of(self.folder), checkpoint.fingerprint(self.folder))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config, weights and tokenizer files to `folder`."""
@@ -172,7 +178,7 @@ class AnyGen(nn.Module):
         decoder = self.decoders[request.modality]
         for result in render(decoder, request.condition[None], [request.seed], options, cancelled):
             if isinstance(result, Progress):
-                yield MediaProgress(part, result.step, result.total)
+                yield MediaProgress(part, request.modality, result.step, result.total)
             else:
                 medium = result[0]
                 yield MediaDone(part, medium, request.seed)

@@ -9,7 +9,9 @@ import argparse
 import json
 import os
 import pty
+import re
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +35,8 @@ from decoders.parts.latent_diffusion import solver
 RUNS = 5
 TOKENS = 64
 PICTURES = 4  # at a time, in the comparison with diffusers
+GREETING = "Hello, who are you?"
+ANSWERED = re.compile(rb"> Hello, who are you\?\s+\w")  # behind the prompt, and a word
 STORY = "Tell me a long story about a lighthouse."
 REQUESTS: dict[MediaModality, str] = {
     "image": "Draw a flat cat on a blue background.",
@@ -48,7 +52,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     figures: dict[str, Any] = {"threads": given.threads, "torch": torch.__version__}
+    figures["help"] = median(lambda: seconds(show_help))
     figures["start_to_prompt"] = median(lambda: start_to_prompt(given.model))
+    figures["start_to_first_word"] = median(lambda: start_to_first_word(given.model))
     figures["chat_peak_MB"] = chat_peak_megabytes(given.model)
     model = AnyGen.from_pretrained(given.model)
     figures |= text_figures(model)
@@ -83,6 +89,26 @@ def start_to_prompt(model: str) -> float:
     drain(terminal)
     os.waitpid(child, 0)
     return taken
+
+
+def start_to_first_word(model: str) -> float:
+    """From the start of `anygen chat` to the first word of the answer to what is typed at once."""
+    began = time.perf_counter()
+    child, terminal = start_chat("--model", model, "--no-history")
+    os.write(terminal, GREETING.encode() + b"\n")
+    seen = b""
+    while not ANSWERED.search(seen):
+        seen += os.read(terminal, 1024)
+    taken = time.perf_counter() - began
+    os.write(terminal, b"/bye\n")
+    drain(terminal)
+    os.waitpid(child, 0)
+    return taken
+
+
+def show_help() -> None:
+    command = [sys.executable, "-m", "anygen", "--help"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def chat_peak_megabytes(model: str) -> int:

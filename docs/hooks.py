@@ -6,7 +6,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from anygen.chat import COMMANDS
+from anygen.commands import COMMANDS
 from anygen.config import CONFIGS, Run, load, read_settings
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def command_table() -> str:
     """The commands of the chat with what /help says of them."""
-    rows = [f"| `{name}` | {cell(text)} |" for name, text in COMMANDS.items()]
+    rows = [
+        f"| `{f'{name} {command.arguments}'.strip()}` | {cell(command.help)} |"
+        for name, command in COMMANDS.items()
+    ]
     return "\n".join(["| command | what it does |", "|---|---|", *rows])
 
 

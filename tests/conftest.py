@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from anygen.config import CONFIGS, load_system, to_yaml
 from anygen.media import Audio, Image, Video
+from anygen.media_files import write_media
 from anygen.model import AnyGen
 
 torch.set_num_threads(1)  # tiny tensors are slower on many, and results depend on their number
@@ -38,6 +39,13 @@ def image() -> Image:
     across = torch.linspace(0, 255, 48).expand(32, 48)
     down = torch.linspace(0, 255, 32)[:, None].expand(32, 48)
     return Image(torch.stack([across, down, 255 - across]).to(torch.uint8))
+
+
+@pytest.fixture
+def cat(tmp_path, image, monkeypatch) -> Path:
+    """cat.png in the present folder."""
+    monkeypatch.chdir(tmp_path)
+    return write_media(image, Path("cat.png"))
 
 
 @pytest.fixture

@@ -66,11 +66,11 @@ def show_files(folder: Path, files: Mapping[str, str]) -> list[Shown]:
     return [show(path, label) for label, path in paths.items() if path.is_file()]
 
 
-def show(path: Path, label: str) -> Shown:
+def show(path: Path, label: str, largest: int = LARGEST) -> Shown:
     """A PNG, WAV or MP4 of ours. Raises MediaError where it is damaged."""
     medium = read_media(path)
     if isinstance(medium, Image):
-        return show_picture(path, label)
+        return show_picture(path, label, largest)
     if isinstance(medium, Audio):
         spectrogram = data_uri(plots.spectrogram(medium), "image/png")
         uri = data_uri(path.read_bytes(), "audio/wav")
@@ -78,10 +78,10 @@ def show(path: Path, label: str) -> Shown:
     return Shown(label, "video", data_uri(path.read_bytes(), "video/mp4"))
 
 
-def show_picture(path: Path, label: str) -> Shown:
+def show_picture(path: Path, label: str, largest: int) -> Shown:
     """At its own size, or smaller where it is large."""
     with PILImage.open(path) as picture:
-        picture.thumbnail((LARGEST, LARGEST))
+        picture.thumbnail((largest, largest))
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG")
         return Shown(label, "image", data_uri(buffer.getvalue(), "image/png"), picture.width)

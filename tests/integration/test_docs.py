@@ -20,12 +20,15 @@ import torch
 import typer
 import yaml
 
-from anygen import DISTRIBUTION, checkpoint
-from anygen.chat import COMMANDS
+from anygen import DISTRIBUTION, AnyGen, checkpoint
+from anygen.chat import run_chat
 from anygen.cli import app
+from anygen.commands import COMMANDS
 from anygen.config import CONFIGS, load_run, load_system, read_settings
 from anygen.media_files import read_media, write_media
 from anygen.modality import TABLE
+from anygen.screen import Screen
+from anygen.session import Session, Settings, ready
 from decoders.base import SampleOptions, never, no_progress
 
 ROOT = Path(__file__).parents[2]
@@ -140,12 +143,24 @@ def test_a_command_that_is_not_run_is_understood(command):
 # --- what is run
 
 
+@pytest.fixture(scope="module")
+def talk(saved_model, tmp_path_factory):
+    """The folder of a chat that made two pictures and was saved."""
+    folder = tmp_path_factory.mktemp("talk")
+    settings = Settings(folder / "out", ("image",), max_new_tokens=8)
+    model = AnyGen.from_pretrained(saved_model)
+    session = Session(ready(model), settings, Screen(lambda text: None), AnyGen.from_pretrained)
+    run_chat(session, ["draw", "again", f"/save {folder / 'talk.json'}"])
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch, saved_model, image):
+def folder(tmp_path, monkeypatch, saved_model, image, talk):
     """The current folder, with the files that README and docs name; mini is the tiny model."""
     shutil.copytree(saved_model, tmp_path / "pretrained" / "mini")
     monkeypatch.setattr(checkpoint, "PRETRAINED", tmp_path / "pretrained")
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(talk, tmp_path, dirs_exist_ok=True)
     write_media(image, tmp_path / "cat.png")
     shutil.copy(tmp_path / "cat.png", tmp_path / "photo.jpg")  # a file is what its bytes say
     [(_, rows), _] = blocks(ROOT / "docs" / "generate.md", "json")
@@ -246,7 +261,7 @@ def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(site):
 
 def test_the_chat_page_lists_the_commands_of_the_chat(site):
     page = (site / "chat" / "index.html").read_text()
-    assert all(f"<code>{command}</code>" in page for command in COMMANDS)
+    assert all(f"<code>{command}" in page for command in COMMANDS)
 
 
 def test_the_train_page_lists_every_run(site):

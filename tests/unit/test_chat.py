@@ -1,122 +1,16 @@
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
+from scripted import Scripted, chat, kinds, open_session, says, shows
 
-from anygen.chat import Screen, Settings, answer_once, claim_path, parse_line, run_chat
-from anygen.events import Done, Event, MediaDone, MediaProgress, MediaStarted, TextDelta
-from anygen.generate import derive_seed
-from anygen.media import Image, Message
-from anygen.media_files import MediaError, read_media, write_media
-
-Script = Callable[[Callable[[], bool]], Iterator[Event]]
-
-
-class Scripted:
-    """A model that answers turn after turn what it is told to, and remembers what it was asked."""
-
-    def __init__(self, *scripts: Script) -> None:
-        self.scripts = list(scripts)
-        self.asked: list[tuple[Message, ...]] = []
-        self.seeds: list[int] = []
-
-    def reply(
-        self, messages: Sequence[Message], *, seed, modalities, max_new_tokens, cancelled
-    ) -> Iterator[Event]:
-        self.asked.append(tuple(messages))
-        self.seeds.append(seed)
-        return self.scripts.pop(0)(cancelled)
-
-
-def says(*texts: str) -> Script:
-    def script(cancelled: Callable[[], bool]) -> Iterator[Event]:
-        yield from map(TextDelta, texts)
-        yield Done("stop", 1, len(texts))
-
-    return script
-
-
-def shows(media, before: str = "", after: str = "") -> Script:
-    def script(cancelled: Callable[[], bool]) -> Iterator[Event]:
-        if before:
-            yield TextDelta(before)
-        yield MediaStarted(0, "image")
-        yield MediaProgress(0, 1, 2)
-        yield MediaProgress(0, 2, 2)
-        yield MediaDone(0, media, seed=77)
-        if after:
-            yield TextDelta(after)
-        yield Done("stop", 1, 1)
-
-    return script
-
-
-def chat(tmp_path: Path, model: Scripted, *lines: str, seed: int = 0, **screen) -> str:
-    shown: list[str] = []
-    run_chat(model, lines, Settings(tmp_path / "out"), Screen(shown.append, **screen), seed)
-    return "".join(shown)
-
-
-@pytest.fixture
-def cat(tmp_path, image, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return write_media(image, Path("cat.png"))
-
-
-def kinds(parts) -> list[str | type]:
-    return [part if isinstance(part, str) else type(part) for part in parts]
-
-
-def test_a_line_without_attachments_is_one_part_of_text():
-    assert parse_line("hello there") == ("hello there",)
-
-
-def test_text_before_and_after_an_attachment_keeps_its_place(cat):
-    parts = parse_line("which animal is this? @cat.png Now show it")
-    assert kinds(parts) == ["which animal is this?", Image, "Now show it"]
-
-
-@pytest.mark.parametrize(
-    "written", ['@"my cat.png"', "@'my cat.png'", r"@my\ cat.png", '@"{folder}/my cat.png"']
-)
-def test_a_path_with_spaces_is_quoted_or_escaped(cat, tmp_path, written):
-    cat.rename("my cat.png")
-    parts = parse_line(f"look: {written.format(folder=tmp_path)} nice")
-    assert kinds(parts) == ["look:", Image, "nice"]
-
-
-def test_punctuation_after_an_attachment_is_text(cat):
-    assert kinds(parse_line("is @cat.png?")) == ["is", Image, "?"]
-
-
-def test_several_attachments_follow_each_other(cat):
-    assert kinds(parse_line("@cat.png @cat.png")) == [Image, Image]
-
-
-def test_a_home_folder_is_found(cat, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert kinds(parse_line("@~/cat.png")) == [Image]
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["write to me@cat.png", "thanks @anna", "@", "@ cat.png", '@"so called"', "@" + "x" * 5000],
-)
-def test_an_at_sign_that_names_no_file_stays_text(cat, line):
-    assert parse_line(line) == (line,)
-
-
-def test_a_medium_that_does_not_exist_is_an_error(cat):
-    with pytest.raises(MediaError, match=r"^dog\.png: no such file$"):
-        parse_line("what is @dog.png ?")
-
-
-def test_a_file_that_is_no_medium_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("notes").write_text("buy some milk, and bread")
-    with pytest.raises(MediaError, match="notes: holds no picture, sound or video"):
-        parse_line("read @notes")
+from anygen.chat import answer_once
+from anygen.commands import COMMANDS
+from anygen.events import Done, Event, TextDelta
+from anygen.media import Image
+from anygen.media_files import read_media
+from anygen.request import derive_seed
+from anygen.session import claim_path
 
 
 def test_the_answer_is_shown_as_it_comes(tmp_path):
@@ -126,14 +20,14 @@ def test_the_answer_is_shown_as_it_comes(tmp_path):
 def test_a_medium_is_written_and_shown_between_the_texts(tmp_path, image):
     shown = chat(tmp_path, Scripted(shows(image, "Here:", "Nice?")), "a cat")
     path = tmp_path / "out" / "001_image.png"
-    assert shown == f"Here:\n[image 48x32]\n{path} (seed 77)\nNice?\n"
+    assert shown == f"Here:\n[1] image 48x32, {path} (seed 77)\nNice?\n"
     assert read_media(path).pixels.equal(image.pixels)
 
 
 def test_progress_is_one_line_that_is_taken_away(tmp_path, image):
     shown = chat(tmp_path, Scripted(shows(image, "Here:")), "a cat", progress=True)
     assert shown.startswith(
-        "Here:\nimage ...\r         \rimage 1/2\r         \rimage 2/2\r         \r[image 48x32]\n"
+        "Here:\nimage ...\r         \rimage 1/2\r         \rimage 2/2\r         \r[1] image 48x32, "
     )
 
 
@@ -154,7 +48,7 @@ def test_the_whole_conversation_is_asked_with_its_media(cat, tmp_path, image):
     question, answer, *_ = model.asked[2]
     assert kinds(question.parts) == ["what is", Image]
     assert kinds(answer.parts) == ["A cat.", Image, "Bye."]
-    assert answer.parts[1] is image
+    assert answer.parts[1].pixels is image.pixels
 
 
 def test_each_turn_has_a_seed_of_its_own(tmp_path):
@@ -185,13 +79,13 @@ def test_leaving_ends_the_chat(tmp_path, word):
 
 def test_help_lists_every_command(tmp_path):
     shown = chat(tmp_path, Scripted(), "/help")
-    assert all(name in shown for name in ("/help", "/seed N", "/reset", "/bye", "/exit", "@path"))
+    assert all(name in shown for name in (*COMMANDS, "@path", "//"))
 
 
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("/rest", "anygen: no command /rest; did you mean /reset?"),
+        ("/resett", "anygen: no command /resett; did you mean /reset?"),
         ("/xyzzy", "anygen: no command /xyzzy; /help lists them"),
         ("/seed many", "anygen: /seed wants a whole number, not 'many'"),
         ("see @gone.png", "anygen: gone.png: no such file"),
@@ -246,13 +140,22 @@ def interrupted_twice(cancelled: Callable[[], bool]) -> Iterator[Event]:
 def test_ctrl_c_stops_the_answer_and_keeps_what_came(tmp_path, script, ctrl_c_interrupts):
     model = Scripted(script, says("ok"))
     before = signal.getsignal(signal.SIGINT)
-    assert chat(tmp_path, model, "a story", "go on") == "Once upon\nok\n"
+    assert chat(tmp_path, model, "a story", "go on") == "Once upon\n(stopped)\nok\n"
     assert [message.parts for message in model.asked[1]] == [
         ("a story",),
         ("Once upon",),
         ("go on",),
     ]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_stops_a_command_and_not_the_chat(tmp_path, monkeypatch):
+    def interrupted(seconds: int):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("anygen.capture.record", interrupted)
+    shown = chat(tmp_path, Scripted(says("ok")), "/record 5", "hello")
+    assert shown == "recording 5 s ...\n(stopped)\nok\n"
 
 
 def test_an_answer_that_is_cut_short_says_so(tmp_path):
@@ -262,15 +165,15 @@ def test_an_answer_that_is_cut_short_says_so(tmp_path):
 
     assert chat(tmp_path, Scripted(limited), "a story").splitlines() == [
         "Once upon",
-        "(cut short: an answer has a limit)",
+        "(cut short: an answer has a limit, see /set max_new_tokens)",
     ]
 
 
 def test_a_single_answer_that_is_stopped_interrupts(tmp_path, ctrl_c_interrupts):
     shown: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        answer_once(Scripted(interrupted), ("x",), Settings(tmp_path), Screen(shown.append))
-    assert "".join(shown) == "Once upon\n"
+        answer_once(open_session(tmp_path, Scripted(interrupted), shown.append), ("x",))
+    assert "".join(shown) == "Once upon\n(stopped)\n"
 
 
 def test_numbering_goes_on_after_the_highest(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from anygen import AnyGen
 from anygen.checkpoint import find_model, load_weights, own_tensors, save_weights
 
 
@@ -115,3 +116,10 @@ def test_a_model_that_is_not_there_is_named(tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({}))
     assert find_model(tmp_path) == tmp_path
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"system": ', "\x00"])
+def test_a_damaged_config_is_one_sentence(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json: is damaged, or of another program: .*"):
+        AnyGen.from_pretrained(tmp_path)

@@ -9,7 +9,7 @@ import torch
 from anygen.generate import Settings, derive_seed, file_stem, generate_file
 from anygen.media import Image, Message
 from anygen.media_files import read_media, write_media
-from anygen.model import Request
+from anygen.request import Maker, Request
 
 
 class Painter:
@@ -17,6 +17,8 @@ class Painter:
 
     A prompt that says "refuse" cannot be answered; one that says "stop" interrupts, as Ctrl-C.
     """
+
+    maker = Maker("mini", "0" * 64)
 
     def __init__(self) -> None:
         self.batches: list[list[Request]] = []

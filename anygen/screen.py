@@ -1,0 +1,63 @@
+"""Where a chat is shown: lines, and a progress that takes itself away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anygen.media import Media
+from anygen.preview import preview
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass
+class Screen:
+    """Without `progress` and `graphics` only plain lines are written."""
+
+    write: Callable[[str], None]
+    progress: bool = False  # a terminal, on which a line can be rewritten
+    graphics: str = "none"  # of previews, see graphics.BACKENDS
+    columns: int = 48  # of previews
+    _line: str = ""  # the text that stands on the last line
+    _progress: str = ""  # or the progress
+
+    def say(self, text: str) -> None:
+        """Text as it comes, without the control characters that could steer a terminal."""
+        self._erase_progress()
+        visible = visible_text(text)
+        self.write(visible)
+        self._line = (self._line + visible).rpartition("\n")[2]
+
+    def line(self, text: str) -> None:
+        """A line of its own, or several, with nothing in them that steers a terminal."""
+        self.end_line()
+        self.write(visible_text(text) + "\n")
+
+    def show(self, media: Media) -> None:
+        """A preview of a medium, where the screen has graphics."""
+        self.end_line()
+        if self.graphics != "none":
+            self.write(preview(media, self.columns, self.graphics) + "\n")
+
+    def show_progress(self, text: str) -> None:
+        """A line that the next progress rewrites and anything else takes away."""
+        if self.progress:
+            self.end_line()
+            self._progress = text
+            self.write(text)
+
+    def end_line(self) -> None:
+        self._erase_progress()
+        if self._line:
+            self.say("\n")
+
+    def _erase_progress(self) -> None:
+        if self._progress:
+            self.write("\r" + " " * len(self._progress) + "\r")
+            self._progress = ""
+
+
+def visible_text(text: str) -> str:
+    return CONTROL.sub("", text)

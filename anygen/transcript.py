@@ -1,0 +1,204 @@
+"""Conversations as files: a page to look at, Markdown, and JSON that a chat goes on from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from anygen.conversation import Conversation, Exchange
+from anygen.files import replacing, write_json
+from anygen.media import Media, Message, Part, Role, modality_of
+from anygen.media_files import printable, read_media, write_exact, write_media
+from anygen.modality import TABLE
+from anygen.preview import describe
+from anygen.reports.page import Shown, show, write_page
+from anygen.request import Maker
+from anygen.saved import (
+    Saved,
+    SavedMedium,
+    SavedSettings,
+    open_parts,
+    save_messages,
+    save_turn,
+    settings_of,
+)
+from anygen.session import Session
+
+LARGEST = 1024  # pixels, the longer side of a picture on a page
+
+
+class Transcript(Saved):
+    """A conversation that can go on: its media are files beside it, exact to the last bit."""
+
+    seed: int
+    asked: int
+    attached: list[SavedMedium] = []  # to the next question
+    settings: SavedSettings  # of the next question
+
+
+def save(session: Session, path: Path) -> None:
+    """Writes .html, .md or .json; media of the last two go into a folder beside it.
+
+    Raises ValueError for another suffix.
+    """
+    writers: dict[str, Callable[[Session, Path], None]] = {
+        ".html": save_html,
+        ".md": save_markdown,
+        ".json": save_json,
+    }
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise ValueError(f"{printable(path)}: a conversation is saved as {', '.join(writers)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer(session, path)
+
+
+def media_folder(path: Path) -> Path:
+    """`talk_media` beside talk.json."""
+    return path.with_name(f"{path.stem}_media")
+
+
+# --- JSON
+
+
+def save_json(session: Session, path: Path) -> None:
+    conversation, maker = session.conversation, session.model.maker
+    names = numbered(conversation)
+    folder = media_folder(path)
+
+    def store(media: Media) -> SavedMedium:
+        written = write_exact(media, folder / next(names))
+        name = written.relative_to(path.parent).as_posix()
+        source = None if media.path is None else str(media.path.absolute())
+        return SavedMedium(type=modality_of(media), path=name, source=source)
+
+    transcript = Transcript(
+        model=maker.model,
+        weights=maker.weights,
+        given=save_messages(conversation.given, store),
+        turns=[save_turn(turn, store, store) for turn in conversation.turns],
+        seed=conversation.seed,
+        asked=conversation.asked,
+        attached=[store(media) for media in conversation.attached],
+        settings=SavedSettings(**settings_of(session.settings)),
+    )
+    write_json(transcript.model_dump(mode="json", exclude_none=True), path)
+
+
+def read_transcript(path: Path) -> Transcript:
+    try:
+        return Transcript.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ValueError(
+            f"{printable(path)}: is no conversation that anygen saved as .json: "
+            f"{where}{': ' if where else ''}{problem['msg']}"
+        ) from None
+
+
+def load(session: Session, path: Path) -> int:
+    """Goes on with a saved conversation, as it was asked; returns how many turns it has.
+
+    Raises ValueError for a file that is none, OSError for one that cannot be read.
+    """
+    transcript = read_transcript(path)
+    session.conversation = open_conversation(transcript, path.parent, session.model.maker)
+    saved = transcript.settings
+    session.settings = replace(
+        session.settings,
+        modalities=saved.modalities,
+        max_new_tokens=saved.max_new_tokens,
+        options=saved.options,
+    )
+    return len(transcript.turns)
+
+
+def open_conversation(transcript: Transcript, folder: Path, maker: Maker) -> Conversation:
+    """The conversation as it was; copies of its media lie below `folder`. Raises MediaError.
+
+    What other weights have said cannot be said again: it is only given.
+    """
+    own = transcript.weights == maker.weights
+
+    def read(saved: SavedMedium) -> Media:
+        media = read_media(folder / (saved.path or ""))
+        source = Path(saved.source or "")
+        return replace(media, path=source) if own and source.is_file() else media
+
+    given = tuple(Message(m.role, open_parts(m.content, read)) for m in transcript.given)
+    conversation = Conversation(transcript.seed, transcript.asked, given)
+    for saved in transcript.turns:
+        question = Message("user", open_parts(saved.question, read))
+        request = saved.request(conversation.messages(), question)
+        answer = Message("assistant", open_parts(saved.answer, read))
+        conversation.turns.append(Exchange(request, answer, saved.finish))
+    conversation.attached += map(read, transcript.attached)
+    if not own:
+        conversation.given = tuple(conversation.messages())
+        conversation.turns.clear()
+    return conversation
+
+
+# --- pages
+
+
+def save_markdown(session: Session, path: Path) -> None:
+    names = numbered(session.conversation)
+    folder = media_folder(path)
+
+    def show(part: Part) -> str:
+        if isinstance(part, str):
+            return part
+        suffix = TABLE[modality_of(part)].suffix
+        written = write_media(part, folder / f"{next(names)}{suffix}")
+        link = f"[{describe(part)}](<{written.relative_to(path.parent).as_posix()}>)"
+        return f"!{link}" if modality_of(part) == "image" else link
+
+    sections = [f"# anygen chat, {session.model.maker.model}"]
+    for role, parts, note in spoken(session.conversation):
+        sections += [f"**{role}**{note}", *map(show, parts)]
+    write_text("\n\n".join(sections) + "\n", path)
+
+
+def save_html(session: Session, path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        names = numbered(session.conversation)
+
+        def show_part(part: Part) -> str | Shown:
+            return part if isinstance(part, str) else show_medium(part, Path(folder) / next(names))
+
+        turns = [
+            {"role": role, "note": note, "parts": list(map(show_part, parts))}
+            for role, parts, note in spoken(session.conversation)
+        ]
+    write_page(path, "conversation.html", {"model": session.model.maker.model, "turns": turns})
+
+
+def show_medium(media: Media, stem: Path) -> Shown:
+    suffix = TABLE[modality_of(media)].suffix
+    return show(write_media(media, stem.with_suffix(suffix)), describe(media), LARGEST)
+
+
+def spoken(conversation: Conversation) -> Iterator[tuple[Role, tuple[Part, ...], str]]:
+    """Who says what, and whether the answer was stopped."""
+    for message in conversation.given:
+        yield message.role, message.parts, ""
+    for turn in conversation.turns:
+        yield "user", turn.question.parts, ""
+        yield "assistant", turn.answer.parts, " (stopped)" if turn.finish == "cancelled" else ""
+
+
+def numbered(conversation: Conversation) -> Iterator[str]:
+    """001_image, 002_audio ... in the order of the conversation."""
+    for number, media in enumerate(conversation.media(), start=1):
+        yield f"{number:03d}_{modality_of(media)}"
+
+
+def write_text(text: str, path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,80 @@
+"""A chat with a model that answers what a test tells it to."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from anygen.chat import run_chat
+from anygen.conversation import Conversation
+from anygen.events import Done, Event, MediaDone, MediaProgress, MediaStarted, TextDelta
+from anygen.media import Message
+from anygen.request import Maker
+from anygen.screen import Screen
+from anygen.session import Session, Settings, ready
+
+MAKER = Maker("mini", "0" * 64)
+Script = Callable[[Callable[[], bool]], Iterator[Event]]
+
+
+class Scripted:
+    """A model that answers turn after turn what it is told to, and remembers what it was asked."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self.scripts = list(scripts)
+        self.asked: list[tuple[Message, ...]] = []
+        self.seeds: list[int] = []
+        self.maker = MAKER
+
+    def reply(
+        self, messages: Sequence[Message], *, seed, modalities, max_new_tokens, options, cancelled
+    ) -> Iterator[Event]:
+        self.asked.append(tuple(messages))
+        self.seeds.append(seed)
+        return self.scripts.pop(0)(cancelled)
+
+
+def says(*texts: str) -> Script:
+    def script(cancelled: Callable[[], bool]) -> Iterator[Event]:
+        yield from map(TextDelta, texts)
+        yield Done("stop", 1, len(texts))
+
+    return script
+
+
+def shows(media, before: str = "", after: str = "") -> Script:
+    def script(cancelled: Callable[[], bool]) -> Iterator[Event]:
+        if before:
+            yield TextDelta(before)
+        yield MediaStarted(0, "image")
+        yield MediaProgress(0, "image", 1, 2)
+        yield MediaProgress(0, "image", 2, 2)
+        yield MediaDone(0, media, seed=77)
+        if after:
+            yield TextDelta(after)
+        yield Done("stop", 1, 1)
+
+    return script
+
+
+def open_session(tmp_path: Path, model: Scripted, write, seed: int = 0, **screen) -> Session:
+    def open_model(name: str) -> Scripted:
+        model.maker = Maker(name, "1" * 64)
+        return model
+
+    settings = Settings(tmp_path / "out")
+    conversation = Conversation(seed)
+    return Session(ready(model), settings, Screen(write, **screen), open_model, conversation)
+
+
+def chat(tmp_path: Path, model: Scripted, *lines: str, seed: int = 0, **screen) -> str:
+    shown: list[str] = []
+    run_chat(open_session(tmp_path, model, shown.append, seed, **screen), lines)
+    return "".join(shown)
+
+
+def kinds(parts) -> list[str | type]:
+    return [part if isinstance(part, str) else type(part) for part in parts]
+
+
+def texts(model: Scripted) -> list[list]:
+    """What was asked, question by question, as kinds of parts."""
+    return [[kinds(message.parts) for message in asked] for asked in model.asked]

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+from scripted import Scripted
+
+from anygen.conversation import Conversation, Exchange
+from anygen.convert import convert
+from anygen.generate import read_parts
+from anygen.media import Message
+from anygen.provenance import digest
+from anygen.records import Record, captions_of
+from anygen.request import Request
+from anygen.screen import Screen
+from anygen.session import Session, Settings, ready
+from anygen.transcript import save
+
+
+@pytest.fixture
+def talk(image, audio, tmp_path) -> Path:
+    """A chat of three turns, of which the second was stopped."""
+    exchanges = [
+        Exchange(Request([Message("user", question)]), Message("assistant", answer), finish)
+        for question, answer, finish in [
+            (("like this", image, "but loud"), ("Listen:", audio), "stop"),
+            (("a story",), ("Once upon",), "cancelled"),
+            (("thanks",), ("You are welcome.",), "stop"),
+        ]
+    ]
+    screen = Screen(lambda text: None)
+    talk = Conversation(turns=exchanges)
+    path = tmp_path / "chats" / "talk.json"
+    save(Session(ready(Scripted()), Settings(tmp_path), screen, None, talk), path)
+    return path
+
+
+def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio):
+    out = tmp_path / "data" / "rows.jsonl"
+    assert convert([talk], out) == 1
+    record = Record.model_validate_json(out.read_text())
+    assert record.id == "talk"
+    assert [turn.role for turn in record.messages] == ["user", "assistant"] * 2
+    asked, answered, *_ = [read_parts(turn, out.parent) for turn in record.messages]
+    assert digest(asked[1]) == digest(image)
+    assert digest(answered[1]) == digest(audio)
+    assert captions_of(record) == ["like this but loud"]
+
+
+def test_what_is_no_saved_chat_leaves_no_file(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"x\.json: is no conversation"):
+        convert([tmp_path / "x.json"], tmp_path / "rows.jsonl")
+    assert not (tmp_path / "rows.jsonl").exists()
