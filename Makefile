@@ -4,7 +4,7 @@
 PYTHON ?= python
 
 install:
-	$(PYTHON) -m pip install -e '.[dev,docs]'
+	$(PYTHON) -m pip install -e '.[dev]'
 
 check:
 	$(PYTHON) -m ruff check .

@@ -10,21 +10,24 @@ from rich.console import Console
 from rich.text import Text
 
 from anygen import AnyGen
-from anygen.chat import Screen, Settings, run_chat
+from anygen.chat import run_chat
+from anygen.screen import Screen
+from anygen.session import Session, Settings, ready
 
 FOLDER = Path(__file__).parent
 
 
 def main(lines: list[str]) -> None:
     shown: list[str] = []
-    screen = Screen(shown.append, color=True, columns=32)
+    screen = Screen(shown.append, graphics="blocks", columns=32)
 
     def typed() -> Iterator[str]:
         for line in lines:
             shown.append(f"\x1b[1m> {line}\x1b[0m\n")
             yield line
 
-    run_chat(AnyGen.from_pretrained("mini"), typed(), Settings(Path("out")), screen)
+    model = AnyGen.from_pretrained("mini")
+    run_chat(Session(ready(model), Settings(Path("out")), screen, AnyGen.from_pretrained), typed())
     console = Console(record=True, width=72, file=io.StringIO())
     console.print(Text.from_ansi("".join(shown)))
     picture = console.export_svg(title="anygen chat")
