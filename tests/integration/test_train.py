@@ -144,7 +144,9 @@ def test_events_come_in_the_order_of_the_answer(loaded):
     events = list(loaded.reply(ASK, max_new_tokens=40, options=SampleOptions(steps=3)))
     first = events.index(next(e for e in events if isinstance(e, MediaStarted)))
     assert events[first] == MediaStarted(0, "image")
-    assert events[first + 1 : first + 4] == [MediaProgress(0, step, 3) for step in (1, 2, 3)]
+    assert events[first + 1 : first + 4] == [
+        MediaProgress(0, "image", step, 3) for step in (1, 2, 3)
+    ]
     assert isinstance(events[first + 4], MediaDone)
     done = events[-1]
     assert isinstance(done, Done)

@@ -44,8 +44,8 @@ LESSONS = {
     "encode": lesson(
         ((PICTURE,), ("a",), None),
         ((SOUND,), ("b",), None),
-        steps=120,
-        rate=1e-1,
+        steps=200,
+        rate=3e-2,
     ),
     "decode": lesson(
         (("draw a cat",), (PICTURE,), "a cat"),

@@ -82,7 +82,7 @@ def test_other_programs_find_the_comment(tmp_path, media):
             assert container.metadata["comment"] == "hello"
     assert b"ICMT" in paths[".wav"].read_bytes()
     assert b"comment=hello" in paths[".flac"].read_bytes().lower()
-    assert b"COMMENT=hello" in paths[".ogg"].read_bytes()
+    assert b"DESCRIPTION=hello" in paths[".ogg"].read_bytes()
     assert b"\xa9cmt" in paths[".mp4"].read_bytes()
 
 
