@@ -160,6 +160,13 @@ def check_library(requirement: Requirement) -> Finding:
     return Finding(mark, requirement.name, text, "" if fits else f"pip install '{requirement}'")
 
 
+def install_extra(root: Path, extra: str) -> str:
+    """From the source folder, where anygen runs from one."""
+    if read_project(root):
+        return f"pip install -e '{root}[{extra}]'"
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
 def requirements(root: Path) -> dict[str, list[Requirement]]:
     """By extra; under "" those without one.
 
@@ -196,9 +203,8 @@ def check_extras() -> Iterator[Finding]:
         absent = [r.name for r in wanted if check_library(r).mark != "ok"]
         purpose = EXTRAS[extra]
         if absent:
-            install = f"pip install '{DISTRIBUTION}[{extra}]'"
             text = f"{', '.join(absent)}; for {purpose}"
-            yield Finding("missing", f"extra {extra}", text, install)
+            yield Finding("missing", f"extra {extra}", text, install_extra(ROOT, extra))
         else:
             yield Finding("ok", f"extra {extra}", f"for {purpose}")
 

@@ -104,6 +104,11 @@ def test_requirements_are_those_of_the_source_folder_or_of_what_is_installed(tmp
     assert read_project(tmp_path) is None
 
 
+def test_an_extra_is_installed_from_the_source_folder_where_there_is_one(tmp_path):
+    assert doctor.install_extra(ROOT, "audio") == f"pip install -e '{ROOT}[audio]'"
+    assert doctor.install_extra(tmp_path, "audio") == "pip install 'anygen-mm[audio]'"
+
+
 def write_distribution(folder, name, requires):
     """What pip leaves of an installed distribution."""
     info = folder / f"{name.replace('-', '_')}-1.0.4.dist-info"
