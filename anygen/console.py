@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,9 +42,8 @@ def load(model: str, open_model: Callable[[str], Model]) -> Future[Model]:
 
 
 def open_screen(graphics: str) -> Screen:
-    columns = min(48, shutil.get_terminal_size().columns - 1)
     chosen = choose_graphics(graphics, sys.stdin, sys.stdout, os.environ)
-    return Screen(write, sys.stdout.isatty(), chosen, columns)
+    return Screen(write, sys.stdout.isatty(), chosen)
 
 
 def write(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,9 +20,14 @@ class Screen:
     write: Callable[[str], None]
     progress: bool = False  # a terminal, on which a line can be rewritten
     graphics: str = "none"  # of previews, see graphics.BACKENDS
-    columns: int = 48  # of previews
+    widest: int = 48  # columns of a preview
     _line: str = ""  # the text that stands on the last line
     _progress: str = ""  # or the progress
+
+    @property
+    def columns(self) -> int:
+        """Of a preview now: the window may have changed."""
+        return min(self.widest, shutil.get_terminal_size().columns - 1)
 
     def say(self, text: str) -> None:
         """Text as it comes, without the control characters that could steer a terminal."""

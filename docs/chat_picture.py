@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent
 
 def main(lines: list[str]) -> None:
     shown: list[str] = []
-    screen = Screen(shown.append, graphics="blocks", columns=32)
+    screen = Screen(shown.append, graphics="blocks", widest=32)
 
     def typed() -> Iterator[str]:
         for line in lines:

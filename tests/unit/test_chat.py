@@ -31,6 +31,12 @@ def test_progress_is_one_line_that_is_taken_away(tmp_path, image):
     )
 
 
+def test_previews_are_as_wide_as_the_window_is_now(tmp_path, image, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "13")
+    lines = chat(tmp_path, Scripted(shows(image)), "a cat", graphics="ascii").splitlines()
+    assert {len(line) for line in lines[:-1]} == {12}
+
+
 def test_text_on_a_terminal_stays_where_it_is(tmp_path):
     assert chat(tmp_path, Scripted(says("Hel", "lo")), "hi", progress=True) == "Hello\n"
 
