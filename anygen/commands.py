@@ -13,7 +13,7 @@ from anygen import capture, playback, transcript
 from anygen.attachments import open_path, parse_line
 from anygen.conversation import Exchange
 from anygen.media import Media, Message, Part
-from anygen.media_files import printable, read_media, write_media
+from anygen.media_files import printable, read_comment, read_media, write_media
 from anygen.modality import MODALITIES, parse_modalities
 from anygen.session import Session, keep, label, ready, take_turn
 
@@ -156,7 +156,10 @@ def export(session: Session, argument: str) -> None:
     number, _, name = argument.partition(" ")
     media = chosen_medium(session, number, "/export")
     path = one_path(name, "/export N FILE")
-    session.screen.line(f"wrote {printable(write_media(media, path))}")
+    comment = None
+    if session.settings.metadata and media.path is not None and media.path.is_file():
+        comment = read_comment(media.path)
+    session.screen.line(f"wrote {printable(write_media(media, path, comment))}")
 
 
 def chosen_medium(session: Session, argument: str, command: str) -> Media:

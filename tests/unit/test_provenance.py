@@ -66,6 +66,13 @@ def test_every_file_of_a_chat_can_be_made_again_to_the_byte(session, image):
         assert copy.read_bytes() == path.read_bytes()
 
 
+def test_an_exported_file_can_be_made_again_too(session):
+    run_chat(session, ["a", "/export 1 copy.jpg", "/export 2 copy.flac"])
+    for name in ("copy.jpg", "copy.flac"):
+        _, same = again(Path(name))
+        assert same
+
+
 def test_only_what_led_to_the_file_is_told(session):
     run_chat(session, ["first", "second", "/undo", "third"])
     told = read_provenance(Path("out/005_image.png"))
