@@ -154,10 +154,10 @@ def generate(  # noqa: PLR0913  # the options of a command
 
     if (source is None) == (again is None):
         raise ValueError("give a prompt, a file of prompts or --from FILE, and only one of them")
-    use_threads(threads)
     if again is not None:
         make_again(again, out)
         return
+    use_threads(threads)
     chosen = parse_modalities(modalities) if modalities is not None else None
     settings = Settings(out, seed, chosen, max_new_tokens, batch_size, metadata)
     answer_rows(str(source), settings, lambda: load_model(model))
@@ -181,6 +181,7 @@ def make_again(source: Path, out: Path) -> None:
     from anygen.provenance import read_provenance, remake, write_again
 
     provenance = read_provenance(source)
+    use_threads(provenance.threads)
     model = load_model(provenance.model)
     path, same = write_again(remake(model, provenance), source, out)
     print(path)

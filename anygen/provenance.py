@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -36,6 +37,7 @@ class Provenance(Saved):
     """How a medium was made: in the last turn."""
 
     part: int  # its place among the media of the last answer, from 0
+    threads: int  # sums of floats depend on how they are split
 
 
 def tell_origin(
@@ -48,6 +50,7 @@ def tell_origin(
         given=save_messages(given, name_file),
         turns=[save_turn(turn, name_file, name_made) for turn in turns],
         part=part,
+        threads=torch.get_num_threads(),
     )
     return provenance.model_dump_json(exclude_none=True)
 

@@ -117,3 +117,4 @@ def test_the_metadata_are_json_that_others_can_read(session):
     assert told["model"] == "mini"
     assert told["turns"][0]["seed"] == derive_seed(9, 0)
     assert told["part"] == 1
+    assert told["threads"] == torch.get_num_threads()
