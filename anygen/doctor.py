@@ -255,13 +255,14 @@ def check_terminal() -> Iterator[Finding]:
 
 
 def check_weights(model: str) -> Iterator[Finding]:
+    from anygen.assets import size_of
     from anygen.checkpoint import CONFIG, WEIGHTS, find_model, named_files, read_system
 
     folder = find_model(model)
     again = f"copy it again, or install {DISTRIBUTION} again"
     try:
         system = read_system(folder)
-    except (ValueError, LookupError, TypeError) as error:
+    except ValueError as error:
         text = f"{folder / CONFIG} does not describe a model: {explain(error)}"
         yield Finding("problem", "weights", text, again)
         return
@@ -270,7 +271,7 @@ def check_weights(model: str) -> Iterator[Finding]:
     if fault:
         yield Finding("problem", "weights", f"{folder} is {fault}", again)
         return
-    yield Finding("ok", "weights", f"{model}: {megabytes(size_below(folder))} in {folder}")
+    yield Finding("ok", "weights", f"{model}: {megabytes(size_of(folder))} in {folder}")
 
 
 def unreadable(folder: Path) -> str | None:
@@ -296,13 +297,15 @@ def check_assets() -> Iterator[Finding]:
 
 
 def check_asset(asset: Asset, purpose: str, needed: bool) -> Finding:
+    from anygen.assets import size_of
+
     folder = find_asset(asset)
     if folder is not None:
         fault = unreadable(folder)
         if fault:
             text = f"{folder} is {fault}"
             return Finding("problem", asset.name, text, "remove that folder: it is fetched again")
-        return Finding("ok", asset.name, f"{megabytes(size_below(folder))} in {folder}; {purpose}")
+        return Finding("ok", asset.name, f"{megabytes(size_of(folder))} in {folder}; {purpose}")
     text = f"not here; {purpose}"
     if importlib.util.find_spec("pip") is None:
         mark: Mark = "problem" if needed else "missing"
@@ -337,10 +340,6 @@ def check_cache() -> Iterator[Finding]:
     else:
         free = gigabytes(shutil.disk_usage(folder).free)
         yield Finding("ok", "cache", f"{folder} can be written, {free} free")
-
-
-def size_below(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def gigabytes(count: float) -> str:

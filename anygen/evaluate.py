@@ -11,7 +11,6 @@ scores decoders by themselves, from plain captions, while they are being trained
 """
 
 import argparse
-import hashlib
 import json
 import platform
 import random
@@ -29,7 +28,7 @@ from anygen import __version__, checkpoint
 from anygen.config import find_config, load_system
 from anygen.files import write_json
 from anygen.judges import Judges
-from anygen.media import Media, Message, modality_of
+from anygen.media import Media, Message, media_of, modality_of
 from anygen.media_files import write_media
 from anygen.metrics import wilson
 from anygen.modality import TABLE, MediaModality
@@ -67,7 +66,7 @@ def run(
     """
     tasks = chosen_tasks(suite, rows)
     folder = checkpoint.find_model(model)
-    digest = hashlib.sha256((folder / checkpoint.WEIGHTS).read_bytes()).hexdigest()
+    digest = checkpoint.fingerprint(folder)
     claim(out, {"suite": suite, "weights": digest, "seed": seed})
     bench = Bench(AnyGen.from_pretrained(model), Judges())
     measure(bench, tasks, out, limit, seed)
@@ -146,9 +145,9 @@ def make_case(task: Task, name: str, index: int, seed: int) -> Case:
 
 def keep(out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds: float) -> None:
     """Append a line; media first, so that a line never names what is not there."""
-    kept = media_of(case, outcome) if index < SAMPLES else {}
+    kept = samples_of(case, outcome) if index < SAMPLES else {}
     files = {
-        source: save(medium, out / "samples", f"{name}_{index:03d}_{source}")
+        source: save(medium, out / evaluation.SAMPLES, f"{name}_{index:03d}_{source}")
         for source, medium in kept.items()
     }
     line = {
@@ -167,9 +166,9 @@ def keep(out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds
         stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def media_of(case: Case, outcome: Outcome) -> dict[str, Media]:
+def samples_of(case: Case, outcome: Outcome) -> dict[str, Media]:
     """By source; `asked` is the medium in the question."""
-    asked = [part for part in case.messages[-1].parts if not isinstance(part, str)]
+    asked = media_of(case.messages[-1:])
     return {**({"asked": asked[0]} if asked else {}), **outcome.media}
 
 

@@ -2,7 +2,7 @@
 
 PNG: iTXt `parameters`. JPEG and WebP: EXIF UserComment in UTF-16 (an EXIF block of a JPEG ends at
 64 kB, some 32,000 characters; a longer comment is in COM segments instead, in UTF-8, as many as it
-takes). WAV: LIST/INFO ICMT. FLAC and Ogg: DESCRIPTION, as Vorbis calls it. MP4: ©cmt.
+takes). WAV: LIST/INFO ICMT. FLAC: COMMENT. Ogg: DESCRIPTION, as Vorbis calls it. MP4: ©cmt.
 """
 
 from typing import Any, BinaryIO
