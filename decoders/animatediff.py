@@ -76,7 +76,7 @@ class AnimateDiff(nn.Module):
         cancelled: Cancelled,
     ) -> list[Video]:
         start = self.noise(seeded(seeds), conditions)
-        plan = make_plan(self, options, on_step, cancelled)
+        plan = make_plan(self, self.image.scheduler, options, on_step, cancelled)
         latents = sample_latents(
             self.predict, solver(self.image.scheduler), start, conditions, plan
         )

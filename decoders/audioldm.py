@@ -137,7 +137,7 @@ class AudioLDM(nn.Module):
         cancelled: Cancelled,
     ) -> list[Audio]:
         start = normal_rows(self.latent_shape, seeded(seeds), conditions)
-        plan = make_plan(self, options, on_step, cancelled)
+        plan = make_plan(self, self.scheduler, options, on_step, cancelled)
         latents = sample_latents(self.predict, solver(self.scheduler), start, conditions, plan)
         return self.from_latents(latents)
 

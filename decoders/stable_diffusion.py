@@ -137,7 +137,7 @@ class StableDiffusion(nn.Module):
         cancelled: Cancelled,
     ) -> list[Image]:
         start = normal_rows(self.latent_shape, seeded(seeds), conditions)
-        plan = make_plan(self, options, on_step, cancelled)
+        plan = make_plan(self, self.scheduler, options, on_step, cancelled)
         latents = sample_latents(self.predict, solver(self.scheduler), start, conditions, plan)
         return self.from_latents(latents)
 

@@ -107,12 +107,24 @@ def solver(scheduler: DDIMScheduler) -> DPMSolverMultistepScheduler:
     return DPMSolverMultistepScheduler.from_config(scheduler.config)
 
 
-def make_plan(decoder: Any, options: SampleOptions, on_step: OnStep, cancelled: Cancelled) -> Plan:
-    """The request's options over the decoder's own defaults."""
+def make_plan(
+    decoder: Any,
+    scheduler: DDIMScheduler,
+    options: SampleOptions,
+    on_step: OnStep,
+    cancelled: Cancelled,
+) -> Plan:
+    """The request's options over the decoder's own defaults. Raises ValueError."""
+    steps, trained = options.steps or decoder.config.steps, scheduler.config.num_train_timesteps
+    if steps >= trained:  # the solver would meet the same noise level twice
+        raise ValueError(
+            f"{steps} denoising steps are too many: the decoder learned {trained} noise levels; "
+            f"ask for {trained - 1} or fewer"
+        )
     with torch.no_grad():
         unconditional = decoder.caption_condition([""])
     return Plan(
-        steps=options.steps or decoder.config.steps,
+        steps=steps,
         guidance=decoder.config.guidance if options.guidance is None else options.guidance,
         unconditional=unconditional,
         on_step=on_step,

@@ -124,6 +124,19 @@ def test_cancelling_stops_within_one_step(decoder, wanted):
     assert len(seen) == wanted
 
 
+@pytest.mark.parametrize("steps", [1000, 20000])
+def test_more_steps_than_noise_levels_are_refused_before_the_first(decoder, steps):
+    seen = []
+    with pytest.raises(ValueError, match=f"{steps} denoising steps are too many.*999 or fewer"):
+        sample(decoder, ["a cat"], [7], steps=steps, on_step=lambda *step: seen.append(step))
+    assert not seen
+
+
+def test_as_many_steps_as_there_are_noise_levels_to_tell_apart_make_a_medium(decoder):
+    (medium,) = sample(decoder, ["a cat"], [7], steps=999)
+    assert values(medium)[0].float().std() > 0
+
+
 @pytest.mark.parametrize(("guidance", "rows"), [(1.0, 2), (3.0, 4)])
 def test_only_guidance_runs_the_network_on_a_second_branch(decoder, guidance, rows):
     batches = []

@@ -79,7 +79,8 @@ def test_sampling_is_that_of_diffusers_own_pipeline(guidance):
     conditions = decoder.caption_condition(["a red cat", "a blue ball"])
     empty = decoder.caption_condition([""]).expand_as(conditions)
     start = diffusion.normal_rows(decoder.latent_shape, generators(2), conditions)
-    plan = diffusion.make_plan(decoder, SampleOptions(6, guidance), no_progress, never)
+    options = SampleOptions(6, guidance)
+    plan = diffusion.make_plan(decoder, decoder.scheduler, options, no_progress, never)
     solver = diffusion.solver(decoder.scheduler)
     ours = diffusion.sample_latents(decoder.predict, solver, start, conditions, plan)
     pipeline = StableDiffusionPipeline(
