@@ -22,8 +22,8 @@ from anygen.data import draw_scenes, reordered
 from anygen.dialogues import common_beginning, read_record
 from anygen.losses import hidden_states
 from anygen.media import Media
-from anygen.modality import MEDIA, TABLE, MediaModality
-from anygen.prompt import Span, build_prompt
+from anygen.modality import MEDIA, MediaModality
+from anygen.prompt import Piece, Span, build_prompt
 from anygen.records import Record, captions_of
 from decoders.parts.conditioning import gist
 from encoders.parts.readers import together
@@ -203,20 +203,27 @@ class SpanPool(nn.Module):
 
 
 def last_spans(model: Any, modality: MediaModality, records: Sequence[Record]) -> Tensor:
-    """Hidden states (B, S, D) of the spans in which dialogues ask for their last media."""
+    """Hidden states (B, S, D) that condition the decoder, of the last spans of dialogues."""
     rows, prompts = [], []
     for record in records:
         messages = model.with_system(read_record(record).messages)
         prompt = build_prompt(messages, model.llm.tokenizer, reply=False)
-        last = max(index for index, piece in enumerate(prompt) if isinstance(piece, Span))
-        prompts.append(prompt[: last + 1])
+        prompts.append(up_to_last_span(prompt, alone=model.llm.signals.droppable))
         rows.append(model.embed(prompts[-1]))
     lengths = torch.tensor([len(row) for row in rows])
     hidden = hidden_states(
         model.llm, pad_sequence(rows, batch_first=True), lengths, common_beginning(prompts)
     )
-    span = TABLE[modality].signal_tokens
-    return torch.stack([row[end - span : end] for row, end in zip(hidden, lengths.tolist())])
+    length = model.llm.signals.length(modality)
+    spans = [row[end - length : end] for row, end in zip(hidden, lengths.tolist())]
+    return model.llm.signals.conditions(torch.stack(spans))
+
+
+def up_to_last_span(prompt: Sequence[Piece], *, alone: bool) -> list[Piece]:
+    """A prompt as far as its last span, which, if it is `alone`, sees no other span."""
+    last = max(index for index, piece in enumerate(prompt) if isinstance(piece, Span))
+    before = [p for p in prompt[:last] if not (alone and isinstance(p, Span))]
+    return [*before, prompt[last]]
 
 
 def drawn(modality: MediaModality, run: Run) -> list[Scene]:

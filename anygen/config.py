@@ -15,10 +15,11 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
-from anygen.modality import MEDIA, MediaModality
+from anygen.modality import MEDIA, TABLE, MediaModality
 from anygen.plugins import Plugin
 from anygen.records import Strict
 
@@ -39,11 +40,32 @@ class Lora(Strict):
     ]
 
 
+class Signals(Strict):
+    """What the LLM says for a medium, and what of it conditions the decoder.
+
+    `tokens`: learned token rows, the first of which triggers; all condition (NExT-GPT).
+    `queries`: a trigger, then learned input vectors, which alone condition (DreamLLM).
+    """
+
+    kind: Literal["tokens", "queries"] = "tokens"
+    # How many hidden states condition a decoder; a modality left out has the TABLE's count.
+    tokens: dict[MediaModality, PositiveInt] = Field(default={}, validate_default=True)
+    droppable: bool = False  # whether all that follows a span is blind to it
+
+    @field_validator("tokens")
+    @classmethod
+    def _every_modality_has_a_count(
+        cls, given: dict[MediaModality, int]
+    ) -> dict[MediaModality, int]:
+        return {modality: given.get(modality, TABLE[modality].signal_tokens) for modality in MEDIA}
+
+
 class LanguageModel(Strict):
     """`base` is a name in anygen/assets.py, a Hugging Face id or a folder."""
 
     base: str = "smollm2-135m"
     lora: Lora = Lora()
+    signals: Signals = Signals()
     system_prompt: str = ""
 
 

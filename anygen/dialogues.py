@@ -17,6 +17,7 @@ from anygen.media import Media, Message, Part
 from anygen.modality import MediaModality
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.records import Record, TextContent
+from anygen.signals import Signals
 from mosit_data.world.misses import near_misses
 from mosit_data.world.render import render
 from mosit_data.world.scene import caption, parse_scene
@@ -59,6 +60,7 @@ class Batch:
     targets: list[Target]
     plain: Tensor  # (B,) whether the base model itself has answered
     shared: int = 0  # positions at the beginning that are the same in every row
+    branches: Tensor | None = None  # (B, T), see `branches_of`
 
 
 def read_record(record: Record, read_media: Any = None) -> Dialogue:
@@ -94,14 +96,26 @@ def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
         rows.append((embeds, labels))
         targets += found
     lengths = torch.tensor([len(labels) for _, labels in rows])
+    labels_BT = pad_sequence([labels for _, labels in rows], True, IGNORED)
     return Batch(
         embeds=pad_sequence([embeds for embeds, _ in rows], batch_first=True),
         lengths=lengths,
-        labels=pad_sequence([labels for _, labels in rows], True, IGNORED),
+        labels=labels_BT,
         targets=targets,
         plain=torch.tensor([dialogue.plain for dialogue in dialogues]),
         shared=min(common_beginning(prompts), int(lengths.min()) - 1),
+        branches=branches_of(model.llm.signals, targets, labels_BT),
     )
+
+
+def branches_of(signals: Signals, targets: Sequence[Target], labels_BT: Tensor) -> Tensor | None:
+    """Which span each position belongs to (B, T), 0 for none; None where all see all spans."""
+    if not signals.droppable:
+        return None
+    branches_BT = torch.zeros_like(labels_BT)
+    for number, t in enumerate(targets, start=1):
+        branches_BT[t.row, t.start : t.start + signals.length(t.modality)] = number
+    return branches_BT
 
 
 def common_beginning(prompts: Sequence[Sequence[Piece]]) -> int:

@@ -1,6 +1,6 @@
 """The causal LLM: signal tokens beside its vocabulary, LoRA inside, decoding with a KV cache.
 
-B rows, T positions, D width, V size of the vocabulary.
+B rows, T positions, P positions with those of the cache, D width, V size of the vocabulary.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -17,7 +17,7 @@ from transformers.utils import logging
 from anygen.config import LanguageModel as Settings
 from anygen.int8 import Int8Linear
 from anygen.modality import MediaModality, Modality
-from anygen.signals import Signals
+from anygen.signals import Signals, side_mask, side_positions
 
 
 class LanguageModel(nn.Module):
@@ -32,7 +32,7 @@ class LanguageModel(nn.Module):
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         self.base = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         self.base.requires_grad_(False)
-        self.signals = Signals(self.base.config.vocab_size, modalities)
+        self.signals = Signals(self.base.config.vocab_size, modalities, settings.signals)
         embedding = self.base.get_input_embeddings().weight
         self.width: int = embedding.shape[1]
         scale = embedding.std().item()
@@ -48,9 +48,17 @@ class LanguageModel(nn.Module):
         signal = self.signal_rows[(ids - vocabulary).clamp(min=0)]
         return torch.where((ids < vocabulary)[:, None], text, signal)
 
-    def hidden(self, embeds: Tensor, cache: DynamicCache | None = None) -> Tensor:
-        """Embeddings (B, T, D) -> hidden states after the final norm, (B, T, D)."""
-        output = self.base.model(inputs_embeds=embeds, cache=cache, use_cache=cache is not None)
+    def hidden(
+        self, embeds: Tensor, cache: DynamicCache | None = None, branches: Tensor | None = None
+    ) -> Tensor:
+        """Embeddings (B, T, D) -> hidden states after the final norm, (B, T, D).
+
+        `branches` (B, P) hides spans from all that follows them, see `side_positions`.
+        """
+        sight = {} if branches is None else side_sight(branches, embeds)
+        output = self.base.model(
+            inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **sight
+        )
         return output.last_hidden_state
 
     def new_cache(self, beginning: DynamicCache | None = None, rows: int = 1) -> DynamicCache:
@@ -129,6 +137,11 @@ class Context:
         self.length += embeds.shape[0]
         return hidden
 
+    def drop(self, count: int) -> None:
+        """Forget the last positions."""
+        self.length -= count
+        self.cache.crop(-count)
+
     def next_token(self, allowed: Collection[Modality], may_end: bool = True) -> int:
         """The likeliest token: text, a trigger of an allowed modality, or the end of the turn."""
         logits = self.llm.logits(self.last)
@@ -144,6 +157,16 @@ class Context:
         if best < signals.vocabulary:
             return best
         return signals.trigger(signals.modalities[best - signals.vocabulary])
+
+
+def side_sight(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:
+    """What the last T of P positions are told of where they stand and what they see."""
+    new = embeds_BTD.shape[1]
+    mask = side_mask(branches_BP, embeds_BTD.dtype)
+    return {
+        "position_ids": side_positions(branches_BP)[:, -new:],
+        "attention_mask": mask[:, :, -new:],
+    }
 
 
 def lora_config(settings: Settings) -> LoraConfig:

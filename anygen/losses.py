@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anygen.dialogues import IGNORED, Batch, Target
-from anygen.modality import TABLE, MediaModality
+from anygen.modality import MediaModality
+from anygen.signals import Signals
 from decoders.parts.conditioning import gist
 
 TEMPERATURE = 0.07  # where CLIP starts
@@ -20,11 +21,18 @@ CONTRAST_SHARE = 0.2  # more of it, and the text is forgotten: LoRA hears both l
 PASSES = 4  # groups of rows of similar length
 
 
-def hidden_states(llm: Any, embeds_BTD: Tensor, lengths: Tensor, shared: int = 0) -> Tensor:
+def hidden_states(
+    llm: Any,
+    embeds_BTD: Tensor,
+    lengths: Tensor,
+    shared: int = 0,
+    branches: Tensor | None = None,
+) -> Tensor:
     """Hidden states (B, T, D). Rows of similar length share a pass, so that little is padding.
 
     Padding comes last and attention is causal: no row sees it, so no mask is needed. The first
-    `shared` positions, the same in every row, are read once.
+    `shared` positions, the same in every row, are read once. `branches` (B, T) tells which span
+    each position belongs to, where spans are hidden from what follows them.
     """
     hidden, beginning = torch.zeros_like(embeds_BTD), llm.new_cache()
     if shared:
@@ -32,7 +40,8 @@ def hidden_states(llm: Any, embeds_BTD: Tensor, lengths: Tensor, shared: int = 0
     for rows in lengths.argsort().chunk(PASSES):
         longest = int(lengths[rows].max())
         cache = llm.new_cache(beginning, len(rows))
-        read = llm.hidden(embeds_BTD[rows, shared:longest], cache)
+        sides = None if branches is None else branches[rows, :longest]
+        read = llm.hidden(embeds_BTD[rows, shared:longest], cache, sides)
         hidden[rows, shared:longest] = read.to(hidden.dtype)
     return hidden
 
@@ -82,10 +91,11 @@ def word_loss(projected_BKD: Sequence[Tensor], words: Sequence[list[int]], table
     return (ratio - 1).square().mean() - likelihood
 
 
-def span_hidden(hidden_BTD: Tensor, targets: Sequence[Target]) -> Tensor:
-    """Hidden states at the positions of N spans of one modality: (N, S, D)."""
-    length = TABLE[targets[0].modality].signal_tokens
-    return torch.stack([hidden_BTD[t.row, t.start : t.start + length] for t in targets])
+def span_hidden(signals: Signals, hidden_BTD: Tensor, targets: Sequence[Target]) -> Tensor:
+    """Hidden states that condition the decoder, of N spans of one modality: (N, S, D)."""
+    length = signals.length(targets[0].modality)
+    spans = [hidden_BTD[t.row, t.start : t.start + length] for t in targets]
+    return signals.conditions(torch.stack(spans))
 
 
 def alignment_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
@@ -147,7 +157,8 @@ def generation_losses(
         by_modality.setdefault(target.modality, []).append(target)
     for modality, targets in by_modality.items():
         decoder = model.decoders[modality]
-        conditions = model.output_projectors[modality](span_hidden(hidden_BTD, targets))
+        hidden_NSD = span_hidden(model.llm.signals, hidden_BTD, targets)
+        conditions = model.output_projectors[modality](hidden_NSD)
         captions = [t.caption for t in targets]
         misses = [caption for t in targets for caption in t.misses]
         with torch.no_grad():

@@ -14,7 +14,7 @@ MODALITIES: tuple[Modality, ...] = get_args(Modality)
 class ModalityRow:
     """What every part of the system needs to know of one media modality."""
 
-    signal_tokens: int  # length of the span that the LLM emits; NExT-GPT's counts
+    signal_tokens: int  # unless a system has other counts; these are NExT-GPT's
     marker: str  # how signal tokens are spelt: <IMG_0> ... <IMG_3>
     write_suffixes: tuple[str, ...]  # of the files that we can write
     read_suffixes: tuple[str, ...]  # of the files that we read

@@ -135,7 +135,12 @@ class AnyGen(nn.Module):
     @torch.inference_mode()
     def converse(self, request: Request, cancelled: Cancelled = never) -> Conversation:
         """The LLM's side of one turn. A medium that it asks for must be sent back to it."""
-        prompt = build_prompt(self.with_system(request.messages), self.llm.tokenizer, reply=True)
+        prompt = build_prompt(
+            self.with_system(request.messages),
+            self.llm.tokenizer,
+            reply=True,
+            spans=not self.llm.signals.droppable,
+        )
         context = Context(self.llm, self.embed(prompt))
         prompt_tokens = context.length
         speech = self.speak(context, request, cancelled)
@@ -163,8 +168,11 @@ class AnyGen(nn.Module):
                 context.read(self.embed_ids([token]))
                 continue
             yield from text.rest()
-            hidden_SD = context.read(self.embed_ids(self.llm.signals.span(modality)))
+            signals = self.llm.signals
+            hidden_SD = signals.conditions(context.read(self.embed_ids(signals.span(modality))))
             condition = self.output_projectors[modality](hidden_SD[None])[0]
+            if signals.droppable:
+                context.drop(signals.length(modality))
             medium = yield MediaRequest(modality, condition, derive_seed(request.seed, made))
             context.read(self.embed_piece(Features(modality, cast(Media, medium))))
             made += 1

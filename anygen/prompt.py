@@ -38,9 +38,12 @@ class Features:
 Piece = Tokens | Span | Features
 
 
-def build_prompt(messages: Sequence[Message], tokenizer: Any, *, reply: bool) -> list[Piece]:
+def build_prompt(
+    messages: Sequence[Message], tokenizer: Any, *, reply: bool, spans: bool = True
+) -> list[Piece]:
     """Pieces in reading order; with `reply`, up to where the assistant is to speak.
 
+    Without `spans` the media that the assistant made stand there as if they had been given to it.
     Text of users is tokenised as plain text: it can never become a role marker.
     """
     parts = [(message.role, part) for message in messages for part in message.parts]
@@ -57,7 +60,7 @@ def build_prompt(messages: Sequence[Message], tokenizer: Any, *, reply: bool) ->
         if isinstance(part, str):
             pieces.append(Tokens(plain_ids(part, tokenizer), learned=said))
             continue
-        pieces += [Span(modality_of(part), media)] if said else []
+        pieces += [Span(modality_of(part), media)] if said and spans else []
         pieces.append(Features(modality_of(part), part))
         media += 1
     return [piece for piece in pieces if not isinstance(piece, Tokens) or piece.ids]

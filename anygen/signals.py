@@ -1,31 +1,56 @@
-"""Signal tokens: their ids follow the LLM's vocabulary, one span and one mark per modality."""
+"""Signals: what the LLM says for a medium. Their ids follow the vocabulary; spans may be hidden.
+
+B rows, P positions, S those of a span, D width of the LLM.
+"""
 
 from dataclasses import dataclass
 
-from anygen.modality import MEDIA, TABLE, MediaModality
+import torch
+from torch import Tensor
+
+from anygen.config import Signals as Settings
+from anygen.modality import MEDIA, MediaModality
 
 
 @dataclass(frozen=True)
 class Signals:
     """Rows of the signal table: a span for each of `modalities`, then a mark for each of MEDIA.
 
-    A span is what the LLM emits for a medium; its first token is the trigger, the only one that
-    can be sampled. A mark stands before the features of a medium that the LLM reads.
+    A span is what the LLM emits for a medium; its first position is the trigger, the only one
+    that can be sampled. A mark stands before the features of a medium that the LLM reads.
     """
 
     vocabulary: int  # size of the LLM's own
     modalities: tuple[MediaModality, ...]  # that have a decoder
+    settings: Settings = Settings()
 
     @property
     def rows(self) -> int:
-        return sum(TABLE[m].signal_tokens for m in self.modalities) + len(MEDIA)
+        return sum(map(self.length, self.modalities)) + len(MEDIA)
+
+    @property
+    def droppable(self) -> bool:
+        """Whether a span may be forgotten as soon as its hidden states are read."""
+        return self.settings.droppable
+
+    @property
+    def leading(self) -> int:
+        """Positions of a span before those that condition the decoder."""
+        return 1 if self.settings.kind == "queries" else 0
+
+    def length(self, modality: MediaModality) -> int:
+        """Positions of a whole span."""
+        return self.leading + self.settings.tokens[modality]
 
     def span(self, modality: MediaModality) -> list[int]:
         """Ids of a whole span."""
         index = self.modalities.index(modality)
-        start = sum(TABLE[m].signal_tokens for m in self.modalities[:index])
-        first = self.vocabulary + start
-        return list(range(first, first + TABLE[modality].signal_tokens))
+        first = self.vocabulary + sum(map(self.length, self.modalities[:index]))
+        return list(range(first, first + self.length(modality)))
+
+    def conditions(self, hidden: Tensor) -> Tensor:
+        """Of the hidden states (..., S, D) of a whole span those that condition the decoder."""
+        return hidden[..., self.leading :, :]
 
     def mark(self, modality: MediaModality) -> int:
         return self.vocabulary + self.rows - len(MEDIA) + MEDIA.index(modality)
@@ -37,3 +62,32 @@ class Signals:
         """The modality that a sampled token triggers; None for text."""
         triggers = {self.trigger(modality): modality for modality in self.modalities}
         return triggers.get(token)
+
+
+def side_positions(branches_BP: Tensor) -> Tensor:
+    """Position ids (B, P) where spans are side branches.
+
+    `branches_BP` tells for each position which span of its row it belongs to, 0 for none. A span
+    begins after what stands before it, and so does what follows it, as if there were no span.
+    """
+    place = torch.arange(branches_BP.shape[1], device=branches_BP.device)
+    main = branches_BP == 0
+    before = main.cumsum(1) - main.long()  # positions of the main line before each
+    starts = torch.where(begins(branches_BP), place, 0).cummax(1).values
+    return torch.where(main, before, before + place - starts)
+
+
+def begins(branches_BP: Tensor) -> Tensor:
+    """Where a run of equal numbers begins, (B, P)."""
+    return torch.diff(branches_BP, dim=1, prepend=branches_BP[:, :1] - 1) != 0
+
+
+def side_mask(branches_BP: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to attention scores (B, 1, P, P): a span is seen by itself alone.
+
+    Everything else that stands before a position is seen by it.
+    """
+    reader, read = branches_BP[:, :, None], branches_BP[:, None, :]
+    seen = ((read == 0) | (read == reader)).tril()
+    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return mask.masked_fill(~seen, torch.finfo(dtype).min)[:, None]

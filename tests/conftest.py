@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -121,9 +121,9 @@ def tiny_system(tiny_llm, tmp_path_factory) -> Path:
 def make_model(tiny_system) -> Callable[..., AnyGen]:
     """Builds the tiny model anew, the same every time: for tests that change it."""
 
-    def make(*parts: str) -> AnyGen:
+    def make(*parts: str, settings: Sequence[str] = ()) -> AnyGen:
         torch.manual_seed(0)
-        system = load_system(str(tiny_system))
+        system = load_system(str(tiny_system), list(settings))
         return (
             AnyGen(system, tiny_system.parent, parts)
             if parts

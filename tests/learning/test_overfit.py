@@ -8,9 +8,9 @@ import torch
 from anygen.config import load_run
 from anygen.dialogues import Dialogue, assemble
 from anygen.events import MediaDone
-from anygen.losses import contrast_loss, generation_losses, hidden_states, text_loss
+from anygen.losses import contrast_loss, generation_losses, text_loss
 from anygen.media import Audio, Image, Message
-from anygen.stages import STAGES, learned_prefixes
+from anygen.stages import STAGES, hidden_of, learned_prefixes
 from anygen.train import unfreeze
 from decoders.base import SampleOptions, never, no_progress
 
@@ -71,7 +71,7 @@ def study(model, stage, lesson, write_run):
     optimizer = torch.optim.Adam(learned.values(), lesson.rate)
     for _ in range(lesson.steps):
         batch = assemble(model, lesson.dialogues)
-        hidden = hidden_states(model.llm, batch.embeds, batch.lengths)
+        hidden = hidden_of(model, batch)
         losses = {"text": text_loss(model.llm, hidden, batch.labels)}
         if batch.targets:
             losses |= generation_losses(model, hidden, batch, [], denoised=0)
@@ -86,9 +86,14 @@ def study(model, stage, lesson, write_run):
     return {name: loss.item() for name, loss in losses.items()}
 
 
-@pytest.mark.parametrize("stage", LESSONS)
-def test_two_records_are_learned_by_heart(stage, make_model, write_run):
-    model, lesson = make_model(*STAGES[stage].needs), LESSONS[stage]
+QUERIES = "llm.signals={kind: queries, droppable: true}"
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings"), [*((stage, ()) for stage in LESSONS), ("instruct", (QUERIES,))]
+)
+def test_two_records_are_learned_by_heart(stage, settings, make_model, write_run):
+    model, lesson = make_model(*STAGES[stage].needs, settings=settings), LESSONS[stage]
     losses = study(model, stage, lesson, write_run)
     assert max(losses.values()) < 0.3, losses
     for dialogue in lesson.dialogues:

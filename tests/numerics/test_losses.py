@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from anygen.config import Run
+from anygen.config import Signals as Settings
 from anygen.dialogues import IGNORED, Batch, Target
 from anygen.losses import (
     alignment_loss,
@@ -15,6 +16,7 @@ from anygen.losses import (
     span_hidden,
     text_loss,
 )
+from anygen.signals import Signals
 from anygen.train import FINAL_RATE, learning_rate
 from decoders.parts.conditioning import gist
 
@@ -108,10 +110,13 @@ def test_nothing_learns_from_the_published_model_and_lora_is_back_afterwards(mak
     torch.testing.assert_close(llm.hidden(embeds), tuned)
 
 
-def test_a_span_is_read_where_its_signal_tokens_stand():
+@pytest.mark.parametrize(("kind", "skipped"), [("tokens", 0), ("queries", 1)])
+def test_a_span_is_read_where_its_condition_stands(kind, skipped):
+    signals = Signals(7, ("image",), Settings(kind=kind))
     hidden = torch.arange(2 * 20, dtype=torch.float).view(2, 20, 1)
     targets = [Target("image", row, start, None, "") for row, start in ((0, 3), (1, 0))]
-    assert span_hidden(hidden, targets)[..., 0].tolist() == [[3, 4, 5, 6], [20, 21, 22, 23]]
+    expected = torch.tensor([[3, 4, 5, 6], [20, 21, 22, 23]]) + skipped
+    assert span_hidden(signals, hidden, targets)[..., 0].tolist() == expected.tolist()
 
 
 def test_the_learning_rate_rises_evenly_then_falls_as_a_cosine():

@@ -32,6 +32,9 @@ def run_file(tmp_path):
         ("output_projector.layers=0", "output_projector.layers: Input should be greater than 0"),
         ("input_projector.kind=cubic", "input_projector.kind: Input should be 'linear' or 'mlp'"),
         ("decoders.smell={name: nose}", "decoders.smell.[key]: Input should be 'image', 'audio'"),
+        ("llm.signals.kind=words", "llm.signals.kind: Input should be 'tokens' or 'queries'"),
+        ("llm.signals.tokens.image=0", "llm.signals.tokens.image: Input should be greater than 0"),
+        ("llm.signals.dropable=true", "llm.signals.dropable: Extra inputs are not permitted"),
         ("encoder.name=null", "encoder.name: Input should be a valid string"),
     ],
 )

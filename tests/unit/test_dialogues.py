@@ -3,7 +3,6 @@ import torch
 
 from anygen.dialogues import IGNORED, Dialogue, assemble, read_record
 from anygen.media import Audio, Image, Message, Video
-from anygen.modality import TABLE
 from anygen.records import Record
 
 
@@ -61,16 +60,34 @@ def test_every_medium_of_the_assistant_is_a_target_at_its_span(tiny_model, batch
     assert found == [("image", 1, image, "a cat"), ("audio", 1, audio, "a bell")]
     for target in batch.targets:
         span = tiny_model.llm.signals.span(target.modality)
-        end = target.start + TABLE[target.modality].signal_tokens
+        end = target.start + tiny_model.llm.signals.length(target.modality)
         expected = tiny_model.embed_ids(span)
         torch.testing.assert_close(batch.embeds[target.row, target.start : end], expected)
         labels = batch.labels[target.row, target.start : end].tolist()
         assert labels == [tiny_model.llm.label_of(span[0])] + [IGNORED] * (len(span) - 1)
 
 
+@pytest.mark.parametrize("kind", ["tokens", "queries"])
+def test_of_a_droppable_span_the_trigger_is_said_and_all_of_it_is_a_branch(
+    kind, make_model, dialogues
+):
+    model = make_model(settings=[f"llm.signals={{kind: {kind}, droppable: true}}"])
+    batch = assemble(model, dialogues)
+    assert said(model, batch, 1) == "ok <image><|im_end|><audio><|im_end|>"
+    expected = torch.zeros_like(batch.labels)
+    for number, target in enumerate(batch.targets, start=1):
+        length = model.llm.signals.length(target.modality)
+        expected[target.row, target.start : target.start + length] = number
+    assert batch.branches.equal(expected)
+
+
+def test_spans_that_stay_make_no_branches(batch):
+    assert batch.branches is None
+
+
 def test_the_features_of_a_medium_follow_its_span(tiny_model, batch, image):
     target = batch.targets[0]
-    start = target.start + TABLE["image"].signal_tokens
+    start = target.start + tiny_model.llm.signals.length("image")
     [features] = tiny_model.encoder.encode([image])
     mark = tiny_model.embed_ids([tiny_model.llm.signals.mark("image")])
     expected = torch.cat([mark, tiny_model.input_projector(features)])

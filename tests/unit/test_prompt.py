@@ -120,6 +120,17 @@ def test_spans_number_their_medium_among_all_of_the_prompt(tokenizer, image, aud
     assert media == [image, audio, video, image, image, audio]
 
 
+def test_without_spans_media_stand_where_they_stood(tokenizer, image, audio):
+    messages = [
+        Message("user", (audio, "draw")),
+        Message("assistant", ("A ", image, " cat.")),
+        Message("user", ("ok",)),
+    ]
+    pieces = build_prompt(messages, tokenizer, reply=True)
+    bare = build_prompt(messages, tokenizer, reply=True, spans=False)
+    assert flat(bare) == flat([piece for piece in pieces if not isinstance(piece, Span)])
+
+
 def test_a_message_without_parts_teaches_nothing_to_the_users_side(tokenizer):
     messages = [Message("assistant", ("hi",)), Message("user", ()), Message("assistant", ("so",))]
     pieces = build_prompt(messages, tokenizer, reply=False)
