@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from anygen.attachments import begins_with_path, parse_line
 from anygen.commands import run_command
 from anygen.media import Part
-from anygen.session import Session, label, take_turn
+from anygen.records import explain
+from anygen.session import Session, show_attached, take_turn
 
 
 def run_chat(session: Session, lines: Iterable[str]) -> None:
@@ -16,7 +17,7 @@ def run_chat(session: Session, lines: Iterable[str]) -> None:
         try:
             read_line(session, line)
         except (ValueError, OSError) as error:
-            session.screen.line(f"anygen: {error}")
+            session.screen.line(f"anygen: {explain(error)}")
         except KeyboardInterrupt:  # a command, such as /record, was stopped
             session.screen.line("(stopped)")
         if session.over:
@@ -31,14 +32,6 @@ def read_line(session: Session, line: str) -> None:
         parts = parse_line(line.removeprefix("/") if line.startswith("//") else line)
         show_attached(session, parts)
         take_turn(session, parts)
-
-
-def show_attached(session: Session, parts: Sequence[Part]) -> None:
-    number = len(session.conversation.media())
-    for part in parts:
-        if not isinstance(part, str):
-            number += 1
-            session.screen.line(f"attached {label(number, part)}")
 
 
 def answer_once(session: Session, parts: tuple[Part, ...]) -> None:

@@ -5,9 +5,11 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from anygen.config import System
@@ -110,20 +112,41 @@ def load_weights(model: nn.Module, paths: Iterable[Path], *, complete: bool = Fa
     built = {name.split(".")[0] for name in own}
     found: dict[str, Tensor] = {}
     for path in paths:
-        if not path.is_file():
-            raise ValueError(f"there are no weights at {path}")
-        found.update({k: v for k, v in load_file(path).items() if k.split(".")[0] in built})
+        file = open_weights(path)
+        names = [name for name in sorted(file.keys()) if name.split(".")[0] in built]
+        found.update({name: file.get_tensor(name) for name in names})
     copy_tensors(found, own, complete=complete)
+
+
+def open_weights(path: Path) -> Any:
+    """A safetensors file whose tensors are read one by one."""
+    if not path.is_file():
+        raise ValueError(f"there are no weights at {path}")
+    return safe_open(path, "pt")
+
+
+def outline(file: Any, prefix: str) -> dict[str, Tensor]:
+    """Names and shapes, as tensors without values; none is read."""
+    return {
+        name: torch.empty(file.get_slice(name).get_shape(), device="meta")
+        for name in sorted(file.keys())
+        if name.startswith(prefix)
+    }
 
 
 def copy_tensors(found: Mapping[str, Tensor], own: Mapping[str, Tensor], *, complete: bool) -> None:
     """Copy by name into a model's own tensors. ValueError where keys or shapes do not fit."""
-    problems = key_problems(own, found, complete)
-    if problems:
-        raise ValueError("these weights do not fit the model:\n  " + "\n  ".join(problems))
+    check_keys(own, found, complete=complete)
     with torch.no_grad():
         for name, tensor in found.items():
             own[name].copy_(tensor)
+
+
+def check_keys(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, complete: bool) -> None:
+    """Raises ValueError where keys or shapes do not fit."""
+    problems = key_problems(own, found, complete)
+    if problems:
+        raise ValueError("these weights do not fit the model:\n  " + "\n  ".join(problems))
 
 
 def key_problems(

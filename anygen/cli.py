@@ -16,6 +16,7 @@ from anygen.modality import parse_modalities
 if TYPE_CHECKING:
     from anygen import AnyGen
     from anygen.generate import Settings as Batch
+    from anygen.request import AnswerOptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,6 +41,14 @@ LengthOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="CPU threads. [default: one per core]")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of answers, as in steps=8 or exactly.image=2; again for another one.",
+    ),
 ]
 MetadataOption = Annotated[
     bool, typer.Option("--metadata/--no-metadata", help="Write into files how they were made.")
@@ -66,7 +75,7 @@ def sentences(error: ValueError | OSError) -> list[str]:
     if isinstance(error, OSError):
         named = error.filename is not None
         return [f"{error.filename}: {error.strerror}" if named else str(error)]
-    from anygen.generate import explain
+    from anygen.records import explain
 
     return explain(error).splitlines()
 
@@ -97,6 +106,7 @@ def chat(  # noqa: PLR0913  # the options of a command
     seed: SeedOption = 0,
     modalities: ModalitiesOption = None,
     max_new_tokens: LengthOption = 256,
+    settings: SetOption = None,
     threads: ThreadsOption = None,
     metadata: MetadataOption = True,
     graphics: Annotated[
@@ -117,10 +127,10 @@ def chat(  # noqa: PLR0913  # the options of a command
     if attach and prompt is None:
         raise ValueError("--attach goes with --prompt; in a conversation write @path")
     use_threads(threads)
-    chosen = parse_modalities(modalities) if modalities is not None else None
-    settings = Settings(out, chosen, max_new_tokens, metadata=metadata)
+    options = read_options(modalities, max_new_tokens, settings or [])
+    chosen = Settings(out, options, metadata)
     parts = None if prompt is None else read_question(prompt, attach or [])
-    session = open_session(model, load_model, settings, graphics, seed)
+    session = open_session(model, load_model, chosen, graphics, seed)
     if parts is None:
         run_chat(session, read_lines(session, model, history))
     else:
@@ -141,6 +151,7 @@ def generate(  # noqa: PLR0913  # the options of a command
     seed: SeedOption = 0,
     modalities: ModalitiesOption = None,
     max_new_tokens: LengthOption = 256,
+    settings: SetOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 1,
     threads: ThreadsOption = None,
     metadata: MetadataOption = True,
@@ -158,9 +169,9 @@ def generate(  # noqa: PLR0913  # the options of a command
         make_again(again, out)
         return
     use_threads(threads)
-    chosen = parse_modalities(modalities) if modalities is not None else None
-    settings = Settings(out, seed, chosen, max_new_tokens, batch_size, metadata)
-    answer_rows(str(source), settings, lambda: load_model(model))
+    options = read_options(modalities, max_new_tokens, settings or [])
+    batch = Settings(out, seed, options, batch_size, metadata)
+    answer_rows(str(source), batch, lambda: load_model(model))
 
 
 def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) -> None:
@@ -313,6 +324,21 @@ def doctor(
 def version() -> None:
     """Show the version."""
     print(__version__)
+
+
+def read_options(modalities: str | None, length: int, named: list[str]) -> AnswerOptions:
+    """What the options of a command say of its answers. Raises ValueError."""
+    from anygen.request import AnswerOptions
+    from anygen.settings import changed
+
+    chosen = parse_modalities(modalities) if modalities is not None else None
+    options = AnswerOptions(modalities=chosen, max_new_tokens=length)
+    for text in named:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set wants NAME=VALUE, as in steps=8, not {text!r}")
+        options = changed(options, name.strip(), value.strip())
+    return options
 
 
 def load_model(name: str) -> AnyGen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,10 +12,15 @@ from pathlib import Path
 from anygen import capture, playback, transcript
 from anygen.attachments import open_path, parse_line
 from anygen.conversation import Exchange
-from anygen.media import Media, Message, Part
+from anygen.media import Media, Message, Part, media_of
 from anygen.media_files import printable, read_comment, read_media, write_media
 from anygen.modality import MODALITIES, parse_modalities
-from anygen.session import Session, keep, label, ready, take_turn
+from anygen.request import AnswerOptions, Edit
+from anygen.session import Change, Session, keep, label, ready, show_attached, take_turn
+from anygen.settings import NAMES, changed, described
+
+# a medium, how far it may change, and what is to change: 2 0.4 make the background blue
+EDIT = re.compile(r"(\d+)\s+(?:(\d*\.\d+)\s+)?(\S.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def record(session: Session, argument: str) -> None:
 def retry(session: Session, argument: str) -> None:
     """Without a seed the next one is taken."""
     seed = whole_number(argument, "/retry") if argument else None
-    ask_again(session, session.conversation.undo(), None, seed)
+    turn = session.conversation.undo()
+    ask_again(session, turn, turn.question.parts, seed, change_of(turn))
 
 
 def undo(session: Session, argument: str) -> None:
@@ -82,21 +88,46 @@ def undo(session: Session, argument: str) -> None:
 
 
 def edit(session: Session, argument: str) -> None:
-    """With a text it is asked at once; else the prompt begins with the last question."""
+    """`2 make it blue` or `2 0.4 make it blue` is about medium 2; a text takes the place of the
+    last question, and is asked at once; alone it brings that question back to the prompt."""
+    if about_medium := EDIT.fullmatch(argument):
+        edit_medium(session, int(about_medium[1]), about_medium[2], about_medium[3])
+        return
     turn = session.conversation.undo()
     if argument:
-        ask_again(session, turn, parse_line(argument), None)
+        ask_again(session, turn, parse_line(argument))
     else:
         session.draft = as_line(turn)
 
 
+def edit_medium(session: Session, number: int, strength: str | None, text: str) -> None:
+    """Asks for a changed medium, which the model sees once more before the text."""
+    medium = session.conversation.medium(number)
+    chosen = {"strength": float(strength)} if strength else {}
+    edit = Edit(ref=number, **chosen)  # refuses a strength that is none
+    seen = () if medium in session.conversation.attached else (medium,)
+    parts = (*seen, *parse_line(text))
+    show_attached(session, parts)
+    take_turn(session, parts, change=Change(medium, edit.strength))
+
+
+def change_of(turn: Exchange) -> Change | None:
+    """What the question of a turn asked to change."""
+    edited, edit = turn.request.edited, turn.request.options.edit
+    return Change(edited, edit.strength) if edited and edit else None
+
+
 def ask_again(
-    session: Session, turn: Exchange, parts: tuple[Part, ...] | None, seed: int | None
+    session: Session,
+    turn: Exchange,
+    parts: tuple[Part, ...],
+    seed: int | None = None,
+    change: Change | None = None,
 ) -> None:
     """A question in the place of the last turn, which comes back if there is no answer."""
     turns = len(session.conversation.turns)
     try:
-        take_turn(session, parts or turn.question.parts, seed)
+        take_turn(session, parts, seed, change)
     finally:
         if len(session.conversation.turns) == turns:
             session.conversation.turns.append(turn)
@@ -104,7 +135,12 @@ def ask_again(
 
 def as_line(turn: Exchange) -> str:
     """What can be typed to ask the same."""
-    words = [part if isinstance(part, str) else f'@"{part.path}"' for part in turn.question.parts]
+    edit, before = turn.request.options.edit, media_of(turn.request.messages[:-1])
+    words, parts = [], turn.question.parts
+    if edit and edit.ref <= len(before):
+        words = [f"/edit {edit.ref} {edit.strength}"]
+        parts = tuple(part for part in parts if part is not before[edit.ref - 1])
+    words += [part if isinstance(part, str) else f'@"{part.path}"' for part in parts]
     return " ".join(words)
 
 
@@ -191,38 +227,29 @@ def system(session: Session, argument: str) -> None:
 def modalities(session: Session, argument: str) -> None:
     if argument:
         chosen = None if argument == "all" else parse_modalities(argument)
-        session.settings = replace(session.settings, modalities=chosen)
-    session.screen.line(f"modalities {','.join(session.settings.modalities or MODALITIES)}")
+        said = session.settings.options.model_dump(exclude_unset=True) | {"modalities": chosen}
+        use(session, AnswerOptions.model_validate(said))
+    session.screen.line(f"modalities {','.join(session.settings.options.modalities or MODALITIES)}")
 
 
 def set_value(session: Session, argument: str) -> None:
+    """`steps 8`, `image.steps 8`, `steps default`; alone it shows what is set, and what can be."""
     name, _, value = argument.partition(" ")
-    settings = session.settings
-    match name:
-        case "max_new_tokens":
-            settings = replace(settings, max_new_tokens=whole_number(value, "max_new_tokens", 1))
-        case "steps":
-            steps = None if value == "default" else whole_number(value, "steps", 1)
-            settings = replace(settings, options=replace(settings.options, steps=steps))
-        case "guidance":
-            guidance = None if value == "default" else number(value, "guidance")
-            settings = replace(settings, options=replace(settings.options, guidance=guidance))
-        case "":
-            pass
-        case _:
-            raise ValueError(f"/set knows {SETTINGS}, not {printable(name)!r}")
-    session.settings = settings
+    if name:
+        if not value:
+            raise ValueError(f"write /set {printable(name)} VALUE, or default")
+        use(session, changed(session.settings.options, name, value.strip()))
     session.screen.line(parameters(session))
+    if not name:
+        session.screen.line(f"/set NAME VALUE changes one of {', '.join(NAMES)}")
+
+
+def use(session: Session, options: AnswerOptions) -> None:
+    session.settings = replace(session.settings, options=options)
 
 
 def parameters(session: Session) -> str:
-    settings = session.settings
-    steps, guidance = settings.options.steps, settings.options.guidance
-    return (
-        f"max_new_tokens {settings.max_new_tokens}, "
-        f"steps {'default' if steps is None else steps}, "
-        f"guidance {'default' if guidance is None else guidance}"
-    )
+    return ", ".join(described(session.settings.options)) or "all settings are the default"
 
 
 def show(session: Session, argument: str) -> None:
@@ -238,8 +265,11 @@ def show(session: Session, argument: str) -> None:
 def tokens(session: Session, argument: str) -> None:
     if session.usage is None:
         raise ValueError("nothing was answered yet")
-    prompt, new = session.usage.prompt_tokens, session.usage.new_tokens
-    session.screen.line(f"{prompt} tokens were read, {new} made; the next question reads all")
+    usage = session.usage
+    session.screen.line(
+        f"the model knows {usage.prompt_tokens} tokens of the conversation, {usage.cached_tokens} "
+        f"of them from before; it made {usage.new_tokens} of text"
+    )
 
 
 def model(session: Session, argument: str) -> None:
@@ -294,17 +324,6 @@ def whole_number(argument: str, name: str, least: int | None = None) -> int:
     return value
 
 
-def number(argument: str, name: str) -> float:
-    try:
-        value = float(argument)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{name} wants a number, not {printable(argument)!r}")
-    return value
-
-
-SETTINGS = "max_new_tokens, steps, guidance"
 COMMANDS: dict[str, Command] = {
     "/help": Command("", "this list", help_),
     "/attach": Command("PATH...", "put files before the next message", attach),
@@ -316,14 +335,14 @@ COMMANDS: dict[str, Command] = {
     "/export": Command("N FILE", "write medium N as .png .jpg .webp .wav .flac .ogg .mp4", export),
     "/retry": Command("[SEED]", "ask the last question again, with another seed", retry),
     "/undo": Command("", "forget the last question and its answer", undo),
-    "/edit": Command("[TEXT]", "change the last question", edit),
+    "/edit": Command("[TEXT]", "change the last question; /edit 2 in blue changes medium 2", edit),
     "/reset": Command("", "forget the conversation", reset),
     "/history": Command("", "show the conversation", history),
     "/save": Command("FILE", "save it as .html, .md or .json", save),
     "/load": Command("FILE.json", "go on with a saved one", load),
     "/seed": Command("[N]", "number turns again, from another seed", seed),
     "/modalities": Command("[LIST|all]", "what answers may hold, as in text,image", modalities),
-    "/set": Command("[NAME VALUE]", f"change {SETTINGS}", set_value),
+    "/set": Command("[NAME VALUE]", "change a setting, as in /set steps 8", set_value),
     "/system": Command("[TEXT]", "the system prompt of a new conversation", system),
     "/model": Command("[NAME]", "the model of a new conversation", model),
     "/show": Command("", "settings, and all media", show),

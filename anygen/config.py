@@ -66,6 +66,7 @@ class LanguageModel(Strict):
     base: str = "smollm2-135m"
     lora: Lora = Lora()
     signals: Signals = Signals()
+    context: PositiveInt | None = None  # positions that are read at most; None: all that it can
     system_prompt: str = ""
 
 

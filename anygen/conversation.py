@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from anygen.events import FinishReason
+from anygen.events import FinishReason, Forgotten
 from anygen.media import Media, Message, Part, media_of
-from anygen.request import Request, derive_seed
+from anygen.request import Made, Request, derive_seed
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Exchange:
     request: Request
     answer: Message
     finish: FinishReason | None  # None: it is still spoken
+    made: tuple[Made, ...] = ()  # of each medium in the answer
 
     @property
     def question(self) -> Message:
@@ -32,6 +33,7 @@ class Conversation:
     given: tuple[Message, ...] = ()  # before the first turn: a system prompt, a chat of old
     turns: list[Exchange] = field(default_factory=list)
     attached: list[Media] = field(default_factory=list)  # to the next question
+    forgotten: Forgotten | None = None  # what the model reads no longer, as it was last told
 
     def messages(self) -> list[Message]:
         """All that was said, in order."""
@@ -71,7 +73,7 @@ class Conversation:
         self.given = self.system
         self.turns.clear()
         self.attached.clear()
-        self.asked = 0
+        self.asked, self.forgotten = 0, None
 
     @property
     def system(self) -> tuple[Message, ...]:

@@ -16,7 +16,7 @@ from anygen.dialogues import Dialogue, read_record
 from anygen.media import Audio, Image, Media, Message
 from anygen.modality import MediaModality
 from anygen.records import Record
-from decoders.base import SampleOptions, never, no_progress
+from decoders.base import Task, never, no_progress
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
 from mosit_data.world.questions import described
 from mosit_data.world.render import render
@@ -232,8 +232,9 @@ def renderings(model: nn.Module, run: Run) -> dict[str, Media]:
     for modality in dict.fromkeys(run.decoders):
         decoder: Any = model.decoders[modality]
         captions = SAMPLE_CAPTIONS[modality]
-        conditions, seeds = decoder.caption_condition(captions), list(range(len(captions)))
-        media = decoder.sample(conditions, seeds, SampleOptions(), no_progress, never)
+        conditions = decoder.caption_condition(captions)
+        tasks = [Task(condition, seed) for seed, condition in enumerate(conditions)]
+        media = decoder.sample(tasks, no_progress, never)
         shown |= {f"{modality}_{index}": medium for index, medium in enumerate(media)}
     return shown
 

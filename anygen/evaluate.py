@@ -28,13 +28,13 @@ from anygen import __version__, checkpoint
 from anygen.config import find_config, load_system
 from anygen.files import write_json
 from anygen.judges import Judges
-from anygen.media import Media, Message, media_of, modality_of
+from anygen.media import Media, media_of, modality_of
 from anygen.media_files import write_media
 from anygen.metrics import wilson
 from anygen.modality import TABLE, MediaModality
 from anygen.model import AnyGen
 from anygen.reports import evaluation
-from anygen.request import Request, derive_seed
+from anygen.request import AnswerOptions, Request, derive_seed
 from anygen.suites.cases import Case
 from anygen.suites.general import general_loss
 from anygen.suites.scoring import Bench, Outcome, Scores, make_controls, score_medium
@@ -132,10 +132,10 @@ def answer_cases(
     cases = [make_case(task, name, index, seed) for index in indices]
     seeds = [derive_seed(seed, name, index) for index in indices]
     requests = [
-        Request(case.messages, case_seed, max_new_tokens=task.max_new_tokens)
+        Request(case.messages, case_seed, AnswerOptions(max_new_tokens=task.max_new_tokens))
         for case, case_seed in zip(cases, seeds)
     ]
-    answers: list[Message] = bench.model.reply_many(requests)
+    answers = [answer.message for answer in bench.model.reply_many(requests)]
     return list(zip(cases, task.score(bench, list(zip(cases, seeds, answers)))))
 
 

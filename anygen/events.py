@@ -1,4 +1,7 @@
-"""What `AnyGen.reply` yields, in the order in which it happens."""
+"""What `AnyGen.reply` yields, in the order in which it happens.
+
+Media may be done in another order than they were asked for: `part` tells which one it is.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +9,7 @@ from typing import Literal
 from anygen.media import Media
 from anygen.modality import MediaModality
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "deadline", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class TextDelta:
 class MediaStarted:
     part: int  # index among the media of this answer, from 0
     modality: MediaModality
+    fallback: bool = False  # its condition was unusable; a plain caption takes its place
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,28 @@ class MediaDone:
 
 
 @dataclass(frozen=True)
+class MediaFailed:
+    """A medium could not be made; the answer goes on without it."""
+
+    part: int
+    modality: MediaModality
+    error: str
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The oldest of the conversation no longer fits into what the LLM can read."""
+
+    messages: int
+    media: int  # in them
+
+
+@dataclass(frozen=True)
 class Done:
     finish_reason: FinishReason
     prompt_tokens: int
-    new_tokens: int
+    cached_tokens: int  # of the prompt, read in an earlier turn
+    new_tokens: int  # of text
 
 
-Event = TextDelta | MediaStarted | MediaProgress | MediaDone | Done
+Event = Forgotten | TextDelta | MediaStarted | MediaProgress | MediaDone | MediaFailed | Done

@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import ValidationError
-
 from anygen.conversation import Exchange
 from anygen.files import replacing
 from anygen.media import Media, Message, Part, modality_of
 from anygen.media_files import printable, read_media, write_media
-from anygen.modality import TABLE, Modality
+from anygen.modality import TABLE
 from anygen.provenance import tell_origin
-from anygen.records import MediaContent, Record, TextContent, Turn
-from anygen.request import Maker, Request, derive_seed
+from anygen.records import Content, MediaContent, Record, TextContent, Turn, explain
+from anygen.request import Answer, AnswerOptions, Maker, Request, derive_seed
 
 RECORDS = "records.jsonl"
 
@@ -34,7 +32,7 @@ class Model(Protocol):
     @property
     def maker(self) -> Maker: ...
 
-    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
+    def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         """One answer per request. Raises ValueError where one cannot be answered."""
 
 
@@ -44,8 +42,7 @@ class Settings:
 
     out: Path  # the folder of records.jsonl and the media
     seed: int = 0
-    modalities: tuple[Modality, ...] | None = None  # of rows that name none; None: model chooses
-    max_new_tokens: int = 256
+    options: AnswerOptions = AnswerOptions()  # of rows that say nothing else
     batch_size: int = 1
     metadata: bool = True  # whether files tell how they were made
 
@@ -80,18 +77,6 @@ def generate_file(
         for record in run_batch(model, batch, folder, settings):
             append_record(record, settings.out / RECORDS)
             yield record
-
-
-def explain(error: ValueError) -> str:
-    """What a person reads: of a pydantic error one `key.path: message` for each problem."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    lines = []
-    for problem in error.errors():
-        where = ".".join(map(str, problem["loc"]))
-        message = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}: {message}" if where else message)
-    return "\n".join(lines)
 
 
 # --- the input
@@ -132,9 +117,7 @@ def parse_row(line: bytes, number: int) -> Row:
 def prompt_row(prompt: str, settings: Settings) -> Row:
     """A lone prompt; its id holds all that decides the answer, so that only a repeat is skipped."""
     words = "-".join(re.findall(r"[a-z0-9]+", prompt.lower())[:6])
-    key = derive_seed(
-        prompt, settings.seed, *(settings.modalities or ("any",)), settings.max_new_tokens
-    )
+    key = derive_seed(prompt, settings.seed, settings.options.model_dump_json())
     row_id = f"{words[:40]}-{key:012x}".lstrip("-")
     return Row(row_id, {"id": row_id, "prompt": prompt})
 
@@ -144,25 +127,48 @@ def open_row(row: Row, folder: Path, settings: Settings) -> Request:
     if row.error:
         raise ValueError(row.error)
     record = Record.model_validate(row.data)
-    messages = tuple(Message(turn.role, read_parts(turn, folder)) for turn in record.messages)
+    media: list[Media] = []
+    messages = tuple(
+        Message(turn.role, read_parts(turn, folder, media)) for turn in record.messages
+    )
     if not messages or messages[-1].role != "user":
         raise ValueError("the last message must be the user's: it is what is answered")
     seed = derive_seed(settings.seed, row.id) if record.seed is None else record.seed
-    modalities = record.modalities or settings.modalities
-    return Request(messages, seed, modalities, settings.max_new_tokens)
+    return Request(messages, seed, options_of(record, settings.options))
 
 
-def read_parts(turn: Turn, folder: Path) -> tuple[Part, ...]:
-    return tuple(
-        content.text if isinstance(content, TextContent) else read_medium(content, folder)
-        for content in turn.content
-    )
+def read_parts(turn: Turn, folder: Path, media: list[Media]) -> tuple[Part, ...]:
+    return tuple(read_part(content, folder, media) for content in turn.content)
 
 
-def read_medium(content: MediaContent, folder: Path) -> Media:
+def read_part(content: Content, folder: Path, media: list[Media]) -> Part:
+    """A part of a message; `media` are all that stand before it, and it joins them."""
+    if isinstance(content, TextContent):
+        return content.text
+    media.append(read_medium(content, folder, media))
+    return media[-1]
+
+
+def read_medium(content: MediaContent, folder: Path, media: Sequence[Media]) -> Media:
+    if content.ref is not None:
+        if content.ref > len(media) or modality_of(media[content.ref - 1]) != content.type:
+            raise ValueError(f"ref: medium {content.ref} is no {content.type} that came before")
+        return media[content.ref - 1]
     if content.path is None:
         raise ValueError("a 'scene' is for training; here a medium needs a 'path'")
     return read_media(folder / content.path)
+
+
+def options_of(record: Record, given: AnswerOptions) -> AnswerOptions:
+    """The options of a row over those of all; a medium that is named again is to be changed."""
+    said = {**given.model_dump(exclude_unset=True), **record.options}
+    if record.modalities is not None:
+        said["modalities"] = record.modalities
+    last = record.messages[-1].content
+    edits = [part for part in last if isinstance(part, MediaContent) and part.ref is not None]
+    if edits:
+        said["edit"] = edits[-1].model_dump(include={"ref", "strength"}, exclude_none=True)
+    return AnswerOptions.model_validate(said)
 
 
 # --- the answers
@@ -173,7 +179,7 @@ def run_batch(
 ) -> Iterator[dict[str, Any]]:
     """One record per row, in their order; the media are written first."""
     requests: dict[str, Request] = {}
-    outcomes: dict[str, Message | ValueError] = {}
+    outcomes: dict[str, Answer | ValueError] = {}
     for row in rows:
         try:
             requests[row.id] = open_row(row, folder, settings)
@@ -187,12 +193,20 @@ def run_batch(
             seed = requests[row.id].seed if asked else derive_seed(settings.seed, row.id)
             yield error_record(row.id, seed, outcome)
         else:
-            exchange = Exchange(requests[row.id], outcome, None)
+            exchange = Exchange(requests[row.id], outcome.message, outcome.finish, outcome.made)
             author = model.maker if settings.metadata else None
-            yield answer_record(row.id, exchange, settings.out, author)
+            record = answer_record(row.id, exchange, settings.out, author)
+            yield record | shortcomings(outcome)
 
 
-def answer_requests(model: Model, requests: Sequence[Request]) -> Sequence[Message | ValueError]:
+def shortcomings(answer: Answer) -> dict[str, str]:
+    """What a record says more of an answer that was cut short, or lacks media; the rest stands."""
+    finish = {} if answer.finish == "stop" else {"finish": str(answer.finish)}
+    failed = {"status": "error", "error": "; ".join(answer.failed)} if answer.failed else {}
+    return finish | failed
+
+
+def answer_requests(model: Model, requests: Sequence[Request]) -> Sequence[Answer | ValueError]:
     """A batch that fails is asked again row by row, so that only the row at fault fails."""
     try:
         return model.reply_many(requests)
@@ -215,17 +229,16 @@ def answer_record(
 ) -> dict[str, Any]:
     """The record of an answer; its media are written, and with a maker they tell of it."""
     content: list[dict[str, str]] = []
-    given, media = exchange.request.messages[:-1], 0
+    given, made = exchange.request.messages[:-1], iter(exchange.made)
     for number, part in enumerate(exchange.answer.parts, start=1):
         if isinstance(part, str):
             content.append({"type": "text", "text": part})
             continue
         modality = modality_of(part)
         name = f"{file_stem(row_id)}_{number:03d}_{modality}{TABLE[modality].suffix}"
-        origin = tell_origin(maker, given, [exchange], media) if maker else None
+        origin = tell_origin(maker, given, [exchange], next(made).part) if maker else None
         write_media(part, out / name, origin)
         content.append({"type": modality, "path": name})
-        media += 1
     return {"id": row_id, "status": "ok", "seed": exchange.request.seed, "content": content}
 
 

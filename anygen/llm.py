@@ -1,9 +1,9 @@
-"""The causal LLM: signal tokens beside its vocabulary, LoRA inside, decoding with a KV cache.
+"""The causal LLM: signal tokens beside its vocabulary, LoRA inside, reading of several contexts.
 
 B rows, T positions, P positions with those of the cache, D width, V size of the vocabulary.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,13 +11,20 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.utils import logging
 
 from anygen.config import LanguageModel as Settings
+from anygen.context import Group, Row, attend, grouped, positions_of
 from anygen.int8 import Int8Linear
-from anygen.modality import MediaModality, Modality
+from anygen.llama import Llama
+from anygen.modality import MediaModality
+from anygen.packed import filled_up, packed
 from anygen.signals import Signals, side_mask, side_positions
+
+ATTENTION = "anygen_contexts"
+AttentionInterface.register(ATTENTION, attend)
+LORA = ".lora_"
 
 
 class LanguageModel(nn.Module):
@@ -40,6 +47,9 @@ class LanguageModel(nn.Module):
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
         inject_adapter_in_model(lora_config(settings), self.base)
+        self.llama: Llama | None = None  # reads faster, once there is nothing more to learn
+        longest = self.base.config.max_position_embeddings
+        self.context = min(settings.context or longest, longest)  # positions that it can read
 
     def embed(self, ids: Tensor) -> Tensor:
         """Ids (T,) of text and signal tokens -> (T, D)."""
@@ -67,10 +77,45 @@ class LanguageModel(nn.Module):
         data = [tuple(x.expand(rows, -1, -1, -1) for x in (c.keys, c.values)) for c in read]
         return DynamicCache(data or None, config=self.base.config)
 
+    def read(self, rows: Sequence[Row]) -> list[Tensor]:
+        """More embeddings (T, D) of each context, and what they are; their hidden states (T, D).
+
+        One forward pass for all rows. What a row becomes does not depend on the others.
+        """
+        order, groups = grouped(rows, self.base.config)
+        embeds_TD = filled_up(torch.cat([embeds for _, embeds, _ in order]))
+        positions = positions_of(groups, embeds_TD)
+        read = self.llama or self.read_with_transformers
+        counts = [len(keys) for _, _, keys in order]
+        hidden = read(embeds_TD, positions, groups)[: sum(counts)].split(counts)
+        states = {context: part for (context, _, _), part in zip(order, hidden, strict=True)}
+        for context, _, keys in rows:
+            context.positions += keys
+            context.last = states[context][-1]
+        return [states[context] for context, _, _ in rows]
+
+    def read_with_transformers(
+        self, embeds: Tensor, positions: Tensor, groups: Sequence[Group]
+    ) -> Tensor:
+        """Embeddings (T, D) of a pass -> hidden states (T, D)."""
+        config = self.base.config
+        usual, config._attn_implementation = config._attn_implementation, ATTENTION
+        try:
+            output = self.base.model(
+                inputs_embeds=embeds[None],
+                position_ids=positions[None],
+                groups=groups,
+                use_cache=False,
+            )
+        finally:
+            config._attn_implementation = usual
+        hidden: Tensor = output.last_hidden_state[0]
+        return hidden
+
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V + modalities): text tokens, then one trigger per modality."""
         text = self.base.lm_head(hidden)
-        triggers = hidden @ self.trigger_rows.T + self.trigger_bias
+        triggers = (hidden[..., None, :] * self.trigger_rows).sum(-1) + self.trigger_bias
         return torch.cat([text, triggers], dim=-1)
 
     def label_of(self, token: int) -> int:
@@ -90,10 +135,26 @@ class LanguageModel(nn.Module):
     def lora_layers(self) -> Iterable[LoraLayer]:
         return (module for module in self.base.modules() if isinstance(module, LoraLayer))
 
-    def merge_lora(self) -> None:
-        """Fold LoRA into the base weights for full decoding speed; what is saved stays as it is."""
-        for layer in self.lora_layers():
-            layer.merge()
+    def prepare_answering(self) -> None:
+        """Fold LoRA into the base weights and pack them; what is saved stays as it is.
+
+        A Llama is read by layers of our own from then on.
+        """
+        for name, layer in list(self.base.named_modules()):
+            if isinstance(layer, LoraLayer):
+                layer.merge()
+                self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
+        if self.base.config.model_type == "llama":
+            self.llama = Llama(self.base)
+        for name, layer in list(self.base.named_modules()):
+            if isinstance(layer, nn.Linear) and LORA not in name:
+                self.base.set_submodule(name, self.packed_or_gone(name, layer))
+
+    def packed_or_gone(self, name: str, layer: nn.Linear) -> nn.Module:
+        """The layer packed; what the Llama has packed already leaves but its LoRA."""
+        gone = self.llama is not None and name != "lm_head"
+        made = nn.Module() if gone else packed(layer)
+        return with_lora_of(layer, made) if hasattr(layer, "lora_A") else made
 
     def use_lora(self, enabled: bool) -> None:
         """Without LoRA the text is the base model's own."""
@@ -111,52 +172,10 @@ class LanguageModel(nn.Module):
             self.use_lora(True)
 
 
-class Context:
-    """What the LLM has read so far: a KV cache, and the last hidden state."""
-
-    def __init__(self, llm: LanguageModel, embeds: Tensor) -> None:
-        """`embeds` (T, D)."""
-        self.llm = llm
-        self.cache = llm.new_cache()
-        self.length = 0
-        self.read(embeds)
-
-    def read(self, embeds: Tensor) -> Tensor:
-        """More embeddings (T, D) in one forward pass; their hidden states (T, D).
-
-        Raises ValueError where the conversation gets longer than the LLM can read.
-        """
-        limit = self.llm.base.config.max_position_embeddings
-        if self.length + embeds.shape[0] > limit:
-            raise ValueError(
-                f"the conversation is longer than the {limit} tokens that the model can read; "
-                "begin a new one"
-            )
-        hidden = self.llm.hidden(embeds[None], cache=self.cache)[0]
-        self.last = hidden[-1]
-        self.length += embeds.shape[0]
-        return hidden
-
-    def drop(self, count: int) -> None:
-        """Forget the last positions."""
-        self.length -= count
-        self.cache.crop(-count)
-
-    def next_token(self, allowed: Collection[Modality], may_end: bool = True) -> int:
-        """The likeliest token: text, a trigger of an allowed modality, or the end of the turn."""
-        logits = self.llm.logits(self.last)
-        signals, end = self.llm.signals, self.llm.tokenizer.eos_token_id
-        end_logit = logits[end].clone() if may_end else -torch.inf
-        if "text" not in allowed:
-            logits[: signals.vocabulary] = -torch.inf
-        logits[end] = end_logit
-        for index, modality in enumerate(signals.modalities):
-            if modality not in allowed:
-                logits[signals.vocabulary + index] = -torch.inf
-        best = int(logits.argmax())
-        if best < signals.vocabulary:
-            return best
-        return signals.trigger(signals.modalities[best - signals.vocabulary])
+def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:
+    """The layer that LoRA is merged into, with its matrices under their names, to be saved."""
+    merged.lora_A, merged.lora_B = layer.lora_A, layer.lora_B
+    return merged
 
 
 def side_sight(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:

@@ -71,7 +71,7 @@ def media_of(messages: Iterable[Message]) -> list[Media]:
     return [part for part in parts if not isinstance(part, str)]
 
 
-def append_text(parts: list[Part], text: str) -> None:
+def append_text(parts: list[Part] | list[Part | None], text: str) -> None:
     """Deltas that follow each other are one text part."""
     if parts and isinstance(parts[-1], str):
         parts[-1] += text

@@ -1,67 +1,61 @@
 """AnyGen: START READING HERE. Messages in; text, images, audio and video out, in order.
 
-One turn: `reply` -> `converse` (the LLM speaks; at a trigger token it asks for a medium) ->
-`render` (a decoder makes it) -> back into `converse`, which reads what was made and speaks on.
+One turn: `answer` -> `sit_down` (messages become a prompt, and what the LLM has read of it already
+is found) -> `Speaker.turn` in turn.py (the LLM reads and speaks; at a trigger token it asks for a
+medium and reads what was made) -> `Engine` in engine.py, which does what turns wish for: one
+forward pass for all that read, and a pool of decoders (rendering.py) for all that is rendered.
 
-B rows, T positions, K features, S signal tokens, D width of the LLM, W width of the encoder.
+T positions, K features, D width of the LLM, W width of the encoder.
 """
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from anygen import checkpoint, plugins
 from anygen.assets import base_llm, vision_trunk
+from anygen.budget import fitting, shortest
 from anygen.config import System
-from anygen.events import (
-    Done,
-    Event,
-    FinishReason,
-    MediaDone,
-    MediaProgress,
-    MediaStarted,
-    TextDelta,
-)
-from anygen.llm import Context, LanguageModel
-from anygen.media import Media, Message, Part, append_text
-from anygen.modality import MODALITIES, MediaModality, Modality
+from anygen.context import Contexts, Key
+from anygen.digest import digest
+from anygen.engine import Engine, Seat
+from anygen.events import Event
+from anygen.llm import LanguageModel
+from anygen.media import Message, modality_of
+from anygen.modality import MediaModality
 from anygen.projectors import OutputProjector, build_input_projector
-from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
-from anygen.rendering import Progress, render
-from anygen.request import Maker, Request, derive_seed
-from anygen.textstream import TextStream
-from decoders.base import Cancelled, CancelledError, SampleOptions, never
+from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
+from anygen.recent import Recent
+from anygen.request import Answer, AnswerOptions, Maker, Request, collect
+from anygen.shelf import DecoderShelf
+from anygen.turn import Speaker
+from decoders.base import Cancelled, never
 
 PARTS = ("encoder", "llm", "input_projector", "output_projectors", "decoders")
-
-
-@dataclass(frozen=True)
-class MediaRequest:
-    """The LLM asks for a medium: it goes on when it is sent the medium."""
-
-    modality: MediaModality
-    condition: Tensor  # (tokens, width)
-    seed: int
-
-
-Conversation = Generator[TextDelta | MediaRequest | Done, Media | None, None]
+MOST_SEEN = 256  # media whose features are kept
 
 
 class AnyGen(nn.Module):
-    def __init__(self, system: System, folder: Path, parts: Sequence[str] = PARTS) -> None:
+    def __init__(
+        self,
+        system: System,
+        folder: Path,
+        parts: Sequence[str] = PARTS,
+        decoders: DecoderShelf | None = None,
+    ) -> None:
         """Random weights around the base ones; `folder` holds the files that `system` names.
 
-        A training stage names the few `parts` that it needs.
+        A training stage names the few `parts` that it needs. A shelf of stored `decoders` stands
+        in for new ones.
         """
         super().__init__()
         self.system, self.folder = system, folder
-        if "decoders" in parts:
-            self.decoders = build_decoders(system, folder)
+        described = system.decoders if "decoders" in parts else {}
+        self.decoders = DecoderShelf(described, folder) if decoders is None else decoders
         if "encoder" in parts:
             published = system.encoder.options.get("trunk") == "efficientnet_lite2"
             trunk = vision_trunk() if published else None
@@ -70,6 +64,7 @@ class AnyGen(nn.Module):
             )
         if "llm" in parts:
             self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
+            self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
             self.input_projector = build_input_projector(
                 system.input_projector, self.encoder.width, self.llm.width
@@ -77,18 +72,29 @@ class AnyGen(nn.Module):
         if "output_projectors" in parts:
             self.output_projectors = nn.ModuleDict(
                 {
-                    m: OutputProjector(system.output_projector, self.llm.width, d.condition_spec)
-                    for m, d in self.decoders.items()
+                    m: OutputProjector(
+                        system.output_projector, self.llm.width, self.decoders.spec(m)
+                    )
+                    for m in self.decoders
                 }
             )
+        self.seen: Recent[str, Tensor] = Recent(MOST_SEEN)
 
     @classmethod
-    def from_pretrained(cls, name: str | Path = "mini") -> "AnyGen":
-        """A model by the name of a shipped one or the folder that `save_pretrained` wrote."""
+    def from_pretrained(
+        cls, name: str | Path = "mini", decoder_memory: int | None = None
+    ) -> "AnyGen":
+        """A model by the name of a shipped one or the folder that `save_pretrained` wrote.
+
+        Its decoders load on first use. With `decoder_memory` their weights stay within so many
+        bytes: those that were used the longest ago are dropped, and load again when wanted.
+        """
         folder = checkpoint.find_model(name)
-        model = cls(checkpoint.read_system(folder), folder)
-        checkpoint.load_weights(model, [folder / checkpoint.WEIGHTS], complete=True)
-        model.llm.merge_lora()
+        system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
+        decoders = DecoderShelf(system.decoders, folder, weights, decoder_memory)
+        model = cls(system, folder, decoders=decoders)
+        checkpoint.load_weights(model, [weights], complete=True)
+        model.llm.prepare_answering()
         return model.eval().requires_grad_(False)
 
     @cached_property
@@ -98,127 +104,100 @@ class AnyGen(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config, weights and tokenizer files to `folder`."""
-        checkpoint.save_model(self, self.system, self.folder, Path(folder))
+        with self.decoders.hold(*self.decoders):
+            checkpoint.save_model(self, self.system, self.folder, Path(folder))
 
     def reply(
         self,
         messages: Sequence[Message],
         *,
         seed: int = 0,
-        modalities: Sequence[Modality] | None = None,
-        max_new_tokens: int = 256,
-        options: SampleOptions = SampleOptions(),
         cancelled: Cancelled = never,
+        **options: Any,
     ) -> Iterator[Event]:
-        """One turn: text as it is spoken, media as they are made, in the order of the answer."""
-        request = Request(messages, seed, modalities, max_new_tokens, options)
-        conversation = self.converse(request, cancelled)
-        said, part = next(conversation), 0
-        while not isinstance(said, Done):
-            if isinstance(said, TextDelta):
-                yield said
-                said = next(conversation)
-                continue
-            yield MediaStarted(part, said.modality)
-            try:
-                medium = yield from self.make(said, part, options, cancelled)
-                said = conversation.send(medium)
-            except CancelledError as error:
-                said = conversation.throw(error)
-            part += 1
-        yield said
+        """One turn, as it comes; `options` are those of `AnswerOptions`. Raises ValueError."""
+        return self.answer(Request(messages, seed, AnswerOptions(**options)), cancelled)
 
     def generate(self, messages: Sequence[Message], **settings: Any) -> Message:
         """The whole answer of `reply` as one message."""
-        return collect(self.reply(messages, **settings))
+        return collect(self.reply(messages, **settings)).message
+
+    def answer(self, request: Request, cancelled: Cancelled = never) -> Iterator[Event]:
+        """Text as it is spoken, media as they are made, in the order of the answer.
+
+        Raises ValueError, before anything is computed, for a request that cannot be met.
+        """
+        self.check(request)
+        return (event for _, event in self.run([request], cancelled))
+
+    def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
+        """Many answers at once. Each is the same as alone, bit for bit. Raises ValueError."""
+        for request in requests:
+            self.check(request)
+        events: list[list[Event]] = [[] for _ in requests]
+        for index, event in self.run(requests):
+            events[index].append(event)
+        return [collect(told) for told in events]
 
     @torch.inference_mode()
-    def converse(self, request: Request, cancelled: Cancelled = never) -> Conversation:
-        """The LLM's side of one turn. A medium that it asks for must be sent back to it."""
-        prompt = build_prompt(
-            self.with_system(request.messages),
-            self.llm.tokenizer,
-            reply=True,
-            spans=not self.llm.signals.droppable,
+    def run(
+        self, requests: Sequence[Request], cancelled: Cancelled = never
+    ) -> Iterator[tuple[int, Event]]:
+        """What happens, with the index of the request that it happens to."""
+
+        def sit_down(index: int) -> Seat:
+            return self.sit_down(index, requests[index], cancelled)
+
+        yield from Engine(self, sit_down, len(requests)).run()
+
+    def sit_down(self, index: int, request: Request, cancelled: Cancelled) -> Seat:
+        """A turn that has not begun: its prompt, and a context that has read most of it."""
+        messages, forgotten = fitting(
+            self.with_system(request.messages), self.length_of, self.llm.context
         )
-        context = Context(self.llm, self.embed(prompt))
-        prompt_tokens = context.length
-        speech = self.speak(context, request, cancelled)
-        try:
-            reason = yield from speech
-        except CancelledError:
-            reason = "cancelled"
-        yield Done(reason, prompt_tokens, context.length - prompt_tokens)
+        prompt = self.prompt(messages, request.options)
+        keys = [key for piece in prompt for key in self.keys_of(piece)]
+        speaker = Speaker(self, request, self.contexts.borrow(keys), prompt, cancelled)
+        return Seat(index, speaker, speaker.turn(forgotten))
 
-    def speak(
-        self, context: Context, request: Request, cancelled: Cancelled
-    ) -> Generator[TextDelta | MediaRequest, Media | None, FinishReason]:
-        """Text and wishes for media until the end of the turn; returns why it ended."""
-        allowed = MODALITIES if request.modalities is None else request.modalities
-        text = TextStream(self.llm.tokenizer)
-        made, limit = 0, context.length + request.max_new_tokens
-        while context.length < limit and not cancelled():
-            token = context.next_token(allowed, may_end="text" in allowed or made > 0)
-            if token == self.llm.tokenizer.eos_token_id:
-                yield from text.rest()
-                return "stop"
-            modality = self.llm.signals.modality_of(token)
-            if modality is None:
-                yield from text.add(token)
-                context.read(self.embed_ids([token]))
-                continue
-            yield from text.rest()
-            signals = self.llm.signals
-            hidden_SD = signals.conditions(context.read(self.embed_ids(signals.span(modality))))
-            condition = self.output_projectors[modality](hidden_SD[None])[0]
-            if signals.droppable:
-                context.drop(signals.length(modality))
-            medium = yield MediaRequest(modality, condition, derive_seed(request.seed, made))
-            context.read(self.embed_piece(Features(modality, cast(Media, medium))))
-            made += 1
-        yield from text.rest()
-        return "cancelled" if cancelled() else "length"
+    def check(self, request: Request) -> None:
+        """Raises ValueError for a request that cannot be met; the sentence names the field."""
+        options = request.options
+        if not request.messages:
+            raise ValueError("messages: there is none to answer")
+        for field, modalities in (
+            ("modalities", [] if options.may_speak else options.modalities or ()),
+            ("begin", [options.begin] if options.begin else []),
+            ("exactly", [m for m, count in options.exactly.items() if count]),
+            ("media", options.media),
+            ("ref", [modality_of(request.edited)] if request.edited else []),
+        ):
+            for modality in modalities:
+                if modality not in self.decoders:
+                    raise ValueError(f"{field}: this model makes no {modality}")
+        if self.llm.signals.droppable and options.feedback != "wait":
+            raise ValueError(
+                f"feedback: this model forgets that it asked for a medium, so it must see it; "
+                f"{options.feedback!r} is for other models, write wait"
+            )
+        for modality, sample in options.media.items():
+            self.decoders[modality].check(sample)
+        least = self.prompt(shortest(self.with_system(request.messages)), options)
+        length = sum(len(self.keys_of(piece)) for piece in least)
+        if length >= self.llm.context:
+            raise ValueError(
+                f"messages: the last one and the system prompt have {length} tokens, and the "
+                f"model can read {self.llm.context}; shorten them"
+            )
 
-    def make(
-        self, request: MediaRequest, part: int, options: SampleOptions, cancelled: Cancelled
-    ) -> Generator[Event, None, Media]:
-        """Render one medium, with its progress."""
-        decoder = self.decoders[request.modality]
-        for result in render(decoder, request.condition[None], [request.seed], options, cancelled):
-            if isinstance(result, Progress):
-                yield MediaProgress(part, request.modality, result.step, result.total)
-            else:
-                medium = result[0]
-                yield MediaDone(part, medium, request.seed)
-        return medium
-
-    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
-        """Many conversations: their media are rendered together, one batch per modality."""
-        conversations = [self.converse(request) for request in requests]
-        answers: list[list[Part]] = [[] for _ in requests]
-        waiting = {i: advance(c, None, answers[i]) for i, c in enumerate(conversations)}
-        while pending := {i: wanted for i, wanted in waiting.items() if wanted is not None}:
-            made = self.make_many(pending, requests)
-            for index, medium in made.items():
-                answers[index].append(medium)
-                waiting[index] = advance(conversations[index], medium, answers[index])
-        return [Message("assistant", tuple(answer)) for answer in answers]
-
-    def make_many(
-        self, wanted: dict[int, MediaRequest], requests: Sequence[Request]
-    ) -> dict[int, Media]:
-        """The wanted media; those of equal modality and options share a batch."""
-        made: dict[int, Media] = {}
-        groups: dict[tuple[MediaModality, SampleOptions], list[int]] = {}
-        for index, want in wanted.items():
-            groups.setdefault((want.modality, requests[index].options), []).append(index)
-        for (modality, options), rows in groups.items():
-            conditions = torch.stack([wanted[index].condition for index in rows])
-            seeds = [wanted[index].seed for index in rows]
-            results = render(self.decoders[modality], conditions, seeds, options, never)
-            *_, media = results
-            made |= dict(zip(rows, cast(list[Media], media)))
-        return made
+    def prompt(self, messages: Sequence[Message], options: AnswerOptions) -> list[Piece]:
+        pieces = build_prompt(
+            messages, self.llm.tokenizer, reply=True, spans=not self.llm.signals.droppable
+        )
+        if options.feedback == "off":  # of what it made itself the model knows the spans alone
+            made = {piece.medium for piece in pieces if isinstance(piece, Span)}
+            return without_media(pieces, made)
+        return pieces
 
     def with_system(self, messages: Sequence[Message]) -> list[Message]:
         """The system's own prompt stands first unless the messages begin with one."""
@@ -231,12 +210,16 @@ class AnyGen(nn.Module):
         return torch.cat([self.embed_piece(piece) for piece in prompt])
 
     def embed_piece(self, piece: Piece) -> Tensor:
-        if isinstance(piece, Tokens):
-            return self.embed_ids(piece.ids)
-        if isinstance(piece, Span):
-            return self.embed_ids(self.llm.signals.span(piece.modality))
+        if not isinstance(piece, Features):
+            return self.embed_ids(self.ids_of(piece))
         [features_KW] = self.encoder.encode([piece.media])
         return self.embed_features(piece, features_KW)
+
+    def recall_piece(self, piece: Piece) -> Tensor:
+        """`embed_piece`, but a medium that was seen before is not encoded again."""
+        if not isinstance(piece, Features):
+            return self.embed_piece(piece)
+        return self.seen.get(digest(piece.media), lambda: self.embed_piece(piece))
 
     def embed_features(self, piece: Features, features_KW: Tensor) -> Tensor:
         """A mark, then the projected features: (1 + K, D)."""
@@ -246,15 +229,51 @@ class AnyGen(nn.Module):
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
         return self.llm.embed(torch.tensor(ids, device=self.llm.signal_rows.device))
 
+    def ids_of(self, piece: Tokens | Span) -> Sequence[int]:
+        return piece.ids if isinstance(piece, Tokens) else self.llm.signals.span(piece.modality)
 
-def build_decoders(system: System, folder: Path) -> nn.ModuleDict:
-    """In the order of the YAML, so that a decoder may extend an earlier one."""
-    decoders: dict[str, Any] = {}
-    for modality, plugin in system.decoders.items():
-        decoders[modality] = plugins.build(
-            "decoders", plugin, f"decoders.{modality}", folder=folder, decoders=decoders
+    def keys_of(self, piece: Piece) -> Sequence[Key]:
+        """What stands at each position of a piece, as a context remembers it."""
+        if not isinstance(piece, Features):
+            return self.ids_of(piece)
+        name = digest(piece.media)
+        return [(name, index) for index in range(1 + self.encoder.length(piece.modality))]
+
+    def length_of(self, message: Message) -> int:
+        """Positions that a message takes, of its own."""
+        return sum(
+            len(plain_ids(part, self.llm.tokenizer))
+            if isinstance(part, str)
+            else self.media_costs[modality_of(part)]
+            for part in message.parts
         )
-    return nn.ModuleDict(decoders)
+
+    @cached_property
+    def media_costs(self) -> dict[MediaModality, int]:
+        """Positions that a medium takes at most: its span, a mark and its features."""
+        signals = self.llm.signals
+        return {
+            m: (signals.length(m) if m in signals.modalities else 0) + 1 + self.encoder.length(m)
+            for m in self.encoder.modalities
+        }
+
+    def caption_condition(
+        self, modality: MediaModality, said: str, messages: Sequence[Message]
+    ) -> Tensor:
+        """The condition of a plain caption: what was just said, else what was asked for."""
+        asked = " ".join(part for part in messages[-1].parts if isinstance(part, str))
+        condition: Tensor = self.decoders[modality].caption_condition([said.strip() or asked])
+        return condition[0]
+
+
+def without_media(pieces: Sequence[Piece], made: set[int]) -> list[Piece]:
+    """Pieces but for the features of the media that are numbered so."""
+    kept, number = [], -1
+    for piece in pieces:
+        number += isinstance(piece, Features)
+        if not (isinstance(piece, Features) and number in made):
+            kept.append(piece)
+    return kept
 
 
 def find_base(base: str) -> Path | str:
@@ -264,30 +283,3 @@ def find_base(base: str) -> Path | str:
     if Path(base).is_dir() or "/" in base:
         return base
     raise ValueError(f"llm.base is {base!r}; write smollm2-135m, a folder or a Hugging Face id")
-
-
-def advance(
-    conversation: Conversation, medium: Media | None, answer: list[Part]
-) -> MediaRequest | None:
-    """Let the LLM speak until it wants a medium; None when its turn is over."""
-    while True:
-        try:
-            said = conversation.send(medium)
-        except StopIteration:
-            return None
-        medium = None
-        if isinstance(said, MediaRequest):
-            return said
-        if isinstance(said, TextDelta):
-            append_text(answer, said.text)
-
-
-def collect(events: Iterator[Event]) -> Message:
-    """The message that a stream of events tells."""
-    parts: list[Part] = []
-    for event in events:
-        if isinstance(event, TextDelta):
-            append_text(parts, event.text)
-        elif isinstance(event, MediaDone):
-            parts.append(event.media)
-    return Message("assistant", tuple(parts))

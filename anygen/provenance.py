@@ -7,28 +7,28 @@ on the way are not kept but made again.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from anygen.conversation import Exchange
-from anygen.events import Event, MediaDone
+from anygen.digest import digest
+from anygen.events import MediaDone
 from anygen.files import replacing
-from anygen.media import Audio, Image, Media, Message, Video, media_of, modality_of
+from anygen.media import Media, Message, modality_of
 from anygen.media_files import MediaError, printable, read_comment, read_media, write_media
-from anygen.request import Maker, Model, Request, ask
+from anygen.request import Maker, Model, Request
 from anygen.saved import (
     Saved,
     SavedMedium,
-    SavedPart,
+    SavedTurn,
+    open_once,
     open_parts,
     save_messages,
+    save_once,
     save_turn,
 )
 
@@ -36,7 +36,7 @@ from anygen.saved import (
 class Provenance(Saved):
     """How a medium was made: in the last turn."""
 
-    part: int  # its place among the media of the last answer, from 0
+    part: int  # which of the media that the last answer asked for, from 0
     threads: int  # sums of floats depend on how they are split
 
 
@@ -44,11 +44,13 @@ def tell_origin(
     maker: Maker, given: Sequence[Message], turns: Sequence[Exchange], part: int
 ) -> str:
     """The provenance, as JSON, of a medium of the last of the turns."""
+    named: list[tuple[Media, SavedMedium]] = []
+    asked, made = save_once(name_file, named), save_once(name_made, named)
     provenance = Provenance(
         model=maker.model,
         weights=maker.weights,
-        given=save_messages(given, name_file),
-        turns=[save_turn(turn, name_file, name_made) for turn in turns],
+        given=save_messages(given, asked),
+        turns=[save_turn(turn, asked, made) for turn in turns],
         part=part,
         threads=torch.get_num_threads(),
     )
@@ -68,12 +70,16 @@ def read_provenance(path: Path) -> Provenance:
 
 def remake(model: Model, provenance: Provenance) -> Media:
     """The medium once more. Raises ValueError where a file is gone or is another one."""
-    messages = [Message(m.role, open_parts(m.content, open_file)) for m in provenance.given]
-    for turn in provenance.turns:
-        question = Message("user", open_parts(turn.question, open_file))
-        answer = retell(model, turn.request(messages, question), turn.answer)
+    *before, last = provenance.turns
+    media: list[Media] = []
+    read = open_once(open_file, media)
+    messages = [Message(m.role, open_parts(m.content, read)) for m in provenance.given]
+    for turn in before:
+        question = Message("user", open_parts(turn.question, read))
+        answer = retell(model, turn, turn.request(messages, question), media)
         messages += [question, answer]
-    return media_of(messages[-1:])[provenance.part]
+    question = Message("user", open_parts(last.question, read))
+    return make(model, last.request(messages, question), {provenance.part})[provenance.part]
 
 
 def write_again(media: Media, source: Path, out: Path) -> tuple[Path, bool]:
@@ -91,21 +97,28 @@ def write_again(media: Media, source: Path, out: Path) -> tuple[Path, bool]:
     return path, made == before
 
 
-def retell(model: Model, request: Request, saved: Sequence[SavedPart]) -> Message:
-    """An answer whose words are known, with its media made again."""
-    media = made_media(ask(model, request))
-    return Message("assistant", open_parts(saved, lambda _: next_medium(media)))
+def retell(model: Model, turn: SavedTurn, request: Request, media: list[Media]) -> Message:
+    """An answer whose words are known, with its media made again; they join `media`."""
+    parts = [made.part for made in turn.made]
+    made = make(model, request, set(parts))
+    left = iter(parts)
+    return Message(
+        "assistant", open_parts(turn.answer, open_once(lambda _: made[next(left)], media))
+    )
 
 
-def made_media(events: Iterator[Event]) -> Iterator[Media]:
-    return (event.media for event in events if isinstance(event, MediaDone))
-
-
-def next_medium(media: Iterator[Media]) -> Media:
-    made = next(media, None)
-    if made is None:
-        raise ValueError("the model does not make this medium any more: it has other weights")
-    return made
+def make(model: Model, request: Request, parts: Set[int]) -> dict[int, Media]:
+    """These media of an answer. Raises ValueError where the model does not make them."""
+    if not parts:
+        return {}
+    patient = request.options.model_copy(update={"deadline": None})  # it says nothing of the media
+    made: dict[int, Media] = {}
+    for event in model.answer(replace(request, options=patient)):
+        if isinstance(event, MediaDone) and event.part in parts:
+            made[event.part] = event.media
+        if made.keys() == parts:
+            return made
+    raise ValueError("the model does not make this medium any more: it has other weights")
 
 
 def open_file(saved: SavedMedium) -> Media:
@@ -126,23 +139,3 @@ def name_file(media: Media) -> SavedMedium:
 
 def name_made(media: Media) -> SavedMedium:
     return SavedMedium(type=modality_of(media))
-
-
-def digest(media: Media) -> str:
-    """SHA-256 of what a medium shows or plays, whatever the file that it is stored in."""
-    found = hashlib.sha256()
-    match media:
-        case Image():
-            add_tensor(found, media.pixels)
-        case Audio():
-            add_tensor(found, media.samples, media.rate)
-        case Video():
-            add_tensor(found, media.frames, media.fps)
-            if media.audio:
-                add_tensor(found, media.audio.samples, media.audio.rate)
-    return found.hexdigest()
-
-
-def add_tensor(found: Any, tensor: Tensor, rate: float = 0.0) -> None:
-    found.update(f"{tuple(tensor.shape)} {rate:.6f}".encode())
-    found.update(np.ascontiguousarray(tensor.numpy()).data)

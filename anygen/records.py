@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from anygen.media import Role
 from anygen.modality import MediaModality, Modality
@@ -29,12 +36,16 @@ class MediaContent(Strict):
     type: MediaModality
     path: str | None = None
     scene: dict[str, Any] | None = None
+    ref: PositiveInt | None = None  # an earlier medium of the dialogue, which is to be changed
+    strength: float | None = Field(default=None, gt=0, le=1)  # how far; with `ref` alone
     caption: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> MediaContent:
-        if (self.path is None) == (self.scene is None):
-            raise ValueError("a medium needs either 'path' or 'scene'")
+        if sum(source is not None for source in (self.path, self.scene, self.ref)) != 1:
+            raise ValueError("a medium needs either 'path' or 'scene' or 'ref'")
+        if self.strength is not None and self.ref is None:
+            raise ValueError("'strength' says how far a 'ref' may change; here is none")
         return self
 
 
@@ -61,6 +72,7 @@ class Record(Strict):
     messages: list[Turn]
     seed: int | None = None
     modalities: list[Modality] | None = None
+    options: dict[str, Any] = {}  # of the answer: see anygen.request.AnswerOptions
 
     @model_validator(mode="before")
     @classmethod
@@ -76,3 +88,15 @@ def captions_of(record: Record) -> list[str]:
     contents = [content for turn in record.messages for content in turn.content]
     media = [content for content in contents if isinstance(content, MediaContent)]
     return [medium.caption for medium in media if medium.caption is not None]
+
+
+def explain(error: ValueError | OSError) -> str:
+    """What a person reads: of a pydantic error one `key.path: message` for each problem."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for problem in error.errors():
+        where = ".".join(map(str, problem["loc"]))
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {message}" if where else message)
+    return "\n".join(lines)

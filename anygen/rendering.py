@@ -1,70 +1,205 @@
-"""Decoders at work: one worker thread renders, so that progress can be reported meanwhile."""
+"""Decoders at work: one worker thread makes the media, while whoever wants them goes on."""
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from anygen.media import Media
-from decoders.base import Cancelled, CancelledError, SampleOptions
+from anygen.modality import MediaModality
+from anygen.shelf import DecoderShelf
+from decoders.base import Task
+
+Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open
+MOST_ROWS = 8  # that are sampled together
 
 
 @dataclass(frozen=True)
 class Progress:
+    """Denoising steps that are done. A row that is tried again counts from one again."""
+
     step: int
     total: int
 
 
-def render(
-    decoder: Any,
-    conditions: Tensor,  # (B, tokens, width)
-    seeds: Sequence[int],
-    options: SampleOptions,
-    cancelled: Cancelled,
-) -> Iterator[Progress | list[Media]]:
-    """Progress of every step, then the list of B media. Raises CancelledError.
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """The decoder could not make it."""
 
-    A caller that stops listening (closes the iterator) cancels the rendering.
+    error: Exception
+
+
+Result = Progress | Media | Failed
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One medium of a batch. It is itself: its ticket may be given out anew when it is closed."""
+
+    ticket: Ticket
+    task: Task
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What one call of `submit` wants, and with how many threads torch is to compute it."""
+
+    modality: MediaModality
+    rows: Sequence[Row]
+    threads: int
+
+
+class RenderingPool:
+    """Makes media one job after the other, in the order in which they were submitted.
+
+    All methods are for one thread, the consumer's; `cancel` is for any. Between consumer and
+    worker there are only queues and atomic steps of a dictionary: wherever Ctrl-C interrupts the
+    consumer, no lock is left behind. What it interrupts may lose results, so cancel what is open
+    then; the pool can be used on.
     """
-    results: queue.Queue[Any] = queue.Queue()
-    stopped = threading.Event()
 
-    def work() -> None:
-        try:
-            with torch.inference_mode():
-                results.put(
-                    decoder.sample(
-                        conditions,
-                        seeds,
-                        options,
-                        lambda step, total: results.put(Progress(step, total)),
-                        lambda: stopped.is_set() or cancelled(),
-                    )
-                )
-        except BaseException as error:  # handed to the caller's thread below
-            results.put(error)
+    def __init__(self, decoders: DecoderShelf) -> None:
+        self._decoders = decoders
+        self._wanted: dict[Ticket, Row] = {}
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()  # None: no more come
+        self._news: queue.SimpleQueue[tuple[Row, Result | None]] = queue.SimpleQueue()
+        self._worker = threading.Thread(target=self._work, name="rendering", daemon=True)
+        self._worker.start()
 
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    try:
-        yield from until_media(results)
-    finally:
-        stopped.set()
-        worker.join()
+    def submit(self, modality: MediaModality, tasks: Mapping[Ticket, Task]) -> None:
+        """Any number of media. Those of equal `batch_key` are made together, MOST_ROWS at most."""
+        assert self._worker.is_alive(), "the pool is closed"
+        assert self._wanted.keys().isdisjoint(tasks), "a ticket is still open"
+        rows = [Row(ticket, task) for ticket, task in tasks.items()]
+        self._wanted |= {row.ticket: row for row in rows}
+        # torch keeps a number of threads per thread; a new one begins with the process's latest
+        self._orders.put(Order(modality, rows, torch.get_num_threads()))
 
+    def cancel(self, ticket: Ticket) -> None:
+        """Nothing more comes for the ticket; what else is in its batch goes on.
 
-def until_media(results: queue.Queue[Any]) -> Iterator[Progress | list[Media]]:
-    while True:
-        result = results.get()
-        if isinstance(result, BaseException):
-            raise result
-        yield result
-        if isinstance(result, list):
+        A batch in which nothing is wanted any more ends within one denoising step. A ticket that
+        is not open is left alone.
+        """
+        row = self._wanted.pop(ticket, None)
+        if row:
+            self._news.put((row, None))  # wakes a consumer that waits for nothing else
+
+    def results(self, wait: bool) -> list[tuple[Ticket, Result]]:
+        """All that came since the last call; with `wait` at least one, if a ticket is open.
+
+        A medium or Failed is the last of its ticket, and closes it.
+        """
+        found = list(self._arrived())
+        while wait and self._wanted and not found:
+            found = [*self._deliver(*self._news.get()), *self._arrived()]
+        return found
+
+    @property
+    def open_tickets(self) -> tuple[Ticket, ...]:
+        """Submitted, neither cancelled nor delivered; the oldest first."""
+        return tuple(self._wanted)
+
+    def close(self) -> None:
+        """Cancel everything, and wait for the worker to end."""
+        self._wanted.clear()
+        self._orders.put(None)
+        self._worker.join()
+
+    def __enter__(self) -> "RenderingPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _arrived(self) -> Iterator[tuple[Ticket, Result]]:
+        while True:
+            try:
+                news = self._news.get_nowait()
+            except queue.Empty:
+                return
+            yield from self._deliver(*news)
+
+    def _deliver(self, row: Row, result: Result | None) -> Iterator[tuple[Ticket, Result]]:
+        if result is None or not self._is_wanted(row):
             return
+        if not isinstance(result, Progress):
+            self._wanted.pop(row.ticket, None)
+        yield row.ticket, result
+
+    def _is_wanted(self, row: Row) -> bool:
+        return self._wanted.get(row.ticket) is row
+
+    # What follows is the worker's.
+
+    def _work(self) -> None:
+        with torch.inference_mode():
+            while order := self._orders.get():
+                torch.set_num_threads(order.threads)
+                self._fulfil(order.modality, order.rows)
+
+    def _fulfil(self, modality: MediaModality, rows: Sequence[Row]) -> None:
+        if not self._still_wanted(rows):
+            return  # a decoder is not loaded for nobody
+        try:
+            with self._decoders.hold(modality):
+                decoder = self._decoders[modality]
+                for batch in batches(self._grouped(decoder, rows)):
+                    self._render(decoder, batch)
+        except Exception as error:  # whatever it is, others still wait for their media
+            self._fail(rows, error)
+
+    def _grouped(self, decoder: Any, rows: Sequence[Row]) -> list[list[Row]]:
+        """By `batch_key`, in the order in which the keys first appear."""
+        groups: dict[Hashable, list[Row]] = {}
+        for row in rows:
+            try:
+                groups.setdefault(decoder.batch_key(row.task), []).append(row)
+            except Exception as error:
+                self._fail([row], error)
+        return list(groups.values())
+
+    def _render(self, decoder: Any, batch: Sequence[Row]) -> None:
+        """A batch that fails is made again row by row, so that only the row at fault fails."""
+        rows = self._still_wanted(batch)
+        if not rows:
+            return
+        try:
+            self._sample(decoder, rows)
+        except Exception as error:  # cancelled, or the decoder's own fault
+            if len(rows) == 1:
+                self._fail(rows, error)
+                return
+        else:
+            return
+        for row in rows:  # outside of the handler: the memory that the batch took is free again
+            self._render(decoder, [row])
+
+    def _sample(self, decoder: Any, rows: Sequence[Row]) -> None:
+        def on_step(step: int, total: int) -> None:
+            for row in rows:
+                self._news.put((row, Progress(step, total)))
+
+        def cancelled() -> bool:
+            return not self._still_wanted(rows)
+
+        media = decoder.sample([row.task for row in rows], on_step, cancelled)
+        for row, medium in zip(rows, media, strict=True):
+            self._news.put((row, medium))
+
+    def _fail(self, rows: Sequence[Row], error: Exception) -> None:
+        for row in rows:
+            self._news.put((row, Failed(error)))
+
+    def _still_wanted(self, rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if self._is_wanted(row)]
 
 
-__all__ = ["CancelledError", "Progress", "render"]
+def batches(groups: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """At most MOST_ROWS each."""
+    for group in groups:
+        for start in range(0, len(group), MOST_ROWS):
+            yield group[start : start + MOST_ROWS]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
 from anygen import __version__
 from anygen.conversation import Exchange
 from anygen.events import FinishReason
 from anygen.media import Media, Message, Part, Role
-from anygen.modality import MediaModality, Modality
+from anygen.modality import MediaModality
 from anygen.records import Strict, TextContent
-from anygen.request import Request
-from decoders.base import SampleOptions
+from anygen.request import AnswerOptions, Made, Request
 
 
 class SavedMedium(Strict):
@@ -22,8 +21,9 @@ class SavedMedium(Strict):
 
     type: MediaModality
     path: str | None = None
-    sha256: str | None = None  # of what the file shows or plays, see `provenance.digest`
+    sha256: str | None = None  # of what the file shows or plays, see `anygen.digest`
     source: str | None = None  # the file that `path` is an exact copy of
+    ref: PositiveInt | None = None  # the number of an earlier medium: this one is the same again
 
 
 SavedPart = Annotated[TextContent | SavedMedium, Field(discriminator="type")]
@@ -34,31 +34,26 @@ class SavedMessage(Strict):
     content: list[SavedPart]
 
 
-class SavedSettings(Strict):
-    """What a question is asked with; None: the model chooses."""
-
-    modalities: tuple[Modality, ...] | None = None
-    max_new_tokens: int
-    steps: int | None = None
-    guidance: float | None = None
-
-    @property
-    def options(self) -> SampleOptions:
-        return SampleOptions(self.steps, self.guidance)
-
-
-class SavedTurn(SavedSettings):
+class SavedTurn(Strict):
     """A question, all that its answer depends on, and the answer."""
 
     question: list[SavedPart]
     answer: list[SavedPart]
+    made: list[Made] = []  # of each medium in the answer
     seed: int
+    options: AnswerOptions = AnswerOptions()
     finish: FinishReason | None = None
+
+    @model_validator(mode="after")
+    def _made_are_those_of_the_answer(self) -> SavedTurn:
+        media = sum(isinstance(part, SavedMedium) for part in self.answer)
+        if media != len(self.made):
+            raise ValueError(f"made: {len(self.made)} rows for {media} media of the answer")
+        return self
 
     def request(self, before: Sequence[Message], question: Message) -> Request:
         """The request of this turn, after the messages that came before."""
-        messages = (*before, question)
-        return Request(messages, self.seed, self.modalities, self.max_new_tokens, self.options)
+        return Request((*before, question), self.seed, self.options)
 
 
 class Saved(Strict):
@@ -71,18 +66,8 @@ class Saved(Strict):
     turns: list[SavedTurn]
 
 
-class Settings(Protocol):
-    """What a request and the settings of a chat have in common."""
-
-    @property
-    def modalities(self) -> Sequence[Modality] | None: ...
-    @property
-    def max_new_tokens(self) -> int: ...
-    @property
-    def options(self) -> SampleOptions: ...
-
-
 SaveMedium = Callable[[Media], SavedMedium]
+OpenMedium = Callable[[SavedMedium], Media]
 
 
 def save_messages(messages: Iterable[Message], medium: SaveMedium) -> list[SavedMessage]:
@@ -97,26 +82,46 @@ def save_turn(turn: Exchange, asked: SaveMedium, made: SaveMedium) -> SavedTurn:
     return SavedTurn(
         question=save_parts(turn.question.parts, asked),
         answer=save_parts(turn.answer.parts, made),
+        made=list(turn.made),
         seed=turn.request.seed,
+        options=turn.request.options,
         finish=turn.finish,
-        **settings_of(turn.request),
     )
-
-
-def settings_of(asked: Settings) -> dict[str, Any]:
-    return {
-        "modalities": asked.modalities and tuple(asked.modalities),
-        "max_new_tokens": asked.max_new_tokens,
-        "steps": asked.options.steps,
-        "guidance": asked.options.guidance,
-    }
 
 
 def save_parts(parts: Iterable[Part], medium: SaveMedium) -> list[SavedPart]:
     return [TextContent(text=part) if isinstance(part, str) else medium(part) for part in parts]
 
 
-def open_parts(
-    saved: Iterable[SavedPart], medium: Callable[[SavedMedium], Media]
-) -> tuple[Part, ...]:
+def open_parts(saved: Iterable[SavedPart], medium: OpenMedium) -> tuple[Part, ...]:
     return tuple(part.text if isinstance(part, TextContent) else medium(part) for part in saved)
+
+
+def save_once(save: SaveMedium, saved: list[tuple[Media, SavedMedium]]) -> SaveMedium:
+    """`save`, but a medium that stands among those that are `saved` is the same again."""
+
+    def save_or_refer(media: Media) -> SavedMedium:
+        names = (
+            name.model_copy(update={"ref": number})
+            for number, (other, name) in enumerate(saved, start=1)
+            if other is media
+        )
+        name = next(names, None) or save(media)
+        saved.append((media, name))
+        return name
+
+    return save_or_refer
+
+
+def open_once(read: OpenMedium, opened: list[Media]) -> OpenMedium:
+    """The reverse of `save_once`; `opened` are all media that came before, and this joins them."""
+
+    def read_or_look_up(saved: SavedMedium) -> Media:
+        if saved.ref is not None and saved.ref > len(opened):
+            raise ValueError(
+                f"ref: there is no medium {saved.ref} before the {saved.type} so named"
+            )
+        opened.append(read(saved) if saved.ref is None else opened[saved.ref - 1])
+        return opened[-1]
+
+    return read_or_look_up

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from anygen.media import Media
 from anygen.preview import preview
 
+GAP = "  "  # between text and progress
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -48,11 +49,15 @@ class Screen:
             self.write(preview(media, self.columns, self.graphics) + "\n")
 
     def show_progress(self, text: str) -> None:
-        """A line that the next progress rewrites and anything else takes away."""
-        if self.progress:
+        """Behind the text of the last line; what comes next takes it away, and text goes on."""
+        if not self.progress:
+            return
+        self._erase_progress()
+        columns = shutil.get_terminal_size().columns
+        if self._line and width(self._line) % columns + len(GAP + text) >= columns:
             self.end_line()
-            self._progress = text
-            self.write(text)
+        self._progress = ((GAP if self._line else "") + text)[: columns - 1]
+        self.write(self._progress)
 
     def end_line(self) -> None:
         self._erase_progress()
@@ -61,8 +66,16 @@ class Screen:
 
     def _erase_progress(self) -> None:
         if self._progress:
-            self.write("\r" + " " * len(self._progress) + "\r")
+            back = "\b" * len(self._progress)
+            self.write(back + " " * len(self._progress) + back)
             self._progress = ""
+
+
+def width(line: str) -> int:
+    """Columns that it takes in a terminal: a Chinese character has two."""
+    from prompt_toolkit.utils import get_cwidth
+
+    return get_cwidth(line.expandtabs())
 
 
 def visible_text(text: str) -> str:

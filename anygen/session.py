@@ -6,7 +6,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -16,19 +16,20 @@ from anygen.events import (
     Done,
     Event,
     FinishReason,
+    Forgotten,
     MediaDone,
+    MediaFailed,
     MediaProgress,
     MediaStarted,
     TextDelta,
 )
-from anygen.media import Media, Message, Part, append_text, media_of, modality_of
+from anygen.media import Media, Message, Part, media_of, modality_of
 from anygen.media_files import printable, write_media
-from anygen.modality import TABLE, MediaModality, Modality
+from anygen.modality import TABLE, MediaModality
 from anygen.preview import describe
 from anygen.provenance import tell_origin
-from anygen.request import Model, Request, ask
+from anygen.request import AnswerOptions, Draft, Edit, Model, Request
 from anygen.screen import Screen
-from decoders.base import SampleOptions
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,16 @@ class Settings:
     """What every question is asked with."""
 
     out: Path  # the folder of generated media
-    modalities: tuple[Modality, ...] | None = None  # None: the model chooses
-    max_new_tokens: int = 256
-    options: SampleOptions = SampleOptions()
+    options: AnswerOptions = AnswerOptions()
     metadata: bool = True  # whether files tell how they were made
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """An earlier medium of the conversation, or one of the question, that is to be changed."""
+
+    medium: Media
+    strength: float  # in (0, 1]: how far
 
 
 @dataclass
@@ -62,15 +69,12 @@ class Session:
         draft, self.draft = self.draft, ""
         return draft
 
-    def request(self, question: Message, seed: int) -> Request:
-        settings = self.settings
-        return Request(
-            [*self.conversation.messages(), question],
-            seed,
-            settings.modalities,
-            settings.max_new_tokens,
-            settings.options,
-        )
+    def request(self, question: Message, seed: int, change: Change | None = None) -> Request:
+        messages, options = [*self.conversation.messages(), question], self.settings.options
+        if change:
+            edit = Edit(ref=media_of(messages).index(change.medium) + 1, strength=change.strength)
+            options = options.model_copy(update={"edit": edit})
+        return Request(messages, seed, options)
 
 
 def ready(model: Model) -> Future[Model]:
@@ -80,24 +84,27 @@ def ready(model: Model) -> Future[Model]:
     return loading
 
 
-def take_turn(session: Session, parts: Sequence[Part], seed: int | None = None) -> bool:
+def take_turn(
+    session: Session, parts: Sequence[Part], seed: int | None = None, change: Change | None = None
+) -> bool:
     """Asks, shows and remembers; what came before Ctrl-C is kept. False if it was stopped."""
     conversation = session.conversation
     question = conversation.question(parts)
-    request = session.request(question, conversation.next_seed() if seed is None else seed)
-    answer: list[Part] = []
-    finish: FinishReason = "cancelled"
+    seed = conversation.next_seed() if seed is None else seed
+    request = session.request(question, seed, change)
+    draft = Draft()
     try:
-        with stop_on_interrupt() as stopped:
-            finish = show_answer(session, request, answer, stopped)
+        with stop_on_interrupt() as stopped, suppress(KeyboardInterrupt):
+            for event in session.model.answer(request, stopped):
+                draft.add(event)
+                show_event(session, event, request, draft)
     finally:  # also when the disk is full
-        if answer:  # a question that got nothing leaves no trace
-            conversation.turns.append(
-                Exchange(request, Message("assistant", tuple(answer)), finish)
-            )
+        answer = draft.answer()
+        if answer.message.parts:  # a question that got nothing leaves no trace
+            conversation.turns.append(Exchange(request, answer.message, answer.finish, answer.made))
             conversation.attached.clear()
-    show_ending(finish, session.screen)
-    return finish != "cancelled"
+    show_ending(answer.finish, session.screen)
+    return answer.finish != "cancelled"
 
 
 @contextmanager
@@ -116,43 +123,80 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, previous)
 
 
-def show_answer(
-    session: Session, request: Request, answer: list[Part], stopped: Callable[[], bool]
-) -> FinishReason:
-    """Fills `answer` as it comes; returns why it ended."""
-    try:
-        for event in ask(session.model, request, stopped):
-            if isinstance(event, Done):
-                session.usage = event
-                return event.finish_reason
-            show_event(session, event, request, answer)
-    except KeyboardInterrupt:
-        return "cancelled"
-    return "stop"
-
-
-def show_event(session: Session, event: Event, request: Request, answer: list[Part]) -> None:
+def show_event(session: Session, event: Event, request: Request, draft: Draft) -> None:
+    """What an event, which the draft holds already, looks like."""
     screen = session.screen
     match event:
         case TextDelta(text):
-            append_text(answer, text)
             screen.say(text)
         case MediaStarted(_, modality):
             screen.show_progress(f"{modality} ...")
         case MediaProgress(_, modality, step, total):
             screen.show_progress(f"{modality} {step}/{total}")
         case MediaDone():
-            answer.append(event.media)
-            answer[-1] = media = keep_made(session, event, request, answer)
-            number = len(media_of(request.messages)) + event.part + 1
-            screen.show(media)
-            screen.line(f"{label(number, media)} (seed {event.seed})")
+            show_made(session, event, request, draft)
+        case MediaFailed(part, modality, error):
+            screen.line(f"(no {modality}: {error})")
+            number_again(screen, request, draft, part)
+        case Forgotten():
+            show_forgotten(session, event)
+        case Done():
+            session.usage = event
+            show_given_up(screen, request, draft)
+
+
+def show_forgotten(session: Session, event: Forgotten) -> None:
+    """Once, and again when it is more."""
+    if event != session.conversation.forgotten:
+        media = f", nor their {event.media} media" if event.media else ""
+        session.screen.line(
+            f"(too long: the first {event.messages} messages are no longer read{media})"
+        )
+    session.conversation.forgotten = event
+
+
+def show_made(session: Session, event: MediaDone, request: Request, draft: Draft) -> None:
+    media = keep_made(session, event, request, draft)
+    draft.add(replace(event, media=media))
+    session.screen.show(media)
+    session.screen.line(
+        f"{label(number_of(event.part, request, draft), media)} (seed {event.seed})"
+    )
+
+
+def show_given_up(screen: Screen, request: Request, draft: Draft) -> None:
+    """Media that were asked for and not done when the answer was stopped."""
+    if missing := draft.give_up():
+        number_again(screen, request, draft, missing[0])
+
+
+def number_again(screen: Screen, request: Request, draft: Draft, missing: int) -> None:
+    """Media that were done before one that will not come have another number now."""
+    for part in draft.done():
+        if part > missing:
+            media = draft.media(part)
+            screen.line(f"(now {label(number_of(part, request, draft), media)})")
+
+
+def number_of(part: int, request: Request, draft: Draft) -> int:
+    """The number, in the conversation, of a medium of the answer."""
+    return len(media_of(request.messages)) + draft.number(part)
+
+
+def show_attached(session: Session, parts: Sequence[Part]) -> None:
+    number = len(session.conversation.media())
+    for part in parts:
+        if not isinstance(part, str):
+            number += 1
+            session.screen.line(f"attached {label(number, part)}")
 
 
 def show_ending(reason: FinishReason, screen: Screen) -> None:
     screen.end_line()
     if reason == "length":
         screen.line("(cut short: an answer has a limit, see /set max_new_tokens)")
+    if reason == "deadline":
+        screen.line("(cut short: the time is over, see /set deadline)")
     if reason == "cancelled":
         screen.line("(stopped)")
 
@@ -163,13 +207,12 @@ def label(number: int, media: Media) -> str:
     return f"[{number}] {describe(media)}{path}"
 
 
-def keep_made(
-    session: Session, event: MediaDone, request: Request, answer: Sequence[Part]
-) -> Media:
+def keep_made(session: Session, event: MediaDone, request: Request, draft: Draft) -> Media:
     """The medium of an answer that is still spoken, written with its provenance."""
     if not session.settings.metadata:
         return keep(event.media, session.settings.out)
-    turn = Exchange(request, Message("assistant", tuple(answer)), None)
+    answer = draft.answer(event.part)
+    turn = Exchange(request, answer.message, None, answer.made)
     conversation = session.conversation
     turns = [*conversation.turns, turn]
     origin = tell_origin(session.model.maker, conversation.given, turns, event.part)

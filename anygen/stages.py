@@ -23,6 +23,7 @@ from anygen.losses import (
 from anygen.media import Media
 from anygen.modality import MEDIA
 from anygen.model import PARTS
+from decoders.parts.latent_diffusion import unconditional
 from mosit_data.world.scene import caption
 
 LIKENESS_WEIGHT = 16.0  # plain answers are few, and what they lose shows first
@@ -83,11 +84,9 @@ def denoise_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     rows = run.rows.get(modality, run.batch_size)
     aids: Any = model.aids
     latents, conditions = aids.draw(modality, rows, step.rng)
-    with torch.no_grad():
-        empty = decoder.caption_condition([""])
     told = [step.rng.random() >= EMPTY_CAPTIONS for _ in range(rows)]
     told_B11 = torch.tensor(told, device=conditions.device)[:, None, None]
-    conditions = conditions.where(told_B11, empty)
+    conditions = conditions.where(told_B11, unconditional(decoder))
     return {modality: decoder.latent_loss(latents, conditions, step.generators[:rows])}
 
 

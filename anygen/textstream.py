@@ -1,6 +1,6 @@
-"""Token ids -> text as it comes, never half a character."""
+"""Token ids -> text as it comes: never half a character, never what ends the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from anygen.events import TextDelta
@@ -9,10 +9,12 @@ from anygen.events import TextDelta
 class TextStream:
     """Text since the last medium; what a token completes is passed on at once."""
 
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
+        self.tokenizer, self.stop = tokenizer, stop
         self.ids: list[int] = []  # of the current word and the one before it
-        self.shown = ""  # how much of their text has been passed on
+        self.shown = ""  # how much of their text has been decoded
+        self.held = ""  # decoded, but perhaps the beginning of a text that stops
+        self.stopped = False
 
     def add(self, token: int) -> Iterator[TextDelta]:
         """The text that `token` completes; nothing while a character is incomplete."""
@@ -25,12 +27,29 @@ class TextStream:
             self.ids, self.shown = [token], self.tokenizer.decode([token])
         else:
             self.shown = text
-        if delta:
-            yield TextDelta(delta)
+        yield from self.passed_on(delta)
+
+    def passed_on(self, delta: str) -> Iterator[TextDelta]:
+        """As much as cannot be the beginning of a text that stops."""
+        text = self.held + delta
+        ends = [index for index in map(text.find, self.stop) if index >= 0]
+        if ends:
+            self.stopped, self.held, text = True, "", text[: min(ends)]
+        else:
+            keep = max((overlap(text, stop) for stop in self.stop), default=0)
+            text, self.held = text[: len(text) - keep], text[len(text) - keep :]
+        if text:
+            yield TextDelta(text)
 
     def rest(self) -> Iterator[TextDelta]:
-        """What is left of an incomplete character; the next text starts anew."""
+        """What is left, also of an incomplete character; the next text starts anew."""
         text = self.tokenizer.decode(self.ids, skip_special_tokens=True)
-        if delta := text[len(self.shown) :]:
-            yield TextDelta(delta)
-        self.ids, self.shown = [], ""
+        if left := self.held + text[len(self.shown) :]:
+            yield TextDelta(left)
+        self.ids, self.shown, self.held = [], "", ""
+
+
+def overlap(text: str, stop: str) -> int:
+    """How long the longest end of `text` is that `stop` begins with."""
+    lengths = range(min(len(text), len(stop) - 1), 0, -1)
+    return next((length for length in lengths if text.endswith(stop[:length])), 0)

@@ -16,15 +16,15 @@ from anygen.media_files import printable, read_media, write_exact, write_media
 from anygen.modality import TABLE
 from anygen.preview import describe
 from anygen.reports.page import Shown, show, write_page
-from anygen.request import Maker
+from anygen.request import AnswerOptions, Maker
 from anygen.saved import (
     Saved,
     SavedMedium,
-    SavedSettings,
+    open_once,
     open_parts,
     save_messages,
+    save_once,
     save_turn,
-    settings_of,
 )
 from anygen.session import Session
 
@@ -37,7 +37,7 @@ class Transcript(Saved):
     seed: int
     asked: int
     attached: list[SavedMedium] = []  # to the next question
-    settings: SavedSettings  # of the next question
+    options: AnswerOptions  # of the next question
 
 
 def save(session: Session, path: Path) -> None:
@@ -67,15 +67,16 @@ def media_folder(path: Path) -> Path:
 
 def save_json(session: Session, path: Path) -> None:
     conversation, maker = session.conversation, session.model.maker
-    names = numbered(conversation)
-    folder = media_folder(path)
+    saved: list[tuple[Media, SavedMedium]] = []
 
-    def store(media: Media) -> SavedMedium:
-        written = write_exact(media, folder / next(names))
+    def write(media: Media) -> SavedMedium:
+        stem = f"{len(saved) + 1:03d}_{modality_of(media)}"
+        written = write_exact(media, media_folder(path) / stem)
         name = written.relative_to(path.parent).as_posix()
         source = None if media.path is None else str(media.path.absolute())
         return SavedMedium(type=modality_of(media), path=name, source=source)
 
+    store = save_once(write, saved)
     transcript = Transcript(
         model=maker.model,
         weights=maker.weights,
@@ -84,7 +85,7 @@ def save_json(session: Session, path: Path) -> None:
         seed=conversation.seed,
         asked=conversation.asked,
         attached=[store(media) for media in conversation.attached],
-        settings=SavedSettings(**settings_of(session.settings)),
+        options=session.settings.options,
     )
     write_json(transcript.model_dump(mode="json", exclude_none=True), path)
 
@@ -108,13 +109,7 @@ def load(session: Session, path: Path) -> int:
     """
     transcript = read_transcript(path)
     session.conversation = open_conversation(transcript, path.parent, session.model.maker)
-    saved = transcript.settings
-    session.settings = replace(
-        session.settings,
-        modalities=saved.modalities,
-        max_new_tokens=saved.max_new_tokens,
-        options=saved.options,
-    )
+    session.settings = replace(session.settings, options=transcript.options)
     return len(transcript.turns)
 
 
@@ -125,18 +120,19 @@ def open_conversation(transcript: Transcript, folder: Path, maker: Maker) -> Con
     """
     own = transcript.weights == maker.weights
 
-    def read(saved: SavedMedium) -> Media:
+    def read_copy(saved: SavedMedium) -> Media:
         media = read_media(folder / (saved.path or ""))
         source = Path(saved.source or "")
         return replace(media, path=source) if own and source.is_file() else media
 
+    read = open_once(read_copy, [])
     given = tuple(Message(m.role, open_parts(m.content, read)) for m in transcript.given)
     conversation = Conversation(transcript.seed, transcript.asked, given)
     for saved in transcript.turns:
         question = Message("user", open_parts(saved.question, read))
         request = saved.request(conversation.messages(), question)
         answer = Message("assistant", open_parts(saved.answer, read))
-        conversation.turns.append(Exchange(request, answer, saved.finish))
+        conversation.turns.append(Exchange(request, answer, saved.finish, tuple(saved.made)))
     conversation.attached += map(read, transcript.attached)
     if not own:
         conversation.given = tuple(conversation.messages())

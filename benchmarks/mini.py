@@ -29,8 +29,8 @@ from anygen.events import Done, MediaDone
 from anygen.media import Message
 from anygen.modality import MediaModality
 from anygen.model import find_base
-from decoders.base import SampleOptions, never, no_progress
-from decoders.parts.latent_diffusion import solver
+from decoders.base import Task, never, no_progress
+from decoders.parts.latent_diffusion import make_solver
 
 RUNS = 5
 TOKENS = 64
@@ -216,7 +216,7 @@ def picture_figures(model: AnyGen) -> dict[str, float]:
         text_encoder=None,
         tokenizer=None,
         unet=Denoiser(decoder),
-        scheduler=solver(decoder.scheduler),
+        scheduler=make_solver(decoder.scheduler, "dpm++"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -236,7 +236,8 @@ def picture_figures(model: AnyGen) -> dict[str, float]:
 
     @torch.inference_mode()
     def ours() -> None:
-        decoder.sample(wanted, seeds, SampleOptions(), no_progress, never)
+        tasks = [Task(condition, seed) for condition, seed in zip(wanted, seeds, strict=True)]
+        decoder.sample(tasks, no_progress, never)
 
     taken = {"pictures": median(lambda: seconds(ours)), "plain": median(lambda: seconds(plain))}
     return {

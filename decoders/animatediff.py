@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from anygen.media import Image, Video
 from anygen.modality import MediaModality
 from anygen.records import Strict
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
 from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (
+    BatchKey,
+    batch_key,
+    check_steps_and_guidance,
     denoising_loss,
-    make_plan,
     normal_rows,
+    refuse,
     sample_latents,
-    seeded,
-    solver,
 )
+from decoders.parts.rows import stabilize_rows
 from decoders.stable_diffusion import StableDiffusion
 
 # What a block of UNetMotionModel has in common with the block of the 2-D U-Net that it extends.
@@ -51,10 +53,11 @@ class AnimateDiff(nn.Module):
         self.config = config
         self.image = image
         self.unet = with_motion(image.unet, config)
-        channels, height, width = image.latent_shape
-        self.latent_shape = (channels, config.frames, height, width)
+        self.scheduler = image.scheduler
+        self.latent_shape = self.shape(SampleOptions())
         self.condition_spec: ConditionSpec = image.condition_spec
         self.layout = still(image.make_layout(config.frames))
+        stabilize_rows(self)
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         return self.image.caption_condition(captions)
@@ -67,19 +70,29 @@ class AnimateDiff(nn.Module):
             latents = torch.cat([latents, layouts.transpose(1, 2)], dim=1)
         return self.unet(latents, timesteps, per_frame, timestep_cond=summary).sample
 
-    def sample(
-        self,
-        conditions: Tensor,
-        seeds: Sequence[int],
-        options: SampleOptions,
-        on_step: OnStep,
-        cancelled: Cancelled,
-    ) -> list[Video]:
-        start = self.noise(seeded(seeds), conditions)
-        plan = make_plan(self, self.image.scheduler, options, on_step, cancelled)
-        latents = sample_latents(
-            self.predict, solver(self.image.scheduler), start, conditions, plan
-        )
+    def check(self, options: SampleOptions) -> None:
+        check_steps_and_guidance(self, options)
+        refuse(options, ["seconds"], "a video")
+        self.image.check_size(self.image.size(options))
+        learned, frames = self.config.frames, self.frames(options)
+        if frames > learned or (self.layout and frames != learned):
+            raise ValueError(
+                f"frames: {frames} cannot be made: this decoder learned of motion "
+                f"{'in exactly' if self.layout else 'in up to'} {learned} frames"
+            )
+
+    def frames(self, options: SampleOptions) -> int:
+        return options.frames or self.config.frames
+
+    def shape(self, options: SampleOptions) -> tuple[int, ...]:
+        channels, height, width = self.image.shape(options)
+        return (channels, self.frames(options), height, width)
+
+    def batch_key(self, task: Task) -> BatchKey:
+        return batch_key(self, task)
+
+    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Video]:
+        latents = sample_latents(self, tasks, on_step, cancelled)
         return [self.from_latents(row) for row in latents]
 
     def loss(
@@ -90,25 +103,28 @@ class AnimateDiff(nn.Module):
     def latent_loss(
         self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
-        noise = self.noise(generators, latents)
-        return denoising_loss(
-            self.predict, self.image.scheduler, latents, noise, conditions, generators
-        )
+        noise = self.noise(latents.shape[1:], generators).to(latents.device)
+        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
-    def noise(self, generators: Sequence[torch.Generator], like: Tensor) -> Tensor:
+    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
         """Normal noise (B, C, frames, h, w) of which all frames share a part.
 
         What is the same in every frame then has the same beginning (Ge et al. 2023, PYoCo).
         """
-        own = normal_rows(self.latent_shape, generators, like)
-        channels, _, height, width = self.latent_shape
-        shared = normal_rows((channels, 1, height, width), generators, like)
+        own = normal_rows(shape, generators)
+        channels, _, height, width = shape
+        shared = normal_rows((channels, 1, height, width), generators)
         part = self.config.shared_noise
         return part**0.5 * shared + (1 - part) ** 0.5 * own
 
-    def to_latents(self, media: Sequence[Video]) -> Tensor:
+    def to_latents(
+        self, media: Sequence[Video], options: SampleOptions = SampleOptions()
+    ) -> Tensor:
         """(B, C, frames, h, w)."""
-        rows = [self.image.to_latents([Image(f) for f in self._frames(video)]) for video in media]
+        rows = [
+            self.image.to_latents([Image(f) for f in spread(video, self.frames(options))], options)
+            for video in media
+        ]
         return torch.stack(rows).transpose(1, 2)
 
     def from_latents(self, latents: Tensor) -> Video:
@@ -116,10 +132,10 @@ class AnimateDiff(nn.Module):
         images = self.image.from_latents(latents.transpose(0, 1))
         return Video(torch.stack([image.pixels for image in images]), self.config.fps)
 
-    def _frames(self, video: Video) -> Tensor:
-        """Exactly `config.frames` of the video's frames, uniform in time."""
-        count = video.frames.shape[0]
-        return video.frames[torch.linspace(0, count - 1, self.config.frames).round().long()]
+
+def spread(video: Video, frames: int) -> Tensor:
+    """Exactly `frames` of the video's frames, uniform in time."""
+    return video.frames[torch.linspace(0, len(video.frames) - 1, frames).round().long()]
 
 
 def with_motion(unet: UNet2DConditionModel, config: Config) -> UNetMotionModel:

@@ -1,10 +1,13 @@
 """Sound: AudioLDM (Liu et al. 2023). One text vector conditions a U-Net on mel spectrograms."""
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
+import soxr
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
@@ -13,19 +16,21 @@ from torch import Tensor, nn
 from anygen.media import Audio
 from anygen.modality import MediaModality
 from anygen.records import Strict
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
 from decoders.parts import mel
 from decoders.parts.autoencoder import PatchAutoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings
 from decoders.parts.latent_diffusion import (
+    BatchKey,
+    batch_key,
+    check_steps_and_guidance,
     denoising_loss,
-    make_plan,
     normal_rows,
+    refuse,
     sample_latents,
-    seeded,
-    solver,
 )
+from decoders.parts.rows import stabilize_rows
 from decoders.parts.vocoder import InverseSTFTVocoder
 
 
@@ -101,8 +106,8 @@ class AudioLDM(nn.Module):
         self.config = config
         self.register_buffer("filters", mel.slaney_filters(), persistent=False)
         self.vae = PatchAutoencoder(1, config.patch, 1, config.vae)
-        factor, channels = self.vae.factor, self.vae.channels
-        self.latent_shape = (channels, mel.BANDS // factor, config.frames // factor)
+        self.latent_shape = self.shape(SampleOptions())
+        channels = self.vae.channels
         self.unet = UNet2DConditionModel(
             sample_size=self.latent_shape[1:],
             in_channels=channels + (config.layout.channels if config.layout else 0),
@@ -119,6 +124,7 @@ class AudioLDM(nn.Module):
         self.condition_spec = ConditionSpec(tokens=1, width=width, norm="l2")
         grid = self.latent_shape[1:]
         self.layout = Layout(config.layout, width, grid) if config.layout else None
+        stabilize_rows(self)
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder.pooled(captions)
@@ -128,18 +134,35 @@ class AudioLDM(nn.Module):
             latents = torch.cat([latents, self.layout(condition)[:, 0]], dim=1)
         return self.unet(latents, timesteps, None, class_labels=condition[:, 0]).sample
 
-    def sample(
-        self,
-        conditions: Tensor,
-        seeds: Sequence[int],
-        options: SampleOptions,
-        on_step: OnStep,
-        cancelled: Cancelled,
-    ) -> list[Audio]:
-        start = normal_rows(self.latent_shape, seeded(seeds), conditions)
-        plan = make_plan(self, self.scheduler, options, on_step, cancelled)
-        latents = sample_latents(self.predict, solver(self.scheduler), start, conditions, plan)
-        return self.from_latents(latents)
+    def check(self, options: SampleOptions) -> None:
+        check_steps_and_guidance(self, options)
+        refuse(options, ["size", "frames"], "a sound")
+        own = self.config.frames * mel.HOP
+        if self.layout and self.length(options) != own:
+            raise ValueError(
+                f"seconds: {options.seconds:g} s cannot be made: what this decoder learned of "
+                f"when things sound is for {own / mel.RATE:g} s only"
+            )
+
+    def length(self, options: SampleOptions) -> int:
+        """Samples, at least one."""
+        if options.seconds is None:
+            return self.config.frames * mel.HOP
+        return max(round(options.seconds * mel.RATE), 1)
+
+    def shape(self, options: SampleOptions) -> tuple[int, ...]:
+        """As many latents as cover the length; what is too much is cut off the sound."""
+        factor = self.vae.factor
+        columns = ceil(self.length(options) / (mel.HOP * factor))
+        return (self.vae.channels, mel.BANDS // factor, columns)
+
+    def batch_key(self, task: Task) -> BatchKey:
+        return batch_key(self, task)
+
+    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Audio]:
+        sounds = self.from_latents(sample_latents(self, tasks, on_step, cancelled))
+        lengths = [self.length(task.options) for task in tasks]
+        return [Audio(s.samples[:, :n], s.rate) for s, n in zip(sounds, lengths, strict=True)]
 
     def loss(
         self, media: Sequence[Audio], conditions: Tensor, generators: Sequence[torch.Generator]
@@ -149,46 +172,54 @@ class AudioLDM(nn.Module):
     def latent_loss(
         self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
-        noise = normal_rows(self.latent_shape, generators, latents)
+        noise = self.noise(latents.shape[1:], generators).to(latents.device)
         return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
+    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+        return normal_rows(shape, generators)
+
     def autoencoding_loss(self, media: Sequence[Audio], generator: torch.Generator) -> Tensor:
-        return self.vae.loss(self._pictures(media), generator)
+        return self.vae.loss(self._pictures(media, self.config.frames), generator)
 
     def vocoder_loss(self, media: Sequence[Audio]) -> Tensor:
-        samples = self._samples(media)
+        samples = self._samples(media, self.config.frames)
         return self.vocoder.loss(mel.log_mel(samples, self.filters), samples)
 
     def resynthesize(self, media: Sequence[Audio]) -> list[Audio]:
         """Through the mel spectrogram and the vocoder, without the diffusion model."""
-        made = self.vocoder(mel.log_mel(self._samples(media), self.filters)).clamp(-1, 1).cpu()
+        samples = self._samples(media, self.config.frames)
+        made = self.vocoder(mel.log_mel(samples, self.filters)).clamp(-1, 1).cpu()
         return [Audio(row[None], mel.RATE) for row in made]
 
     @torch.no_grad()
-    def to_latents(self, media: Sequence[Audio]) -> Tensor:
-        return self.vae.encode(self._pictures(media)).float()
+    def to_latents(
+        self, media: Sequence[Audio], options: SampleOptions = SampleOptions()
+    ) -> Tensor:
+        frames = self.shape(options)[-1] * self.vae.factor
+        return self.vae.encode(self._pictures(media, frames)).float()
 
     @torch.no_grad()
     def from_latents(self, latents: Tensor) -> list[Audio]:
         samples = self.vocoder(mel.from_picture(self.vae.decode(latents))).clamp(-1, 1).cpu()
         return [Audio(row[None], mel.RATE) for row in samples]
 
-    def _pictures(self, media: Sequence[Audio]) -> Tensor:
-        return mel.to_picture(mel.log_mel(self._samples(media), self.filters))
+    def _pictures(self, media: Sequence[Audio], frames: int) -> Tensor:
+        return mel.to_picture(mel.log_mel(self._samples(media, frames), self.filters))
 
-    def _samples(self, media: Sequence[Audio]) -> Tensor:
-        """(B, frames * 256): mono at 16 kHz, cut or padded with silence to the decoder's length.
+    def _samples(self, media: Sequence[Audio], frames: int) -> Tensor:
+        """(B, frames * 256): mono at 16 kHz, cut or padded with silence."""
+        length = frames * mel.HOP
+        rows = [mono(sound)[:length] for sound in media]
+        padded = [F.pad(row, (0, length - len(row))) for row in rows]
+        return torch.stack(padded).to(self.filters.device)
 
-        Raises ValueError at another rate.
-        """
-        length = self.config.frames * mel.HOP
-        rows = []
-        for audio in media:
-            if audio.rate != mel.RATE:
-                raise ValueError(f"audioldm learns from {mel.RATE} Hz sound, not {audio.rate} Hz")
-            mono = audio.samples.mean(0)[:length]
-            rows.append(torch.nn.functional.pad(mono, (0, length - mono.shape[0])))
-        return torch.stack(rows).to(self.filters.device)
+
+def mono(sound: Audio) -> Tensor:
+    """(samples,) at 16 kHz."""
+    samples = sound.samples.mean(0)
+    if sound.rate == mel.RATE:
+        return samples
+    return torch.from_numpy(soxr.resample(samples.cpu().numpy(), sound.rate, mel.RATE))
 
 
 def build(config: Config, folder: Path, **_: Any) -> AudioLDM:

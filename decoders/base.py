@@ -1,16 +1,19 @@
 """What a decoder is: a condition in, one medium out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from anygen.modality import MediaModality
+from anygen.records import Strict
 
-OnStep = Callable[[int, int], None]  # (denoising steps done, all steps)
+OnStep = Callable[[int, int], None]  # (denoising steps done, all steps that are run)
 Cancelled = Callable[[], bool]
+SchedulerName = Literal["dpm++", "ddim", "euler", "unipc"]
 
 
 class CancelledError(Exception):
@@ -26,22 +29,45 @@ class ConditionSpec:
     norm: Literal["none", "l2"] = "none"  # l2: every token has unit length
 
 
-@dataclass(frozen=True)
-class SampleOptions:
+class SampleOptions(Strict):
     """How to render; None means the decoder's own default."""
 
-    steps: int | None = None
-    guidance: float | None = None
+    steps: PositiveInt | None = None  # of denoising
+    guidance: NonNegativeFloat | None = None  # 1 is none
+    negative: str | None = None  # what guidance leads away from, instead of the empty caption
+    scheduler: SchedulerName | None = None
+    size: PositiveInt | None = None  # pixels along each side of an image or a video
+    frames: PositiveInt | None = None  # of a video
+    seconds: PositiveFloat | None = None  # of a sound
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One medium to make. Raises ValueError at a strength that is none.
+
+    With a `start` the last int(steps * strength) denoising steps are run on it, at least one
+    (SDEdit: Meng et al. 2022); where that is all of them, as at strength 1, it is not looked at.
+    """
+
+    condition: Tensor  # (tokens, width)
+    seed: int
+    options: SampleOptions = SampleOptions()
+    start: Any | None = None  # a medium of the decoder's modality, of any size, rate and length
+    strength: float = 0.6  # in (0, 1]: small stays near the start
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
+        if not 0 < self.strength <= 1:
             raise ValueError(
-                f"{self.steps} denoising steps cannot make anything; ask for 1 or more"
+                f"strength: {self.strength:g} is no share of the denoising steps; "
+                "give more than 0 and at most 1"
             )
 
 
 class Decoder(Protocol):
-    """A row's result depends on its condition and its seed only: not on batch size or order."""
+    """A row's bytes depend on its task only: not on the size of its batch nor on its place there.
+
+    On a CPU in float32 that is exact, with any number of threads.
+    """
 
     modality: MediaModality
     condition_spec: ConditionSpec
@@ -49,15 +75,14 @@ class Decoder(Protocol):
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         """Captions through the decoder's own text encoder: (B, tokens, width)."""
 
-    def sample(
-        self,
-        conditions: Tensor,  # (B, tokens, width)
-        seeds: Sequence[int],  # one per row
-        options: SampleOptions,
-        on_step: OnStep,
-        cancelled: Cancelled,
-    ) -> list[Any]:
-        """One medium per row. Raises CancelledError."""
+    def check(self, options: SampleOptions) -> None:
+        """Raises ValueError, one sentence that names the field, where it cannot do as told."""
+
+    def batch_key(self, task: Task) -> Hashable:
+        """Tasks of equal keys may be sampled together."""
+
+    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Any]:
+        """One medium per task, all of one key. Raises CancelledError; ValueError as `check`."""
 
     def loss(
         self, media: Sequence[Any], conditions: Tensor, generators: Sequence[torch.Generator]

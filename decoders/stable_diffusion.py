@@ -14,18 +14,20 @@ from torch import Tensor, nn
 from anygen.media import Image
 from anygen.modality import MediaModality
 from anygen.records import Strict
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
 from decoders.parts.autoencoder import PatchAutoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings, Summary
 from decoders.parts.latent_diffusion import (
+    BatchKey,
+    batch_key,
+    check_steps_and_guidance,
     denoising_loss,
-    make_plan,
     normal_rows,
+    refuse,
     sample_latents,
-    seeded,
-    solver,
 )
+from decoders.parts.rows import stabilize_rows
 
 
 class Config(Strict):
@@ -91,9 +93,8 @@ class StableDiffusion(nn.Module):
         super().__init__()
         self.config = config
         self.vae = PatchAutoencoder(3, config.patch, config.fold, config.vae)
-        side = config.size // self.vae.factor
-        channels = self.vae.channels
-        self.latent_shape = (channels, side, side)
+        self.latent_shape = self.shape(SampleOptions())
+        channels, side = self.latent_shape[:2]
         self.unet = UNet2DConditionModel(
             sample_size=side,
             in_channels=channels + (config.layout.channels if config.layout else 0),
@@ -111,6 +112,7 @@ class StableDiffusion(nn.Module):
         time_width = self.unet.config.time_cond_proj_dim
         self.summary = Summary(width, time_width) if time_width else None
         self.layout = self.make_layout(frames=1)
+        stabilize_rows(self)
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder(captions)
@@ -128,18 +130,37 @@ class StableDiffusion(nn.Module):
             latents = torch.cat([latents, self.layout(condition)[:, 0]], dim=1)
         return self.unet(latents, timesteps, condition, timestep_cond=summary).sample
 
-    def sample(
-        self,
-        conditions: Tensor,
-        seeds: Sequence[int],
-        options: SampleOptions,
-        on_step: OnStep,
-        cancelled: Cancelled,
-    ) -> list[Image]:
-        start = normal_rows(self.latent_shape, seeded(seeds), conditions)
-        plan = make_plan(self, self.scheduler, options, on_step, cancelled)
-        latents = sample_latents(self.predict, solver(self.scheduler), start, conditions, plan)
-        return self.from_latents(latents)
+    def check(self, options: SampleOptions) -> None:
+        check_steps_and_guidance(self, options)
+        refuse(options, ["frames", "seconds"], "an image")
+        self.check_size(self.size(options))
+
+    def check_size(self, size: int) -> None:
+        """Raises ValueError where the layout was learned for another, or no latents cover it."""
+        if self.layout and size != self.config.size:
+            raise ValueError(
+                f"size: {size} pixels cannot be made: what this decoder learned of where things "
+                f"are is for {self.config.size} pixels only"
+            )
+        if size % self.vae.factor:
+            larger = size + -size % self.vae.factor
+            raise ValueError(
+                f"size: {size} pixels are no multiple of {self.vae.factor}, the pixels along a "
+                f"latent; {larger} are"
+            )
+
+    def size(self, options: SampleOptions) -> int:
+        return options.size or self.config.size
+
+    def shape(self, options: SampleOptions) -> tuple[int, ...]:
+        side = self.size(options) // self.vae.factor
+        return (self.vae.channels, side, side)
+
+    def batch_key(self, task: Task) -> BatchKey:
+        return batch_key(self, task)
+
+    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Image]:
+        return self.from_latents(sample_latents(self, tasks, on_step, cancelled))
 
     def loss(
         self, media: Sequence[Image], conditions: Tensor, generators: Sequence[torch.Generator]
@@ -149,24 +170,28 @@ class StableDiffusion(nn.Module):
     def latent_loss(
         self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
-        noise = normal_rows(self.latent_shape, generators, latents)
+        noise = self.noise(latents.shape[1:], generators).to(latents.device)
         return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
+    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+        return normal_rows(shape, generators)
+
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
-        return self.vae.loss(self._pictures(media), generator)
+        return self.vae.loss(self._pictures(media, self.config.size), generator)
 
     @torch.no_grad()
-    def to_latents(self, media: Sequence[Image]) -> Tensor:
-        return self.vae.encode(self._pictures(media)).float()
+    def to_latents(
+        self, media: Sequence[Image], options: SampleOptions = SampleOptions()
+    ) -> Tensor:
+        return self.vae.encode(self._pictures(media, self.size(options))).float()
 
     @torch.no_grad()
     def from_latents(self, latents: Tensor) -> list[Image]:
         return [Image(pixels) for pixels in to_uint8(self.vae.decode(latents))]
 
-    def _pictures(self, media: Sequence[Image]) -> Tensor:
+    def _pictures(self, media: Sequence[Image], size: int) -> Tensor:
         """(B, 3, size, size) in [-1, 1]; pictures of another size are squeezed into it."""
-        size, device = self.config.size, self.vae.mean.device
-        rows = [image.pixels[None].to(device).float() for image in media]
+        rows = [image.pixels[None].to(self.vae.mean.device).float() for image in media]
         fitted = [F.interpolate(r, (size, size), mode="bicubic", antialias=True) for r in rows]
         return torch.cat(fitted).clamp(0, 255) / 127.5 - 1
 

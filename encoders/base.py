@@ -15,8 +15,11 @@ class Encoder(Protocol):
     modalities: tuple[MediaModality, ...]
     width: int
 
+    def length(self, modality: MediaModality) -> int:
+        """K: how many features every medium of a modality has."""
+
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
-        """Features (K, width) per medium; K may differ between modalities."""
+        """Features (K, width) per medium, K as `length` says."""
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
         """Media or texts in one joint space, (B, E), unit length."""

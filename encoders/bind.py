@@ -95,8 +95,12 @@ class Bind(nn.Module):
         self.heads = nn.ModuleDict({m: head(self.width, config.joint) for m in MEDIA})
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
 
+    def length(self, modality: MediaModality) -> int:
+        """K of every medium of a modality."""
+        return self.config.grid**2 + 2 if modality == "image" else self.config.queries
+
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
-        """Features (K, W) per medium: K is grid^2 + 2 for an image, `queries` for the others."""
+        """Features (K, W) per medium."""
         return in_groups(media, modality_of, lambda m, group: self.told(m, self.features(m, group)))
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:

@@ -1,13 +1,21 @@
 """A chat with a model that answers what a test tells it to."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from anygen.chat import run_chat
-from anygen.conversation import Conversation
-from anygen.events import Done, Event, MediaDone, MediaProgress, MediaStarted, TextDelta
-from anygen.media import Message
-from anygen.request import Maker
+from anygen.conversation import Conversation, Exchange
+from anygen.events import (
+    Done,
+    Event,
+    FinishReason,
+    MediaDone,
+    MediaProgress,
+    MediaStarted,
+    TextDelta,
+)
+from anygen.media import Message, Part, media_of
+from anygen.request import AnswerOptions, Made, Maker, Request
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
 
@@ -22,22 +30,26 @@ class Scripted:
         self.scripts = list(scripts)
         self.asked: list[tuple[Message, ...]] = []
         self.seeds: list[int] = []
+        self.options: list[AnswerOptions] = []
         self.maker = MAKER
 
-    def reply(
-        self, messages: Sequence[Message], *, seed, modalities, max_new_tokens, options, cancelled
-    ) -> Iterator[Event]:
-        self.asked.append(tuple(messages))
-        self.seeds.append(seed)
+    def answer(self, request: Request, cancelled) -> Iterator[Event]:
+        self.asked.append(tuple(request.messages))
+        self.seeds.append(request.seed)
+        self.options.append(request.options)
         return self.scripts.pop(0)(cancelled)
 
 
 def says(*texts: str) -> Script:
     def script(cancelled: Callable[[], bool]) -> Iterator[Event]:
         yield from map(TextDelta, texts)
-        yield Done("stop", 1, len(texts))
+        yield Done("stop", 1, 0, len(texts))
 
     return script
+
+
+def tells(*events: Event) -> Script:
+    return lambda cancelled: iter(events)
 
 
 def shows(media, before: str = "", after: str = "") -> Script:
@@ -50,7 +62,7 @@ def shows(media, before: str = "", after: str = "") -> Script:
         yield MediaDone(0, media, seed=77)
         if after:
             yield TextDelta(after)
-        yield Done("stop", 1, 1)
+        yield Done("stop", 1, 0, 1)
 
     return script
 
@@ -69,6 +81,13 @@ def chat(tmp_path: Path, model: Scripted, *lines: str, seed: int = 0, **screen) 
     shown: list[str] = []
     run_chat(open_session(tmp_path, model, shown.append, seed, **screen), lines)
     return "".join(shown)
+
+
+def exchange(request: Request, answer: tuple[Part, ...], finish: FinishReason | None = "stop"):
+    """A turn in which all media that were asked for were made."""
+    media = media_of([message := Message("assistant", answer)])
+    made = tuple(Made(part=part) for part in range(len(media)))
+    return Exchange(request, message, finish, made)
 
 
 def kinds(parts) -> list[str | type]:

@@ -17,7 +17,7 @@ from anygen.metrics import first_named, overlap
 from anygen.request import derive_seed
 from anygen.suites.cases import Case
 from anygen.suites.nearest import nearest
-from decoders.base import SampleOptions, never, no_progress
+from decoders.base import Task, never, no_progress
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
 from mosit_data.world.vocabulary import CONCEPTS, MOTIONS, SOUNDS, plural
@@ -115,7 +115,8 @@ def make_controls(model: Any, cases: Sequence[Case], seeds: Sequence[int]) -> li
 def make_from(decoder: Any, captions: Sequence[str], seeds: Sequence[int]) -> list[Media]:
     with torch.inference_mode():
         conditions = decoder.caption_condition(captions)
-        return decoder.sample(conditions, seeds, SampleOptions(), no_progress, never)
+        tasks = [Task(condition, seed) for condition, seed in zip(conditions, seeds)]
+        return decoder.sample(tasks, no_progress, never)
 
 
 def score_medium(

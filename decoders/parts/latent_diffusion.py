@@ -5,27 +5,72 @@ Shapes: B rows, T condition tokens, W condition width; latents are (B, C, ...) o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 from torch import Tensor
 
-from decoders.base import Cancelled, CancelledError, OnStep, SampleOptions
+from decoders.base import Cancelled, CancelledError, OnStep, SampleOptions, SchedulerName, Task
 
 # (noisy latents (B, C, ...), timesteps (B,), condition (B, T, W)) -> the model's prediction
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+# DDIM (Song et al. 2021) is the first order of DPM-Solver++ (Lu et al. 2022, section 4).
+# diffusers' own DDIMScheduler leaves out noise levels where their number is no multiple of the
+# steps, and cuts latents at 1 unless it is told not to.
+SOLVERS: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
+    "dpm++": (DPMSolverMultistepScheduler, {}),
+    "ddim": (DPMSolverMultistepScheduler, {"solver_order": 1}),
+    "euler": (EulerDiscreteScheduler, {}),
+    "unipc": (UniPCMultistepScheduler, {}),
+}
+
+
+class LatentDecoder(Protocol):
+    """What the loop needs of a decoder."""
+
+    config: Any  # its default `steps` and `guidance`
+    scheduler: DDIMScheduler  # the noise levels and the target that it was trained with
+    predict: Predict
+
+    def caption_condition(self, captions: Sequence[str]) -> Tensor: ...
+
+    def check(self, options: SampleOptions) -> None: ...
+
+    def shape(self, options: SampleOptions) -> tuple[int, ...]:
+        """Of the latents of one row, (C, ...)."""
+
+    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+        """(B, *shape) on the CPU, each row from its own generator."""
+
+    def to_latents(self, media: Sequence[Any], options: SampleOptions) -> Tensor:
+        """(B, *shape(options)): media of any size, rate and length are fitted."""
+
 
 @dataclass(frozen=True)
-class Plan:
-    """How to sample. Guidance as Ho and Salimans 2022, eq. 6; scale 1 runs no second branch."""
+class BatchKey:
+    """What the tasks of one batch have in common: the shapes and the steps."""
 
+    scheduler: SchedulerName
     steps: int
-    guidance: float
-    unconditional: Tensor  # (1, T, W), the condition of the empty caption
-    on_step: OnStep
-    cancelled: Cancelled
+    skipped: int  # of the steps; a task's start stands for what they would have found
+    guided: bool  # whether there is a second branch
+    shape: tuple[int, ...]  # of a row's latents
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What the network hears. Guidance as Ho and Salimans 2022, eq. 6."""
+
+    wanted: Tensor  # (B, T, W)
+    unwanted: Tensor | None  # (B, T, W), of the negative prompts; None runs no second branch
+    scale: Tensor  # (B,)
 
 
 def denoising_loss(
@@ -59,74 +104,129 @@ def training_target(
 
 @torch.no_grad()
 def sample_latents(
-    predict: Predict,
-    scheduler: DPMSolverMultistepScheduler,
-    start: Tensor,  # (B, C, ...) standard normal
-    conditions: Tensor,  # (B, T, W)
-    plan: Plan,
+    decoder: LatentDecoder, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled
 ) -> Tensor:
-    """Latents after `plan.steps` denoising steps. Raises CancelledError."""
-    scheduler.set_timesteps(plan.steps, device=start.device)
-    latents = start * scheduler.init_noise_sigma
-    for index, timestep in enumerate(scheduler.timesteps):
-        if plan.cancelled():
+    """Clean latents (B, C, ...) of tasks of one key. Raises CancelledError, and as `check`."""
+    for task in tasks:
+        decoder.check(task.options)
+    [key] = {batch_key(decoder, task) for task in tasks}
+    guide = make_guide(decoder, tasks)
+    solver = make_solver(decoder.scheduler, key.scheduler)
+    set_steps(solver, key.steps, guide.wanted.device)
+    latents = first_latents(decoder, tasks, key, solver)
+    timesteps = solver.timesteps[key.skipped :]
+    for index, timestep in enumerate(timesteps):
+        if cancelled():
             raise CancelledError
-        scaled = scheduler.scale_model_input(latents, timestep)
-        prediction = predict_guided(predict, scaled, timestep, conditions, plan)
-        latents = scheduler.step(prediction, timestep, latents).prev_sample
-        plan.on_step(index + 1, plan.steps)
+        scaled = solver.scale_model_input(latents, timestep)
+        prediction = predict_guided(decoder.predict, scaled, timestep, guide)
+        latents = solver.step(prediction, timestep, latents).prev_sample
+        on_step(index + 1, len(timesteps))
     return latents
 
 
-def predict_guided(
-    predict: Predict, latents: Tensor, timestep: Tensor, conditions: Tensor, plan: Plan
-) -> Tensor:
+def batch_key(decoder: LatentDecoder, task: Task) -> BatchKey:
+    options = task.options
+    steps = options.steps or decoder.config.steps
+    run = steps if task.start is None else max(int(steps * task.strength), 1)
+    return BatchKey(
+        scheduler=options.scheduler or "dpm++",
+        steps=steps,
+        skipped=steps - run,
+        guided=guidance_of(decoder, options) != 1,
+        shape=decoder.shape(options),
+    )
+
+
+def guidance_of(decoder: LatentDecoder, options: SampleOptions) -> float:
+    return decoder.config.guidance if options.guidance is None else options.guidance
+
+
+def check_steps_and_guidance(decoder: LatentDecoder, options: SampleOptions) -> None:
+    """Raises ValueError where there are not as many noise levels, or no guidance to steer."""
+    trained = decoder.scheduler.config.num_train_timesteps
+    if options.steps is not None and options.steps >= trained:  # it would meet a level twice
+        raise ValueError(
+            f"steps: {options.steps} denoising steps are too many: the decoder learned {trained} "
+            f"noise levels; ask for {trained - 1} or fewer"
+        )
+    if options.negative and guidance_of(decoder, options) == 1:
+        raise ValueError(
+            "negative: only guidance leads away from it; ask for a guidance other than 1"
+        )
+
+
+def refuse(options: SampleOptions, fields: Sequence[str], medium: str) -> None:
+    """Raises ValueError where one of `fields`, which mean nothing to the medium, is given."""
+    for field in fields:
+        if getattr(options, field) is not None:
+            raise ValueError(f"{field}: {medium} has none to choose; leave it out")
+
+
+def unconditional(decoder: Any, negative: str = "") -> Tensor:
+    """(1, T, W): what guidance leads away from. Training teaches it for the empty caption."""
+    with torch.no_grad():
+        return decoder.caption_condition([negative])
+
+
+def make_guide(decoder: LatentDecoder, tasks: Sequence[Task]) -> Guide:
+    wanted = torch.stack([task.condition for task in tasks])
+    scales = [guidance_of(decoder, task.options) for task in tasks]
+    scale = torch.tensor(scales, device=wanted.device)
+    if (scale == 1).all():
+        return Guide(wanted, None, scale)
+    negatives = [task.options.negative or "" for task in tasks]
+    known = {negative: unconditional(decoder, negative) for negative in set(negatives)}
+    return Guide(wanted, torch.cat([known[negative] for negative in negatives]), scale)
+
+
+def predict_guided(predict: Predict, latents: Tensor, timestep: Tensor, guide: Guide) -> Tensor:
     rows = latents.shape[0]
-    if plan.guidance == 1:
-        return predict(latents, timestep.expand(rows), conditions)
-    both = torch.cat([plan.unconditional.expand_as(conditions), conditions])
+    if guide.unwanted is None:
+        return predict(latents, timestep.expand(rows), guide.wanted)
+    both = torch.cat([guide.unwanted, guide.wanted])
     prediction = predict(torch.cat([latents, latents]), timestep.expand(2 * rows), both)
-    unconditional, conditional = prediction.chunk(2)
-    return unconditional + plan.guidance * (conditional - unconditional)
+    unwanted, wanted = prediction.chunk(2)
+    return unwanted + rowwise(guide.scale, wanted) * (wanted - unwanted)
 
 
-def normal_rows(
-    shape: Sequence[int], generators: Sequence[torch.Generator], like: Tensor
+def rowwise(numbers: Tensor, like: Tensor) -> Tensor:
+    """(B,) -> (B, 1, ...) of as many dimensions."""
+    return numbers.view(-1, *[1] * (like.ndim - 1))
+
+
+def first_latents(
+    decoder: LatentDecoder, tasks: Sequence[Task], key: BatchKey, solver: Any
 ) -> Tensor:
+    """Noise, or the tasks' starts with as much noise as the first step that is run expects."""
+    noise = decoder.noise(key.shape, seeded([task.seed for task in tasks]))
+    noise = noise.to(tasks[0].condition.device)
+    if key.skipped == 0:
+        return noise * solver.init_noise_sigma
+    starts = [decoder.to_latents([task.start], task.options) for task in tasks]
+    timestep = solver.timesteps[key.skipped]
+    return solver.add_noise(torch.cat(starts), noise, timestep.expand(len(tasks)))
+
+
+def make_solver(scheduler: DDIMScheduler, name: SchedulerName) -> Any:
+    """For the noise levels and the target that the model was trained with."""
+    solver, settings = SOLVERS[name]
+    return solver.from_config(scheduler.config, **settings)
+
+
+def set_steps(solver: Any, steps: int, device: torch.device) -> None:
+    """Whole timesteps, evenly from the last: Euler's own are fractions or miscounted."""
+    if not isinstance(solver, EulerDiscreteScheduler):
+        return solver.set_timesteps(steps, device=device)
+    last = solver.config.num_train_timesteps - 1
+    timesteps = torch.linspace(last, 0, steps + 1, dtype=torch.float64)[:-1].round()
+    return solver.set_timesteps(timesteps=timesteps.tolist(), device=device)
+
+
+def normal_rows(shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
     """Standard normal noise (B, *shape), each row from its own CPU generator."""
-    rows = [torch.randn(tuple(shape), generator=generator) for generator in generators]
-    return torch.stack(rows).to(like.device)
+    return torch.stack([torch.randn(tuple(shape), generator=g) for g in generators])
 
 
 def seeded(seeds: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def solver(scheduler: DDIMScheduler) -> DPMSolverMultistepScheduler:
-    """DPM-Solver++ (Lu et al. 2022) for the noise schedule that the model was trained with."""
-    return DPMSolverMultistepScheduler.from_config(scheduler.config)
-
-
-def make_plan(
-    decoder: Any,
-    scheduler: DDIMScheduler,
-    options: SampleOptions,
-    on_step: OnStep,
-    cancelled: Cancelled,
-) -> Plan:
-    """The request's options over the decoder's own defaults. Raises ValueError."""
-    steps, trained = options.steps or decoder.config.steps, scheduler.config.num_train_timesteps
-    if steps >= trained:  # the solver would meet the same noise level twice
-        raise ValueError(
-            f"{steps} denoising steps are too many: the decoder learned {trained} noise levels; "
-            f"ask for {trained - 1} or fewer"
-        )
-    with torch.no_grad():
-        unconditional = decoder.caption_condition([""])
-    return Plan(
-        steps=steps,
-        guidance=decoder.config.guidance if options.guidance is None else options.guidance,
-        unconditional=unconditional,
-        on_step=on_step,
-        cancelled=cancelled,
-    )

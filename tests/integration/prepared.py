@@ -9,7 +9,7 @@ import configs
 from anygen.evaluate import make_case, measure, read_lines, summarize
 from anygen.judges import unlearned
 from anygen.media import Message, Part
-from anygen.request import Request
+from anygen.request import Answer, Request
 from anygen.suites.scoring import Bench
 from anygen.suites.world import TASKS
 from decoders import animatediff, audioldm, stable_diffusion
@@ -33,9 +33,10 @@ class Prepared(nn.Module):
         self.answers = list(answers)
         self.asked: list[Request] = []
 
-    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
+    def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         self.asked += requests
-        return [Message("assistant", ("Here it is.", self.answers.pop(0))) for _ in requests]
+        said = [Message("assistant", ("Here it is.", self.answers.pop(0))) for _ in requests]
+        return [Answer(message, "stop") for message in said]
 
 
 def truthful(task: str, count: int) -> Prepared:

@@ -27,9 +27,11 @@ from anygen.commands import COMMANDS
 from anygen.config import CONFIGS, load_run, load_system, read_settings
 from anygen.media_files import read_media, write_media
 from anygen.modality import TABLE
+from anygen.request import AnswerOptions
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
-from decoders.base import SampleOptions, never, no_progress
+from anygen.settings import NAMES
+from decoders.base import Task, never, no_progress
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -147,7 +149,8 @@ def test_a_command_that_is_not_run_is_understood(command):
 def talk(saved_model, tmp_path_factory):
     """The folder of a chat that made two pictures and was saved."""
     folder = tmp_path_factory.mktemp("talk")
-    settings = Settings(folder / "out", ("image",), max_new_tokens=8)
+    options = AnswerOptions(modalities=("image",), max_new_tokens=8)
+    settings = Settings(folder / "out", options)
     model = AnyGen.from_pretrained(saved_model)
     session = Session(ready(model), settings, Screen(lambda text: None), AnyGen.from_pretrained)
     run_chat(session, ["draw", "again", f"/save {folder / 'talk.json'}"])
@@ -165,6 +168,8 @@ def folder(tmp_path, monkeypatch, saved_model, image, talk):
     shutil.copy(tmp_path / "cat.png", tmp_path / "photo.jpg")  # a file is what its bytes say
     [(_, rows), _] = blocks(ROOT / "docs" / "generate.md", "json")
     (tmp_path / "prompts.jsonl").write_text(rows)
+    [(_, rows)] = blocks(ROOT / "docs" / "control.md", "json")
+    (tmp_path / "control.jsonl").write_text(rows)
     return tmp_path
 
 
@@ -184,6 +189,12 @@ def test_python_of_a_page_runs(folder, page):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(text, str(page), "exec"), {})
         assert printed.getvalue()
+
+
+def test_the_control_page_names_every_setting():
+    text = (ROOT / "docs" / "control.md").read_text()
+    missing = [name for name in (*NAMES, "modalities") if not re.search(rf"`{name}[`.]", text)]
+    assert missing == []
 
 
 # --- the example plugins
@@ -221,9 +232,9 @@ def check_promises(model):
     decoder, encoder = model.decoders["image"], model.encoder
     conditions = decoder.caption_condition(["a red cat", "a cat", "a blue cat"])
     assert conditions.shape[1:] == (decoder.condition_spec.tokens, decoder.condition_spec.width)
-    settings = (SampleOptions(), no_progress, never)
-    pictures = decoder.sample(conditions, [7, 8, 9], *settings)
-    [alone] = decoder.sample(conditions[2:], [9], *settings)
+    tasks = [Task(condition, seed) for condition, seed in zip(conditions, [7, 8, 9], strict=True)]
+    pictures = decoder.sample(tasks, no_progress, never)
+    [alone] = decoder.sample(tasks[2:], no_progress, never)
     assert torch.equal(alone.pixels, pictures[2].pixels)
     assert pictures[0].pixels.float().mean((1, 2)).argmax() == 0
     generators = [torch.Generator()] * 3

@@ -11,7 +11,7 @@ from anygen.checkpoint import own_tensors
 from anygen.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
 from anygen.media import Image, Message, Video
 from anygen.modality import MEDIA
-from anygen.model import Request
+from anygen.request import AnswerOptions, Request, collect
 from anygen.train import pack, train
 from decoders.base import SampleOptions
 
@@ -141,7 +141,7 @@ def test_a_model_can_be_saved_where_it_lies(saved_model, tmp_path):
 
 
 def test_events_come_in_the_order_of_the_answer(loaded):
-    events = list(loaded.reply(ASK, max_new_tokens=40, options=SampleOptions(steps=3)))
+    events = list(loaded.reply(ASK, max_new_tokens=10, media={"image": SampleOptions(steps=3)}))
     first = events.index(next(e for e in events if isinstance(e, MediaStarted)))
     assert events[first] == MediaStarted(0, "image")
     assert events[first + 1 : first + 4] == [
@@ -178,19 +178,14 @@ def test_two_pictures_of_an_answer_have_seeds_of_their_own(loaded):
 def test_many_at_once_are_answered_as_each_alone(loaded):
     questions = ["draw a cat", "play a bell and a drum", "film a ball"]
     requests = [
-        Request([Message("user", (text,))], seed, max_new_tokens=40)
+        Request([Message("user", (text,))], seed, AnswerOptions(max_new_tokens=10))
         for seed, text in enumerate(questions)
     ]
-    requests.append(Request(ASK, 9, options=SampleOptions(steps=3), max_new_tokens=20))
+    quick = AnswerOptions(max_new_tokens=5, media={"image": SampleOptions(steps=3)})
+    requests.append(Request(ASK, 9, quick))
     together = loaded.reply_many(requests)
     for request, answer in zip(requests, together, strict=True):
-        alone = loaded.generate(
-            request.messages,
-            seed=request.seed,
-            max_new_tokens=request.max_new_tokens,
-            options=request.options,
-        )
-        same(answer, alone)
+        same(answer.message, collect(loaded.answer(request)).message)
 
 
 @pytest.mark.parametrize("wanted", [None, *MEDIA])
@@ -214,7 +209,7 @@ def test_cancelling_while_a_picture_is_made_ends_the_answer(loaded):
     seen = []
     for event in loaded.reply(
         ASK,
-        options=SampleOptions(steps=50),
+        media={"image": SampleOptions(steps=50)},
         cancelled=lambda: sum(isinstance(e, MediaProgress) for e in seen) >= 2,
     ):
         seen.append(event)

@@ -12,7 +12,7 @@ from anygen.losses import contrast_loss, generation_losses, text_loss
 from anygen.media import Audio, Image, Message
 from anygen.stages import STAGES, hidden_of, learned_prefixes
 from anygen.train import unfreeze
-from decoders.base import SampleOptions, never, no_progress
+from decoders.base import Task, never, no_progress
 
 GENERATOR = torch.Generator().manual_seed(0)
 PICTURE = Image(torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8, generator=GENERATOR))
@@ -121,12 +121,9 @@ def assert_medium_is_that_of(caption, model, question):
     [done] = [e for e in model.reply([question], seed=3) if isinstance(e, MediaDone)]
     modality = "image" if isinstance(done.media, Image) else "audio"
     decoder = model.decoders[modality]
-    wanted, other = (
-        decoder.sample(
-            decoder.caption_condition([text]), [done.seed], SampleOptions(), no_progress, never
-        )[0]
-        for text in (caption, "")
-    )
+    conditions = decoder.caption_condition([caption, ""])
+    tasks = [Task(condition, done.seed) for condition in conditions]
+    wanted, other = decoder.sample(tasks, no_progress, never)
     assert distance(done.media, wanted) < 0.5 * distance(done.media, other)
 
 
@@ -143,7 +140,7 @@ def test_a_denoiser_learns_one_medium(modality, make_model):
     decoder.layout.requires_grad_(True)
     with torch.no_grad():
         condition = decoder.caption_condition(["a cat"])
-        media = decoder.sample(condition, [0], SampleOptions(), no_progress, never)
+        media = decoder.sample([Task(condition[0], 0)], no_progress, never)
         condition = condition.expand(4, -1, -1)
 
     def loss():

@@ -2,11 +2,16 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import (
+    DDIMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionPipeline,
+)
 
 from anygen.config import CONFIGS
+from anygen.media import Image
 from decoders import stable_diffusion
-from decoders.base import SampleOptions, never, no_progress
+from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts import latent_diffusion as diffusion
 
 LATENTS = (4, 6, 6)
@@ -20,7 +25,7 @@ def knowing(scheduler, latents, prediction_type):
     """A predictor that knows the clean latents x: noisy = a x + s e, so e = (noisy - a x) / s."""
 
     def predict(noisy, timesteps, _):
-        square = scheduler.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+        square = scheduler.alphas_cumprod[timesteps.long()].view(-1, 1, 1, 1)
         a, s = square.sqrt(), (1 - square).sqrt()
         noise = (noisy - a * latents) / s
         answers = {
@@ -65,44 +70,123 @@ def test_guidance_goes_beyond_the_condition_away_from_no_condition(guidance):
         return latents * 0.5 + condition.mean((1, 2)).view(-1, 1, 1, 1)
 
     latents, conditions = torch.randn(2, *LATENTS), torch.randn(2, 3, 8)
-    plan = diffusion.Plan(1, guidance, torch.randn(1, 3, 8), no_progress, never)
-    guided = diffusion.predict_guided(predict, latents, torch.tensor(5), conditions, plan)
-    without, within = plan.unconditional.mean(), conditions.mean((1, 2))
-    expected = latents * 0.5 + (without + guidance * (within - without)).view(-1, 1, 1, 1)
+    scale = torch.tensor([guidance, 3.0])  # every row has its own
+    guide = diffusion.Guide(conditions, torch.randn(2, 3, 8), scale)
+    guided = diffusion.predict_guided(predict, latents, torch.tensor(5), guide)
+    without, within = guide.unwanted.mean((1, 2)), conditions.mean((1, 2))
+    expected = latents * 0.5 + (without + scale * (within - without)).view(-1, 1, 1, 1)
     torch.testing.assert_close(guided, expected)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
+@pytest.mark.parametrize("scheduler", ["dpm++", "unipc"])
 @torch.no_grad()
-def test_sampling_is_that_of_diffusers_own_pipeline(guidance):
+def test_sampling_is_that_of_diffusers_own_pipeline(guidance, scheduler):
     decoder = plain_decoder()
     conditions = decoder.caption_condition(["a red cat", "a blue ball"])
-    empty = decoder.caption_condition([""]).expand_as(conditions)
-    start = diffusion.normal_rows(decoder.latent_shape, generators(2), conditions)
-    options = SampleOptions(6, guidance)
-    plan = diffusion.make_plan(decoder, decoder.scheduler, options, no_progress, never)
-    solver = diffusion.solver(decoder.scheduler)
-    ours = diffusion.sample_latents(decoder.predict, solver, start, conditions, plan)
-    pipeline = StableDiffusionPipeline(
-        vae=decoder.vae.kl,
-        text_encoder=None,
-        tokenizer=None,
-        unet=decoder.unet,
-        scheduler=diffusion.solver(decoder.scheduler),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    theirs = pipeline(
+    options = SampleOptions(steps=6, guidance=guidance, scheduler=scheduler)
+    tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
+    ours = diffusion.sample_latents(decoder, tasks, no_progress, never)
+    theirs = pipeline_of(StableDiffusionPipeline, decoder, scheduler)(
         prompt_embeds=conditions,
-        negative_prompt_embeds=empty,
-        latents=start,
+        negative_prompt_embeds=decoder.caption_condition([""]).expand_as(conditions),
+        latents=diffusion.normal_rows(decoder.latent_shape, generators(2)),
         num_inference_steps=6,
         guidance_scale=guidance,
         output_type="latent",
     ).images
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scheduler", ["dpm++", "unipc"])
+@pytest.mark.parametrize(("strength", "skipped"), [(0.01, 9), (0.3, 7), (0.75, 3)])
+@torch.no_grad()
+def test_a_start_is_noised_and_denoised_as_in_diffusers_own_pipeline(scheduler, strength, skipped):
+    decoder = plain_decoder()
+    picture = Image(torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8))
+    condition = decoder.caption_condition(["a red cat"])
+    options = SampleOptions(steps=10, guidance=4.0, scheduler=scheduler)
+    task = Task(condition[0], 0, options, picture, strength)
+    ours = diffusion.sample_latents(decoder, [task], no_progress, never)
+    pipeline = pipeline_of(StableDiffusionImg2ImgPipeline, decoder, scheduler)
+    theirs = pipeline(
+        image=decoder.to_latents([picture]),  # four channels are latents already
+        generator=generators(1)[0],
+        strength=(10 - skipped) / 10 + 0.01,  # which runs no step where ours runs one
+        prompt_embeds=condition,
+        negative_prompt_embeds=decoder.caption_condition([""]),
+        num_inference_steps=10,
+        guidance_scale=4.0,
+        output_type="latent",
+    ).images
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def pipeline_of(kind, decoder, scheduler):
+    pipeline = kind(
+        vae=decoder.vae.kl,
+        text_encoder=None,
+        tokenizer=None,
+        unet=decoder.unet,
+        scheduler=diffusion.make_solver(decoder.scheduler, scheduler),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+class Knowing:
+    """A decoder whose denoiser knows the clean latents."""
+
+    def __init__(self, scheduler, latents):
+        self.scheduler, self.latents = scheduler, latents
+        self.config = SampleOptions(steps=20, guidance=1.0)
+        self.predict = knowing(scheduler, latents, scheduler.config.prediction_type)
+
+    def check(self, options):
+        pass
+
+    def shape(self, options):
+        return LATENTS
+
+    def noise(self, shape, generators):
+        return diffusion.normal_rows(shape, generators)
+
+    def to_latents(self, media, options):
+        return torch.full((len(media), *LATENTS), 3.0)
+
+
+@pytest.mark.parametrize("start", [None, "a medium"])
+@pytest.mark.parametrize("steps", [1, 15, 61, 999])
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("name", ["dpm++", "ddim", "euler", "unipc"])
+def test_every_scheduler_ends_where_a_denoiser_that_knows_the_answer_leads(
+    name, kind, steps, start
+):
+    scheduler = DDIMScheduler(prediction_type=kind, beta_schedule="scaled_linear")
+    latents = torch.randn(2, *LATENTS, generator=torch.Generator().manual_seed(9)) * 3
+    options = SampleOptions(steps=steps, scheduler=name)
+    tasks = [Task(torch.zeros(1, 1), seed, options, start, 0.5) for seed in range(2)]
+    made = diffusion.sample_latents(Knowing(scheduler, latents), tasks, no_progress, never)
+    torch.testing.assert_close(made, latents, atol=2e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_ddim_is_that_of_diffusers_where_the_steps_divide_the_noise_levels():
+    decoder = plain_decoder()
+    condition = decoder.caption_condition(["a red cat"])
+    latents = diffusion.normal_rows(decoder.latent_shape, generators(1))
+    theirs = DDIMScheduler.from_config(decoder.scheduler.config, timestep_spacing="trailing")
+    theirs.set_timesteps(20)
+    ours = diffusion.make_solver(decoder.scheduler, "ddim")
+    ours.set_timesteps(timesteps=theirs.timesteps.tolist())
+    left = right = latents
+    for timestep in theirs.timesteps[:-1]:  # diffusers' last step ends at the first noise level
+        left = ours.step(decoder.predict(left, timestep[None], condition), timestep, left)[0]
+        right = theirs.step(decoder.predict(right, timestep[None], condition), timestep, right)[0]
+    torch.testing.assert_close(left, right, atol=1e-3, rtol=1e-3)
 
 
 def plain_decoder():

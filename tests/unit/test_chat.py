@@ -24,10 +24,15 @@ def test_a_medium_is_written_and_shown_between_the_texts(tmp_path, image):
     assert read_media(path).pixels.equal(image.pixels)
 
 
-def test_progress_is_one_line_that_is_taken_away(tmp_path, image):
+def gone(count: int) -> str:
+    """How so many characters are taken away, on any terminal."""
+    return "\b" * count + " " * count + "\b" * count
+
+
+def test_progress_stands_behind_the_text_and_is_taken_away(tmp_path, image):
     shown = chat(tmp_path, Scripted(shows(image, "Here:")), "a cat", progress=True)
     assert shown.startswith(
-        "Here:\nimage ...\r         \rimage 1/2\r         \rimage 2/2\r         \r[1] image 48x32, "
+        f"Here:  image ...{gone(11)}  image 1/2{gone(11)}  image 2/2{gone(11)}\n[1] image 48x32, "
     )
 
 
@@ -132,7 +137,7 @@ def interrupted(cancelled: Callable[[], bool]) -> Iterator[Event]:
     yield TextDelta("Once upon")
     signal.raise_signal(signal.SIGINT)
     assert cancelled()
-    yield Done("cancelled", 1, 1)
+    yield Done("cancelled", 1, 0, 1)
 
 
 def interrupted_twice(cancelled: Callable[[], bool]) -> Iterator[Event]:
@@ -167,7 +172,7 @@ def test_ctrl_c_stops_a_command_and_not_the_chat(tmp_path, monkeypatch):
 def test_an_answer_that_is_cut_short_says_so(tmp_path):
     def limited(cancelled: Callable[[], bool]) -> Iterator[Event]:
         yield TextDelta("Once upon")
-        yield Done("length", 1, 1)
+        yield Done("length", 1, 0, 1)
 
     assert chat(tmp_path, Scripted(limited), "a story").splitlines() == [
         "Once upon",

@@ -8,8 +8,9 @@ from anygen.events import Event
 from anygen.media import Image
 from anygen.media_files import read_media
 from anygen.provenance import read_provenance
-from anygen.request import derive_seed
+from anygen.request import AnswerOptions, derive_seed
 from anygen.session import Settings
+from decoders.base import SampleOptions
 
 
 def test_what_is_attached_stands_before_the_next_message_and_before_no_other(cat, tmp_path):
@@ -97,9 +98,14 @@ def test_media_are_counted_through_the_conversation(cat, tmp_path, image):
         ("/save x.doc", "x.doc: a conversation is saved as .html, .md, .json"),
         ("/save", "write /save FILE.html, .md or .json; quote a path with spaces"),
         ("/load gone.json", "[Errno 2] No such file or directory: 'gone.json'"),
-        ("/set steps 0", "steps wants a whole number of 1 or more, not '0'"),
-        ("/set guidance much", "guidance wants a number, not 'much'"),
-        ("/set speed 3", "/set knows max_new_tokens, steps, guidance, not 'speed'"),
+        ("/set steps 0", "steps cannot be '0': Input should be greater than 0"),
+        (
+            "/set guidance much",
+            "guidance cannot be 'much': Input should be a valid number, unable to parse string as "
+            "a number",
+        ),
+        ("/set image.stepps 3", "no setting 'image.stepps'; did you mean steps?"),
+        ("/set steps", "write /set steps VALUE, or default"),
         ("/modalities smell", "no modality 'smell'; there are text, image, audio, video"),
         ("/tokens", "nothing was answered yet"),
     ],
@@ -110,18 +116,34 @@ def test_a_command_that_cannot_be_done_says_why(tmp_path, monkeypatch, line, com
 
 
 def test_settings_are_asked_with(tmp_path):
-    asked = []
-
-    class Careful(Scripted):
-        def reply(self, messages, **settings):
-            asked.append(settings)
-            return says("ok")(lambda: False)
-
+    model = Scripted(says("ok"))
     lines = ("/set steps 7", "/set guidance 2.5", "/set max_new_tokens 9", "/modalities image,text")
-    chat(tmp_path, Careful(), *lines, "x")
-    assert (asked[0]["options"].steps, asked[0]["options"].guidance) == (7, 2.5)
-    assert asked[0]["max_new_tokens"] == 9
-    assert asked[0]["modalities"] == ("text", "image")
+    chat(tmp_path, model, *lines, "x")
+    sample = SampleOptions(steps=7, guidance=2.5)
+    assert model.options[0] == AnswerOptions(
+        modalities=("text", "image"),
+        max_new_tokens=9,
+        media={"image": sample, "audio": sample, "video": sample},
+    )
+
+
+def test_set_alone_shows_what_is_set_and_what_can_be(tmp_path):
+    lines = chat(tmp_path, Scripted(), "/set", "/set image.steps 7", "/set").splitlines()
+    assert lines[0] == "all settings are the default"
+    assert lines[1].startswith("/set NAME VALUE changes one of max_new_tokens, ")
+    assert lines[2] == lines[3] == "image.steps 7"
+
+
+def test_settings_that_contradict_each_other_are_one_line(tmp_path):
+    shown = chat(tmp_path, Scripted(), "/set begin image", "/modalities text")
+    assert shown.splitlines()[1:] == [
+        "anygen: begin: no image may be made, so an answer cannot begin so"
+    ]
+
+
+def test_tokens_tells_what_was_read_and_made(tmp_path):
+    shown = chat(tmp_path, Scripted(says("a", "b")), "x", "/tokens")
+    assert "knows 1 tokens of the conversation, 0 of them from before; it made 2 of text" in shown
 
 
 def test_a_system_prompt_holds_for_a_whole_conversation(tmp_path):

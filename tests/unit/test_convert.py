@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from scripted import Scripted
+from scripted import Scripted, exchange
 
-from anygen.conversation import Conversation, Exchange
+from anygen.conversation import Conversation
 from anygen.convert import convert
 from anygen.generate import read_parts
 from anygen.media import Message
@@ -19,7 +19,7 @@ from anygen.transcript import save
 def talk(image, audio, tmp_path) -> Path:
     """A chat of three turns, of which the second was stopped."""
     exchanges = [
-        Exchange(Request([Message("user", question)]), Message("assistant", answer), finish)
+        exchange(Request([Message("user", question)]), answer, finish)
         for question, answer, finish in [
             (("like this", image, "but loud"), ("Listen:", audio), "stop"),
             (("a story",), ("Once upon",), "cancelled"),
@@ -39,7 +39,7 @@ def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio)
     record = Record.model_validate_json(out.read_text())
     assert record.id == "talk"
     assert [turn.role for turn in record.messages] == ["user", "assistant"] * 2
-    asked, answered, *_ = [read_parts(turn, out.parent) for turn in record.messages]
+    asked, answered, *_ = [read_parts(turn, out.parent, []) for turn in record.messages]
     assert digest(asked[1]) == digest(image)
     assert digest(answered[1]) == digest(audio)
     assert captions_of(record) == ["like this but loud"]

@@ -1,15 +1,18 @@
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from anygen.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 from anygen.generate import Settings, derive_seed, file_stem, generate_file
 from anygen.media import Image, Message
 from anygen.media_files import read_media, write_media
-from anygen.request import Maker, Request
+from anygen.provenance import read_provenance
+from anygen.request import Answer, AnswerOptions, Edit, Made, Maker, Request, collect
 
 
 class Painter:
@@ -23,9 +26,10 @@ class Painter:
     def __init__(self) -> None:
         self.batches: list[list[Request]] = []
 
-    def reply_many(self, requests: Sequence[Request]) -> list[Message]:
+    def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         self.batches.append(list(requests))
-        return [self.answer(request) for request in requests]
+        made = (Made(part=0),)
+        return [Answer(self.answer(request), "stop", made=made) for request in requests]
 
     def answer(self, request: Request) -> Message:
         prompt = str(request.messages[-1].parts[0])
@@ -103,12 +107,18 @@ def test_a_dialogue_keeps_its_roles_parts_seed_and_modalities(tmp_path, image):
         ],
     }
     model = Painter()
-    (made,) = run(lambda: model, write_rows(tmp_path, row), tmp_path / "out", max_new_tokens=5)
+    (made,) = run(
+        lambda: model,
+        write_rows(tmp_path, row),
+        tmp_path / "out",
+        options=AnswerOptions(max_new_tokens=5),
+    )
     ((request,),) = model.batches
     assert [message.role for message in request.messages] == ["user", "assistant", "user"]
     assert request.messages[2].parts[0] == "what is"
     assert request.messages[2].parts[1].pixels.equal(image.pixels)
-    assert (request.seed, request.modalities, request.max_new_tokens) == (9, ["text"], 5)
+    assert request.seed == 9
+    assert request.options == AnswerOptions(modalities=("text",), max_new_tokens=5)
     assert made["seed"] == 9
 
 
@@ -171,6 +181,67 @@ def test_a_row_that_the_model_refuses_does_not_take_its_batch_along(tmp_path):
     assert [record["status"] for record in made] == ["ok", "error", "ok"]
     assert made[1]["error"] == "the prompt is too long"
     assert made[1]["content"] == []
+
+
+def test_a_medium_that_failed_is_an_error_and_the_rest_of_the_answer_stands(tmp_path):
+    class Faulty(Painter):
+        def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
+            [whole] = super().reply_many(requests)
+            events = [
+                TextDelta("Hm."),
+                MediaStarted(0, "audio"),
+                MediaFailed(0, "audio", "out of memory"),
+                MediaStarted(1, "image"),
+                MediaDone(1, whole.message.parts[1], 7),
+                Done("stop", 1, 0, 1),
+            ]
+            return [collect(events)]
+
+    source, out = write_rows(tmp_path, {"id": "a", "prompt": "both"}), tmp_path / "out"
+    (made,) = run(Faulty, source, out)
+    assert (made["status"], made["error"]) == ("error", "out of memory")
+    assert made["content"] == [
+        {"type": "text", "text": "Hm."},
+        {"type": "image", "path": "a_002_image.png"},
+    ]
+    assert read_provenance(out / "a_002_image.png").part == 1
+    (again,) = run(Painter, source, out)
+    assert again["status"] == "ok"
+    assert records(out) == [again]
+    assert read_provenance(out / "a_002_image.png").part == 0
+
+
+def test_an_answer_that_was_cut_short_says_why(tmp_path):
+    class Brief(Painter):
+        def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
+            return [replace(answer, finish="length") for answer in super().reply_many(requests)]
+
+    (made,) = run(Brief, write_rows(tmp_path, *rows_of("a")), tmp_path)
+    assert (made["status"], made["finish"]) == ("ok", "length")
+
+
+def test_the_options_of_a_row_stand_before_those_of_all(tmp_path, image):
+    write_media(image, tmp_path / "cat.png")
+    ref = {"type": "image", "ref": 1, "strength": 0.4}
+    shown = [{"role": "user", "content": [{"type": "image", "path": "cat.png"}]}]
+    asked = [{"role": "user", "content": [ref, {"type": "text", "text": "in blue"}]}]
+    rows = [
+        {"id": "a", "prompt": "x", "options": {"exactly": {"image": 2}, "stop": ["END"]}},
+        {"id": "b", "messages": shown + asked},
+        {"id": "c", "prompt": "x", "options": {"exactly": {"smell": 2}}},
+        {"id": "d", "prompt": "x", "options": {"max_media": 1, "exactly": {"image": 2}}},
+    ]
+    model = Painter()
+    given = AnswerOptions(max_new_tokens=5, stop=("Bye",))
+    made = run(lambda: model, write_rows(tmp_path, *rows), tmp_path, batch_size=4, options=given)
+    [first, second] = model.batches[0]
+    assert first.options == AnswerOptions(max_new_tokens=5, stop=("END",), exactly={"image": 2})
+    assert second.options == AnswerOptions(
+        max_new_tokens=5, stop=("Bye",), edit=Edit(ref=1, strength=0.4)
+    )
+    assert second.messages[1].parts[0] is second.messages[0].parts[0]
+    assert "exactly.smell" in made[2]["error"]
+    assert made[3]["error"].startswith("exactly: 2 image cannot be made")
 
 
 def test_a_second_run_skips_what_is_done_and_tries_errors_again(tmp_path):

@@ -1,7 +1,7 @@
 """On a model whose media depend on all that it was asked, so that nothing can be forgotten."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,29 +11,37 @@ import torch
 from anygen.chat import run_chat
 from anygen.conversation import Conversation
 from anygen.events import Done, Event, MediaDone, MediaStarted, TextDelta
-from anygen.media import Audio, Image, Media, Message
+from anygen.media import Audio, Image, Media
 from anygen.media_files import read_comment, write_media
-from anygen.provenance import digest, read_provenance, remake, write_again
-from anygen.request import Maker, derive_seed
+from anygen.provenance import Provenance, digest, read_provenance, remake, write_again
+from anygen.request import AnswerOptions, Maker, Request, derive_seed
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
+from decoders.base import never
 
 
 class Painter:
-    """Answers with words, a picture and a sound drawn from all the messages and settings."""
+    """Answers with words, a picture and a sound drawn from all the messages and settings.
+
+    The sound can come first, though it is asked for second, and the picture not at all.
+    """
 
     maker = Maker("mini", "0" * 64)
 
-    def reply(self, messages: Sequence[Message], *, seed, cancelled, **settings) -> Iterator[Event]:
-        told = [
-            part if isinstance(part, str) else digest(part) for m in messages for part in m.parts
-        ]
+    def __init__(self, order: tuple[int, ...] = (0, 1)) -> None:
+        self.order = order
+
+    def answer(self, request: Request, cancelled=never) -> Iterator[Event]:
+        parts = [part for message in request.messages for part in message.parts]
+        told = [part if isinstance(part, str) else digest(part) for part in parts]
         yield TextDelta(f"I heard {len(told)} things: ")
-        for part, make in enumerate((self.picture, self.sound)):
-            yield MediaStarted(part, "image")
-            medium_seed = derive_seed(seed, part, *told, str(settings))
+        yield MediaStarted(0, "image")
+        yield MediaStarted(1, "audio", fallback=True)
+        for part in self.order:
+            medium_seed = derive_seed(request.seed, part, *told, str(request.options.edit))
+            make = (self.picture, self.sound)[part]
             yield MediaDone(part, make(torch.Generator().manual_seed(medium_seed)), medium_seed)
-        yield Done("stop", 1, 1)
+        yield Done("stop", 1, 0, 1)
 
     @staticmethod
     def picture(generator: torch.Generator) -> Media:
@@ -51,6 +59,15 @@ def session(tmp_path, monkeypatch) -> Session:
     return Session(ready(Painter()), Settings(Path("out")), screen, None, Conversation(seed=9))
 
 
+def assert_all_are_made_again(count: int) -> None:
+    made = sorted(Path("out").iterdir())
+    assert len(made) == count
+    for path in made:
+        copy, same = again(path)
+        assert same
+        assert copy.read_bytes() == path.read_bytes()
+
+
 def again(path: Path) -> tuple[Path, bool]:
     return write_again(remake(Painter(), read_provenance(path)), path, Path("again"))
 
@@ -58,12 +75,7 @@ def again(path: Path) -> tuple[Path, bool]:
 def test_every_file_of_a_chat_can_be_made_again_to_the_byte(session, image):
     write_media(image, "cat.png")
     run_chat(session, ["a @cat.png", "/set steps 3", "/modalities image,audio", "b", "/retry", "c"])
-    made = sorted(Path("out").iterdir())
-    assert len(made) == 8
-    for path in made:
-        copy, same = again(path)
-        assert same
-        assert copy.read_bytes() == path.read_bytes()
+    assert_all_are_made_again(8)
 
 
 def test_an_exported_file_can_be_made_again_too(session):
@@ -71,6 +83,64 @@ def test_an_exported_file_can_be_made_again_too(session):
     for name in ("copy.jpg", "copy.flac"):
         _, same = again(Path(name))
         assert same
+
+
+def test_what_was_made_and_is_edited_is_made_again_too(session, image):
+    write_media(image, "cat.png")
+    run_chat(session, ["a @cat.png", "/edit 2 in blue", "/edit 3 0.4 but louder", "/edit 1 in red"])
+    assert_all_are_made_again(8)
+    told = read_provenance(Path("out/008_audio.wav"))
+    assert [turn.question[0].ref for turn in told.turns[1:]] == [2, 3, 1]
+    assert [turn.options.edit.ref for turn in told.turns[1:]] == [2, 3, 1]
+
+
+def test_edits_outlive_saving_and_loading(session):
+    run_chat(session, ["a", "/edit 2 0.4 louder", "/save talk.json", "/load talk.json"])
+    first, second = session.conversation.turns
+    assert second.question.parts[0] is first.answer.parts[2]
+    assert second.request.edited is first.answer.parts[2]
+    saved = json.loads(Path("talk.json").read_text())["turns"][1]["question"][0]
+    assert (saved["ref"], saved["path"]) == (2, "talk_media/002_audio.wav")
+    assert not list(Path("talk_media").glob("003_*"))
+    run_chat(session, ["/edit 2 0.2 softer", "c", "/edit 1 in blue"])
+    assert_all_are_made_again(10)
+
+
+def test_what_was_done_in_another_order_is_made_again(session):
+    for order in [(1, 0), (1,), (0, 1)]:
+        session.loading = ready(Painter(order))
+        run_chat(session, ["a"])
+    assert_all_are_made_again(5)
+
+
+def test_a_deadline_is_no_reason_to_make_less_of_it_again(session):
+    session.settings = Settings(Path("out"), AnswerOptions(deadline=1))
+    run_chat(session, ["a"])
+    asked = []
+
+    class Careful(Painter):
+        def answer(self, request: Request, cancelled=never) -> Iterator[Event]:
+            asked.append(request.options.deadline)
+            return super().answer(request)
+
+    remake(Careful(), read_provenance(Path("out/002_audio.wav")))
+    assert asked == [None]
+
+
+def test_media_whose_condition_was_a_caption_say_so(session):
+    run_chat(session, ["a"])
+    told = json.loads(read_comment(Path("out/002_audio.wav")))
+    assert told["turns"][0]["made"] == [
+        {"part": 0, "fallback": False},
+        {"part": 1, "fallback": True},
+    ]
+
+
+def test_a_reference_to_what_does_not_exist_is_one_sentence(session):
+    run_chat(session, ["a", "/edit 1 in blue"])
+    told = read_comment(Path("out/003_image.png")).replace('"ref":1', '"ref":9', 1)
+    with pytest.raises(ValueError, match="ref: there is no medium 9 before the image so named"):
+        remake(Painter(), Provenance.model_validate_json(told))
 
 
 def test_only_what_led_to_the_file_is_told(session):

@@ -6,24 +6,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from scripted import MAKER, Scripted
+from scripted import MAKER, Scripted, exchange
 
 from anygen.conversation import Conversation, Exchange
 from anygen.media import Audio, Image, Media, Message, Video, media_of
 from anygen.media_files import read_media
 from anygen.provenance import digest
-from anygen.request import Maker, Request
+from anygen.request import AnswerOptions, Maker, Request
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
 from anygen.transcript import load, save
 from decoders.base import SampleOptions
 
+OPTIONS = AnswerOptions(modalities=("text", "image"), max_new_tokens=99)
 HOSTILE = "<script>alert('x')</script> & \"so\" \x1b[31m"
 
 
 def turn(before: Sequence[Message], question: tuple, answer: tuple, **settings) -> Exchange:
-    request = Request([*before, Message("user", question)], 5, ("text", "image"), 99)
-    return Exchange(request, Message("assistant", answer), settings.get("finish", "stop"))
+    request = Request([*before, Message("user", question)], 5, OPTIONS)
+    return exchange(request, answer, settings.get("finish", "stop"))
 
 
 def session_of(conversation: Conversation, maker: Maker = MAKER, **settings) -> Session:
@@ -46,19 +47,24 @@ def same(first: Media, second: Media) -> bool:
 
 
 def test_json_brings_back_every_bit(talk, tmp_path):
-    asked_with = {"modalities": ("text",), "max_new_tokens": 7, "options": SampleOptions(5, 2.5)}
-    save(session_of(talk, **asked_with), tmp_path / "talk.json")
+    options = AnswerOptions(
+        modalities=("text",),
+        at_most={"image": 2},
+        stop=("The end",),
+        media={"image": SampleOptions(steps=5, guidance=2.5)},
+    )
+    save(session_of(talk, options=options), tmp_path / "talk.json")
     session = session_of(Conversation())
     assert load(session, tmp_path / "talk.json") == 2
     loaded = session.conversation
-    assert session.settings == Settings(Path("out"), **asked_with)
+    assert session.settings == Settings(Path("out"), options)
     assert (loaded.seed, loaded.asked) == (3, 4)
     assert [m.role for m in loaded.messages()] == [m.role for m in talk.messages()]
     assert all(same(*pair) for pair in zip(loaded.media(), talk.media(), strict=True))
     for ours, theirs in zip(loaded.turns, talk.turns, strict=True):
         assert ours.finish == theirs.finish
-        assert (ours.request.seed, ours.request.modalities) == (5, ("text", "image"))
-        assert ours.request.max_new_tokens == 99
+        assert (ours.request.seed, ours.request.options) == (5, OPTIONS)
+        assert ours.made == theirs.made
         assert [p for p in ours.answer.parts if isinstance(p, str)] == [
             p for p in theirs.answer.parts if isinstance(p, str)
         ]

@@ -1,0 +1,246 @@
+"""What the LLM has read of one conversation, and attention to it.
+
+Reading in pieces, in one pass or beside other conversations gives the same bits: every sum runs
+over the same blocks of positions in the same order, and products have a number of rows at which
+kernels agree (packed.py, decoders/parts/rows.py). So a cache can live as long as a conversation, be
+cropped and go on, and nothing that is made depends on it.
+
+T new positions, N positions in all, H query heads, G key heads, R = H / G, d width of a head,
+B contexts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from decoders.parts.rows import MULTIPLE
+
+BLOCK = 128  # positions: the keys and values of a context fill whole blocks
+MOST_IDLE = 8  # conversations
+Key = Hashable  # what stands at a position: a token's id, or a medium's digest and a number
+
+
+class Context:
+    """Keys and values (G, capacity, d) per layer; `positions` says what was read."""
+
+    def __init__(self) -> None:
+        self.positions: list[Key] = []
+        self.stored: list[tuple[Tensor, Tensor]] = []  # keys and values of each layer
+        self.last: Tensor | None = None  # the hidden state (D,) of the last position
+
+    @property
+    def length(self) -> int:
+        return len(self.positions)
+
+    def crop(self, length: int) -> None:
+        """Forget what was read after the first `length` positions.
+
+        It is wiped out: what is not finite would count even where a mask hides it.
+        """
+        if length < self.length:
+            for stored in itertools.chain(*self.stored):
+                stored[:, length : self.length] = 0
+            del self.positions[length:]
+            self.last = None
+
+    def copy(self, length: int) -> Context:
+        """Another context that has read the first `length` positions."""
+        other, size = Context(), whole_blocks(length)
+        other.positions = self.positions[:size]
+        other.stored = [(k[:, :size].clone(), v[:, :size].clone()) for k, v in self.stored]
+        other.crop(length)
+        return other
+
+    def shared(self, keys: Sequence[Key]) -> int:
+        """How many of `keys` this context has read already, from the first on."""
+        for index, (mine, wanted) in enumerate(zip(self.positions, keys)):
+            if mine != wanted:
+                return index
+        return min(self.length, len(keys))
+
+    def keep(self, layer: int, keys: Tensor, values: Tensor, end: int) -> tuple[Tensor, Tensor]:
+        """Stores new keys and values (G, T, d) up to position `end`; all of whole blocks."""
+        if layer == len(self.stored):
+            self.stored.append((empty_like(keys, 0), empty_like(values, 0)))
+        size = whole_blocks(end)
+        if self.stored[layer][0].shape[1] < size:
+            self.stored[layer] = (
+                enlarged(self.stored[layer][0], size),
+                enlarged(self.stored[layer][1], size),
+            )
+        stored_keys, stored_values = self.stored[layer]
+        start = end - keys.shape[1]
+        stored_keys[:, start:end], stored_values[:, start:end] = keys, values
+        return stored_keys[:, :size], stored_values[:, :size]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Contexts that read T positions each and have N then, in a pass that groups share.
+
+    B contexts; the rows of a product are the queries of the R heads that share a key head.
+    """
+
+    contexts: Sequence[Context]
+    place: slice  # their B * T positions among all of the pass
+    count: int  # T
+    mask: Tensor  # (B * G, rows, N): 0 where a query may look, -inf elsewhere
+
+    @property
+    def after(self) -> list[int]:
+        """How many positions each context has then."""
+        return [context.length + self.count for context in self.contexts]
+
+
+Row = tuple[Context, Tensor, Sequence[Key]]  # embeddings (T, D) to read, and what they are
+
+
+def grouped(rows: Sequence[Row], config: Any) -> tuple[list[Row], list[Group]]:
+    """The rows in the order of their groups, and those; `config` is the LLM's."""
+    heads = config.num_key_value_heads
+    by_shape: dict[tuple[int, int], list[Row]] = {}
+    for context, embeds, keys in rows:
+        shape = len(keys), whole_blocks(context.length + len(keys))
+        by_shape.setdefault(shape, []).append((context, embeds, keys))
+    groups, start = [], 0
+    for (count, size), members in by_shape.items():
+        contexts = [context for context, _, _ in members]
+        masks = torch.stack([mask_of(c.length, count, size, rows[0][1]) for c in contexts])
+        mask = filled(masks.repeat(1, config.num_attention_heads // heads, 1))
+        end = start + count * len(members)
+        groups.append(Group(contexts, slice(start, end), count, mask.repeat_interleave(heads, 0)))
+        start = end
+    return [row for members in by_shape.values() for row in members], groups
+
+
+def positions_of(groups: Sequence[Group], embeds: Tensor) -> Tensor:
+    """Position ids of a pass; rows that only fill it up stand at 0."""
+    places = [torch.arange(end - group.count, end) for group in groups for end in group.after]
+    places.append(torch.zeros(len(embeds) - groups[-1].place.stop, dtype=torch.long))
+    return torch.cat(places).to(embeds.device)
+
+
+def mask_of(before: int, count: int, size: int, like: Tensor) -> Tensor:
+    """What `count` positions after `before` others may look at, of `size`: (T, N)."""
+    places = torch.arange(size, device=like.device)
+    unseen = places > places[before : before + count, None]
+    return torch.zeros_like(unseen, dtype=like.dtype).masked_fill_(unseen, -torch.inf)
+
+
+def attend(  # noqa: PLR0913  # as transformers calls it
+    module: nn.Module,
+    query: Tensor,  # (1, H, T of all, d)
+    key: Tensor,  # (1, G, T of all, d)
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    groups: Sequence[Group],
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """The attention that transformers calls in every layer: (1, T of all, H, d)."""
+    layer: Any = module.layer_idx
+    return attend_all(groups, layer, query[0], key[0], value[0], scaling)[None], None
+
+
+def attend_all(
+    groups: Sequence[Group], layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float
+) -> Tensor:
+    """query (H, T of all, d), key and value (G, T of all, d) -> (T of all, H, d)."""
+    heads = []
+    for group in groups:
+        new = group.place
+        keys, values = stored(group, layer, key[:, new], value[:, new])
+        heads.append(attend_group(group, query[:, new], keys, values, scale))
+    idle = query.shape[1] - groups[-1].place.stop  # rows that fill up the pass
+    if idle:
+        heads.append(query[:, :idle])
+    return torch.cat(heads, dim=1).transpose(0, 1)
+
+
+def stored(group: Group, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Stores new keys and values (G, B * T, d); all of the contexts' (B * G, N, d)."""
+    new = zip(keys.split(group.count, 1), values.split(group.count, 1), strict=True)
+    kept = [
+        context.keep(layer, *pair, end)
+        for context, pair, end in zip(group.contexts, new, group.after, strict=True)
+    ]
+    if len(kept) == 1:
+        return kept[0]
+    return torch.cat([keys for keys, _ in kept]), torch.cat([values for _, values in kept])
+
+
+def attend_group(group: Group, query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """query (H, B * T, d), keys and values (B * G, N, d) -> (H, B * T, d)."""
+    heads, total, width = query.shape
+    contexts = len(group.contexts)
+    shape = (contexts, heads, group.count, width)
+    rows = query.unflatten(1, (contexts, group.count)).transpose(0, 1)
+    rows = rows.reshape(len(keys), -1, width)  # (B * G, R * T, d)
+    scores = torch.baddbmm(group.mask, filled(rows), keys.transpose(1, 2), alpha=scale)
+    weights = scores.softmax(-1)
+    made = torch.bmm(weights[..., :BLOCK], values[:, :BLOCK])
+    for start in range(BLOCK, keys.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        made = torch.baddbmm(made, weights[..., block], values[:, block])
+    made = made[:, : rows.shape[1]].reshape(shape).transpose(0, 1)
+    return made.reshape(heads, total, width)
+
+
+def filled(rows: Tensor) -> Tensor:
+    """(..., M, width) and zeros, so that M is a number at which kernels agree."""
+    missing = -rows.shape[-2] % MULTIPLE
+    return F.pad(rows, (0, 0, 0, missing)) if missing else rows
+
+
+def whole_blocks(length: int) -> int:
+    return length + -length % BLOCK
+
+
+def empty_like(tensor: Tensor, size: int) -> Tensor:
+    return tensor.new_zeros(tensor.shape[0], size, tensor.shape[2])
+
+
+def enlarged(stored: Tensor, size: int) -> Tensor:
+    """Room for `size` positions, and for as many again as are there: growing stays rare."""
+    larger = empty_like(stored, max(size, 2 * stored.shape[1]))
+    larger[:, : stored.shape[1]] = stored
+    return larger
+
+
+class Contexts:
+    """Contexts of conversations that may go on; those that were used last are kept.
+
+    Beside the very last they have at most `most` positions together, for a conversation that
+    forgets its beginning goes on in another context, and would leave one of full length each time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.idle: list[Context] = []
+
+    def borrow(self, keys: Sequence[Key]) -> Context:
+        """One that has read the beginning of `keys`, or a new one. Nobody else has it meanwhile.
+
+        Where another conversation begins alike, as with a system prompt, it keeps its own.
+        """
+        best = max(self.idle, key=lambda context: context.shared(keys), default=Context())
+        shared = best.shared(keys)
+        if 2 * shared < best.length:
+            return best.copy(shared)
+        if best in self.idle:
+            self.idle.remove(best)
+        return best
+
+    def give_back(self, context: Context) -> None:
+        if context.length:
+            self.idle = [*self.idle, context][-MOST_IDLE:]
+        while sum(context.length for context in self.idle[:-1]) > self.most:
+            del self.idle[0]

@@ -1,0 +1,88 @@
+"""Settings by name, as a person types them: `steps 8`, `image.steps 8`, `exactly.image 2`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from anygen.modality import MEDIA
+from anygen.request import AnswerOptions
+from decoders.base import SampleOptions
+
+OF_MEDIA = tuple(SampleOptions.model_fields)
+ASIDE = ("modalities", "media", "edit")  # have commands of their own
+OF_ANSWERS = tuple(name for name in AnswerOptions.model_fields if name not in ASIDE)
+COUNTS = ("exactly", "at_most")  # of each modality
+ONLY = {"frames": ("video",), "seconds": ("audio",), "size": ("image", "video")}
+DEFAULT = "default"
+NAMES = (*OF_ANSWERS, *OF_MEDIA)
+
+
+def changed(options: AnswerOptions, name: str, value: str) -> AnswerOptions:
+    """The options with one more said; `default` takes it back. Raises ValueError."""
+    said = options.model_dump(exclude_unset=True)
+    for path in paths_of(name):
+        place = said
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        if value == DEFAULT:
+            place.pop(path[-1], None)
+        else:
+            place[path[-1]] = parsed(path[-1], value)
+    try:
+        return AnswerOptions.model_validate(said)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        message = problem["msg"].removeprefix("Value error, ")
+        where = "" if problem["type"] == "value_error" else f"{name} cannot be {value!r}: "
+        raise ValueError(f"{where}{message}") from None
+
+
+def paths_of(name: str) -> list[tuple[str, ...]]:
+    """Where in `AnswerOptions` a name stands; a setting of media stands at each modality."""
+    first, _, second = name.partition(".")
+    if name in OF_ANSWERS and name not in COUNTS:
+        return [(name,)]
+    if name in OF_MEDIA:
+        return [("media", modality, name) for modality in ONLY.get(name, MEDIA)]
+    if first in COUNTS and second in MEDIA:
+        return [(first, second)]
+    if first in MEDIA and second in OF_MEDIA:
+        return [("media", first, second)]
+    near = get_close_matches(second or first, NAMES, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+    raise ValueError(f"no setting {name!r}; {hint}")
+
+
+def parsed(name: str, value: str) -> Any:
+    """What a value says, read as YAML; texts are taken as they are."""
+    if name in ("negative", "scheduler", "feedback"):
+        return value
+    if name == "stop":
+        return (value,)
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+
+
+def described(options: AnswerOptions) -> list[str]:
+    """What differs from the defaults, as `changed` reads it."""
+    said = options.model_dump(exclude_defaults=True, exclude={"modalities", "edit"})
+    media = said.pop("media", {})
+    return [*flat(said), *flat(media)]
+
+
+def flat(said: Mapping[str, Any], prefix: str = "") -> list[str]:
+    lines: list[str] = []
+    for name, value in said.items():
+        if isinstance(value, dict):
+            lines += flat(value, f"{prefix}{name}.")
+        else:
+            shown = " ".join(value) if isinstance(value, tuple) else value
+            lines.append(f"{prefix}{name} {shown}")
+    return lines

@@ -1,0 +1,250 @@
+"""What the generation engine saves: one line of JSON, ratios within one run.
+
+    python benchmarks/engine.py [--model mini] [--threads N] [--only decode,batch]
+
+Every figure says how many times as fast the engine is as the plain way, which is measured beside
+it: medians of three runs, one after the other in turn, after one of each to warm up.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from anygen import AnyGen
+from anygen.context import Context
+from anygen.events import Event, MediaStarted, TextDelta
+from anygen.media import Audio, Image, Media, Message, Part, Video
+from anygen.model import find_base
+from anygen.request import AnswerOptions, Request, collect
+from decoders.base import SampleOptions
+
+RUNS = 3
+TOKENS = 64
+TURNS, SHORT = 200, 512  # of the long conversation, and how much of it is read
+STORY = "Tell me a long story about a lighthouse."
+REQUESTS = [
+    "Draw a flat cat on a blue background.",
+    "Play a piano playing a rising melody.",
+    "What is the capital of France?",
+    "Draw a 3d pizza on a red background.",
+    "Play the sound of a seashore.",
+    "Why is the sky blue?",
+    "Draw a cartoon dog.",
+    "Draw a guitar, then play a guitar playing a falling melody.",
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the generation engine saves.")
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default=",".join(FIGURES), help="figures, separated by commas")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    figures: dict[str, Any] = {"threads": given.threads, "torch": torch.__version__}
+    model = AnyGen.from_pretrained(given.model)
+    for name in given.only.split(","):
+        figures |= FIGURES[name](model)
+    print(json.dumps(figures))
+
+
+def compared(name: str, plain: Callable[[], float], ours: Callable[[], float]) -> dict[str, float]:
+    """Seconds of both, and how many times as fast ours is."""
+    taken = [(plain(), ours()) for _ in range(RUNS + 1)][1:]
+    before, after = (statistics.median(times) for times in zip(*taken))
+    return {
+        f"{name}_plain_s": round(before, 3),
+        f"{name}_s": round(after, 3),
+        f"{name}_times": round(before / after, 2),
+    }
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def forget(model: AnyGen) -> None:
+    """Nothing of earlier answers helps."""
+    model.contexts.idle.clear()
+    model.seen.kept.clear()
+
+
+# --- text
+
+
+def decode(model: AnyGen) -> dict[str, float]:
+    """Greedy text: transformers' `generate` of the same LLM in float32, and ours."""
+    plain = AutoModelForCausalLM.from_pretrained(
+        find_base(model.system.llm.base), dtype=torch.float32
+    )
+    tokenizer = model.llm.tokenizer
+    chat = [
+        {"role": "system", "content": model.system.llm.system_prompt},
+        {"role": "user", "content": STORY},
+    ]
+    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    settings = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
+
+    def ours() -> float:
+        forget(model)
+        asked = Request(
+            [Message("user", (STORY,))],
+            options=AnswerOptions(modalities=("text",), max_new_tokens=TOKENS),
+        )
+        return seconds(lambda: list(model.answer(asked)))
+
+    return compared("decode", lambda: seconds(lambda: plain.generate(ids, **settings)), ours)
+
+
+@torch.inference_mode()
+def span(model: AnyGen) -> dict[str, float]:
+    """The signal tokens of a video: in one pass, and token by token."""
+    ids = model.llm.signals.span("video")
+    prompt = model.embed_ids(model.llm.tokenizer("Show me a rocket flying up.").input_ids)
+    before = Context()
+    model.llm.read([(before, prompt, range(len(prompt)))])
+
+    def reading(pieces: Sequence[list[int]]) -> float:
+        context = before.copy(before.length)
+
+        def read() -> None:
+            for piece in pieces:
+                model.llm.read([(context, model.embed_ids(piece), piece)])
+
+        return seconds(read)
+
+    return compared("span", lambda: reading([[i] for i in ids]), lambda: reading([ids]))
+
+
+# --- conversations
+
+
+def conversation(model: AnyGen) -> dict[str, float]:
+    """Eight turns with six media: what was read is kept, or read and encoded each turn anew."""
+    questions: list[tuple[Part, ...]] = [
+        (media, "What is this?") for media in some_media(torch.Generator().manual_seed(0))
+    ]
+    questions += [("Thank you.",), ("Tell me more.",)]
+
+    def talk(keep: bool) -> float:
+        forget(model)
+        messages: list[Message] = []
+        taken = 0.0
+        for question in questions:
+            if not keep:
+                forget(model)
+            messages.append(Message("user", question))
+            options = AnswerOptions(modalities=("text",), max_new_tokens=12)
+            began = time.perf_counter()
+            answer = collect(model.answer(Request(list(messages), options=options)))
+            taken += time.perf_counter() - began
+            messages.append(answer.message)
+        return taken
+
+    return compared("conversation", lambda: talk(False), lambda: talk(True))
+
+
+def some_media(generator: torch.Generator) -> Iterator[Media]:
+    """Two of each kind; what they show does not matter for the time."""
+    for _ in range(2):
+        yield Image(noise((3, 256, 256), generator))
+        yield Audio(torch.rand((1, 48000), generator=generator) - 0.5, 16000)
+        yield Video(noise((16, 3, 128, 128), generator), 8.0)
+
+
+def noise(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def late(model: AnyGen) -> dict[str, float]:
+    """From the start of a video to the next text: after it was made, and meanwhile."""
+
+    def next_text(feedback: str) -> float:
+        forget(model)
+        options = AnswerOptions(
+            begin="video",
+            exactly={"video": 1, "image": 1},
+            words_between=3,
+            feedback=feedback,
+            media={"image": SampleOptions(steps=1)},
+        )
+        asked = Request([Message("user", ("A rocket flying up, please.",))], options=options)
+        return time_between(model.answer(asked))
+
+    return compared("late", lambda: next_text("wait"), lambda: next_text("late"))
+
+
+def time_between(events: Iterator[Event]) -> float:
+    """From the first medium's start to the next text."""
+    began = 0.0
+    for event in events:
+        if isinstance(event, MediaStarted) and not began:
+            began = time.perf_counter()
+        if isinstance(event, TextDelta) and began:
+            return time.perf_counter() - began
+    raise ValueError("no text came after the medium")
+
+
+# --- many
+
+
+def batch(model: AnyGen) -> dict[str, float]:
+    """Eight mixed requests: one after the other, and together."""
+    options = AnswerOptions(max_new_tokens=48, max_media=2)
+    requests = [
+        Request([Message("user", (text,))], seed, options) for seed, text in enumerate(REQUESTS)
+    ]
+
+    def answered(batches: Sequence[Sequence[Request]]) -> float:
+        forget(model)
+        return seconds(lambda: [model.reply_many(batch) for batch in batches])
+
+    return compared(
+        "batch", lambda: answered([[r] for r in requests]), lambda: answered([requests])
+    )
+
+
+def memory(model: AnyGen) -> dict[str, float]:
+    """A conversation that never ends: megabytes after half of it, and how many more at its end."""
+    usual, model.llm.context = model.llm.context, SHORT
+    forget(model)
+    messages: list[Message] = []
+    used = []
+    options = AnswerOptions(modalities=("text",), max_new_tokens=12)
+    for number in range(TURNS):
+        messages.append(Message("user", (f"Tell me something about the number {number}.",)))
+        messages.append(collect(model.answer(Request(list(messages), options=options))).message)
+        used.append(resident_megabytes())
+    model.llm.context = usual
+    half = used[TURNS // 2]
+    return {"memory_MB": round(half), "memory_growth_MB": round(used[-1] - half, 1)}
+
+
+def resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+FIGURES: dict[str, Callable[[AnyGen], dict[str, float]]] = {
+    "decode": decode,
+    "span": span,
+    "conversation": conversation,
+    "late": late,
+    "batch": batch,
+    "memory": memory,
+}
+
+if __name__ == "__main__":
+    main()

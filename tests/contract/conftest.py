@@ -1,0 +1,23 @@
+import pytest
+import torch
+from tiny_decoders import make
+
+from anygen import plugins
+
+
+@pytest.fixture(params=plugins.names("decoders"))
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def decoder(name):
+    return make(name)
+
+
+@pytest.fixture
+def threads():
+    """Sets how many threads torch computes with, until the test is over."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -1,0 +1,217 @@
+"""What a task may ask of a decoder, and that nothing beside it changes what is made."""
+
+import pytest
+import torch
+from tiny_decoders import CAPTIONS, SEEDS, same, sample, tasks_of, values, with_settings
+
+from anygen.media import Audio, Image, Video
+from decoders.base import SampleOptions, Task, never, no_progress
+
+
+@pytest.mark.parametrize("guidances", [[1.0], [0.0, 2.5, 7.0]], ids=["unguided", "guided"])
+@torch.inference_mode()
+def test_a_row_does_not_depend_on_its_company(decoder, guidances, threads):
+    """To the last bit: in batches of any size and order, and with any number of threads."""
+    tasks = [
+        *mixed(decoder, guidances, 5, start=None),
+        *mixed(decoder, guidances, 3, start=sample(decoder, ["a dog"], [3])[0], strength=1.0),
+    ]
+    threads(1)
+    alone = [decoder.sample([task], no_progress, never)[0] for task in tasks]
+    for size, count in ((2, 1), (3, 2), (5, 1), (8, 2)):
+        threads(count)
+        rows = list(range(7, -1, -1))[:size]
+        made = decoder.sample([tasks[row] for row in rows], no_progress, never)
+        assert all(map(same, made, [alone[row] for row in rows]))
+
+
+def mixed(decoder, guidances, count, **settings):
+    """Tasks of one batch that differ in all that a batch may differ in."""
+    return [
+        task
+        for index in range(count)
+        for task in tasks_of(
+            decoder,
+            [CAPTIONS[index % 3]],
+            [index],
+            guidance=guidances[index % len(guidances)],
+            negative=["a cat", None][index % 2] if guidances != [1.0] else None,
+            **settings,
+        )
+    ]
+
+
+@pytest.mark.parametrize("scheduler", ["dpm++", "ddim", "euler", "unipc"])
+@torch.inference_mode()
+def test_a_row_that_begins_with_a_medium_does_not_depend_on_its_company(decoder, scheduler):
+    starts = sample(decoder, CAPTIONS, SEEDS)
+    settings = {"steps": 6, "scheduler": scheduler, "strength": 0.5}
+    tasks = [
+        *tasks_of(decoder, ["a cat"], [1], start=starts[0], **settings),
+        *tasks_of(decoder, ["a dog"], [2], start=starts[1], **settings),
+        *tasks_of(decoder, ["a ball"], [3], start=starts[2], **settings),
+    ]
+    together = decoder.sample(tasks, no_progress, never)
+    alone = [decoder.sample([task], no_progress, never)[0] for task in tasks]
+    assert all(map(same, together, alone))
+    assert len({medium.tobytes() for medium in map(as_numpy, together)}) == 3
+
+
+def as_numpy(medium):
+    return values(medium).numpy()
+
+
+def test_what_decides_the_shapes_and_the_steps_decides_the_batch(decoder):
+    start = sample(decoder, ["a cat"], [7])[0]
+
+    def key(**settings):
+        return decoder.batch_key(tasks_of(decoder, ["a cat"], [7], **settings)[0])
+
+    own = key()
+    assert own == key(steps=decoder.config.steps, scheduler="dpm++", negative="a dog")
+    assert own == key(guidance=2.0) == key(guidance=7.0) == key(start=start, strength=1.0)
+    others = [key(steps=9), key(scheduler="unipc"), key(guidance=1.0)]
+    others += [key(steps=9, start=start, strength=s) for s in (0.3, 0.6)]
+    assert len({own, *others}) == 6
+
+
+NOT_FOLLOWED = {
+    "image": [
+        ({"frames": 4}, "frames: an image has none to choose"),
+        ({"seconds": 1.5}, "seconds: an image has none to choose"),
+        ({"size": 32}, "size: 32 pixels cannot be made: .* for 16 pixels only"),
+    ],
+    "audio": [
+        ({"frames": 4}, "frames: a sound has none to choose"),
+        ({"size": 16}, "size: a sound has none to choose"),
+        ({"seconds": 1.5}, "seconds: 1.5 s cannot be made: .* for 0.256 s only"),
+    ],
+    "video": [
+        ({"seconds": 1.5}, "seconds: a video has none to choose"),
+        ({"size": 32}, "size: 32 pixels cannot be made: .* for 16 pixels only"),
+        ({"frames": 3}, "frames: 3 cannot be made: .* exactly 4 frames"),
+        ({"frames": 5}, "frames: 5 cannot be made: .* exactly 4 frames"),
+    ],
+}
+ITS_OWN = {
+    "image": {"size": 16},
+    "audio": {"seconds": 0.256},
+    "video": {"size": 16, "frames": 4},
+}
+
+
+def test_what_a_decoder_cannot_do_is_refused_before_any_computing(decoder):
+    seen = []
+    for options, sentence in [
+        *NOT_FOLLOWED[decoder.modality],
+        ({"negative": "a cat", "guidance": 1.0}, "negative: only guidance leads away from it"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            decoder.check(SampleOptions(**options))
+        with pytest.raises(ValueError, match=sentence):
+            sample(decoder, ["a cat"], [7], on_step=lambda *step: seen.append(step), **options)
+    assert not seen
+
+
+def test_what_a_decoder_does_anyway_may_be_asked_for(decoder):
+    asked = sample(decoder, ["a cat"], [7], scheduler="dpm++", **ITS_OWN[decoder.modality])
+    assert same(asked[0], sample(decoder, ["a cat"], [7])[0])
+
+
+@pytest.mark.parametrize("strength", [0, -1, 1.01, float("nan")])
+def test_a_strength_that_is_no_share_of_the_steps_is_refused(strength):
+    with pytest.raises(ValueError, match=r"strength: .* more than 0 and at most 1"):
+        Task(torch.zeros(1, 1), 0, strength=strength)
+
+
+def test_what_is_not_wanted_changes_the_medium_and_is_computed_once(decoder, monkeypatch):
+    asked = tasks_of(decoder, ["a cat"] * 4, [7] * 4, negative="three red balls")
+    asked += tasks_of(decoder, ["a cat"], [7], negative="")
+    encode, computed = decoder.caption_condition, []
+    monkeypatch.setattr(decoder, "caption_condition", lambda c: computed.extend(c) or encode(c))
+    *without_balls, plain = decoder.sample(asked, no_progress, never)
+    assert sorted(computed) == ["", "three red balls"]
+    assert not same(without_balls[0], plain)
+    assert same(plain, sample(decoder, ["a cat"], [7])[0])
+
+
+def test_the_scheduler_changes_the_medium(decoder):
+    made = [
+        sample(decoder, ["a cat"], [7], steps=5, scheduler=name)[0]
+        for name in ("dpm++", "ddim", "euler", "unipc")
+    ]
+    assert len({as_numpy(medium).tobytes() for medium in made}) == 4
+
+
+def test_a_little_of_the_noise_leaves_the_start_as_it_is(decoder):
+    """As it is for the autoencoder, at least."""
+    start = sample(decoder, ["a cat"], [7])[0]
+    [again] = through_the_autoencoder(decoder, start)
+    distances = []
+    for strength in (0.01, 0.5, 0.9):
+        [made] = sample(decoder, ["a dog"], [8], start=start, strength=strength, steps=40)
+        distances.append((values(made) - values(again)).float().abs().mean())
+    assert distances == sorted(distances)
+    assert distances[0] < 0.3 * distances[2]
+
+
+@torch.no_grad()
+def through_the_autoencoder(decoder, medium):
+    latents = decoder.to_latents([medium])
+    if decoder.modality == "video":
+        return [decoder.from_latents(latents[0])]
+    return decoder.from_latents(latents)
+
+
+def test_all_of_the_noise_hides_the_start(decoder):
+    start = sample(decoder, ["a cat"], [7])[0]
+    hidden = sample(decoder, ["a dog"], [8], start=start, strength=1.0)[0]
+    assert same(hidden, sample(decoder, ["a dog"], [8])[0])
+
+
+def test_the_caption_and_the_seed_still_change_what_a_start_becomes(decoder):
+    start = sample(decoder, ["a cat"], [7])[0]
+    captions, seeds = ["a dog", "a dog", "three red balls", "a dog"], [8, 8, 8, 9]
+    first, again, *others = sample(decoder, captions, seeds, start=start, steps=5)
+    assert same(first, again)
+    assert not any(same(first, other) for other in others)
+
+
+def test_progress_counts_the_steps_that_are_run_on_a_start(decoder):
+    start, seen = sample(decoder, ["a cat"], [7])[0], []
+    on_step = lambda *step: seen.append(step)  # noqa: E731
+    sample(decoder, ["a cat"], [7], start=start, strength=0.3, steps=10, on_step=on_step)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("size", [8, 12, 24])
+def test_without_a_layout_pictures_have_any_size_that_latents_cover(size):
+    decoder = with_settings("stable_diffusion", layout=None)
+    start = Image(torch.zeros(3, 30, 40, dtype=torch.uint8))
+    [drawn] = sample(decoder, ["a cat"], [7], size=size)
+    [changed] = sample(decoder, ["a cat"], [7], size=size, start=start, steps=4)
+    assert drawn.pixels.shape == changed.pixels.shape == (3, size, size)
+    with pytest.raises(ValueError, match=r"size: 18 pixels are no multiple of 4, .*; 20 are"):
+        decoder.check(SampleOptions(size=18))
+
+
+@pytest.mark.parametrize(("size", "frames"), [(16, 3), (8, 4), (12, 1)])
+def test_without_a_layout_videos_have_any_size_and_up_to_as_many_frames_as_were_learned(
+    size, frames
+):
+    decoder = with_settings("animatediff", layout=None)
+    start = Video(torch.zeros(9, 3, 30, 40, dtype=torch.uint8), 25.0)
+    [shot] = sample(decoder, ["a cat"], [7], size=size, frames=frames)
+    [changed] = sample(decoder, ["a cat"], [7], size=size, frames=frames, start=start, steps=4)
+    assert shot.frames.shape == changed.frames.shape == (frames, 3, size, size)
+    with pytest.raises(ValueError, match=r"frames: 5 cannot be made: .* up to 4 frames"):
+        decoder.check(SampleOptions(frames=5))
+
+
+@pytest.mark.parametrize("seconds", [0.00001, 0.1, 0.256, 0.5])
+def test_without_a_layout_sounds_have_any_length(seconds):
+    decoder = with_settings("audioldm", layout=None)
+    start = Audio(torch.zeros(2, 3000), 8000)
+    [played] = sample(decoder, ["a piano"], [7], seconds=seconds)
+    [changed] = sample(decoder, ["a piano"], [7], seconds=seconds, start=start, steps=4)
+    assert played.samples.shape == changed.samples.shape == (1, max(round(seconds * 16_000), 1))

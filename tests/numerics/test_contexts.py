@@ -1,0 +1,281 @@
+"""A context is the same bits however it came to be, and those of the base model's own attention."""
+
+import random
+
+import pytest
+import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from anygen.config import LanguageModel as Settings
+from anygen.context import BLOCK, MOST_IDLE, Context, Contexts
+from anygen.llm import LanguageModel
+from anygen.packed import has_fbgemm
+
+LENGTHS = (1, 2, 3, 5, 11, 12, 13, 127, 128, 129, 300)
+LONGEST = 300
+
+
+@pytest.fixture(scope="module")
+def make_llm(tiny_llm, tmp_path_factory):
+    """One of SmolLM2's widths: kernels choose by them. LoRA is not zero, so that it matters."""
+    folder = tmp_path_factory.mktemp("smol")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llm)
+    tokenizer.save_pretrained(folder)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=2,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        tie_word_embeddings=True,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+
+    def make():
+        torch.manual_seed(0)
+        llm = LanguageModel(Settings(), folder, ("image",)).eval().requires_grad_(False)
+        for name, parameter in llm.named_parameters():
+            if ".lora_B." in name:
+                parameter.normal_(std=0.1)
+        return llm
+
+    return make
+
+
+@pytest.fixture(scope="module", params=["float32", "float16"])
+def llm(make_llm, request):
+    """Ready for answering; in half precision where there is FBGEMM."""
+    if request.param == "float16" and not has_fbgemm():
+        pytest.skip("needs FBGEMM")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("anygen.packed.has_fbgemm", lambda: request.param == "float16")
+        llm = make_llm()
+        llm.prepare_answering()
+    return llm
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def embeds(llm):
+    """What several conversations say: (conversations, T, D)."""
+    return (
+        torch.randn(4, LONGEST, llm.width, generator=torch.Generator().manual_seed(1))
+        * llm.signal_rows.std()
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(llm, embeds):
+    """Their hidden states, each read in one pass, alone and with one thread."""
+    return [llm.read([row(Context(), e)])[0] for e in embeds]
+
+
+def row(context, embeds, end=None):
+    """The next positions of a conversation, up to `end`."""
+    keys = range(context.length, len(embeds) if end is None else end)
+    return context, embeds[context.length : keys.stop], list(keys)
+
+
+def cuts(rng, length):
+    """Ends of pieces, the last of which is `length`."""
+    return [*sorted(rng.sample(range(1, length), k=rng.randint(0, 9))), length]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 11, 129, 300])
+@torch.no_grad()
+def test_the_beginning_does_not_hear_of_what_comes_after(llm, embeds, whole, length, threads):
+    [hidden] = llm.read([row(Context(), embeds[0], length)])
+    assert hidden.equal(whole[0][:length])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@torch.no_grad()
+def test_any_pieces_give_the_same_bits(llm, embeds, whole, seed, threads):
+    rng, context, hidden = random.Random(seed), Context(), []
+    for end in cuts(rng, LONGEST):
+        hidden += llm.read([row(context, embeds[0], end)])
+    assert torch.cat(hidden).equal(whole[0])
+    assert context.last.equal(whole[0][-1])
+
+
+@torch.no_grad()
+def test_token_by_token_gives_the_same_bits(llm, embeds, whole):
+    context = Context()
+    for position in range(BLOCK + 5):
+        [hidden] = llm.read([row(context, embeds[0], position + 1)])
+        assert hidden[0].equal(whole[0][position])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@torch.no_grad()
+def test_any_company_gives_the_same_bits(llm, embeds, whole, seed, threads):
+    """Some only begin where others are nearly done, and pieces have all lengths."""
+    rng = random.Random(seed)
+    contexts = [Context() for _ in embeds]
+    for _ in range(8):
+        unfinished = [i for i, context in enumerate(contexts) if context.length < LONGEST]
+        if not unfinished:
+            break
+        chosen = rng.sample(unfinished, k=rng.randint(1, len(unfinished)))
+        ends = [min(LONGEST, contexts[i].length + rng.choice(LENGTHS)) for i in chosen]
+        starts = [contexts[i].length for i in chosen]
+        made = llm.read([row(contexts[i], embeds[i], end) for i, end in zip(chosen, ends)])
+        for i, start, end, hidden in zip(chosen, starts, ends, made, strict=True):
+            assert hidden.equal(whole[i][start:end])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@torch.no_grad()
+def test_crops_copies_and_another_end_leave_no_trace(llm, embeds, whole, seed):
+    """What was read, forgotten and read anew, in the middle of another conversation's words."""
+    rng = random.Random(seed)
+    contexts = [Context()]
+    for _ in range(12):
+        context = rng.choice(contexts)
+        kept = rng.randint(0, context.length)
+        if rng.random() < 0.5:
+            context = context.copy(kept)
+            contexts.append(context)
+        context.crop(kept)
+        wrong = torch.cat([embeds[0][:kept], embeds[1]])
+        llm.read([row(context, wrong, min(kept + rng.choice(LENGTHS), LONGEST + 20))])
+        context.crop(kept)
+        end = rng.randint(kept, LONGEST)
+        if end > kept:
+            [hidden] = llm.read([row(context, embeds[0], end)])
+            assert hidden.equal(whole[0][kept:end])
+
+
+@torch.no_grad()
+def test_what_was_forgotten_cannot_spoil_what_is_read_next(llm, embeds, whole):
+    context = Context()
+    llm.read([row(context, embeds[0], 10)])
+    llm.read([(context, torch.full((5, llm.width), torch.nan), list(range(5)))])
+    assert context.last.isnan().all()
+    spoiled = context.copy(context.length)
+    for left in (context, spoiled, spoiled.copy(10)):
+        left.crop(10)
+        [hidden] = llm.read([row(left, embeds[0], 12)])
+        assert hidden.equal(whole[0][10:12])
+
+
+@pytest.mark.parametrize("length", [1, 2, 64, 127, 128, 129, 255, 256, 257, 300])
+@torch.no_grad()
+def test_it_is_the_attention_of_transformers(make_llm, length):
+    """Against the base model's own forward pass, with its own mask and its own positions."""
+    llm = make_llm()
+    embeds = torch.randn(length, llm.width, generator=torch.Generator().manual_seed(length))
+    embeds *= llm.signal_rows.std()
+    [hidden] = llm.read([row(Context(), embeds)])
+    llm.base.set_attn_implementation("eager")
+    expected = llm.base.model(inputs_embeds=embeds[None], use_cache=False).last_hidden_state[0]
+    assert (hidden - expected).norm() <= 1e-5 * expected.norm()
+    assert (hidden - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@torch.no_grad()
+def test_reading_changes_nothing_for_training(make_llm):
+    llm = make_llm()
+    embeds = torch.randn(1, 20, llm.width)
+    before = llm.hidden(embeds)
+    llm.read([row(Context(), embeds[0])])
+    assert llm.hidden(embeds).equal(before)
+
+
+@torch.no_grad()
+def test_the_cache_grows_in_whole_blocks_and_seldom(llm, embeds):
+    context, sizes = Context(), []
+    for end in range(3, LONGEST, 3):
+        llm.read([row(context, embeds[0], end)])
+        sizes.append(context.stored[0][0].shape[1])
+    assert all(size % BLOCK == 0 for size in sizes)
+    assert all(size >= end for end, size in zip(range(3, LONGEST, 3), sizes, strict=True))
+    assert len(set(sizes)) <= 3
+    assert {k.shape for pair in context.stored for k in pair} == {context.stored[0][0].shape}
+    assert context.copy(129).stored[0][0].shape[1] == 2 * BLOCK
+
+
+# --- who has which context
+
+
+def having_read(*positions):
+    context = Context()
+    context.positions = list(positions)
+    return context
+
+
+def test_what_is_shared_is_counted_from_the_first_position_on():
+    context = having_read(1, 2, ("cat", 0), 3)
+    assert context.shared([1, 2, ("cat", 0), 3, 4]) == 4
+    assert context.shared([1, 2, ("cat", 0)]) == 3
+    assert context.shared([1, 2, ("dog", 0), 3]) == 2
+    assert context.shared([2, 1]) == context.shared([]) == 0
+
+
+def test_a_conversation_that_goes_on_gets_its_own_context():
+    contexts, context = Contexts(1000), having_read(*range(10))
+    contexts.give_back(having_read(*range(100, 110)))
+    contexts.give_back(context)
+    assert contexts.borrow([*range(10), 77]) is context
+    assert context not in contexts.idle
+
+
+def test_nobody_else_has_it_meanwhile():
+    contexts = Contexts(1000)
+    contexts.give_back(having_read(*range(10)))
+    first, second = (contexts.borrow(range(12)) for _ in range(2))
+    assert first is not second
+    assert second.length == 0
+
+
+def test_a_conversation_that_only_begins_alike_leaves_the_other_its_own():
+    contexts, other = Contexts(1000), having_read(*range(10))
+    contexts.give_back(other)
+    mine = contexts.borrow([0, 1, 2, 77, 78])
+    assert mine is not other
+    assert mine.positions == [0, 1, 2]
+    assert other.length == 10
+    assert contexts.borrow(range(11)) is other
+
+
+def test_nothing_in_common_is_a_context_that_has_read_nothing():
+    contexts, other = Contexts(1000), having_read(*range(10))
+    contexts.give_back(other)
+    assert contexts.borrow([77]).length == 0
+    assert contexts.idle == [other]
+
+
+def test_the_one_that_has_read_most_is_borrowed():
+    contexts = Contexts(1000)
+    for count in (4, 9, 6):
+        contexts.give_back(having_read(*range(count)))
+    assert contexts.borrow(range(20)).length == 9
+
+
+def test_those_used_last_are_kept_and_empty_ones_are_not():
+    contexts = Contexts(1000)
+    contexts.give_back(Context())
+    assert contexts.idle == []
+    for number in range(MOST_IDLE + 3):
+        contexts.give_back(having_read(number))
+    assert [c.positions for c in contexts.idle] == [[n] for n in range(3, MOST_IDLE + 3)]
+
+
+def test_long_ones_are_not_kept_for_ever():
+    contexts = Contexts(25)
+    for number in range(4):
+        contexts.give_back(having_read(*range(10 * number, 10 * number + 10)))
+    assert [c.positions[0] for c in contexts.idle] == [10, 20, 30]
+    contexts.give_back(having_read(*range(100, 200)))
+    assert [c.positions[0] for c in contexts.idle] == [20, 30, 100]
+    contexts.give_back(having_read(0))
+    assert [c.positions[0] for c in contexts.idle] == [0]
