@@ -30,7 +30,7 @@ class Edit(Strict):
     """An earlier medium that those of its modality in the answer begin with."""
 
     ref: PositiveInt  # its number among the media of the dialogue
-    strength: float = Field(default=0.95, gt=0, le=1)  # how far they may go from it; colours need much
+    strength: float = Field(default=0.95, gt=0, le=1)  # how far they go from it
 
 
 class AnswerOptions(Strict):

@@ -125,14 +125,6 @@ def test_a_question_that_the_model_refuses_leaves_no_trace(tmp_path):
     assert [message.parts for message in model.asked[1]] == [("short",)]
 
 
-@pytest.fixture
-def ctrl_c_interrupts() -> Iterator[None]:
-    """As in a terminal; a shell lets what it runs in the background ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupted(cancelled: Callable[[], bool]) -> Iterator[Event]:
     yield TextDelta("Once upon")
     signal.raise_signal(signal.SIGINT)

@@ -1,7 +1,6 @@
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,13 +56,6 @@ class Device(SimpleNamespace):
 
     def stop(self) -> None:
         self.done.append("stopped")
-
-
-@pytest.fixture
-def ctrl_c_interrupts() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Show:

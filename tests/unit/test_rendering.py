@@ -237,16 +237,8 @@ def test_closing_stops_the_decoder_and_the_worker(tiny_model, decoder, task):
     assert pool.results(wait=True) == []
 
 
-@pytest.fixture
-def interruptible():
-    """Ctrl-C as in a terminal: a suite that a shell began in its background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("step", range(1, 5))
-@pytest.mark.usefixtures("interruptible")
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_leaves_everything_usable(pool, decoder, task, step):
     begun = []
 
