@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decoders.parts.rows import MULTIPLE
+from decoders.parts.rows import MULTIPLE, filled_up
 
 BLOCK = 128  # positions: the keys and values of a context fill whole blocks
 MOST_IDLE = 8  # conversations
@@ -91,12 +90,8 @@ class Group:
     contexts: Sequence[Context]
     place: slice  # their B * T positions among all of the pass
     count: int  # T
+    after: Sequence[int]  # how many positions each context has then
     mask: Tensor  # (B * G, rows, N): 0 where a query may look, -inf elsewhere
-
-    @property
-    def after(self) -> list[int]:
-        """How many positions each context has then."""
-        return [context.length + self.count for context in self.contexts]
 
 
 Row = tuple[Context, Tensor, Sequence[Key]]  # embeddings (T, D) to read, and what they are
@@ -113,9 +108,11 @@ def grouped(rows: Sequence[Row], config: Any) -> tuple[list[Row], list[Group]]:
     for (count, size), members in by_shape.items():
         contexts = [context for context, _, _ in members]
         masks = torch.stack([mask_of(c.length, count, size, rows[0][1]) for c in contexts])
-        mask = filled(masks.repeat(1, config.num_attention_heads // heads, 1))
+        mask = filled_up(masks.repeat(1, config.num_attention_heads // heads, 1), MULTIPLE)
         end = start + count * len(members)
-        groups.append(Group(contexts, slice(start, end), count, mask.repeat_interleave(heads, 0)))
+        after = [context.length + count for context in contexts]
+        mask = mask.repeat_interleave(heads, 0)
+        groups.append(Group(contexts, slice(start, end), count, after, mask))
         start = end
     return [row for members in by_shape.values() for row in members], groups
 
@@ -184,7 +181,8 @@ def attend_group(group: Group, query: Tensor, keys: Tensor, values: Tensor, scal
     shape = (contexts, heads, group.count, width)
     rows = query.unflatten(1, (contexts, group.count)).transpose(0, 1)
     rows = rows.reshape(len(keys), -1, width)  # (B * G, R * T, d)
-    scores = torch.baddbmm(group.mask, filled(rows), keys.transpose(1, 2), alpha=scale)
+    padded = filled_up(rows, MULTIPLE)
+    scores = torch.baddbmm(group.mask, padded, keys.transpose(1, 2), alpha=scale)
     weights = scores.softmax(-1)
     made = torch.bmm(weights[..., :BLOCK], values[:, :BLOCK])
     for start in range(BLOCK, keys.shape[1], BLOCK):
@@ -192,12 +190,6 @@ def attend_group(group: Group, query: Tensor, keys: Tensor, values: Tensor, scal
         made = torch.baddbmm(made, weights[..., block], values[:, block])
     made = made[:, : rows.shape[1]].reshape(shape).transpose(0, 1)
     return made.reshape(heads, total, width)
-
-
-def filled(rows: Tensor) -> Tensor:
-    """(..., M, width) and zeros, so that M is a number at which kernels agree."""
-    missing = -rows.shape[-2] % MULTIPLE
-    return F.pad(rows, (0, 0, 0, missing)) if missing else rows
 
 
 def whole_blocks(length: int) -> int:

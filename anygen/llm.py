@@ -19,8 +19,9 @@ from anygen.context import Group, Row, attend, grouped, positions_of
 from anygen.int8 import Int8Linear
 from anygen.llama import Llama
 from anygen.modality import MediaModality
-from anygen.packed import filled_up, packed
+from anygen.packed import ROWS, packed
 from anygen.signals import Signals, side_mask, side_positions
+from decoders.parts.rows import filled_up
 
 ATTENTION = "anygen_contexts"
 AttentionInterface.register(ATTENTION, attend)
@@ -83,7 +84,7 @@ class LanguageModel(nn.Module):
         One forward pass for all rows. What a row becomes does not depend on the others.
         """
         order, groups = grouped(rows, self.base.config)
-        embeds_TD = filled_up(torch.cat([embeds for _, embeds, _ in order]))
+        embeds_TD = filled_up(torch.cat([embeds for _, embeds, _ in order]), ROWS)
         positions = positions_of(groups, embeds_TD)
         read = self.llama or self.read_with_transformers
         counts = [len(keys) for _, _, keys in order]

@@ -157,7 +157,7 @@ class AnyGen(nn.Module):
         )
         prompt = self.prompt(messages, request.options)
         keys = [key for piece in prompt for key in self.keys_of(piece)]
-        speaker = Speaker(self, request, self.contexts.borrow(keys), prompt, cancelled)
+        speaker = Speaker(self, request, self.contexts.borrow(keys), prompt, keys, cancelled)
         return Seat(index, speaker, speaker.turn(forgotten))
 
     def check(self, request: Request) -> None:

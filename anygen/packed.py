@@ -9,10 +9,9 @@ with float32 rows: a token reads all weights once, and half as many bytes take h
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decoders.parts.rows import stabilize_rows
+from decoders.parts.rows import filled_up, stabilize_rows
 
 ROWS = 3  # FBGEMM has kernels of 1 to 6 rows; the remainders 1 and 2 add up in another order
 
@@ -33,14 +32,8 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        made: Tensor = torch.ops.quantized.linear_dynamic_fp16(filled_up(rows), self.packed)
+        made: Tensor = torch.ops.quantized.linear_dynamic_fp16(filled_up(rows, ROWS), self.packed)
         return made[: len(rows)].view(*x.shape[:-1], self.outputs)
-
-
-def filled_up(rows: Tensor) -> Tensor:
-    """Rows (M, I) and as many of zeros as make a multiple of ROWS."""
-    missing = -len(rows) % ROWS
-    return F.pad(rows, (0, 0, 0, missing)) if missing else rows
 
 
 def packed(linear: nn.Linear) -> nn.Module:

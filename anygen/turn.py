@@ -74,6 +74,7 @@ class Speaker:
     request: Request
     context: Context
     prompt: Sequence[Piece]
+    keys: Sequence[Key]  # of the prompt
     cancelled: Cancelled
     started: float = field(default_factory=time.monotonic)
     late: list[int] = field(default_factory=list)  # parts that the context has not read
@@ -87,8 +88,7 @@ class Speaker:
     def turn(self, forgotten: Forgotten | None) -> Turn:
         if forgotten:
             yield forgotten
-        keys = [key for piece in self.prompt for key in self.model.keys_of(piece)]
-        cached = min(self.context.shared(keys), len(keys) - 1)
+        cached = min(self.context.shared(self.keys), len(self.keys) - 1)
         self.context.crop(cached)
         try:
             yield from self.read_prompt(cached)
@@ -99,7 +99,7 @@ class Speaker:
         except CancelledError:
             yield from self.text.rest()
             reason = "deadline" if self.is_late() else "cancelled"
-        yield Done(reason, len(keys), cached, self.control.tokens)
+        yield Done(reason, len(self.keys), cached, self.control.tokens)
 
     def read_prompt(self, known: int) -> Turn:
         """All that the context has not read yet; media that it has are not even encoded."""

@@ -17,20 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from mini import STORY, TOKENS, plain_story, seconds
 
 from anygen import AnyGen
 from anygen.context import Context
 from anygen.events import Event, MediaStarted, TextDelta
 from anygen.media import Audio, Image, Media, Message, Part, Video
-from anygen.model import find_base
 from anygen.request import AnswerOptions, Request, collect
 from decoders.base import SampleOptions
 
 RUNS = 3
-TOKENS = 64
 TURNS, SHORT = 200, 512  # of the long conversation, and how much of it is read
-STORY = "Tell me a long story about a lighthouse."
 REQUESTS = [
     "Draw a flat cat on a blue background.",
     "Play a piano playing a rising melody.",
@@ -68,12 +65,6 @@ def compared(name: str, plain: Callable[[], float], ours: Callable[[], float]) -
     }
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
 def forget(model: AnyGen) -> None:
     """Nothing of earlier answers helps."""
     model.contexts.idle.clear()
@@ -85,17 +76,7 @@ def forget(model: AnyGen) -> None:
 
 def decode(model: AnyGen) -> dict[str, float]:
     """Greedy text: transformers' `generate` of the same LLM in float32, and ours."""
-    plain = AutoModelForCausalLM.from_pretrained(
-        find_base(model.system.llm.base), dtype=torch.float32
-    )
-    tokenizer = model.llm.tokenizer
-    chat = [
-        {"role": "system", "content": model.system.llm.system_prompt},
-        {"role": "user", "content": STORY},
-    ]
-    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
-    settings = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
+    plain = plain_story(model)
 
     def ours() -> float:
         forget(model)
@@ -105,7 +86,7 @@ def decode(model: AnyGen) -> dict[str, float]:
         )
         return seconds(lambda: list(model.answer(asked)))
 
-    return compared("decode", lambda: seconds(lambda: plain.generate(ids, **settings)), ours)
+    return compared("decode", lambda: seconds(plain), ours)
 
 
 @torch.inference_mode()

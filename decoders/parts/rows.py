@@ -31,10 +31,9 @@ class StableLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         count = input.numel() // input.shape[-1]
-        missing = -count % MULTIPLE
-        if count >= ENOUGH or missing == 0 or not is_sampled(input):
+        if count >= ENOUGH or count % MULTIPLE == 0 or not is_sampled(input):
             return super().forward(input)
-        padded = F.pad(input.reshape(count, -1), (0, 0, 0, missing))
+        padded = filled_up(input.reshape(count, -1), MULTIPLE)
         return super().forward(padded)[:count].unflatten(0, input.shape[:-1])
 
 
@@ -60,6 +59,12 @@ class StableConv1d(nn.Conv1d):
 class StableGroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.contiguous() if is_sampled(input) else input)
+
+
+def filled_up(rows: Tensor, multiple: int) -> Tensor:
+    """(..., M, width) and as many rows of zeros as make M a multiple."""
+    missing = -rows.shape[-2] % multiple
+    return F.pad(rows, (0, 0, 0, missing)) if missing else rows
 
 
 def is_sampled(rows: Tensor) -> bool:
