@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from anygen.config import System
 from anygen.files import replacing, write_json
 
-# Weights that come from anygen/assets.py and are never ours to save; LoRA inside them is.
-BASE_PREFIXES = ("llm.base.", "encoder.vision.trunk.")
 LORA = ".lora_"
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -72,19 +70,29 @@ def named_files(system: System) -> set[str]:
     return {plugin.options["tokenizer"] for plugin in plugins if "tokenizer" in plugin.options}
 
 
-def is_ours(name: str) -> bool:
-    return LORA in name or not name.startswith(BASE_PREFIXES)
+def published(model: nn.Module) -> tuple[str, ...]:
+    """How the names of weights begin that were published by others: they are never ours to save.
+
+    A part says so in `frozen`, a tuple of the beginnings of such names within it. LoRA that stands
+    there is ours all the same.
+    """
+    found = []
+    for name, module in model.named_modules():
+        frozen: tuple[str, ...] = getattr(module, "frozen", ())
+        found += [f"{name}.{beginning}".lstrip(".") for beginning in frozen]
+    return tuple(found)
 
 
 def own_tensors(model: nn.Module, prefixes: Iterable[str] = ("",)) -> dict[str, Tensor]:
     """Our parameters and persistent buffers by name; what two parts share appears once."""
     persistent = model.state_dict().keys()
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    wanted = tuple(prefixes)
+    wanted, others = tuple(prefixes), published(model)
     return {
         name: tensor
         for name, tensor in tensors.items()
-        if name in persistent and name.startswith(wanted) and is_ours(name)
+        if name in persistent and name.startswith(wanted)
+        if LORA in name or not name.startswith(others)
     }
 
 

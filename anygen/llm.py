@@ -31,6 +31,8 @@ LORA = ".lora_"
 class LanguageModel(nn.Module):
     """`base` is frozen and never saved; signal rows, trigger rows and LoRA are ours."""
 
+    frozen = ("base.",)
+
     def __init__(
         self, settings: Settings, base: Path | str, modalities: tuple[MediaModality, ...]
     ) -> None:

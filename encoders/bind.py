@@ -79,7 +79,7 @@ class Bind(nn.Module):
     """
 
     modalities = MEDIA
-    frozen = "vision.trunk."  # how the names begin of what never learns
+    frozen = ("vision.trunk.",)  # how the names begin of what never learns
 
     def __init__(self, config: Config, tokenizer: Tokenizer, vision_trunk: Path | None) -> None:
         super().__init__()
