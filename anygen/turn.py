@@ -102,12 +102,15 @@ class Speaker:
         yield Done(reason, len(self.keys), cached, self.control.tokens)
 
     def read_prompt(self, known: int) -> Turn:
-        """All that the context has not read yet; media that it has are not even encoded."""
+        """All that the context has not read yet, as one; media that it has are not even encoded."""
+        embeds, keys = [], self.keys[known:]
         for piece in self.prompt:
-            keys = self.model.keys_of(piece)
-            if known < len(keys):
-                yield from self.read(self.model.recall_piece(piece)[known:], keys[known:])
-            known = max(0, known - len(keys))
+            self.stop_if_cancelled()
+            length = len(self.model.keys_of(piece))
+            if known < length:
+                embeds.append(self.model.recall_piece(piece)[known:])
+            known = max(0, known - length)
+        yield from self.read(torch.cat(embeds), keys)
 
     def read(self, embeds: Tensor, keys: Sequence[Key]) -> Generator[Any, Any, Tensor]:
         """Hidden states (T, D)."""

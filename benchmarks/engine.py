@@ -7,23 +7,25 @@ it: medians of three runs, one after the other in turn, after one of each to war
 """
 
 import argparse
+import ctypes
 import json
 import os
 import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from mini import STORY, TOKENS, plain_story, seconds
+from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
 from anygen import AnyGen
 from anygen.context import Context
-from anygen.events import Event, MediaStarted, TextDelta
+from anygen.events import Done, Event, MediaStarted, TextDelta
 from anygen.media import Audio, Image, Media, Message, Part, Video
-from anygen.request import AnswerOptions, Request, collect
+from anygen.request import AnswerOptions, Feedback, Request, collect
 from decoders.base import SampleOptions
 
 RUNS = 3
@@ -113,28 +115,52 @@ def span(model: AnyGen) -> dict[str, float]:
 
 
 def conversation(model: AnyGen) -> dict[str, float]:
-    """Eight turns with six media: what was read is kept, or read and encoded each turn anew."""
+    """Eight turns with six media: what was read is kept, or read and encoded each turn anew.
+
+    Anew by transformers' `generate`, as people do without an engine, and (`conversation_anew`) by
+    our own engine when it forgets everything.
+    """
     questions: list[tuple[Part, ...]] = [
         (media, "What is this?") for media in some_media(torch.Generator().manual_seed(0))
     ]
     questions += [("Thank you.",), ("Tell me more.",)]
+    options = AnswerOptions(modalities=("text",), max_new_tokens=12)
+    asked: list[tuple[Request, int]] = []  # with how many tokens were answered
 
     def talk(keep: bool) -> float:
         forget(model)
+        asked.clear()
         messages: list[Message] = []
         taken = 0.0
         for question in questions:
             if not keep:
                 forget(model)
-            messages.append(Message("user", question))
-            options = AnswerOptions(modalities=("text",), max_new_tokens=12)
+            request = Request([*messages, Message("user", question)], options=options)
             began = time.perf_counter()
-            answer = collect(model.answer(Request(list(messages), options=options)))
+            *events, done = model.answer(request)
             taken += time.perf_counter() - began
-            messages.append(answer.message)
+            messages = [*request.messages, collect([*events, done]).message]
+            assert isinstance(done, Done)
+            asked.append((request, done.new_tokens))
         return taken
 
-    return compared("conversation", lambda: talk(False), lambda: talk(True))
+    plain = plain_llm(model)
+
+    @torch.inference_mode()
+    def generated() -> float:
+        return sum(seconds(partial(generate, plain, model, *turn)) for turn in asked)
+
+    talk(True)
+    figures = compared("conversation", generated, lambda: talk(True))
+    return figures | compared("conversation_anew", lambda: talk(False), lambda: talk(True))
+
+
+def generate(plain: Any, model: AnyGen, request: Request, tokens: int) -> None:
+    """As many tokens by transformers' `generate`; media are encoded by our encoder, anew."""
+    prompt = model.prompt(model.with_system(request.messages), request.options)
+    embeds = model.embed(prompt)[None]
+    counts = {"min_new_tokens": tokens, "max_new_tokens": tokens}
+    plain.generate(inputs_embeds=embeds, do_sample=False, **counts)
 
 
 def some_media(generator: torch.Generator) -> Iterator[Media]:
@@ -152,7 +178,7 @@ def noise(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
 def late(model: AnyGen) -> dict[str, float]:
     """From the start of a video to the next text: after it was made, and meanwhile."""
 
-    def next_text(feedback: str) -> float:
+    def next_text(feedback: Feedback) -> float:
         forget(model)
         options = AnswerOptions(
             begin="video",
@@ -207,13 +233,15 @@ def memory(model: AnyGen) -> dict[str, float]:
     for number in range(TURNS):
         messages.append(Message("user", (f"Tell me something about the number {number}.",)))
         messages.append(collect(model.answer(Request(list(messages), options=options))).message)
-        used.append(resident_megabytes())
+        used.append(megabytes_in_use())
     model.llm.context = usual
     half = used[TURNS // 2]
     return {"memory_MB": round(half), "memory_growth_MB": round(used[-1] - half, 1)}
 
 
-def resident_megabytes() -> float:
+def megabytes_in_use() -> float:
+    """Of the process, without what its allocator holds for the next to come."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
 

@@ -153,11 +153,16 @@ def text_figures(model: AnyGen) -> dict[str, float]:
     return {"tokens_per_s": ours, "plain_tokens_per_s": theirs}
 
 
-def plain_story(model: AnyGen) -> Callable[[], Any]:
-    """Greedy text by transformers' `generate` with the same LLM in float32."""
-    plain = AutoModelForCausalLM.from_pretrained(
+def plain_llm(model: AnyGen) -> Any:
+    """The same LLM, transformers' own, in float32."""
+    return AutoModelForCausalLM.from_pretrained(
         find_base(model.system.llm.base), dtype=torch.float32
     )
+
+
+def plain_story(model: AnyGen) -> Callable[[], Any]:
+    """Greedy text by transformers' `generate` with the same LLM in float32."""
+    plain = plain_llm(model)
     tokenizer = model.llm.tokenizer
     messages = [
         {"role": "system", "content": model.system.llm.system_prompt},
