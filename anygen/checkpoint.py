@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from anygen.card import write_card
 from anygen.config import System
 from anygen.files import replacing, write_json
 
@@ -54,7 +55,7 @@ def read_system(folder: Path) -> System:
 
 
 def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> None:
-    """config.json, model.safetensors (bf16) and the files that the system names in `source`."""
+    """config.json, weights (bf16), a card, and the files that the system names in `source`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in named_files(system):
         if (source / name).resolve() != (folder / name).resolve():
@@ -62,6 +63,7 @@ def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> 
     save_weights(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
     config = {"model_type": "anygen", "system": system.model_dump(mode="json")}
     write_json(config, folder / CONFIG)
+    write_card(system, folder)
 
 
 def named_files(system: System) -> set[str]:
