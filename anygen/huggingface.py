@@ -125,7 +125,6 @@ class AnyGenProcessor(ProcessorMixin):
 
     def __init__(self, tokenizer: Any = None, **_: Any) -> None:
         self.tokenizer = tokenizer
-        self.chat_template = getattr(tokenizer, "chat_template", None)
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **_: Any) -> AnyGenProcessor:  # type: ignore[override]
