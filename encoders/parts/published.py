@@ -9,6 +9,7 @@ import torch
 from pydantic import model_validator
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
+from transformers.utils import logging
 
 from anygen.records import Strict
 
@@ -86,12 +87,20 @@ def read_tokenizer(source: Source) -> Any:
 
 @contextmanager
 def reading(pretrained: str) -> Iterator[None]:
-    """Raises ValueError, one sentence, for what cannot be found or is damaged."""
+    """Raises ValueError, one sentence, for what cannot be found or is damaged.
+
+    Else nothing is said: that a tower leaves most of a file unread is as it should be.
+    """
+    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
         yield
-    except (OSError, SafetensorError, pickle.UnpicklingError) as error:
-        [reason, *_] = str(error).splitlines() or [type(error).__name__]
+    except (OSError, ImportError, SafetensorError, pickle.UnpicklingError) as error:
+        [reason, *_] = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(
             f"the encoder's pretrained model {pretrained!r}, be it a folder or a model of the "
             f"Hugging Face hub, cannot be read: {reason}"
         ) from error
+    finally:
+        logging.set_verbosity(verbosity)
