@@ -8,7 +8,7 @@ forward pass for all that read, and a pool of decoders (rendering.py) for all th
 T positions, K features, D width of the LLM, W width of features.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from anygen.digest import digest
 from anygen.engine import Engine, Seat
 from anygen.events import Event
 from anygen.llm import LanguageModel
-from anygen.media import Message, modality_of
+from anygen.media import Message, media_of, modality_of
 from anygen.modality import MediaModality
 from anygen.plugins import Plugin
 from anygen.projectors import OutputProjector, build_input_projector
@@ -59,6 +59,7 @@ class AnyGen(nn.Module):
         self.decoders = DecoderShelf(described, folder) if decoders is None else decoders
         if "encoder" in parts:
             self.encoder = build_encoder(system.encoder, folder)
+            self.check_seen("decoders", system.decoders)  # the LLM reads what it had made
         if "llm" in parts:
             self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
             self.contexts = Contexts(self.llm.context)
@@ -163,6 +164,7 @@ class AnyGen(nn.Module):
         options = request.options
         if not request.messages:
             raise ValueError("messages: there is none to answer")
+        self.check_seen("messages", map(modality_of, media_of(request.messages)))
         for field, modalities in (
             ("modalities", [] if options.may_speak else options.modalities or ()),
             ("begin", [options.begin] if options.begin else []),
@@ -187,6 +189,13 @@ class AnyGen(nn.Module):
                 f"messages: the last one and the system prompt have {length} tokens, and the "
                 f"model can read {self.llm.context}; shorten them"
             )
+
+    def check_seen(self, field: str, modalities: Iterable[MediaModality]) -> None:
+        """Raises ValueError for what the encoder does not take."""
+        for modality in modalities:
+            if modality not in self.encoder.modalities:
+                known = " and ".join(self.encoder.modalities)
+                raise ValueError(f"{field}: this model's encoder takes {known}, but no {modality}")
 
     def prompt(self, messages: Sequence[Message], options: AnswerOptions) -> list[Piece]:
         pieces = build_prompt(
