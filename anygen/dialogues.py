@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from anygen.media import Media, Message, Part
+from anygen.media import Media, Message, Part, modality_of
 from anygen.modality import MediaModality
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.records import Record, TextContent
@@ -133,6 +133,7 @@ def encode_media(
     """Per dialogue, the features (K, W) of its media in reading order."""
     media = [[p.media for p in prompt if isinstance(p, Features)] for prompt in prompts]
     seen = [m for row, d in zip(media, dialogues) for i, m in enumerate(row) if i not in d.features]
+    model.check_seen("messages", map(modality_of, seen))
     encoded = iter(model.encoder.encode(seen) if seen else [])
     return [
         [d.features[i] if i in d.features else next(encoded) for i in range(len(row))]

@@ -5,10 +5,10 @@ is found) -> `Speaker.turn` in turn.py (the LLM reads and speaks; at a trigger t
 medium and reads what was made) -> `Engine` in engine.py, which does what turns wish for: one
 forward pass for all that read, and a pool of decoders (rendering.py) for all that is rendered.
 
-T positions, K features, D width of the LLM, W width of the encoder.
+T positions, K features, D width of the LLM, W width of features.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from anygen.digest import digest
 from anygen.engine import Engine, Seat
 from anygen.events import Event
 from anygen.llm import LanguageModel
-from anygen.media import Message, modality_of
+from anygen.media import Message, media_of, modality_of
 from anygen.modality import MediaModality
+from anygen.plugins import Plugin
 from anygen.projectors import OutputProjector, build_input_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
 from anygen.recent import Recent
@@ -57,17 +58,15 @@ class AnyGen(nn.Module):
         described = system.decoders if "decoders" in parts else {}
         self.decoders = DecoderShelf(described, folder) if decoders is None else decoders
         if "encoder" in parts:
-            published = system.encoder.options.get("trunk") == "efficientnet_lite2"
-            trunk = vision_trunk() if published else None
-            self.encoder = plugins.build(
-                "encoders", system.encoder, "encoder", folder=folder, vision_trunk=trunk
-            )
+            self.encoder = build_encoder(system.encoder, folder)
+            self.check_seen("decoders", system.decoders)  # the LLM reads what it had made
         if "llm" in parts:
             self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
+            [width] = {*self.encoder.widths.values()}
             self.input_projector = build_input_projector(
-                system.input_projector, self.encoder.width, self.llm.width
+                system.input_projector, width, self.llm.width
             )
         if "output_projectors" in parts:
             self.output_projectors = nn.ModuleDict(
@@ -165,6 +164,7 @@ class AnyGen(nn.Module):
         options = request.options
         if not request.messages:
             raise ValueError("messages: there is none to answer")
+        self.check_seen("messages", map(modality_of, media_of(request.messages)))
         for field, modalities in (
             ("modalities", [] if options.may_speak else options.modalities or ()),
             ("begin", [options.begin] if options.begin else []),
@@ -189,6 +189,13 @@ class AnyGen(nn.Module):
                 f"messages: the last one and the system prompt have {length} tokens, and the "
                 f"model can read {self.llm.context}; shorten them"
             )
+
+    def check_seen(self, field: str, modalities: Iterable[MediaModality]) -> None:
+        """Raises ValueError for what the encoder does not take."""
+        for modality in modalities:
+            if modality not in self.encoder.modalities:
+                known = " and ".join(self.encoder.modalities)
+                raise ValueError(f"{field}: this model's encoder takes {known}, but no {modality}")
 
     def prompt(self, messages: Sequence[Message], options: AnswerOptions) -> list[Piece]:
         pieces = build_prompt(
@@ -274,6 +281,23 @@ def without_media(pieces: Sequence[Piece], made: set[int]) -> list[Piece]:
         if not (isinstance(piece, Features) and number in made):
             kept.append(piece)
     return kept
+
+
+def build_encoder(described: Plugin, folder: Path, where: str = "encoder") -> Any:
+    """What `described` says; an encoder that joins others has them built by this, too."""
+
+    def build_part(modality: MediaModality, settings: Mapping[str, Any]) -> Any:
+        return build_encoder(Plugin.model_validate(settings), folder, f"{where}.{modality}")
+
+    published = described.options.get("trunk") == "efficientnet_lite2"
+    return plugins.build(
+        "encoders",
+        described,
+        where,
+        folder=folder,
+        vision_trunk=vision_trunk() if published else None,
+        build_part=build_part,
+    )
 
 
 def find_base(base: str) -> Path | str:
