@@ -36,6 +36,8 @@ def build_input_projector(
 ) -> Any:
     """A module with `project(modality, features (K, W)) -> (T, D)` and `length(modality) -> T`.
 
+    Its `question` is how many tokens it hears of what is asked about a medium; where that is some,
+    `project` takes their embeddings (at most so many, D) as well, if there is a question.
     `lengths` says K of a medium of each modality, and `frames` how many frames these features
     belong to, one frame after the other; a modality left out has one. Modalities whose features
     are equally wide share a projector. Raises ValueError where the settings do not fit the encoder.
@@ -64,11 +66,11 @@ class Pooled(nn.Module):
 
     def __init__(self, pooling: VideoPooling, projector: Any) -> None:
         super().__init__()
-        self.pooling, self.projector = pooling, projector
+        self.pooling, self.projector, self.question = pooling, projector, projector.question
 
-    def project(self, modality: MediaModality, features_KW: Tensor) -> Tensor:
+    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
         told_KW = self.pooling(features_KW) if modality == "video" else features_KW
-        projected: Tensor = self.projector.project(modality, told_KW)
+        projected: Tensor = self.projector.project(modality, told_KW, *asked)
         return projected
 
     def length(self, modality: MediaModality) -> int:
@@ -79,8 +81,12 @@ class Pooled(nn.Module):
 class Several(nn.ModuleDict):
     """A projector for each width of features, named after the modalities that share it."""
 
-    def project(self, modality: MediaModality, features_KW: Tensor) -> Tensor:
-        projected: Tensor = self.of(modality).project(modality, features_KW)
+    def __init__(self, shared: Mapping[str, "Projector"]) -> None:
+        super().__init__(shared)
+        self.question = max(projector.question for projector in shared.values())
+
+    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
+        projected: Tensor = self.of(modality).project(modality, features_KW, *asked)
         return projected
 
     def length(self, modality: MediaModality) -> int:
@@ -97,14 +103,16 @@ class Projector(nn.Module):
     Every medium has all its K features, and is projected by itself: nothing is masked.
     """
 
+    question = 0
+
     def __init__(self, shapes: Mapping[MediaModality, tuple[int, int]], *args: Any) -> None:
         """`shapes`: frames and features of a medium. `args` are for the other base of a kind."""
         super().__init__(*args)
         self.shapes = dict(shapes)
 
-    def project(self, modality: MediaModality, features_KW: Tensor) -> Tensor:
+    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
         """(K, W) -> (T, D)."""
-        projected: Tensor = self(features_KW[None])
+        projected: Tensor = self(features_KW[None], *(text[None] for text in asked))
         return projected[0]
 
     def length(self, modality: MediaModality) -> int:
@@ -188,7 +196,9 @@ class Group(Resampler):
 class QFormer(Resampler):
     """Learned queries look at the features (Li et al. 2023, BLIP-2); named as BLIP-2's parts.
 
-    Features have no order to it, unless the encoder wrote one into them.
+    Features have no order to it, unless the encoder wrote one into them. Where it hears what is
+    asked, the question stands behind the queries, which look at it in every layer (Dai et al. 2023,
+    InstructBLIP); its words are the LLM's embeddings, where InstructBLIP has BERT's.
     """
 
     def __init__(self, settings: InputQFormer, width: int, llm_width: int, shapes: Any) -> None:
@@ -196,14 +206,26 @@ class QFormer(Resampler):
         self.tokens = settings.tokens
         self.query_tokens = nn.Parameter(torch.randn(1, settings.tokens, settings.width) * 0.02)
         self.qformer = q_former(
-            settings.width, settings.layers, settings.heads, width, settings.look_every
+            settings.width,
+            settings.layers,
+            settings.heads,
+            width,
+            settings.look_every,
+            hears_text=settings.question > 0,
         )
         self.language_projection = nn.Linear(settings.width, llm_width)
+        self.question = settings.question
+        if settings.question:
+            self.words = nn.Linear(llm_width, settings.width)
+            self.places = nn.Parameter(torch.randn(settings.question, settings.width) * 0.02)
 
-    def forward(self, features_BKW: Tensor) -> Tensor:
-        queries = self.query_tokens.expand(len(features_BKW), -1, -1)
-        told = self.qformer(queries, encoder_hidden_states=features_BKW)
-        return self.language_projection(told.last_hidden_state)
+    def forward(self, features_BKW: Tensor, asked_BND: Tensor | None = None) -> Tensor:
+        told = self.query_tokens.expand(len(features_BKW), -1, -1)
+        if asked_BND is not None:
+            text = self.words(asked_BND) + self.places[: asked_BND.shape[1]]
+            told = torch.cat([told, text], 1)
+        heard = self.qformer(told, self.tokens, encoder_hidden_states=features_BKW)
+        return self.language_projection(heard.last_hidden_state[:, : self.tokens])
 
 
 class Perceiver(Resampler):
@@ -226,7 +248,7 @@ class Perceiver(Resampler):
         self.norm = nn.LayerNorm(inside)
         self.outward = nn.Linear(inside, llm_width)
 
-    def project(self, modality: MediaModality, features_KW: Tensor) -> Tensor:
+    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
         frames, _ = self.shapes[modality]
         projected: Tensor = self(features_KW[None], frames)
         return projected[0]

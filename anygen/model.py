@@ -227,12 +227,23 @@ class AnyGen(nn.Module):
         """`embed_piece`, but a medium that was seen before is not encoded again."""
         if not isinstance(piece, Features):
             return self.embed_piece(piece)
-        return self.seen.get(digest(piece.media), lambda: self.embed_piece(piece))
+        return self.seen.get(self.name_of(piece), lambda: self.embed_piece(piece))
+
+    def name_of(self, piece: Features) -> str:
+        """Features of the same name have the same embeddings: of one medium, asked about alike."""
+        return " ".join([digest(piece.media), *map(str, self.heard_of(piece))])
+
+    def heard_of(self, piece: Features) -> Sequence[int]:
+        """What the projector hears of what was asked about a medium, as ids of tokens."""
+        heard: int = self.input_projector.question
+        return plain_ids(piece.asked, self.llm.tokenizer)[:heard] if heard else ()
 
     def embed_features(self, piece: Features, features_KW: Tensor) -> Tensor:
         """A mark, then the projected features (T, D): (1 + T, D)."""
         mark = self.embed_ids([self.llm.signals.mark(piece.modality)])
-        return torch.cat([mark, self.input_projector.project(piece.modality, features_KW)])
+        heard = self.heard_of(piece)
+        asked = [self.embed_ids(heard)] if heard else []
+        return torch.cat([mark, self.input_projector.project(piece.modality, features_KW, *asked)])
 
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
         return self.llm.embed(torch.tensor(ids, device=self.llm.signal_rows.device))
@@ -244,7 +255,7 @@ class AnyGen(nn.Module):
         """What stands at each position of a piece, as a context remembers it."""
         if not isinstance(piece, Features):
             return self.ids_of(piece)
-        name = digest(piece.media)
+        name = self.name_of(piece)
         return [(name, index) for index in range(1 + self.input_projector.length(piece.modality))]
 
     def length_of(self, message: Message) -> int:

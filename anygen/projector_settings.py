@@ -60,7 +60,7 @@ class InputGroup(Attentive):
 
 
 class InputQFormer(Attentive):
-    """A BERT whose queries look at the features (BLIP-2)."""
+    """A BERT whose queries look at the features (BLIP-2), and at what is asked (InstructBLIP)."""
 
     kind: Literal["qformer"] = "qformer"
     tokens: PositiveInt = 32
@@ -68,6 +68,7 @@ class InputQFormer(Attentive):
     heads: PositiveInt = 12
     layers: PositiveInt = 12
     look_every: PositiveInt = 2  # the first of so many layers looks at the features
+    question: NonNegativeInt = 0  # tokens that are heard of what the user says beside the medium
 
 
 class InputPerceiver(Attentive):

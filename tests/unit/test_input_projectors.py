@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -23,6 +25,7 @@ SETTINGS = {
     "concat": (InputConcat, {"neighbours": 4}, {"image": 3, "audio": 2, "video": 3}),
     "group": (InputGroup, {**SMALL, "groups": 4, "layers": (2, 1, 1)}, dict.fromkeys(LENGTHS, 3)),
     "qformer": (InputQFormer, {**SMALL, "layers": 2}, dict.fromkeys(LENGTHS, 3)),
+    "asked": (InputQFormer, {**SMALL, "layers": 2, "question": 4}, dict.fromkeys(LENGTHS, 3)),
     "perceiver": (InputPerceiver, {**SMALL, "layers": 2}, dict.fromkeys(LENGTHS, 3)),
 }
 POOLINGS = ("mean", "weighted", "transformer")
@@ -68,12 +71,15 @@ def test_of_a_pooled_video_the_places_and_the_frames_are_projected(kind, pooling
 
 def test_every_feature_counts_and_every_parameter_learns(kind, pooling):
     projector = build(kind, pooling)
+    asked = [torch.randn(4, LLM)] if projector.question else []
     media = {m: torch.randn(k, WIDTH, requires_grad=True) for m, k in LENGTHS.items()}
     for modality, features in media.items():
-        projected = projector.project(modality, features)
+        projected = projector.project(modality, features, *asked)
         (projected * torch.randn(LLM)).sum().backward()
         assert (features.grad.norm(dim=-1) > 0).all()
     for name, parameter in projector.named_parameters():
+        if ".layer.1.intermediate." in name or ".layer.1.output." in name:
+            continue  # what the question becomes in the last layer is looked at by nobody
         assert parameter.grad is not None, name
         of_keys = name.endswith(("key.bias", "k_proj.bias"))  # moves all scores of a query alike
         assert of_keys or parameter.grad.norm() > 0, name
@@ -127,11 +133,35 @@ def test_the_perceiver_knows_the_order_of_frames_and_the_qformer_does_not():
         assert torch.allclose(forward, backward, atol=1e-5) != knows
 
 
+@torch.no_grad()
+def test_a_projector_that_hears_the_question_hears_its_beginning_alone(make_model, image, audio):
+    told = "{kind: qformer, tokens: 3, width: 16, heads: 2, layers: 2, question: 4}"
+    parts = ("encoder", "llm", "input_projector")
+    model = make_model(*parts, settings=[f"input_projector={told}"]).eval()
+    none, cat, same, dog = (
+        Features("image", image, asked) for asked in ("", "a cat", "a cat", "a dog and much more")
+    )
+    beginning = model.llm.tokenizer.decode(model.heard_of(dog))
+    pieces = [none, cat, same, dog, Features("image", image, beginning), Features("image", image)]
+    embeds = [model.recall_piece(piece) for piece in pieces]
+    alike = [[torch.equal(one, other) for other in embeds] for one in embeds]
+    groups = [0, 1, 1, 2, 2, 0]
+    assert alike == [[one == other for other in groups] for one in groups]
+    keys = [model.keys_of(piece)[0] for piece in pieces]
+    assert [[a == b for b in keys] for a in keys] == alike
+
+
+def test_what_is_asked_is_nothing_to_other_projectors(tiny_model, image):
+    asked, plain = Features("image", image, "what is this?"), Features("image", image)
+    assert tiny_model.keys_of(asked) == tiny_model.keys_of(plain)
+    assert torch.equal(tiny_model.embed_piece(asked), tiny_model.embed_piece(plain))
+
+
 def test_a_model_with_any_projector_reads_and_counts_media_alike(kind, make_model, image):
-    _, settings, _ = SETTINGS[kind]
-    told = ", ".join(f"{k}: {list(v) if isinstance(v, tuple) else v}" for k, v in settings.items())
-    section = f"input_projector={{kind: {kind}{', ' + told if told else ''}}}"
-    model = make_model("encoder", "llm", "input_projector", settings=[section]).eval()
+    section, settings, _ = SETTINGS[kind]
+    told = json.dumps({"kind": section().kind, **settings})
+    parts = ("encoder", "llm", "input_projector")
+    model = make_model(*parts, settings=[f"input_projector={told}"]).eval()
     piece = Features("image", image)
     embeds = model.embed_piece(piece)
     assert len(model.keys_of(piece)) == len(embeds) == 1 + model.input_projector.length("image")
