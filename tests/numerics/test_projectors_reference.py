@@ -8,6 +8,8 @@ from transformers import (
     Blip2ForConditionalGeneration,
     GroupViTVisionConfig,
     IdeficsConfig,
+    InstructBlipQFormerConfig,
+    InstructBlipQFormerModel,
 )
 from transformers.models.groupvit.modeling_groupvit import GroupViTStage
 from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
@@ -151,6 +153,36 @@ def test_the_qformer_is_blip_2s_and_has_the_names_of_its_weights():
     close(ours(features), theirs.get_image_features(pixels).pooler_output)
 
 
+@torch.no_grad()
+def test_a_qformer_that_hears_the_question_is_instructblips():
+    """Which has a table of words; here what is heard becomes that table, in order."""
+    shape = {"tokens": 3, "width": INSIDE, "heads": HEADS, "layers": 3, "look_every": 2}
+    ours, heard = build(InputQFormer(**shape, question=5)), torch.randn(4, LLM)
+    config = InstructBlipQFormerConfig(
+        vocab_size=4,
+        hidden_size=INSIDE,
+        num_hidden_layers=3,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * INSIDE,
+        encoder_hidden_size=WIDTH,
+        max_position_embeddings=5,
+    )
+    theirs = InstructBlipQFormerModel(config).eval()
+    weights = dict(ours.qformer.state_dict())
+    for name in ("layernorm.weight", "layernorm.bias"):
+        weights[f"embeddings.{name}"] = weights.pop(name)
+    weights["embeddings.word_embeddings.weight"] = ours.words(heard)
+    weights["embeddings.position_embeddings.weight"] = ours.places
+    theirs.load_state_dict(weights, strict=True)
+    features = torch.randn(9, WIDTH)
+    told = theirs(
+        torch.arange(4)[None], query_embeds=ours.query_tokens, encoder_hidden_states=features[None]
+    )
+    expected = ours.language_projection(told.last_hidden_state[0, :3])
+    close(ours.project("image", features, heard), expected)
+    assert not torch.allclose(ours.project("image", features), expected, atol=1e-3)
+
+
 # --- grouping
 
 
@@ -266,6 +298,7 @@ def test_poolings_bring_places_together_over_time():
 
 
 @torch.no_grad()
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")  # torch speaks of its own class
 def test_with_encoder_layers_the_output_projector_is_nextgpts():
     settings = OutputTransformer(width=16, layers=2, heads=4, encoder_layers=3)
     ours = build_output_projector(settings, 4, 24, ConditionSpec(7, 12)).eval()

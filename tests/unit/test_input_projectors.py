@@ -14,6 +14,7 @@ from anygen.projector_settings import (
     InputQFormer,
 )
 from anygen.prompt import Features
+from encoders.bind import Bind
 
 WIDTH, LLM = 6, 24
 LENGTHS = {"image": 9, "audio": 5, "video": 12}
@@ -103,6 +104,8 @@ def test_modalities_share_a_projector_where_their_features_are_equally_wide(kind
     assert {name.split(".")[0] for name in projector.state_dict()} == {"image_video", "audio"}
     assert projector.project("audio", torch.randn(5, 4)).shape == (projector.length("audio"), LLM)
     assert projector.project("video", torch.randn(12, 6)).shape == (projector.length("video"), LLM)
+    pooled = build(kind, "mean", widths={"image": 6, "audio": 4, "video": 6})
+    assert pooled.project("video", torch.randn(12, 6)).shape == (pooled.length("video"), LLM)
 
 
 def test_the_names_of_minis_weights_are_what_they_always_were():
@@ -149,6 +152,19 @@ def test_a_projector_that_hears_the_question_hears_its_beginning_alone(make_mode
     assert alike == [[one == other for other in groups] for one in groups]
     keys = [model.keys_of(piece)[0] for piece in pieces]
     assert [[a == b for b in keys] for a in keys] == alike
+
+
+@torch.no_grad()
+def test_a_model_knows_from_its_encoder_how_many_frames_a_video_is_told_in(
+    make_model, monkeypatch, video
+):
+    monkeypatch.setattr(Bind, "frames", {"video": 2}, raising=False)
+    parts = ("encoder", "llm", "input_projector")
+    model = make_model(*parts, settings=["input_projector.video_pooling=mean"]).eval()
+    [features] = model.encoder.encode([video])
+    projected = model.input_projector.projector(torch.cat([features.mean(0, True), features]))
+    torch.testing.assert_close(model.embed_piece(Features("video", video))[1:], projected)
+    assert model.input_projector.length("video") == 1 + 2
 
 
 def test_what_is_asked_is_nothing_to_other_projectors(tiny_model, image):
