@@ -24,11 +24,12 @@ from anygen.context import Contexts, Key
 from anygen.digest import digest
 from anygen.engine import Engine, Seat
 from anygen.events import Event
+from anygen.input_projectors import build_input_projector
 from anygen.llm import LanguageModel
 from anygen.media import Message, media_of, modality_of
 from anygen.modality import MediaModality
+from anygen.output_projectors import build_output_projector
 from anygen.plugins import Plugin
-from anygen.projectors import OutputProjector, build_input_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
 from anygen.recent import Recent
 from anygen.request import Answer, AnswerOptions, Maker, Request, collect
@@ -64,15 +65,21 @@ class AnyGen(nn.Module):
             self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
-            [width] = {*self.encoder.widths.values()}
             self.input_projector = build_input_projector(
-                system.input_projector, width, self.llm.width
+                system.input_projector,
+                self.encoder.widths,
+                {m: self.encoder.length(m) for m in self.encoder.modalities},
+                self.llm.width,
+                getattr(self.encoder, "frames", {}),
             )
         if "output_projectors" in parts:
             self.output_projectors = nn.ModuleDict(
                 {
-                    m: OutputProjector(
-                        system.output_projector, self.llm.width, self.decoders.spec(m)
+                    m: build_output_projector(
+                        system.output_projector,
+                        system.llm.signals.tokens[m],
+                        self.llm.width,
+                        self.decoders.spec(m),
                     )
                     for m in self.decoders
                 }
@@ -226,12 +233,23 @@ class AnyGen(nn.Module):
         """`embed_piece`, but a medium that was seen before is not encoded again."""
         if not isinstance(piece, Features):
             return self.embed_piece(piece)
-        return self.seen.get(digest(piece.media), lambda: self.embed_piece(piece))
+        return self.seen.get(self.name_of(piece), lambda: self.embed_piece(piece))
+
+    def name_of(self, piece: Features) -> str:
+        """Features of the same name have the same embeddings: of one medium, asked about alike."""
+        return " ".join([digest(piece.media), *map(str, self.heard_of(piece))])
+
+    def heard_of(self, piece: Features) -> Sequence[int]:
+        """What the projector hears of what was asked about a medium, as ids of tokens."""
+        heard: int = self.input_projector.question
+        return plain_ids(piece.asked, self.llm.tokenizer)[:heard] if heard else ()
 
     def embed_features(self, piece: Features, features_KW: Tensor) -> Tensor:
-        """A mark, then the projected features: (1 + K, D)."""
+        """A mark, then the projected features (T, D): (1 + T, D)."""
         mark = self.embed_ids([self.llm.signals.mark(piece.modality)])
-        return torch.cat([mark, self.input_projector(features_KW)])
+        heard = self.heard_of(piece)
+        asked = [self.embed_ids(heard)] if heard else []
+        return torch.cat([mark, self.input_projector.project(piece.modality, features_KW, *asked)])
 
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
         return self.llm.embed(torch.tensor(ids, device=self.llm.signal_rows.device))
@@ -243,8 +261,8 @@ class AnyGen(nn.Module):
         """What stands at each position of a piece, as a context remembers it."""
         if not isinstance(piece, Features):
             return self.ids_of(piece)
-        name = digest(piece.media)
-        return [(name, index) for index in range(1 + self.encoder.length(piece.modality))]
+        name = self.name_of(piece)
+        return [(name, index) for index in range(1 + self.input_projector.length(piece.modality))]
 
     def length_of(self, message: Message) -> int:
         """Positions that a message takes, of its own."""
@@ -258,11 +276,19 @@ class AnyGen(nn.Module):
     @cached_property
     def media_costs(self) -> dict[MediaModality, int]:
         """Positions that a medium takes at most: its span, a mark and its features."""
-        signals = self.llm.signals
+        signals, length = self.llm.signals, self.input_projector.length
         return {
-            m: (signals.length(m) if m in signals.modalities else 0) + 1 + self.encoder.length(m)
+            m: (signals.length(m) if m in signals.modalities else 0) + 1 + length(m)
             for m in self.encoder.modalities
         }
+
+    def condition_of(self, modality: MediaModality, hidden_NSD: Tensor) -> Tensor:
+        """What spans ask of a decoder, by those of their hidden states that condition it."""
+        if self.system.output_projector.residual:
+            rows_SD = self.embed_ids(self.llm.signals.span(modality))
+            hidden_NSD = hidden_NSD + self.llm.signals.conditions(rows_SD)
+        conditions: Tensor = self.output_projectors[modality](hidden_NSD)
+        return conditions
 
     def caption_condition(
         self, modality: MediaModality, said: str, messages: Sequence[Message]

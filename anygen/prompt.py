@@ -33,6 +33,7 @@ class Features:
 
     modality: MediaModality
     media: Media
+    asked: str = ""  # all text of the message that it came with, unless an assistant made it
 
 
 Piece = Tokens | Span | Features
@@ -46,7 +47,7 @@ def build_prompt(
     Without `spans` the media that the assistant made stand there as if they had been given to it.
     Text of users is tokenised as plain text: it can never become a role marker.
     """
-    parts = [(message.role, part) for message in messages for part in message.parts]
+    parts = [(message, part) for message in messages for part in message.parts]
     template = apply_template(messages, tokenizer, reply)
     pieces: list[Piece] = []
     said = False  # whether the assistant spoke just now, so that its end of turn is learned
@@ -55,13 +56,14 @@ def build_prompt(
         if index % 2 == 0:
             pieces += template_tokens(text, tokenizer, said)
             continue
-        role, part = parts[int(text)]
-        said = role == "assistant"
+        message, part = parts[int(text)]
+        said = message.role == "assistant"
         if isinstance(part, str):
             pieces.append(Tokens(plain_ids(part, tokenizer), learned=said))
             continue
         pieces += [Span(modality_of(part), media)] if said and spans else []
-        pieces.append(Features(modality_of(part), part))
+        asked = "" if said else " ".join(p for p in message.parts if isinstance(p, str))
+        pieces.append(Features(modality_of(part), part, asked))
         media += 1
     return [piece for piece in pieces if not isinstance(piece, Tokens) or piece.ids]
 

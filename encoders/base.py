@@ -10,7 +10,12 @@ from anygen.modality import MediaModality, Modality
 
 
 class Encoder(Protocol):
-    """Media of any modality that it knows -> features, each medium by itself."""
+    """Media of any modality that it knows -> features, each medium by itself.
+
+    One that tells a video frame by frame says so in an attribute `frames: Mapping[MediaModality,
+    int]`: the features of a medium are those of so many frames, as many of each, one frame after
+    the other. Projectors then know what belongs together in time. Left out, it is one frame.
+    """
 
     modalities: tuple[MediaModality, ...]
     widths: Mapping[MediaModality, int]  # W of the features of each of them

@@ -10,6 +10,7 @@ from anygen.config import Signals as Settings
 from anygen.dialogues import IGNORED, Batch, Target
 from anygen.losses import (
     alignment_loss,
+    condition_losses,
     contrast_loss,
     gist_loss,
     likeness_loss,
@@ -18,6 +19,7 @@ from anygen.losses import (
 )
 from anygen.signals import Signals
 from anygen.train import FINAL_RATE, learning_rate
+from decoders.base import ConditionSpec
 from decoders.parts.conditioning import gist
 
 
@@ -117,6 +119,20 @@ def test_a_span_is_read_where_its_condition_stands(kind, skipped):
     targets = [Target("image", row, start, None, "") for row, start in ((0, 3), (1, 0))]
     expected = torch.tensor([[3, 4, 5, 6], [20, 21, 22, 23]]) + skipped
     assert span_hidden(signals, hidden, targets)[..., 0].tolist() == expected.tolist()
+
+
+def test_a_pooled_vector_is_aligned_and_is_no_part_of_the_gist():
+    spec, others = ConditionSpec(3, 4, pooled=2), torch.randn(5, 4)
+    made, wanted, vectors = torch.randn(2, 3, 4), torch.randn(2, 3, 4), torch.randn(2, 2)
+    tokens = condition_losses("image", ConditionSpec(3, 4), made, wanted, others)
+    whole = condition_losses(
+        "image", spec, spec.join(made, vectors), spec.join(wanted, vectors + 1), others
+    )
+    for term in ("image_gist", "image_contrast"):
+        torch.testing.assert_close(whole[term], tokens[term])
+    squares = (made - wanted).square().sum() + vectors.numel()
+    variance = spec.join(wanted, vectors + 1).var()
+    torch.testing.assert_close(whole["image_align"], squares / (2 * 14) / variance)
 
 
 def test_the_learning_rate_rises_evenly_then_falls_as_a_cosine():
