@@ -5,8 +5,8 @@ over the same blocks of positions in the same order, and products have a number 
 kernels agree (packed.py, decoders/parts/rows.py). So a cache can live as long as a conversation, be
 cropped and go on, and nothing that is made depends on it.
 
-T new positions, N positions in all, H query heads, G key heads, R = H / G, d width of a head,
-B contexts.
+T new positions, N positions in all, H query heads, G key heads, R = H / G, d width of a head
+(values may have another), B contexts.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def attend_all(
         heads.append(attend_group(group, look, query[:, new], keys, values))
     idle = query.shape[1] - groups[-1].place.stop  # rows that fill up the pass
     if idle:
-        heads.append(query[:, :idle])
+        heads.append(query.new_zeros(len(query), idle, value.shape[2]))
     return torch.cat(heads, dim=1).transpose(0, 1)
 
 
@@ -203,7 +203,7 @@ def attend_group(group: Group, look: Look, query: Tensor, keys: Tensor, values: 
     """query (H, B * T, d), keys and values (B * G, N, d) -> (H, B * T, d)."""
     heads, total, width = query.shape
     contexts = len(group.contexts)
-    shape = (contexts, heads, group.count, width)
+    shape = (contexts, heads, group.count, values.shape[2])
     rows = query.unflatten(1, (contexts, group.count)).transpose(0, 1)
     rows = rows.reshape(len(keys), -1, width)  # (B * G, R * T, d)
     padded = filled_up(rows, MULTIPLE)
@@ -219,7 +219,7 @@ def attend_group(group: Group, look: Look, query: Tensor, keys: Tensor, values: 
         block = slice(start, start + BLOCK)
         made = torch.baddbmm(made, weights[..., block], values[:, block])
     made = made[:, : rows.shape[1]].reshape(shape).transpose(0, 1)
-    return made.reshape(heads, total, width)
+    return made.reshape(heads, total, -1)
 
 
 def whole_blocks(length: int) -> int:
