@@ -73,6 +73,8 @@ class LanguageModel(Strict):
     lora: Lora = Lora()
     signals: Signals = Signals()
     context: PositiveInt | None = None  # positions that are read at most; None: all that it can
+    template: str | None = None  # a file in configs/templates; None: the tokenizer's own
+    stop: list[str | NonNegativeInt] = []  # texts and tokens that end an answer, beside its own
     system_prompt: str = ""
 
 

@@ -5,15 +5,15 @@ over the same blocks of positions in the same order, and products have a number 
 kernels agree (packed.py, decoders/parts/rows.py). So a cache can live as long as a conversation, be
 cropped and go on, and nothing that is made depends on it.
 
-T new positions, N positions in all, H query heads, G key heads, R = H / G, d width of a head,
-B contexts.
+T new positions, N positions in all, H query heads, G key heads, R = H / G, d width of a head
+(values may have another), B contexts.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -91,28 +91,38 @@ class Group:
     place: slice  # their B * T positions among all of the pass
     count: int  # T
     after: Sequence[int]  # how many positions each context has then
-    mask: Tensor  # (B * G, rows, N): 0 where a query may look, -inf elsewhere
+    masks: dict[Hashable, Tensor] = field(default_factory=dict)  # that a layer has asked for
+
+    def mask(self, heads: int, keys: Tensor, window: int | None) -> Tensor:
+        """0 where queries may look at keys (B * G, N, d), -inf elsewhere: (B * G, rows, N).
+
+        With a `window` a position sees itself and the `window` - 1 before it.
+        """
+        wanted = heads, len(keys), window
+        if wanted not in self.masks:
+            key_heads, size = len(keys) // len(self.contexts), keys.shape[1]
+            count = self.count
+            masks = [mask_of(end - count, count, size, keys, window) for end in self.after]
+            rows = torch.stack(masks).repeat(1, heads // key_heads, 1)
+            self.masks[wanted] = filled_up(rows, MULTIPLE).repeat_interleave(key_heads, 0)
+        return self.masks[wanted]
 
 
 Row = tuple[Context, Tensor, Sequence[Key]]  # embeddings (T, D) to read, and what they are
 
 
-def grouped(rows: Sequence[Row], config: Any) -> tuple[list[Row], list[Group]]:
-    """The rows in the order of their groups, and those; `config` is the LLM's."""
-    heads = config.num_key_value_heads
+def grouped(rows: Sequence[Row]) -> tuple[list[Row], list[Group]]:
+    """The rows in the order of their groups, and those."""
     by_shape: dict[tuple[int, int], list[Row]] = {}
     for context, embeds, keys in rows:
         shape = len(keys), whole_blocks(context.length + len(keys))
         by_shape.setdefault(shape, []).append((context, embeds, keys))
     groups, start = [], 0
-    for (count, size), members in by_shape.items():
+    for (count, _), members in by_shape.items():
         contexts = [context for context, _, _ in members]
-        masks = torch.stack([mask_of(c.length, count, size, rows[0][1]) for c in contexts])
-        mask = filled_up(masks.repeat(1, config.num_attention_heads // heads, 1), MULTIPLE)
         end = start + count * len(members)
         after = [context.length + count for context in contexts]
-        mask = mask.repeat_interleave(heads, 0)
-        groups.append(Group(contexts, slice(start, end), count, after, mask))
+        groups.append(Group(contexts, slice(start, end), count, after))
         start = end
     return [row for members in by_shape.values() for row in members], groups
 
@@ -124,10 +134,13 @@ def positions_of(groups: Sequence[Group], embeds: Tensor) -> Tensor:
     return torch.cat(places).to(embeds.device)
 
 
-def mask_of(before: int, count: int, size: int, like: Tensor) -> Tensor:
+def mask_of(before: int, count: int, size: int, like: Tensor, window: int | None) -> Tensor:
     """What `count` positions after `before` others may look at, of `size`: (T, N)."""
     places = torch.arange(size, device=like.device)
-    unseen = places > places[before : before + count, None]
+    readers = places[before : before + count, None]
+    unseen = places > readers
+    if window is not None:
+        unseen |= places <= readers - window
     return torch.zeros_like(unseen, dtype=like.dtype).masked_fill_(unseen, -torch.inf)
 
 
@@ -140,25 +153,37 @@ def attend(  # noqa: PLR0913  # as transformers calls it
     *,
     scaling: float,
     groups: Sequence[Group],
+    sliding_window: int | None = None,
+    softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """The attention that transformers calls in every layer: (1, T of all, H, d)."""
-    layer: Any = module.layer_idx
-    return attend_all(groups, layer, query[0], key[0], value[0], scaling)[None], None
+    look: Any = Look(module.layer_idx, scaling, sliding_window, softcap)
+    return attend_all(groups, look, query[0], key[0], value[0])[None], None
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a layer looks at what was read."""
+
+    layer: int
+    scale: float  # of the scores
+    window: int | None = None  # how many positions it sees, itself among them
+    cap: float | None = None  # scores stay within it, softly (Gemma 2)
 
 
 def attend_all(
-    groups: Sequence[Group], layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float
+    groups: Sequence[Group], look: Look, query: Tensor, key: Tensor, value: Tensor
 ) -> Tensor:
     """query (H, T of all, d), key and value (G, T of all, d) -> (T of all, H, d)."""
     heads = []
     for group in groups:
         new = group.place
-        keys, values = stored(group, layer, key[:, new], value[:, new])
-        heads.append(attend_group(group, query[:, new], keys, values, scale))
+        keys, values = stored(group, look.layer, key[:, new], value[:, new])
+        heads.append(attend_group(group, look, query[:, new], keys, values))
     idle = query.shape[1] - groups[-1].place.stop  # rows that fill up the pass
     if idle:
-        heads.append(query[:, :idle])
+        heads.append(query.new_zeros(len(query), idle, value.shape[2]))
     return torch.cat(heads, dim=1).transpose(0, 1)
 
 
@@ -174,22 +199,27 @@ def stored(group: Group, layer: int, keys: Tensor, values: Tensor) -> tuple[Tens
     return torch.cat([keys for keys, _ in kept]), torch.cat([values for _, values in kept])
 
 
-def attend_group(group: Group, query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+def attend_group(group: Group, look: Look, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """query (H, B * T, d), keys and values (B * G, N, d) -> (H, B * T, d)."""
     heads, total, width = query.shape
     contexts = len(group.contexts)
-    shape = (contexts, heads, group.count, width)
+    shape = (contexts, heads, group.count, values.shape[2])
     rows = query.unflatten(1, (contexts, group.count)).transpose(0, 1)
     rows = rows.reshape(len(keys), -1, width)  # (B * G, R * T, d)
     padded = filled_up(rows, MULTIPLE)
-    scores = torch.baddbmm(group.mask, padded, keys.transpose(1, 2), alpha=scale)
+    mask = group.mask(heads, keys, look.window)
+    if look.cap is None:
+        scores = torch.baddbmm(mask, padded, keys.transpose(1, 2), alpha=look.scale)
+    else:
+        free = torch.bmm(padded, keys.transpose(1, 2)) * look.scale
+        scores = look.cap * (free / look.cap).tanh() + mask
     weights = scores.softmax(-1)
     made = torch.bmm(weights[..., :BLOCK], values[:, :BLOCK])
     for start in range(BLOCK, keys.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
         made = torch.baddbmm(made, weights[..., block], values[:, block])
     made = made[:, : rows.shape[1]].reshape(shape).transpose(0, 1)
-    return made.reshape(heads, total, width)
+    return made.reshape(heads, total, -1)
 
 
 def whole_blocks(length: int) -> int:

@@ -106,17 +106,16 @@ class Engine:
             yield from self.go_on(seat, self.likeliest(logits, wish.choice))
 
     def likeliest(self, logits: torch.Tensor, choice: Choice) -> int:
-        """Of logits (V + modalities), as a token id."""
-        signals, end = self.model.llm.signals, self.model.llm.tokenizer.eos_token_id
-        end_logit = logits[end].clone() if choice.end else -torch.inf
-        if not choice.text:
-            logits[: signals.vocabulary] = -torch.inf
-        logits[end] = end_logit
+        """Of logits (V + modalities), as a token id; special tokens are no text."""
+        llm, signals = self.model.llm, self.model.llm.signals
+        ends = logits[llm.ends]
+        logits[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
+        logits[llm.ends] = ends if choice.end else -torch.inf
         for index, modality in enumerate(signals.modalities):
             if modality not in choice.media:
                 logits[signals.vocabulary + index] = -torch.inf
         best = int(logits.argmax())
-        if best == end and choice.instead:
+        if best in llm.stops.ids and choice.instead:
             return signals.trigger(choice.instead)
         if best < signals.vocabulary:
             return best

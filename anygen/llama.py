@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anygen.context import Group, attend_all
+from anygen.context import Group, Look, attend_all
 from anygen.packed import packed
 
 
@@ -23,7 +23,7 @@ class Llama:
 
     def __init__(self, base: Any) -> None:
         self.rotary = base.model.rotary_emb
-        self.layers = [Layer(layer) for layer in base.model.layers]
+        self.layers = [Layer(index, layer) for index, layer in enumerate(base.model.layers)]
         self.norm = base.model.norm.weight
         self.epsilon = base.config.rms_norm_eps
 
@@ -31,15 +31,15 @@ class Llama:
         """Embeddings (T, D) at `positions` (T,) -> hidden states after the final norm, (T, D)."""
         cosines, sines = (x[0, :, None] for x in self.rotary(embeds[None], positions[None]))
         hidden = embeds
-        for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, cosines, sines, groups, index)
+        for layer in self.layers:
+            hidden = layer(hidden, cosines, sines, groups)
         return F.rms_norm(hidden, self.norm.shape, self.norm, self.epsilon)
 
 
 class Layer:
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, index: int, layer: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
-        self.width, self.scale = attention.head_dim, attention.scaling
+        self.width, self.look = attention.head_dim, Look(index, attention.scaling)
         self.heads = attention.q_proj.weight.shape[0] // self.width
         self.key_heads = attention.k_proj.weight.shape[0] // self.width
         self.inward = packed(joined(attention.q_proj, attention.k_proj, attention.v_proj))
@@ -50,7 +50,7 @@ class Layer:
         self.epsilon = layer.input_layernorm.variance_epsilon
 
     def __call__(
-        self, hidden: Tensor, cosines: Tensor, sines: Tensor, groups: Sequence[Group], index: int
+        self, hidden: Tensor, cosines: Tensor, sines: Tensor, groups: Sequence[Group]
     ) -> Tensor:
         """(T, D) -> (T, D)."""
         normal = F.rms_norm(hidden, self.norms[0].shape, self.norms[0], self.epsilon)
@@ -60,7 +60,7 @@ class Layer:
         turned = turned * cosines + torch.cat([-second, first], dim=-1) * sines
         queries, keys = turned.split([self.heads, self.key_heads], dim=1)
         queries, keys, values = (x.transpose(0, 1) for x in (queries, keys, values))
-        seen = attend_all(groups, index, queries, keys, values, self.scale)  # (T, H, d)
+        seen = attend_all(groups, self.look, queries, keys, values)  # (T, H, d)
         hidden = hidden + self.outward(seen.reshape(len(hidden), -1))
         normal = F.rms_norm(hidden, self.norms[1].shape, self.norms[1], self.epsilon)
         opened, raised = self.gate(normal).chunk(2, dim=-1)

@@ -6,14 +6,23 @@ B rows, T positions, P positions with those of the cache, D width, V size of the
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, DynamicCache
-from transformers.utils import logging
+from transformers import AttentionInterface, DynamicCache
 
+from anygen.backbone import (
+    check_backbone,
+    decoder_config,
+    find_stops,
+    load_backbone,
+    load_tokenizer,
+    longest_context,
+    unspeakable,
+)
 from anygen.config import LanguageModel as Settings
 from anygen.context import Group, Row, attend, grouped, positions_of
 from anygen.int8 import Int8Linear
@@ -26,33 +35,53 @@ from decoders.parts.rows import filled_up
 ATTENTION = "anygen_contexts"
 AttentionInterface.register(ATTENTION, attend)
 LORA = ".lora_"
+SOME = 16  # rows of an embedding
 
 
 class LanguageModel(nn.Module):
     """`base` is frozen and never saved; signal rows, trigger rows and LoRA are ours."""
 
+    silent: Tensor  # ids that are no text
+    ends: Tensor  # ids that end an answer
     frozen = ("base.",)
 
     def __init__(
-        self, settings: Settings, base: Path | str, modalities: tuple[MediaModality, ...]
+        self,
+        settings: Settings,
+        base: Path | str,
+        modalities: tuple[MediaModality, ...],
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
+        """Raises ValueError for a base that is not whole, or that contexts cannot read for."""
         super().__init__()
         self.settings = settings
-        logging.disable_progress_bar()  # loading takes a second
-        self.tokenizer = AutoTokenizer.from_pretrained(base)
-        self.base = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-        self.base.requires_grad_(False)
-        self.signals = Signals(self.base.config.vocab_size, modalities, settings.signals)
-        embedding = self.base.get_input_embeddings().weight
-        self.width: int = embedding.shape[1]
-        scale = embedding.std().item()
+        self.tokenizer = load_tokenizer(base, settings.template)
+        self.base = load_backbone(base, dtype, device)
+        check_backbone(self.base, self.tokenizer, settings)
+        self.stops = find_stops(self.base, self.tokenizer, settings.stop)
+        vocabulary, self.width = self.base.get_input_embeddings().weight.shape
+        silent = unspeakable(self.tokenizer, vocabulary, self.stops)
+        self.register_buffer("silent", torch.tensor(silent).long(), persistent=False)
+        self.register_buffer("ends", torch.tensor([*self.stops.ids]).long(), persistent=False)
+        self.signals = Signals(vocabulary, modalities, settings.signals)
+        scale = spread(self.base.get_input_embeddings())
         self.signal_rows = nn.Parameter(torch.randn(self.signals.rows, self.width) * scale)
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
-        inject_adapter_in_model(lora_config(settings), self.base)
+        inject_adapter_in_model(lora_config(settings, self.decoder), self.decoder)
         self.llama: Llama | None = None  # reads faster, once there is nothing more to learn
-        longest = self.base.config.max_position_embeddings
+        longest = longest_context(self.config)
         self.context = min(settings.context or longest, longest)  # positions that it can read
+
+    @property
+    def decoder(self) -> Any:
+        """The LLM without its head."""
+        return self.base.get_decoder()
+
+    @property
+    def config(self) -> Any:
+        return decoder_config(self.base)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Ids (T,) of text and signal tokens -> (T, D)."""
@@ -69,7 +98,7 @@ class LanguageModel(nn.Module):
         `branches` (B, P) hides spans from all that follows them, see `side_positions`.
         """
         sight = {} if branches is None else side_sight(branches, embeds)
-        output = self.base.model(
+        output = self.decoder(
             inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **sight
         )
         return output.last_hidden_state
@@ -78,14 +107,14 @@ class LanguageModel(nn.Module):
         """An empty KV cache, or one of `rows` rows that all begin with what one row has read."""
         read = beginning.layers if beginning and beginning.get_seq_length() else []
         data = [tuple(x.expand(rows, -1, -1, -1) for x in (c.keys, c.values)) for c in read]
-        return DynamicCache(data or None, config=self.base.config)
+        return DynamicCache(data or None)  # of all positions, also where layers see a window
 
     def read(self, rows: Sequence[Row]) -> list[Tensor]:
         """More embeddings (T, D) of each context, and what they are; their hidden states (T, D).
 
         One forward pass for all rows. What a row becomes does not depend on the others.
         """
-        order, groups = grouped(rows, self.base.config)
+        order, groups = grouped(rows)
         embeds_TD = filled_up(torch.cat([embeds for _, embeds, _ in order]), ROWS)
         positions = positions_of(groups, embeds_TD)
         read = self.llama or self.read_with_transformers
@@ -101,10 +130,10 @@ class LanguageModel(nn.Module):
         self, embeds: Tensor, positions: Tensor, groups: Sequence[Group]
     ) -> Tensor:
         """Embeddings (T, D) of a pass -> hidden states (T, D)."""
-        config = self.base.config
+        config = self.config
         usual, config._attn_implementation = config._attn_implementation, ATTENTION
         try:
-            output = self.base.model(
+            output = self.decoder(
                 inputs_embeds=embeds[None],
                 position_ids=positions[None],
                 groups=groups,
@@ -117,9 +146,15 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V + modalities): text tokens, then one trigger per modality."""
-        text = self.base.lm_head(hidden)
+        text = self.text_logits(hidden)
         triggers = (hidden[..., None, :] * self.trigger_rows).sum(-1) + self.trigger_bias
         return torch.cat([text, triggers], dim=-1)
+
+    def text_logits(self, hidden: Tensor) -> Tensor:
+        """(..., D) -> (..., V), as the base model's own head makes them."""
+        logits: Tensor = self.base.get_output_embeddings()(hidden)
+        cap = getattr(self.config, "final_logit_softcapping", None)  # Gemma 2
+        return logits if cap is None else cap * (logits / cap).tanh()
 
     def label_of(self, token: int) -> int:
         """The column of `logits` of a text token or a trigger."""
@@ -147,7 +182,7 @@ class LanguageModel(nn.Module):
             if isinstance(layer, LoraLayer):
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
-        if self.base.config.model_type == "llama":
+        if self.config.model_type == "llama" and self.config.hidden_act == "silu":
             self.llama = Llama(self.base)
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, nn.Linear) and LORA not in name:
@@ -191,6 +226,23 @@ def side_sight(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:
     }
 
 
-def lora_config(settings: Settings) -> LoraConfig:
+def spread(embedding: nn.Module) -> Tensor:
+    """The standard deviation of what it makes; Gemma's scales its rows. ()"""
+    rows: Tensor = embedding.weight[:SOME]  # type: ignore[index]
+    made = embedding(torch.arange(len(rows), device=rows.device))
+    return embedding.weight.std() * (made.std() / rows.std())  # type: ignore[operator]
+
+
+def lora_config(settings: Settings, decoder: nn.Module) -> LoraConfig:
+    """Raises ValueError for layers that the LLM has not."""
     lora = settings.lora
+    linear = {
+        name.split(".")[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)
+    }
+    unknown = sorted(set(lora.targets) - linear)
+    if unknown:
+        raise ValueError(
+            f"llm.lora.targets: this LLM has no {', '.join(unknown)}; "
+            f"its linear layers are {', '.join(sorted(linear))}"
+        )
     return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets)

@@ -66,7 +66,7 @@ def likeness_loss(llm: Any, hidden_BTD: Tensor, batch: Batch) -> Tensor:
     ours = llm.logits(hidden_BTD[rows, :-1][said]).float().log_softmax(-1)
     with llm.as_published():
         theirs = hidden_states(llm, batch.embeds[rows], batch.lengths[rows], batch.shared)
-        published = llm.base.lm_head(theirs[:, :-1][said])
+        published = llm.text_logits(theirs[:, :-1][said])
     wanted = published.float().log_softmax(-1)
     return F.kl_div(ours[:, : wanted.shape[1]], wanted, reduction="batchmean", log_target=True)
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anygen.media import Media, Message, modality_of
+from anygen.media import Media, Message, Part, modality_of
 from anygen.modality import MediaModality
+from anygen.template import PLACE, apply_template, end_of_turn, ids_of
 
-# Stands for a part while the chat template is applied; private-use characters are not in its text.
-PLACE = "\ue000{}\ue001"
-PLACES = re.compile("\ue000([0-9]+)\ue001")
+PLACES = re.compile(PLACE.format("([0-9]+)"))
 
 
 @dataclass(frozen=True)
@@ -48,44 +47,43 @@ def build_prompt(
     Text of users is tokenised as plain text: it can never become a role marker.
     """
     parts = [(message, part) for message in messages for part in message.parts]
-    template = apply_template(messages, tokenizer, reply)
-    pieces: list[Piece] = []
-    said = False  # whether the assistant spoke just now, so that its end of turn is learned
+    around = PLACES.split(apply_template(messages, tokenizer, reply))
+    texts, parts = around[::2], [parts[int(number)] for number in around[1::2]]
+    move_spaces(texts, parts)
+    end = end_of_turn(tokenizer) if any(m.role == "assistant" for m, _ in parts) else ""
+    pieces: list[Piece] = [*template_tokens(texts[0], tokenizer)]
     media = 0
-    for index, text in enumerate(PLACES.split(template)):
-        if index % 2 == 0:
-            pieces += template_tokens(text, tokenizer, said)
-            continue
-        message, part = parts[int(text)]
+    for (message, part), text in zip(parts, texts[1:], strict=True):
         said = message.role == "assistant"
         if isinstance(part, str):
             pieces.append(Tokens(plain_ids(part, tokenizer), learned=said))
-            continue
-        pieces += [Span(modality_of(part), media)] if said and spans else []
-        asked = "" if said else " ".join(p for p in message.parts if isinstance(p, str))
-        pieces.append(Features(modality_of(part), part, asked))
-        media += 1
+        else:
+            pieces += [Span(modality_of(part), media)] if said and spans else []
+            pieces.append(Features(modality_of(part), part, "" if said else texts_of(message)))
+            media += 1
+        pieces += template_tokens(text, tokenizer, end if said else "")
     return [piece for piece in pieces if not isinstance(piece, Tokens) or piece.ids]
 
 
-def apply_template(messages: Sequence[Message], tokenizer: Any, reply: bool) -> str:
-    """The tokenizer's own chat template with a place for every part."""
-    turns, count = [], 0
-    for message in messages:
-        places = [PLACE.format(count + index) for index in range(len(message.parts))]
-        turns.append({"role": message.role, "content": "".join(places)})
-        count += len(places)
-    return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=reply)
+def texts_of(message: Message) -> str:
+    return " ".join(part for part in message.parts if isinstance(part, str))
 
 
-def template_tokens(text: str, tokenizer: Any, said: bool) -> list[Tokens]:
-    """Template text; after an assistant's part its first token, the end of turn, is learned."""
-    ids = tuple(tokenizer(text, add_special_tokens=False).input_ids)
-    if said and ids and ids[0] == tokenizer.eos_token_id:
-        return [Tokens(ids[:1], learned=True), Tokens(ids[1:])]
-    return [Tokens(ids)]
+def move_spaces(texts: list[str], parts: list[tuple[Message, Part]]) -> None:
+    """A space before a part of text is spelt with its first word, as an LLM would say it."""
+    for index, (message, part) in enumerate(parts):
+        if isinstance(part, str) and texts[index].endswith(" "):
+            texts[index] = texts[index][:-1]
+            parts[index] = message, part if part[:1].isspace() else f" {part}"
+
+
+def template_tokens(text: str, tokenizer: Any, end: str = "") -> list[Tokens]:
+    """Template text; where a turn of the assistant ends there, `end` is learned."""
+    if end and text.startswith(end):
+        learned = Tokens(ids_of(end, tokenizer), learned=True)
+        return [learned, Tokens(ids_of(text.removeprefix(end), tokenizer))]
+    return [Tokens(ids_of(text, tokenizer))]
 
 
 def plain_ids(text: str, tokenizer: Any) -> tuple[int, ...]:
-    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
-    return tuple(ids)
+    return ids_of(text, tokenizer, split_special_tokens=True)

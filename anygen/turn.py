@@ -83,7 +83,7 @@ class Speaker:
     def __post_init__(self) -> None:
         options, llm = self.request.options, self.model.llm
         self.control = Control(options, llm.signals.modalities)
-        self.text = TextStream(llm.tokenizer, options.stop)
+        self.text = TextStream(llm.tokenizer, [*llm.stops.texts, *options.stop])
 
     def turn(self, forgotten: Forgotten | None) -> Turn:
         if forgotten:
@@ -133,7 +133,7 @@ class Speaker:
             if not choice.text and not choice.media:
                 return self.ending(choice)
             token = yield Pick(self.context, choice)
-            if token == llm.tokenizer.eos_token_id:
+            if token in llm.stops.ids:
                 return self.ending(choice)
             modality = llm.signals.modality_of(token)
             if modality:

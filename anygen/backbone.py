@@ -1,0 +1,152 @@
+"""The causal LLM as others publish it: loaded whole or not at all, and what ends its answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from anygen.config import LanguageModel as Settings
+from anygen.template import end_of_turn, ids_of, read_template, shipped
+
+LOOKS = {"full_attention", "sliding_attention"}
+SCALED = ("logit_scale", "logits_scaling")  # Cohere, Granite: between the head and the logits
+
+
+@dataclass(frozen=True)
+class Stops:
+    """What ends an answer: tokens, and texts that are spelt with several."""
+
+    ids: frozenset[int]
+    texts: tuple[str, ...]
+
+
+def load_tokenizer(base: Path | str, template: str | None) -> Any:
+    """With a chat template: its own, or a file in configs/templates. Raises ValueError."""
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"llm.base {base}: no tokenizer can be read: {line(error)}") from error
+    if template is not None:
+        tokenizer.chat_template = read_template(template)
+    if tokenizer.chat_template is None:
+        raise ValueError(
+            f"llm.base {base}: its tokenizer has no chat template; name one in llm.template: "
+            f"{', '.join(shipped())}"
+        )
+    return tokenizer
+
+
+def load_backbone(base: Path | str, dtype: torch.dtype, device: str) -> Any:
+    """A causal LM, frozen. Raises ValueError for weights that are damaged or not all there.
+
+    Under `torch.device("meta")` no weights are read.
+    """
+    logging.disable_progress_bar()  # loading takes a second
+    if torch.get_default_device().type == "meta":
+        config = AutoConfig.from_pretrained(base)
+        return AutoModelForCausalLM.from_config(config, dtype=dtype).requires_grad_(False)
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            base, dtype=dtype, output_loading_info=True
+        )
+    except (OSError, SafetensorError, UnpicklingError, ValueError, RuntimeError) as error:
+        raise ValueError(f"llm.base {base}: no LLM can be read: {line(error)}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ValueError(
+            f"llm.base {base}: {len(missing)} of its weights are not there, as {missing[0]}"
+        )
+    return model.to(device).requires_grad_(False)
+
+
+def line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def check_backbone(model: Any, tokenizer: Any, settings: Settings) -> None:
+    """Raises ValueError for an LLM whose attention a context cannot take over as it is.
+
+    Sinks, linear attention and the like would silently be left out.
+    """
+    config, name = decoder_config(model), type(model).__name__
+    if not model._supports_attention_backend:
+        raise ValueError(f"{name}: its attention is its own, and cannot be one over contexts")
+    others = set(getattr(config, "layer_types", None) or ()) - LOOKS
+    if others:
+        raise ValueError(f"{name}: its layers of {', '.join(sorted(others))} cannot be read")
+    if any(name.endswith(".sinks") for name, _ in model.named_parameters()):
+        raise ValueError(f"{name}: attention sinks are not supported")
+    if any(getattr(config, scale, None) not in (None, 1) for scale in SCALED):
+        raise ValueError(f"{name}: logits that are scaled are not supported")
+    if settings.signals.droppable and window_of(config):
+        raise ValueError(
+            f"llm.signals.droppable: {name} sees a window of {window_of(config)} positions, and "
+            "spans that are hidden would shift it; write false"
+        )
+    check_vocabulary(model, tokenizer)
+
+
+def check_vocabulary(model: Any, tokenizer: Any) -> None:
+    rows = model.get_input_embeddings().weight.shape[0]
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= rows:
+        raise ValueError(
+            f"the tokenizer has token {largest}, and the LLM knows {rows} tokens from 0 on: "
+            "the two do not belong together"
+        )
+
+
+def decoder_config(model: Any) -> Any:
+    """The part of its configuration that is about text."""
+    return model.config.get_text_config(decoder=True)
+
+
+def window_of(config: Any) -> int | None:
+    """How many positions a layer of sliding attention sees; None where all layers see all."""
+    layers = getattr(config, "layer_types", None) or ["sliding_attention"]
+    return getattr(config, "sliding_window", None) if "sliding_attention" in layers else None
+
+
+def longest_context(config: Any) -> int:
+    """Positions it can read, all turned by the same angles: LongRoPE turns more of them anew."""
+    ropes = getattr(config, "rope_parameters", None) or {}
+    for rope in [ropes, *(r for r in ropes.values() if isinstance(r, dict))]:
+        if rope.get("rope_type") == "longrope":
+            return int(rope["original_max_position_embeddings"])
+    return int(config.max_position_embeddings)
+
+
+def find_stops(model: Any, tokenizer: Any, more: Sequence[str | int]) -> Stops:
+    """The end of a turn in the chat template, what the LLM's files name, and `more`."""
+    ends = model.generation_config.eos_token_id
+    ids = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+    texts = []
+    for stop in [end_of_turn(tokenizer), *more]:
+        last = stop if isinstance(stop, int) else last_token(stop, tokenizer)
+        if last is not None:
+            ids.add(last)
+        elif stop:
+            texts.append(str(stop))
+    rows = model.get_input_embeddings().weight.shape[0]
+    if ids and max(ids) >= rows:
+        raise ValueError(f"llm.stop: token {max(ids)} is none of the {rows} that the LLM knows")
+    return Stops(frozenset(ids), tuple(texts))
+
+
+def last_token(text: str, tokenizer: Any) -> int | None:
+    """The token of its own that a text ends with: no other text is spelt with it."""
+    ids = ids_of(text, tokenizer)
+    return ids[-1] if ids and ids[-1] in tokenizer.added_tokens_decoder else None
+
+
+def unspeakable(tokenizer: Any, rows: int, stops: Stops) -> list[int]:
+    """Ids that are no text: special tokens but for stops, and rows without a token."""
+    special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    empty = set(range(rows)) - set(tokenizer.get_vocab().values())
+    return sorted((special | empty) - stops.ids)
