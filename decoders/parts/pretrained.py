@@ -1,4 +1,4 @@
-"""Parts that others published, in the layout of diffusers' pipelines: vae/, unet/, scheduler/ ..."""
+"""Parts that others published, in the layout of the pipelines of diffusers: vae/, unet/ ..."""
 
 from collections.abc import Callable
 from pathlib import Path
