@@ -71,7 +71,7 @@ def make_published(name, folder, **settings):
         return build(name, {"image": image}, steps=2, guidance=3.0, **motion, **settings)
     plugin = {"sd15": "stable_diffusion", "sd21": "stable_diffusion"}.get(name, name)
     if name == "zeroscope":
-        settings = {"size": (12, 16), "frames": 3, **settings}
+        settings = {"size": (16, 24), "frames": 3, **settings}
     source = str(folder / name)
     return build(plugin, {}, pretrained=source, steps=2, guidance=3.0, **settings)
 

@@ -86,7 +86,10 @@ def load_part(kind: Any, source: str, part: str) -> nn.Module:
 def outline_part(kind: Any, source: str, part: str) -> nn.Module:
     """The shapes of a part; its config is all that is read."""
     if issubclass(kind, PreTrainedModel):
-        model = kind(kind.config_class.from_pretrained(source, subfolder=part))
+        settings, _ = kind.config_class.get_config_dict(source, subfolder=part)
+        if not settings:  # transformers would take the sizes of another model
+            raise ValueError("there is no config.json")
+        model = kind(kind.config_class.from_dict(settings))
     else:
         model = kind.from_config(kind.load_config(source, subfolder=part))
     return model.requires_grad_(False)

@@ -50,7 +50,7 @@ class PublishedCaptions(nn.Module):
 
     What guidance needs, the empty caption, is told when this is built; then the model is dropped.
     It is loaded again for the first other caption, a target of training or a negative prompt, and
-    stays. As it is no sub-module, whoever counts bytes finds its shapes in `waiting`.
+    stays. As it is no sub-module, whoever counts bytes adds `waiting_bytes`.
     """
 
     empty: Tensor  # (1, T, W)
@@ -58,7 +58,8 @@ class PublishedCaptions(nn.Module):
     def __init__(self, source: str, tower: Tower) -> None:
         super().__init__()
         self.source, self.tower = source, tower
-        self.shape = tower.shape(self.waiting.config)
+        config = self.waiting.config
+        self.shape, self.vocabulary = tower.shape(config), config.vocab_size
         empty = torch.empty(1, *self.shape) if only_outlined() else self.tell([""])
         self.register_buffer("empty", empty, persistent=False)
         self.__dict__.pop("model", None)
@@ -68,6 +69,12 @@ class PublishedCaptions(nn.Module):
         """The text encoder's shapes, on the meta device."""
         with torch.device("meta"):
             return read_part(self.tower.model, self.source, "text_encoder")
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the text encoder takes when it is there, in the precision of the conditions."""
+        parameters = sum(parameter.numel() for parameter in self.waiting.parameters())
+        return parameters * self.empty.element_size()
 
     def forward(self, captions: Sequence[str]) -> Tensor:
         if not any(captions):
@@ -95,6 +102,11 @@ class PublishedCaptions(nn.Module):
     @cached_property
     def tokenizer(self) -> Any:
         def read() -> Any:
-            return self.tower.tokenizer.from_pretrained(self.source, subfolder="tokenizer")
+            tokenizer = self.tower.tokenizer.from_pretrained(self.source, subfolder="tokenizer")
+            if len(tokenizer) != self.vocabulary:  # where no file is there, it has a few
+                raise ValueError(
+                    f"it has {len(tokenizer)} tokens, and the text encoder {self.vocabulary}"
+                )
+            return tokenizer
 
         return reading("tokenizer", self.source, "tokenizer", read)

@@ -56,10 +56,11 @@ def test_media_are_those_of_the_pipeline(name, scheduler, published):
     tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
     theirs = their_media(ours, pipeline, conditions)
     media = ours.sample(tasks, no_progress, never)
-    assert difference(media, theirs) < 1
+    assert difference(media, theirs) <= (0.01 if name == "audioldm" else 0.51)  # rounding
     assert difference(media[::-1], theirs) > 5  # a negative control
-    ours.vae.std.mul_(1.05) if name != "animatediff" else ours.image.vae.std.mul_(1.05)
-    assert difference(ours.sample(tasks, no_progress, never), theirs) > 1  # and another
+    vae = ours.image.vae if name == "animatediff" else ours.vae
+    vae.std.mul_(1.5)
+    assert difference(ours.sample(tasks, no_progress, never), theirs) > 3  # and another
 
 
 def their_media(decoder, pipeline, conditions):
@@ -145,7 +146,7 @@ def test_a_video_has_any_size_and_up_to_as_many_frames_as_were_learned(published
         sample(decoder, ["a cat"], frames=7)
     decoder = make_published("zeroscope", published)
     [video] = sample(decoder, ["a cat"], frames=5)
-    assert video.frames.shape == (5, 3, 12, 16)
+    assert video.frames.shape == (5, 3, 16, 24)
     assert video.fps == 8
 
 
@@ -191,15 +192,24 @@ def test_sounds_are_heard_as_loud_as_those_of_training():
     assert not mel.level(torch.zeros(3)).any()
 
 
+@pytest.fixture
+def threads():
+    """Sets how many threads torch computes with, until the test is over."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @torch.inference_mode()
-def test_a_row_does_not_depend_on_its_company(name, published):
+def test_a_row_does_not_depend_on_its_company(name, published, threads):
     """To the last bit, as with weights of our own."""
     decoder = make_published(name, published)
     captions = ["a red cat", "a blue ball", "", "three dogs", "a piano"]
     conditions = [decoder.caption_condition([caption])[0] for caption in captions]
     tasks = [Task(condition, seed) for seed, condition in enumerate(conditions)]
     alone = [decoder.sample([task], no_progress, never)[0] for task in tasks]
-    for rows in ([1, 0], [4, 2, 3], [3, 1, 0, 2, 4]):
+    for rows, count in (([1, 0], 1), ([4, 2, 3], 2), ([3, 1, 0, 2, 4], 1), ([0, 1, 3, 2], 2)):
+        threads(count)
         made = decoder.sample([tasks[row] for row in rows], no_progress, never)
         assert all(same(medium, alone[row]) for medium, row in zip(made, rows, strict=True))
