@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,7 @@ class Outline:
     spec: ConditionSpec
     tensors: Mapping[str, Tensor]  # its own by their names in a model; their values are not used
     shares: frozenset[MediaModality]  # earlier decoders whose tensors it has, too
-
-    @property
-    def size(self) -> int:
-        """Bytes of its own weights."""
-        return sum(tensor.nbytes for tensor in self.tensors.values())
+    size: int  # bytes of its weights, published ones and those that wait for a caption included
 
 
 class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
@@ -168,10 +165,21 @@ def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModali
     owner: dict[int, MediaModality] = {}
     outlines: dict[MediaModality, Outline] = {}
     for modality, decoder in decoders.items():
-        everything = map(id, decoder.state_dict(keep_vars=True).values())
+        everything = {id(t): t for t in chain(decoder.parameters(), decoder.buffers())}
         shares = frozenset(owner[tensor] for tensor in everything if tensor in owner)
+        size = sum(t.nbytes for tensor, t in everything.items() if tensor not in owner)
+        size += waiting_bytes(whole, f"{PREFIX}{modality}.")
         own = checkpoint.own_tensors(whole, [f"{PREFIX}{modality}."])
-        owner |= dict.fromkeys(map(id, own.values()), modality)
+        owner |= {tensor: modality for tensor in everything if tensor not in owner}
         spec: Any = decoder.condition_spec
-        outlines[modality] = Outline(spec, own, shares)
+        outlines[modality] = Outline(spec, own, shares, size)
     return outlines
+
+
+def waiting_bytes(model: nn.Module, prefix: str) -> int:
+    """Of what parts under `prefix` load only when they need it: no module has it before."""
+    return sum(
+        getattr(module, "waiting_bytes", 0)
+        for name, module in model.named_modules()
+        if name.startswith(prefix)
+    )

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel, UNetMotionModel
-from diffusers.models.attention_processor import AttnProcessor
-from pydantic import Field, PositiveFloat, PositiveInt
+from diffusers import DDIMScheduler, MotionAdapter, UNet2DConditionModel, UNetMotionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from anygen.media import Image, Video
@@ -23,37 +23,52 @@ from decoders.parts.latent_diffusion import (
     refuse,
     sample_latents,
 )
+from decoders.parts.pictures import spread
+from decoders.parts.pretrained import read_part
 from decoders.parts.rows import stabilize_rows
 from decoders.stable_diffusion import StableDiffusion
 
 # What a block of UNetMotionModel has in common with the block of the 2-D U-Net that it extends.
 SPATIAL_PARTS = ("resnets", "attentions", "downsamplers", "upsamplers")
 SPATIAL_ENDS = ("conv_in", "time_proj", "time_embedding", "conv_norm_out", "conv_out")
+MOTION_HEADS = 8  # as published
 
 
 class Config(Strict):
     """VAE, U-Net and text encoder are those of the image decoder: the weights are shared."""
 
+    motion: str | None = None  # a published MotionAdapter, a folder or a Hugging Face id
+    motion_heads: PositiveInt = MOTION_HEADS  # of new motion modules
     frames: PositiveInt = 16
     fps: PositiveFloat = 8.0
-    motion_heads: PositiveInt = 4
-    shared_noise: float = Field(default=0.5, ge=0, lt=1)  # share of the noise's variance
-    steps: PositiveInt = 20
-    guidance: PositiveFloat = 3.0
+    shared_noise: float = Field(default=0.0, ge=0, lt=1)  # share of the noise's variance
+    scheduler: dict[str, Any] = {}  # changes; published adapters want {beta_schedule: linear}
+    steps: PositiveInt = 25
+    guidance: PositiveFloat = 7.5
+
+    @model_validator(mode="after")
+    def _published_motion_has_its_heads(self) -> "Config":
+        if self.motion is not None and self.motion_heads != MOTION_HEADS:
+            raise ValueError(f"motion_heads: {self.motion!r} says that itself; leave it out")
+        return self
 
 
-TINY = Config(frames=4, motion_heads=2, steps=2)
+TINY = Config(frames=4, motion_heads=2, shared_noise=0.5, steps=2, guidance=3.0)
 
 
 class AnimateDiff(nn.Module):
+    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+
     modality: MediaModality = "video"
+    safe: tuple[str, ...] = ("image.vae.",)
 
     def __init__(self, config: Config, image: StableDiffusion) -> None:
         super().__init__()
         self.config = config
+        self.frozen = ("unet.",) if config.motion else ()
         self.image = image
         self.unet = with_motion(image.unet, config)
-        self.scheduler = image.scheduler
+        self.scheduler = DDIMScheduler.from_config(image.scheduler.config, **config.scheduler)
         self.latent_shape = self.shape(SampleOptions())
         self.condition_spec: ConditionSpec = image.condition_spec
         self.layout = still(image.make_layout(config.frames))
@@ -63,18 +78,20 @@ class AnimateDiff(nn.Module):
         return self.image.caption_condition(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        per_frame = condition.repeat_interleave(latents.shape[2], dim=0)  # (B * frames, T, W)
-        summary = self.image.summary(condition) if self.image.summary else None
+        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
+        per_frame = told.repeat_interleave(latents.shape[2], dim=0)  # (B * frames, T, W)
+        summary = self.image.summary(told) if self.image.summary else None
         if self.layout and self.image.layout:
-            layouts = self.image.layout(condition) + self.layout(condition)  # (B, frames, K, h, w)
-            latents = torch.cat([latents, layouts.transpose(1, 2)], dim=1)
-        return self.unet(latents, timesteps, per_frame, timestep_cond=summary).sample
+            layouts = self.image.layout(told) + self.layout(told)  # (B, frames, K, h, w)
+            noisy = torch.cat([noisy, layouts.transpose(1, 2)], dim=1)
+        made: Tensor = self.unet(noisy, timesteps, per_frame, timestep_cond=summary).sample
+        return made.to(latents.dtype)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
         refuse(options, ["seconds"], "a video")
         self.image.check_size(self.image.size(options))
-        learned, frames = self.config.frames, self.frames(options)
+        learned, frames = self.unet.config.motion_max_seq_length, self.frames(options)
         if frames > learned or (self.layout and frames != learned):
             raise ValueError(
                 f"frames: {frames} cannot be made: this decoder learned of motion "
@@ -133,57 +150,58 @@ class AnimateDiff(nn.Module):
         return Video(torch.stack([image.pixels for image in images]), self.config.fps)
 
 
-def spread(video: Video, frames: int) -> Tensor:
-    """Exactly `frames` of the video's frames, uniform in time."""
-    return video.frames[torch.linspace(0, len(video.frames) - 1, frames).round().long()]
-
-
 def with_motion(unet: UNet2DConditionModel, config: Config) -> UNetMotionModel:
     """The image U-Net with motion modules; all spatial layers are the same objects."""
-    heads = unet.config.num_attention_heads or unet.config.attention_head_dim
-    motion = UNetMotionModel(
-        sample_size=unet.config.sample_size,
-        in_channels=unet.config.in_channels,
-        out_channels=unet.config.out_channels,
-        down_block_types=motion_types(unet.config.down_block_types),
-        up_block_types=motion_types(unet.config.up_block_types),
-        block_out_channels=unet.config.block_out_channels,
-        layers_per_block=unet.config.layers_per_block,
-        norm_num_groups=unet.config.norm_num_groups,
-        cross_attention_dim=unet.config.cross_attention_dim,
-        num_attention_heads=heads if isinstance(heads, int) else tuple(heads),
-        motion_max_seq_length=config.frames,
-        motion_num_attention_heads=config.motion_heads,
-        use_motion_mid_block=False,
-        time_cond_proj_dim=unet.config.time_cond_proj_dim,
-    )
-    share_spatial_layers(motion, unet)
-    start_still(motion)
-    motion.set_attn_processor(AttnProcessor())  # see decoders/stable_diffusion.py
+    adapter = read_motion(config.motion, unet) if config.motion else new_motion(unet, config)
+    with torch.device("meta"):  # every layer that is built here is replaced
+        motion = UNetMotionModel.from_unet2d(unet, adapter, load_weights=False)
+    share(motion, unet, SPATIAL_ENDS)
+    for block, spatial, moving in zip(*map(blocks, (motion, unet, adapter)), strict=True):
+        share(block, spatial, SPATIAL_PARTS)
+        share(block, moving, ["motion_modules"])
     return motion
 
 
-def motion_types(block_types: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name.replace("Block2D", "BlockMotion") for name in block_types)
+def blocks(network: Any) -> list[Any]:
+    return [*network.down_blocks, network.mid_block, *network.up_blocks]
 
 
-def share_spatial_layers(motion: UNetMotionModel, unet: UNet2DConditionModel) -> None:
-    for name in SPATIAL_ENDS:
-        setattr(motion, name, getattr(unet, name))
-    motion.mid_block = unet.mid_block
-    pairs = [*zip(motion.down_blocks, unet.down_blocks), *zip(motion.up_blocks, unet.up_blocks)]
-    for motion_block, block in pairs:
-        for name in SPATIAL_PARTS:
-            if hasattr(block, name):
-                setattr(motion_block, name, getattr(block, name))
+def share(target: nn.Module, source: nn.Module | None, names: Sequence[str]) -> None:
+    """What the source has of these is the target's, too."""
+    for name in names:
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
 
 
-def start_still(motion: UNetMotionModel) -> None:
-    """Untrained motion modules add nothing: every frame begins as the image decoder's picture."""
-    for name, module in motion.named_modules():
-        if ".motion_modules." in name and name.endswith(".proj_out"):
+def read_motion(source: str, unet: UNet2DConditionModel) -> MotionAdapter:
+    """Published motion modules. ValueError where they are for a U-Net of other widths."""
+    adapter = read_part(MotionAdapter, source)
+    widths, wanted = (list(model.config.block_out_channels) for model in (adapter, unet))
+    if widths != wanted:
+        raise ValueError(
+            f"motion: {source!r} is for a U-Net of widths {widths}, and that of decoders.image "
+            f"has {wanted}"
+        )
+    return adapter
+
+
+def new_motion(unet: UNet2DConditionModel, config: Config) -> MotionAdapter:
+    """Untrained, it adds nothing: every frame begins as the image decoder's picture."""
+    adapter = MotionAdapter(
+        block_out_channels=unet.config.block_out_channels,
+        motion_layers_per_block=unet.config.layers_per_block,
+        motion_num_attention_heads=config.motion_heads,
+        motion_norm_num_groups=unet.config.norm_num_groups,
+        motion_max_seq_length=config.frames,
+        use_motion_mid_block=False,
+    )
+    for name, module in adapter.named_modules():
+        if isinstance(module, Attention):
+            module.set_processor(AttnProcessor())  # see decoders/stable_diffusion.py
+        elif name.endswith(".proj_out"):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
+    return adapter
 
 
 def still(layout: Layout | None) -> Layout | None:

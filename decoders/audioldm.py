@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import soxr
 import torch
@@ -12,13 +12,13 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from transformers import SpeechT5HifiGan
 
 from anygen.media import Audio
 from anygen.modality import MediaModality
 from anygen.records import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
-from decoders.parts import mel
-from decoders.parts.autoencoder import PatchAutoencoder
+from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings
 from decoders.parts.latent_diffusion import (
@@ -30,6 +30,10 @@ from decoders.parts.latent_diffusion import (
     refuse,
     sample_latents,
 )
+from decoders.parts.mel import MelPictures
+from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
+from decoders.parts.published_captions import CLAP, PublishedCaptions
+from decoders.parts.published_mel import PublishedMelPictures
 from decoders.parts.rows import stabilize_rows
 from decoders.parts.vocoder import InverseSTFTVocoder
 
@@ -39,21 +43,19 @@ class Vocoder(Strict):
     blocks: PositiveInt = 6
 
 
-class Config(Strict):
-    """`vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
+class Config(PartSettings):
+    """With published parts: AudioLDM, whose pipelines have a folder vocoder/ as well.
 
+    Without: `vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
     `layout`: see decoders/stable_diffusion.py; AudioLDM itself has none.
     """
 
-    frames: PositiveInt = 192  # mel frames of 16 ms: 192 are 3.072 s
+    sized = ("frames",)
+    known = (*PartSettings.known, "patch", "layout", "vocoder")
+
+    frames: PositiveInt | None = None  # mel frames of 16 ms, published ones mostly of 10 ms
     patch: PositiveInt = 4
-    vae: dict[str, Any]
-    unet: dict[str, Any]
     layout: LayoutSettings | None = None
-    tokenizer: str  # file beside the system's YAML
-    tokens: PositiveInt = 24
-    text_encoder: dict[str, Any]
-    scheduler: dict[str, Any] = {}
     vocoder: Vocoder = Vocoder()
     steps: PositiveInt = 20
     guidance: PositiveFloat = 2.5
@@ -97,64 +99,68 @@ TINY = Config(
 )
 
 
-class AudioLDM(nn.Module):
-    modality: MediaModality = "audio"
-    filters: Tensor
+class Parts(NamedTuple):
+    vae: PatchAutoencoder
+    unet: Any
+    text_encoder: CaptionEncoder | PublishedCaptions
+    scheduler: DDIMScheduler
+    mel: MelPictures | PublishedMelPictures
+    vocoder: Any
 
-    def __init__(self, config: Config, folder: Path) -> None:
+
+class AudioLDM(nn.Module):
+    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+
+    modality: MediaModality = "audio"
+    safe: tuple[str, ...] = ("vae.", "mel.", "vocoder.")
+
+    def __init__(self, config: Config, parts: Parts) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("filters", mel.slaney_filters(), persistent=False)
-        self.vae = PatchAutoencoder(1, config.patch, 1, config.vae)
+        self.frozen = ("vae.", "unet.", "vocoder.") if config.pretrained else ()
+        self.vae, self.unet, self.text_encoder, self.scheduler, self.mel, self.vocoder = parts
+        self.full_frames = config.frames or self.unet.config.sample_size * self.vae.factor
         self.latent_shape = self.shape(SampleOptions())
-        channels = self.vae.channels
-        self.unet = UNet2DConditionModel(
-            sample_size=self.latent_shape[1:],
-            in_channels=channels + (config.layout.channels if config.layout else 0),
-            out_channels=channels,
-            **config.unet,
-        )
-        self.unet.set_attn_processor(AttnProcessor())  # see decoders/stable_diffusion.py
-        self.text_encoder = CaptionEncoder(
-            folder / config.tokenizer, config.tokens, config.text_encoder
-        )
-        self.vocoder = InverseSTFTVocoder(config.vocoder.width, config.vocoder.blocks)
-        self.scheduler = DDIMScheduler(**config.scheduler)
-        width = self.text_encoder.model.config.hidden_size
-        self.condition_spec = ConditionSpec(tokens=1, width=width, norm="l2")
+        tokens, width = self.text_encoder.shape
+        self.condition_spec = ConditionSpec(tokens=tokens, width=width, norm="l2")
         grid = self.latent_shape[1:]
         self.layout = Layout(config.layout, width, grid) if config.layout else None
         stabilize_rows(self)
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
-        return self.text_encoder.pooled(captions)
+        return self.text_encoder(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
+        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
         if self.layout:
-            latents = torch.cat([latents, self.layout(condition)[:, 0]], dim=1)
-        return self.unet(latents, timesteps, None, class_labels=condition[:, 0]).sample
+            noisy = torch.cat([noisy, self.layout(told)[:, 0]], dim=1)
+        made: Tensor = self.unet(noisy, timesteps, None, class_labels=told[:, 0]).sample
+        return made.to(latents.dtype)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
         refuse(options, ["size", "frames"], "a sound")
-        own = self.config.frames * mel.HOP
+        own = self.full_frames * self.mel.hop
         if self.layout and self.length(options) != own:
             raise ValueError(
                 f"seconds: {options.seconds:g} s cannot be made: what this decoder learned of "
-                f"when things sound is for {own / mel.RATE:g} s only"
+                f"when things sound is for {own / self.mel.rate:g} s only"
             )
 
     def length(self, options: SampleOptions) -> int:
         """Samples, at least one."""
         if options.seconds is None:
-            return self.config.frames * mel.HOP
-        return max(round(options.seconds * mel.RATE), 1)
+            return self.full_frames * self.mel.hop
+        return max(round(options.seconds * self.mel.rate), 1)
 
     def shape(self, options: SampleOptions) -> tuple[int, ...]:
         """As many latents as cover the length; what is too much is cut off the sound."""
-        factor = self.vae.factor
-        columns = ceil(self.length(options) / (mel.HOP * factor))
-        return (self.vae.channels, mel.BANDS // factor, columns)
+        grid = self.mel.grid(self.mel.bands // self.vae.factor, self.columns(options))
+        return (self.vae.channels, *grid)
+
+    def columns(self, options: SampleOptions) -> int:
+        """Latents along time."""
+        return ceil(self.length(options) / (self.mel.hop * self.vae.factor))
 
     def batch_key(self, task: Task) -> BatchKey:
         return batch_key(self, task)
@@ -179,48 +185,86 @@ class AudioLDM(nn.Module):
         return normal_rows(shape, generators)
 
     def autoencoding_loss(self, media: Sequence[Audio], generator: torch.Generator) -> Tensor:
-        return self.vae.loss(self._pictures(media, self.config.frames), generator)
+        return self.vae.loss(self.mel(self._samples(media, self.full_frames)), generator)
 
     def vocoder_loss(self, media: Sequence[Audio]) -> Tensor:
-        samples = self._samples(media, self.config.frames)
-        return self.vocoder.loss(mel.log_mel(samples, self.filters), samples)
+        samples = self._samples(media, self.full_frames)
+        return self.vocoder.loss(self.mel.spectra(self.mel(samples)), samples)
 
     def resynthesize(self, media: Sequence[Audio]) -> list[Audio]:
         """Through the mel spectrogram and the vocoder, without the diffusion model."""
-        samples = self._samples(media, self.config.frames)
-        made = self.vocoder(mel.log_mel(samples, self.filters)).clamp(-1, 1).cpu()
-        return [Audio(row[None], mel.RATE) for row in made]
+        return self._sounds(self.mel(self._samples(media, self.full_frames)))
 
     @torch.no_grad()
     def to_latents(
         self, media: Sequence[Audio], options: SampleOptions = SampleOptions()
     ) -> Tensor:
-        frames = self.shape(options)[-1] * self.vae.factor
-        return self.vae.encode(self._pictures(media, frames)).float()
+        frames = self.columns(options) * self.vae.factor
+        return self.vae.encode(self.mel(self._samples(media, frames))).float()
 
     @torch.no_grad()
     def from_latents(self, latents: Tensor) -> list[Audio]:
-        samples = self.vocoder(mel.from_picture(self.vae.decode(latents))).clamp(-1, 1).cpu()
-        return [Audio(row[None], mel.RATE) for row in samples]
+        return self._sounds(self.vae.decode(latents))
 
-    def _pictures(self, media: Sequence[Audio], frames: int) -> Tensor:
-        return mel.to_picture(mel.log_mel(self._samples(media, frames), self.filters))
+    def _sounds(self, pictures: Tensor) -> list[Audio]:
+        precision = next(self.vocoder.parameters()).dtype
+        samples = self.vocoder(self.mel.spectra(pictures).to(precision))
+        return [Audio(row[None], self.mel.rate) for row in samples.float().clamp(-1, 1).cpu()]
 
     def _samples(self, media: Sequence[Audio], frames: int) -> Tensor:
-        """(B, frames * 256): mono at 16 kHz, cut or padded with silence."""
-        length = frames * mel.HOP
-        rows = [mono(sound)[:length] for sound in media]
+        """(B, frames * hop): mono at the decoder's rate, cut or padded with silence."""
+        length = frames * self.mel.hop
+        rows = [self.mel.level(mono(sound, self.mel.rate))[:length] for sound in media]
         padded = [F.pad(row, (0, length - len(row))) for row in rows]
-        return torch.stack(padded).to(self.filters.device)
+        return torch.stack(padded).to(self.mel.filters.device)
 
 
-def mono(sound: Audio) -> Tensor:
-    """(samples,) at 16 kHz."""
+def mono(sound: Audio, rate: int) -> Tensor:
+    """(samples,) at so many a second."""
     samples = sound.samples.mean(0)
-    if sound.rate == mel.RATE:
+    if sound.rate == rate:
         return samples
-    return torch.from_numpy(soxr.resample(samples.cpu().numpy(), sound.rate, mel.RATE))
+    return torch.from_numpy(soxr.resample(samples.cpu().numpy(), sound.rate, rate))
 
 
 def build(config: Config, folder: Path, **_: Any) -> AudioLDM:
-    return AudioLDM(config, folder)
+    """Raises ValueError where published parts are not there, or cannot be read."""
+    if config.pretrained is None:
+        return AudioLDM(config, new_parts(config, folder))
+    return AudioLDM(config, published_parts(config.pretrained))
+
+
+def published_parts(source: str) -> Parts:
+    captions = PublishedCaptions(source, CLAP)  # first: it leaves before the others come
+    vocoder = read_part(SpeechT5HifiGan, source, "vocoder")
+    return Parts(
+        vae=read_autoencoder(source),
+        unet=read_part(UNet2DConditionModel, source, "unet"),
+        text_encoder=captions,
+        scheduler=read_scheduler(source),
+        mel=PublishedMelPictures(vocoder.config),
+        vocoder=vocoder,
+    )
+
+
+def new_parts(config: Config, folder: Path) -> Parts:
+    """Random weights."""
+    assert config.frames  # or the settings would have been refused
+    mel, vae = MelPictures(), new_autoencoder(1, config.patch, 1, config.vae)
+    unet = UNet2DConditionModel(
+        sample_size=mel.grid(mel.bands // vae.factor, ceil(config.frames / vae.factor)),
+        in_channels=vae.channels + (config.layout.channels if config.layout else 0),
+        out_channels=vae.channels,
+        **config.unet,
+    )
+    unet.set_attn_processor(AttnProcessor())  # see decoders/stable_diffusion.py
+    return Parts(
+        vae=vae,
+        unet=unet,
+        text_encoder=CaptionEncoder(
+            folder / config.tokenizer, config.tokens, config.text_encoder, pooled=True
+        ),
+        scheduler=DDIMScheduler(**config.scheduler),
+        mel=mel,
+        vocoder=InverseSTFTVocoder(config.vocoder.width, config.vocoder.blocks),
+    )

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
@@ -13,9 +12,8 @@ from torch import Tensor, nn
 
 from anygen.media import Image
 from anygen.modality import MediaModality
-from anygen.records import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
-from decoders.parts.autoencoder import PatchAutoencoder
+from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings, Summary
 from decoders.parts.latent_diffusion import (
@@ -27,28 +25,29 @@ from decoders.parts.latent_diffusion import (
     refuse,
     sample_latents,
 )
+from decoders.parts.pictures import check_side, to_pictures, to_uint8
+from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
+from decoders.parts.published_captions import CLIP, PublishedCaptions
 from decoders.parts.rows import stabilize_rows
 
 
-class Config(Strict):
-    """`vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
+class Config(PartSettings):
+    """With published parts: Stable Diffusion 1.5, 2.1 and what else has their layout.
 
+    Without: `vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
     A U-Net with `time_cond_proj_dim` gets a summary of the condition there; the channels
     of a `layout` stand beside the latents. Stable Diffusion itself has neither.
     """
 
-    size: PositiveInt = 64  # pixels along each side
+    sized = ("size",)
+    known = (*PartSettings.known, "patch", "fold", "layout")
+
+    size: PositiveInt | None = None  # pixels along each side; a published U-Net knows its own
     patch: PositiveInt = 4
     fold: PositiveInt = 1
-    vae: dict[str, Any]
-    unet: dict[str, Any]
     layout: LayoutSettings | None = None
-    tokenizer: str  # file beside the system's YAML
-    tokens: PositiveInt = 24
-    text_encoder: dict[str, Any]
-    scheduler: dict[str, Any] = {}
-    steps: PositiveInt = 20
-    guidance: PositiveFloat = 3.0
+    steps: PositiveInt = 25
+    guidance: PositiveFloat = 7.5
 
 
 TINY = Config(
@@ -83,32 +82,32 @@ TINY = Config(
     },
     scheduler={"prediction_type": "v_prediction", "beta_schedule": "squaredcos_cap_v2"},
     steps=2,
+    guidance=3.0,
 )
 
 
-class StableDiffusion(nn.Module):
-    modality: MediaModality = "image"
+class Parts(NamedTuple):
+    vae: PatchAutoencoder
+    unet: Any
+    text_encoder: CaptionEncoder | PublishedCaptions
+    scheduler: DDIMScheduler
 
-    def __init__(self, config: Config, folder: Path) -> None:
+
+class StableDiffusion(nn.Module):
+    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+
+    modality: MediaModality = "image"
+    safe: tuple[str, ...] = ("vae.",)
+
+    def __init__(self, config: Config, parts: Parts) -> None:
         super().__init__()
         self.config = config
-        self.vae = PatchAutoencoder(3, config.patch, config.fold, config.vae)
+        self.frozen = ("vae.", "unet.") if config.pretrained else ()
+        self.vae, self.unet, self.text_encoder, self.scheduler = parts
+        self.full_size = config.size or self.unet.config.sample_size * self.vae.factor
         self.latent_shape = self.shape(SampleOptions())
-        channels, side = self.latent_shape[:2]
-        self.unet = UNet2DConditionModel(
-            sample_size=side,
-            in_channels=channels + (config.layout.channels if config.layout else 0),
-            out_channels=channels,
-            **config.unet,
-        )
-        # Plain attention: the backward pass of the CPU's fused kernel is several times slower.
-        self.unet.set_attn_processor(AttnProcessor())
-        self.text_encoder = CaptionEncoder(
-            folder / config.tokenizer, config.tokens, config.text_encoder
-        )
-        self.scheduler = DDIMScheduler(**config.scheduler)
-        width = self.text_encoder.model.config.hidden_size
-        self.condition_spec = ConditionSpec(tokens=config.tokens, width=width)
+        tokens, width = self.text_encoder.shape
+        self.condition_spec = ConditionSpec(tokens=tokens, width=width)
         time_width = self.unet.config.time_cond_proj_dim
         self.summary = Summary(width, time_width) if time_width else None
         self.layout = self.make_layout(frames=1)
@@ -125,10 +124,12 @@ class StableDiffusion(nn.Module):
         return Layout(self.config.layout, width, grid, frames)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        summary = self.summary(condition) if self.summary else None
+        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
+        summary = self.summary(told) if self.summary else None
         if self.layout:
-            latents = torch.cat([latents, self.layout(condition)[:, 0]], dim=1)
-        return self.unet(latents, timesteps, condition, timestep_cond=summary).sample
+            noisy = torch.cat([noisy, self.layout(told)[:, 0]], dim=1)
+        made: Tensor = self.unet(noisy, timesteps, told, timestep_cond=summary).sample
+        return made.to(latents.dtype)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
@@ -137,20 +138,15 @@ class StableDiffusion(nn.Module):
 
     def check_size(self, size: int) -> None:
         """Raises ValueError where the layout was learned for another, or no latents cover it."""
-        if self.layout and size != self.config.size:
+        if self.layout and size != self.full_size:
             raise ValueError(
                 f"size: {size} pixels cannot be made: what this decoder learned of where things "
-                f"are is for {self.config.size} pixels only"
+                f"are is for {self.full_size} pixels only"
             )
-        if size % self.vae.factor:
-            larger = size + -size % self.vae.factor
-            raise ValueError(
-                f"size: {size} pixels are no multiple of {self.vae.factor}, the pixels along a "
-                f"latent; {larger} are"
-            )
+        check_side(size, self.vae.factor)
 
     def size(self, options: SampleOptions) -> int:
-        return options.size or self.config.size
+        return options.size or self.full_size
 
     def shape(self, options: SampleOptions) -> tuple[int, ...]:
         side = self.size(options) // self.vae.factor
@@ -177,7 +173,7 @@ class StableDiffusion(nn.Module):
         return normal_rows(shape, generators)
 
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
-        return self.vae.loss(self._pictures(media, self.config.size), generator)
+        return self.vae.loss(self._pictures(media, self.full_size), generator)
 
     @torch.no_grad()
     def to_latents(
@@ -190,16 +186,34 @@ class StableDiffusion(nn.Module):
         return [Image(pixels) for pixels in to_uint8(self.vae.decode(latents))]
 
     def _pictures(self, media: Sequence[Image], size: int) -> Tensor:
-        """(B, 3, size, size) in [-1, 1]; pictures of another size are squeezed into it."""
-        rows = [image.pixels[None].to(self.vae.mean.device).float() for image in media]
-        fitted = [F.interpolate(r, (size, size), mode="bicubic", antialias=True) for r in rows]
-        return torch.cat(fitted).clamp(0, 255) / 127.5 - 1
-
-
-def to_uint8(pictures: Tensor) -> Tensor:
-    """(..., 3, H, W) in [-1, 1] -> uint8 on the CPU."""
-    return ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
+        frames = [image.pixels.to(self.vae.mean.device) for image in media]
+        return to_pictures(frames, (size, size))
 
 
 def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
-    return StableDiffusion(config, folder)
+    """Raises ValueError where published parts are not there, or cannot be read."""
+    if config.pretrained is None:
+        return StableDiffusion(config, new_parts(config, folder))
+    return StableDiffusion(config, published_parts(config.pretrained))
+
+
+def published_parts(source: str) -> Parts:
+    captions = PublishedCaptions(source, CLIP)  # first: it leaves before the others come
+    unet = read_part(UNet2DConditionModel, source, "unet")
+    return Parts(read_autoencoder(source), unet, captions, read_scheduler(source))
+
+
+def new_parts(config: Config, folder: Path) -> Parts:
+    """Random weights."""
+    assert config.size  # or the settings would have been refused
+    vae = new_autoencoder(3, config.patch, config.fold, config.vae)
+    unet = UNet2DConditionModel(
+        sample_size=config.size // vae.factor,
+        in_channels=vae.channels + (config.layout.channels if config.layout else 0),
+        out_channels=vae.channels,
+        **config.unet,
+    )
+    # Plain attention: the backward pass of the CPU's fused kernel is several times slower.
+    unet.set_attn_processor(AttnProcessor())
+    captions = CaptionEncoder(folder / config.tokenizer, config.tokens, config.text_encoder)
+    return Parts(vae, unet, captions, DDIMScheduler(**config.scheduler))

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import published_pipelines
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -177,3 +178,15 @@ def write_run(tiny_system, tmp_path) -> Callable[..., str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory) -> Path:
+    """A folder of tiny replicas of published pipelines, in their own layout."""
+    folder = tmp_path_factory.mktemp("published")
+    published_pipelines.stable_diffusion(folder / "sd15")
+    published_pipelines.stable_diffusion(folder / "sd21", "v_prediction")
+    published_pipelines.motion(folder / "motion")
+    published_pipelines.zeroscope(folder / "zeroscope")
+    published_pipelines.audioldm(folder / "audioldm")
+    return folder

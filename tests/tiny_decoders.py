@@ -61,3 +61,23 @@ def difference(left, right):
 
 def same(left, right):
     return torch.equal(values(left), values(right))
+
+
+def make_published(name, folder, **settings):
+    """A decoder of the tiny replicas that the fixture `published` saved."""
+    if name == "animatediff":
+        motion = {"motion": str(folder / "motion"), "frames": 4, "shared_noise": 0.0}
+        image = make_published("sd15", folder)
+        return build(name, {"image": image}, steps=2, guidance=3.0, **motion, **settings)
+    plugin = {"sd15": "stable_diffusion", "sd21": "stable_diffusion"}.get(name, name)
+    if name == "zeroscope":
+        settings = {"size": (16, 24), "frames": 3, **settings}
+    source = str(folder / name)
+    return build(plugin, {}, pretrained=source, steps=2, guidance=3.0, **settings)
+
+
+def build(name, decoders, **settings):
+    plugin = plugins.Plugin(name=name, **settings)
+    folder = CONFIGS / "tiny"
+    made = plugins.build("decoders", plugin, "decoders.x", folder=folder, decoders=decoders)
+    return made.eval()

@@ -22,11 +22,9 @@ class PatchAutoencoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int, patch: int, fold: int, config: dict[str, Any]) -> None:
+    def __init__(self, kl: AutoencoderKL, patch: int = 1, fold: int = 1) -> None:
         super().__init__()
-        self.patch, self.fold = patch, fold
-        width = channels * patch * patch
-        self.kl = AutoencoderKL(in_channels=width, out_channels=width, **config)
+        self.patch, self.fold, self.kl = patch, fold, kl
         self.register_buffer("mean", torch.zeros(self.channels))
         self.register_buffer("std", torch.ones(self.channels))
 
@@ -42,14 +40,14 @@ class PatchAutoencoder(nn.Module):
 
     def encode(self, pictures: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, C, H / factor, W / factor), the posterior's mean."""
-        posterior = self.kl.encode(F.pixel_unshuffle(pictures, self.patch)).latent_dist
-        latents = F.pixel_unshuffle(posterior.mean, self.fold)
+        patches = F.pixel_unshuffle(pictures, self.patch).to(self.kl.dtype)
+        latents = F.pixel_unshuffle(self.kl.encode(patches).latent_dist.mean, self.fold)
         return (latents - self.mean[:, None, None]) / self.std[:, None, None]
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, channels, H, W)."""
         latents = latents * self.std[:, None, None] + self.mean[:, None, None]
-        decoded = self.kl.decode(F.pixel_shuffle(latents, self.fold)).sample
+        decoded = self.kl.decode(F.pixel_shuffle(latents, self.fold).to(self.kl.dtype)).sample
         return F.pixel_shuffle(decoded, self.patch)
 
     def loss(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
@@ -67,3 +65,13 @@ class PatchAutoencoder(nn.Module):
         variance, mean = torch.var_mean(latents.float(), (0, 2, 3))
         self.mean.lerp_(mean, MOMENTUM)
         self.std.lerp_(variance.sqrt(), MOMENTUM)
+
+
+def new_autoencoder(
+    channels: int, patch: int, fold: int, settings: dict[str, Any]
+) -> PatchAutoencoder:
+    """For pictures of so many channels; `settings` are those of AutoencoderKL."""
+    width = channels * patch * patch
+    return PatchAutoencoder(
+        AutoencoderKL(in_channels=width, out_channels=width, **settings), patch, fold
+    )

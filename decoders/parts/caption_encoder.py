@@ -13,12 +13,15 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 class CaptionEncoder(nn.Module):
     """CLIP's text transformer over a `tokenizers` file."""
 
-    def __init__(self, tokenizer: Path, tokens: int, config: dict[str, Any]) -> None:
+    def __init__(
+        self, tokenizer: Path, tokens: int, config: dict[str, Any], *, pooled: bool = False
+    ) -> None:
+        """`pooled`: one unit vector per caption, as CLAP gives AudioLDM."""
         super().__init__()
         self.tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(tokenizer), pad_token="<pad>", eos_token="<eos>"
         )
-        self.tokens = tokens
+        self.tokens, self.pooled = tokens, pooled
         self.model = CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=len(self.tokenizer),
@@ -30,18 +33,20 @@ class CaptionEncoder(nn.Module):
             )
         )
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(T, W) of a condition."""
+        return (1 if self.pooled else self.tokens, self.model.config.hidden_size)
+
     def forward(self, captions: Sequence[str]) -> Tensor:
-        """Every token's last hidden state, (B, tokens, W); padding is encoded too, as in SD."""
+        """Every token's last hidden state, (B, T, W); padding is encoded too, as in SD."""
         rows = [self.ids(caption) for caption in captions]
         ids = torch.tensor(rows, device=self.model.device)
-        return self.model(ids).last_hidden_state
+        hidden: Tensor = self.model(ids).last_hidden_state
+        return F.normalize(hidden.mean(1, keepdim=True), dim=-1) if self.pooled else hidden
 
     def ids(self, caption: str) -> list[int]:
         """Exactly `tokens` ids: the caption as plain text, cut if need be, its end, padding."""
         plain = self.tokenizer(caption, add_special_tokens=False, split_special_tokens=True)
         said = [*plain.input_ids[: self.tokens - 1], self.tokenizer.eos_token_id]
         return said + [self.tokenizer.pad_token_id] * (self.tokens - len(said))
-
-    def pooled(self, captions: Sequence[str]) -> Tensor:
-        """One unit vector per caption, (B, 1, W), as CLAP gives AudioLDM."""
-        return F.normalize(self(captions).mean(1, keepdim=True), dim=-1)

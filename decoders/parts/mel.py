@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank
 
 RATE = 16_000  # samples per second
@@ -12,6 +12,33 @@ BANDS = 64
 FLOOR = 1e-2  # 90 dB below the loudest bands of full-scale music
 # Log-mel values lie in [-4.6, 5.8]; these map them to [-1, 1].
 CENTER, SPREAD = 0.6, 5.2
+
+
+class MelPictures(nn.Module):
+    """Sounds as pictures of one channel: bands down, time across."""
+
+    filters: Tensor
+    rate, hop, bands = RATE, HOP, BANDS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("filters", slaney_filters(), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(B, N) -> (B, 1, 64, N / 256) in about [-1, 1]."""
+        return to_picture(log_mel(samples, self.filters.float()))
+
+    def spectra(self, picture: Tensor) -> Tensor:
+        """What the vocoder hears of a picture: (B, 64, frames)."""
+        return from_picture(picture)
+
+    def level(self, samples: Tensor) -> Tensor:
+        """As loud as they are."""
+        return samples
+
+    def grid(self, bands: int, frames: int) -> tuple[int, int]:
+        """Height and width."""
+        return (bands, frames)
 
 
 def log_mel(samples: Tensor, filters: Tensor) -> Tensor:

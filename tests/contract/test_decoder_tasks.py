@@ -76,21 +76,25 @@ def test_what_decides_the_shapes_and_the_steps_decides_the_batch(decoder):
 
 
 NOT_FOLLOWED = {
-    "image": [
+    "stable_diffusion": [
         ({"frames": 4}, "frames: an image has none to choose"),
         ({"seconds": 1.5}, "seconds: an image has none to choose"),
         ({"size": 32}, "size: 32 pixels cannot be made: .* for 16 pixels only"),
     ],
-    "audio": [
+    "audioldm": [
         ({"frames": 4}, "frames: a sound has none to choose"),
         ({"size": 16}, "size: a sound has none to choose"),
         ({"seconds": 1.5}, "seconds: 1.5 s cannot be made: .* for 0.256 s only"),
     ],
-    "video": [
+    "animatediff": [
         ({"seconds": 1.5}, "seconds: a video has none to choose"),
         ({"size": 32}, "size: 32 pixels cannot be made: .* for 16 pixels only"),
         ({"frames": 3}, "frames: 3 cannot be made: .* exactly 4 frames"),
         ({"frames": 5}, "frames: 5 cannot be made: .* exactly 4 frames"),
+    ],
+    "zeroscope": [
+        ({"seconds": 1.5}, "seconds: a video has none to choose"),
+        ({"size": 18}, "size: 18 pixels are no multiple of 4, .*; 20 are"),
     ],
 }
 ITS_OWN = {
@@ -100,10 +104,10 @@ ITS_OWN = {
 }
 
 
-def test_what_a_decoder_cannot_do_is_refused_before_any_computing(decoder):
+def test_what_a_decoder_cannot_do_is_refused_before_any_computing(name, decoder):
     seen = []
     for options, sentence in [
-        *NOT_FOLLOWED[decoder.modality],
+        *NOT_FOLLOWED[name],
         ({"negative": "a cat", "guidance": 1.0}, "negative: only guidance leads away from it"),
     ]:
         with pytest.raises(ValueError, match=sentence):

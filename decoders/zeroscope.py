@@ -1,0 +1,191 @@
+"""Video: Zeroscope on ModelScope's text-to-video network (Wang et al. 2023), a U-Net in 3-D."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from diffusers import DDIMScheduler, UNet3DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from anygen.media import Video
+from anygen.modality import MediaModality
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
+from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
+from decoders.parts.caption_encoder import CaptionEncoder
+from decoders.parts.latent_diffusion import (
+    BatchKey,
+    batch_key,
+    check_steps_and_guidance,
+    denoising_loss,
+    normal_rows,
+    refuse,
+    sample_latents,
+)
+from decoders.parts.pictures import check_side, spread, to_pictures, to_uint8
+from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
+from decoders.parts.published_captions import CLIP, PublishedCaptions
+from decoders.parts.rows import stabilize_rows
+
+
+class Config(PartSettings):
+    """Without published parts `vae`, `unet`, ... are settings of the diffusers classes."""
+
+    known = (*PartSettings.known, "patch")
+
+    size: tuple[PositiveInt, PositiveInt] = (320, 576)  # pixels: height and width
+    frames: PositiveInt = 24
+    fps: PositiveFloat = 8.0
+    patch: PositiveInt = 1
+    steps: PositiveInt = 25
+    guidance: PositiveFloat = 7.5
+
+
+TINY = Config(
+    size=(16, 16),
+    frames=4,
+    vae={
+        "block_out_channels": [16, 16],
+        "down_block_types": ["DownEncoderBlock2D"] * 2,
+        "up_block_types": ["UpDecoderBlock2D"] * 2,
+        "latent_channels": 4,
+        "norm_num_groups": 4,
+        "layers_per_block": 1,
+    },
+    patch=2,
+    unet={
+        "block_out_channels": [16, 32],
+        "down_block_types": ["CrossAttnDownBlock3D", "DownBlock3D"],
+        "up_block_types": ["UpBlock3D", "CrossAttnUpBlock3D"],
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+        "attention_head_dim": 4,
+        "cross_attention_dim": 16,
+    },
+    tokenizer="captions.json",
+    tokens=8,
+    text_encoder={
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    },
+    scheduler={"prediction_type": "v_prediction", "beta_schedule": "squaredcos_cap_v2"},
+    steps=2,
+    guidance=3.0,
+)
+
+
+class Parts(NamedTuple):
+    vae: PatchAutoencoder
+    unet: Any
+    text_encoder: CaptionEncoder | PublishedCaptions
+    scheduler: DDIMScheduler
+
+
+class Zeroscope(nn.Module):
+    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+
+    modality: MediaModality = "video"
+    safe: tuple[str, ...] = ("vae.",)
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        super().__init__()
+        self.config = config
+        self.frozen = ("vae.", "unet.") if config.pretrained else ()
+        self.vae, self.unet, self.text_encoder, self.scheduler = parts
+        self.latent_shape = self.shape(SampleOptions())
+        tokens, width = self.text_encoder.shape
+        self.condition_spec = ConditionSpec(tokens=tokens, width=width)
+        stabilize_rows(self)
+
+    def caption_condition(self, captions: Sequence[str]) -> Tensor:
+        return self.text_encoder(captions)
+
+    def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
+        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
+        made: Tensor = self.unet(noisy, timesteps, told).sample
+        return made.to(latents.dtype)
+
+    def check(self, options: SampleOptions) -> None:
+        check_steps_and_guidance(self, options)
+        refuse(options, ["seconds"], "a video")
+        for pixels in self.size(options):
+            check_side(pixels, self.vae.factor)
+
+    def size(self, options: SampleOptions) -> tuple[int, int]:
+        """Height and width."""
+        return (options.size, options.size) if options.size else self.config.size
+
+    def frames(self, options: SampleOptions) -> int:
+        return options.frames or self.config.frames
+
+    def shape(self, options: SampleOptions) -> tuple[int, ...]:
+        height, width = (pixels // self.vae.factor for pixels in self.size(options))
+        return (self.vae.channels, self.frames(options), height, width)
+
+    def batch_key(self, task: Task) -> BatchKey:
+        return batch_key(self, task)
+
+    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Video]:
+        latents = sample_latents(self, tasks, on_step, cancelled)
+        return [self.from_latents(row) for row in latents]
+
+    def loss(
+        self, media: Sequence[Video], conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        return self.latent_loss(self.to_latents(media), conditions, generators)
+
+    def latent_loss(
+        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        noise = self.noise(latents.shape[1:], generators).to(latents.device)
+        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
+
+    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+        return normal_rows(shape, generators)
+
+    @torch.no_grad()
+    def to_latents(
+        self, media: Sequence[Video], options: SampleOptions = SampleOptions()
+    ) -> Tensor:
+        """(B, C, frames, h, w)."""
+        rows = [self.vae.encode(self._pictures(video, options)).float() for video in media]
+        return torch.stack(rows).transpose(1, 2)
+
+    @torch.no_grad()
+    def from_latents(self, latents: Tensor) -> Video:
+        """(C, frames, h, w) -> one video."""
+        return Video(to_uint8(self.vae.decode(latents.transpose(0, 1))), self.config.fps)
+
+    def autoencoding_loss(self, media: Sequence[Video], generator: torch.Generator) -> Tensor:
+        frames = [self._pictures(video, SampleOptions()) for video in media]
+        return self.vae.loss(torch.cat(frames), generator)
+
+    def _pictures(self, video: Video, options: SampleOptions) -> Tensor:
+        frames = spread(video, self.frames(options)).to(self.vae.mean.device)
+        return to_pictures(list(frames), self.size(options))
+
+
+def build(config: Config, folder: Path, **_: Any) -> Zeroscope:
+    """Raises ValueError where published parts are not there, or cannot be read."""
+    if config.pretrained is None:
+        return Zeroscope(config, new_parts(config, folder))
+    return Zeroscope(config, published_parts(config.pretrained))
+
+
+def published_parts(source: str) -> Parts:
+    captions = PublishedCaptions(source, CLIP)  # first: it leaves before the others come
+    unet = read_part(UNet3DConditionModel, source, "unet")
+    return Parts(read_autoencoder(source), unet, captions, read_scheduler(source))
+
+
+def new_parts(config: Config, folder: Path) -> Parts:
+    """Random weights."""
+    vae = new_autoencoder(3, config.patch, 1, config.vae)
+    unet = UNet3DConditionModel(in_channels=vae.channels, out_channels=vae.channels, **config.unet)
+    unet.set_attn_processor(AttnProcessor())  # see decoders/stable_diffusion.py
+    captions = CaptionEncoder(folder / config.tokenizer, config.tokens, config.text_encoder)
+    return Parts(vae, unet, captions, DDIMScheduler(**config.scheduler))
