@@ -22,11 +22,29 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True)
 class ConditionSpec:
-    """The shape of a condition: `(tokens, width)`; output projectors are sized from it."""
+    """The shape of a condition: `(tokens, width)`; output projectors are sized from it.
+
+    With a pooled vector a condition is flat, `(tokens * width + pooled,)`, and only `split` and
+    `join` know that the vector stands at its end.
+    """
 
     tokens: int
     width: int
     norm: Literal["none", "l2"] = "none"  # l2: every token has unit length
+    pooled: int = 0  # width of one more vector that some decoders want
+
+    def split(self, condition_BX: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Conditions -> tokens (B, T, W) and, where the decoder wants one, pooled (B, P)."""
+        if not self.pooled:
+            return condition_BX, None
+        tokens, pooled = condition_BX.split([self.tokens * self.width, self.pooled], dim=-1)
+        return tokens.unflatten(-1, (self.tokens, self.width)), pooled
+
+    def join(self, tokens_BTW: Tensor, pooled_BP: Tensor | None) -> Tensor:
+        """The reverse of `split`."""
+        if pooled_BP is None:
+            return tokens_BTW
+        return torch.cat([tokens_BTW.flatten(-2), pooled_BP], dim=-1)
 
 
 class SampleOptions(Strict):
@@ -49,7 +67,7 @@ class Task:
     (SDEdit: Meng et al. 2022); where that is all of them, as at strength 1, it is not looked at.
     """
 
-    condition: Tensor  # (tokens, width)
+    condition: Tensor  # (tokens, width), or flat: see ConditionSpec
     seed: int
     options: SampleOptions = SampleOptions()
     start: Any | None = None  # a medium of the decoder's modality, of any size, rate and length
@@ -73,7 +91,7 @@ class Decoder(Protocol):
     condition_spec: ConditionSpec
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
-        """Captions through the decoder's own text encoder: (B, tokens, width)."""
+        """Captions through the decoder's own text encoder: (B, tokens, width), or flat."""
 
     def check(self, options: SampleOptions) -> None:
         """Raises ValueError, one sentence that names the field, where it cannot do as told."""
