@@ -352,3 +352,11 @@ FAMILIES: dict[str, Family] = {
         fps=8.0,
     ),
 }
+
+
+def family_of(pipeline: str) -> Family:
+    """Raises ValueError for a pipeline that the table does not have."""
+    if pipeline not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise ValueError(f"{pipeline} is no pipeline that this decoder knows; it knows {known}")
+    return FAMILIES[pipeline]

@@ -1,7 +1,6 @@
 """The parts of a diffusers pipeline: those that others published, or random ones of any size."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,9 @@ def published(pretrained: str) -> Source:
     Weights are read part by part, as safetensors only; where the default device is `meta` they
     are not read at all. Raises ValueError where there is nothing of the kind.
     """
-    with saying_what_is_missing(pretrained, "model_index.json"):
-        index = DiffusionPipeline.load_config(pretrained)
+    if not Path(pretrained).is_dir() and pretrained.count("/") != 1:
+        raise ValueError(f"there is no folder {pretrained!r}; give a folder or a Hugging Face id")
+    index = reading("pipeline", repr(pretrained), lambda: DiffusionPipeline.load_config(pretrained))
     parts = {name: entry for name, entry in index.items() if isinstance(entry, list | tuple)}
     return Source(
         index["_class_name"],
@@ -70,28 +70,40 @@ def class_of(name: str) -> type:
         if hasattr(library, name):
             found: type = getattr(library, name)
             return found
-    raise ValueError(f"pretrained: neither diffusers nor transformers has a class {name}")
+    raise ValueError(f"neither diffusers nor transformers has a class {name}")
 
 
 def read_part(pretrained: str, name: str, of: Any) -> Any:
-    """In torch's default precision, but what is unsafe there; it does not learn."""
-    networks = ModelMixin | PreTrainedModel
-    with saying_what_is_missing(pretrained, name):
-        if issubclass(of, networks) and torch.get_default_device().type == "meta":
-            return configured(of, read_config(pretrained, name, of))
-        if not issubclass(of, networks):
-            with torch.device("cpu"):
-                return of.from_pretrained(pretrained, subfolder=name)
-        precision = "torch_dtype" if issubclass(of, ModelMixin) else "dtype"
-        settings = {precision: torch.get_default_dtype(), "use_safetensors": True}
-        part = of.from_pretrained(pretrained, subfolder=name, **settings)
-        return part.requires_grad_(False)
+    """One part; what has weights does not learn. Raises ValueError where it is not whole."""
+    place = f"{name}/ of {pretrained!r}"
+    if not issubclass(of, ModelMixin | PreTrainedModel):
+        with torch.device("cpu"):
+            return reading(
+                of.__name__, place, lambda: of.from_pretrained(pretrained, subfolder=name)
+            )
+    read = outline_network if torch.get_default_device().type == "meta" else read_network
+    return reading(of.__name__, place, lambda: read(pretrained, name, of)).requires_grad_(False)
 
 
-def read_config(pretrained: str, name: str, of: Any) -> Settings:
+def outline_network(pretrained: str, name: str, of: Any) -> Any:
+    """The shapes alone: of the files only the config is read."""
     if issubclass(of, ModelMixin):
-        return of.load_config(pretrained, subfolder=name)
-    return of.config_class.get_config_dict(pretrained, subfolder=name)[0]
+        return configured(of, of.load_config(pretrained, subfolder=name))
+    return configured(of, of.config_class.get_config_dict(pretrained, subfolder=name)[0])
+
+
+def read_network(pretrained: str, name: str, of: Any) -> Any:
+    """In float32. Raises ValueError where weights are missing."""
+    network, report = of.from_pretrained(
+        pretrained,
+        subfolder=name,
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    if report["missing_keys"]:
+        raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys']))}")
+    return network
 
 
 def configured(of: Any, config: Settings) -> Any:
@@ -104,13 +116,10 @@ def configured(of: Any, config: Settings) -> Any:
     return of(of.config_class.from_dict(config))
 
 
-@contextmanager
-def saying_what_is_missing(pretrained: str, what: str) -> Iterator[None]:
-    """Raises ValueError instead of what the libraries raise."""
+def reading(what: str, place: str, read: Callable[[], Any]) -> Any:
+    """What `read` returns. Raises ValueError, one sentence, where that fails."""
     try:
-        yield
-    except (OSError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"pretrained: {what} cannot be read from {pretrained!r}: {reason}"
-        ) from error
+        return read()
+    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"no {what} can be read from {place}: {why}") from error
