@@ -67,7 +67,7 @@ class Task:
     (SDEdit: Meng et al. 2022); where that is all of them, as at strength 1, it is not looked at.
     """
 
-    condition: Tensor  # (tokens, width)
+    condition: Tensor  # (tokens, width), or flat: see ConditionSpec
     seed: int
     options: SampleOptions = SampleOptions()
     start: Any | None = None  # a medium of the decoder's modality, of any size, rate and length
@@ -91,7 +91,7 @@ class Decoder(Protocol):
     condition_spec: ConditionSpec
 
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
-        """Captions through the decoder's own text encoder: (B, tokens, width)."""
+        """Captions through the decoder's own text encoder: (B, tokens, width), or flat."""
 
     def check(self, options: SampleOptions) -> None:
         """Raises ValueError, one sentence that names the field, where it cannot do as told."""

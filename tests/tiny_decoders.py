@@ -29,6 +29,9 @@ def plug(name, decoders, **changes):
 def with_settings(name, **settings):
     """With other settings, which a video decoder takes from the image decoder that it extends."""
     torch.manual_seed(0)
+    if name == "diffusers_pipeline":
+        parts = importlib.import_module(f"decoders.{name}").TINY.components
+        return plug(name, {}, components=parts | {n: parts[n] | settings[n] for n in settings})
     image = plug("stable_diffusion", {}, **settings)
     return plug(name, {"image": image}, **({} if name == "animatediff" else settings))
 

@@ -1,11 +1,28 @@
-"""What a task may ask of a decoder, and that nothing beside it changes what is made."""
+"""What a task may ask of a decoder on our own loop, and that nothing beside it changes the medium.
+
+tests/unit/test_diffusers_tasks.py asks it of those that call a pipeline.
+"""
+
+from importlib import import_module
 
 import pytest
 import torch
 from tiny_decoders import CAPTIONS, SEEDS, same, sample, tasks_of, values, with_settings
 
+from anygen import plugins
 from anygen.media import Audio, Image, Video
 from decoders.base import SampleOptions, Task, never, no_progress
+
+LOOPED = [
+    name
+    for name in plugins.names("decoders")
+    if hasattr(import_module(f"decoders.{name}"), "sample_latents")
+]
+
+
+@pytest.fixture(params=LOOPED)
+def name(request):
+    return request.param
 
 
 @pytest.mark.parametrize("guidances", [[1.0], [0.0, 2.5, 7.0]], ids=["unguided", "guided"])

@@ -21,7 +21,9 @@ from decoders.base import CancelledError, SampleOptions
 @torch.no_grad()
 def test_captions_have_the_promised_condition_whatever_stands_beside_them(decoder):
     conditions, spec = decoder.caption_condition(CAPTIONS), decoder.condition_spec
-    assert conditions.shape == (len(CAPTIONS), spec.tokens, spec.width)
+    tokens, pooled = spec.split(conditions)
+    assert tokens.shape == (len(CAPTIONS), spec.tokens, spec.width)
+    assert pooled is None if spec.pooled == 0 else pooled.shape == (len(CAPTIONS), spec.pooled)
     assert conditions.isfinite().all()
     if spec.norm == "l2":
         torch.testing.assert_close(conditions.norm(dim=-1), torch.ones(len(CAPTIONS), spec.tokens))

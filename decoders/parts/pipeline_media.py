@@ -1,0 +1,34 @@
+"""Media as a pipeline takes and gives them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from anygen.media import Audio, Image, Media, Video
+from anygen.modality import MediaModality
+from decoders.animatediff import spread
+
+
+def to_floats(media: Sequence[Any], size: tuple[int, int], frames: int = 1) -> Tensor:
+    """Images (B, 3, H, W) or videos (B, frames, 3, H, W), in [0, 1], squeezed into the size."""
+    if isinstance(media[0], Image):
+        return torch.cat([resized(image.pixels[None], size) for image in media])
+    return torch.stack([resized(spread(video, frames), size) for video in media])
+
+
+def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, 3, h, w) uint8 -> (N, 3, H, W) in [0, 1]."""
+    larger = F.interpolate(pixels.float(), size, mode="bicubic", antialias=True)
+    return larger.clamp(0, 255) / 255
+
+
+def to_medium(made: Tensor, modality: MediaModality, rate: float) -> Media:
+    """Of pixels (..., 3, H, W) in [0, 1], or of samples (N,) or (C, N)."""
+    if modality == "audio":
+        samples = made.float().cpu().clamp(-1, 1)
+        return Audio(samples[None] if samples.ndim == 1 else samples, int(rate))
+    pixels = (made.float().clamp(0, 1) * 255).round().byte().cpu()
+    return Image(pixels) if modality == "image" else Video(pixels, rate)
