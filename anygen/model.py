@@ -5,7 +5,7 @@ is found) -> `Speaker.turn` in turn.py (the LLM reads and speaks; at a trigger t
 medium and reads what was made) -> `Engine` in engine.py, which does what turns wish for: one
 forward pass for all that read, and a pool of decoders (rendering.py) for all that is rendered.
 
-T positions, K features, D width of the LLM, W width of the encoder.
+T positions, K features, D width of the LLM, W width of features.
 """
 
 from collections.abc import Iterator, Sequence
@@ -66,8 +66,9 @@ class AnyGen(nn.Module):
             self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
+            [width] = {*self.encoder.widths.values()}
             self.input_projector = build_input_projector(
-                system.input_projector, self.encoder.width, self.llm.width
+                system.input_projector, width, self.llm.width
             )
         if "output_projectors" in parts:
             self.output_projectors = nn.ModuleDict(

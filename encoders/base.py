@@ -1,25 +1,29 @@
 """What an encoder is: media in, features out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor
 
 from anygen.media import Media
-from anygen.modality import MediaModality
+from anygen.modality import MediaModality, Modality
 
 
 class Encoder(Protocol):
     """Media of any modality that it knows -> features, each medium by itself."""
 
     modalities: tuple[MediaModality, ...]
-    width: int
+    widths: Mapping[MediaModality, int]  # W of the features of each of them
+    embeds: tuple[Modality, ...]  # what `embed` takes; () where there is no joint space
 
     def length(self, modality: MediaModality) -> int:
         """K: how many features every medium of a modality has."""
 
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
-        """Features (K, width) per medium, K as `length` says."""
+        """Features (K, W) per medium, K as `length` says."""
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
-        """Media or texts in one joint space, (B, E), unit length."""
+        """Media or texts in one joint space, (B, E), unit length.
+
+        Raises ValueError for what is not in it, see `embeds`.
+        """

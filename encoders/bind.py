@@ -17,8 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anygen.media import Media, modality_of
-from anygen.modality import MEDIA, MediaModality, Modality
-from encoders.parts.readers import AudioReader, TextReader, VideoReader, in_groups
+from anygen.modality import MEDIA, MODALITIES, MediaModality, Modality
+from encoders.parts.readers import (
+    AudioReader,
+    TextReader,
+    VideoReader,
+    in_groups,
+    kind_of,
+    spread,
+)
 from encoders.parts.tower import Tower
 from encoders.parts.vision import Vision, class_names, fit
 
@@ -79,20 +86,22 @@ class Bind(nn.Module):
     """
 
     modalities = MEDIA
+    embeds = MODALITIES
     frozen = ("vision.trunk.",)  # how the names begin of what never learns
 
     def __init__(self, config: Config, tokenizer: Tokenizer, vision_trunk: Path | None) -> None:
         super().__init__()
         self.config = config
         self.vision = Vision(config.trunk, config.grid, vision_trunk)
-        self.width = self.vision.width
+        width = self.vision.width
+        self.widths = dict.fromkeys(MEDIA, width)
         sounds = Tower(config.tower, config.audio_layers, config.heads, config.queries)
-        self.audio = AudioReader(sounds, self.width, config.audio_seconds)
+        self.audio = AudioReader(sounds, width, config.audio_seconds)
         videos = Tower(config.tower, config.video_layers, config.heads, config.queries)
-        self.video = VideoReader(videos, self.width, config.grid**2 + 1)
+        self.video = VideoReader(videos, width, config.grid**2 + 1)
         texts = Tower(config.tower, config.text_layers, config.heads, queries=1)
         self.text = TextReader(texts, tokenizer, config.text_tokens, config.joint)
-        self.heads = nn.ModuleDict({m: head(self.width, config.joint) for m in MEDIA})
+        self.heads = nn.ModuleDict({m: head(width, config.joint) for m in MEDIA})
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
 
     def length(self, modality: MediaModality) -> int:
@@ -177,13 +186,3 @@ class Bind(nn.Module):
 
 def head(width: int, joint: int) -> nn.Sequential:
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, joint))
-
-
-def kind_of(item: Media | str) -> Modality:
-    return "text" if isinstance(item, str) else modality_of(item)
-
-
-def spread(frames: Tensor, count: int) -> Tensor:
-    """`count` frames in the middles of as many equal stretches of time; a few are repeated."""
-    middles = (torch.arange(count) + 0.5) * len(frames) / count
-    return frames[middles.long()]

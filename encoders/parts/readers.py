@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anygen.media import Audio
+from anygen.media import Audio, Media, modality_of
+from anygen.modality import Modality
 from encoders.parts import mel
 from encoders.parts.tower import Tower, sinusoids
 
@@ -122,6 +123,16 @@ def sampled(samples_N: Tensor, length: int) -> Tensor:
     piece = length // PIECES
     starts = torch.linspace(0, len(samples_N) - piece, PIECES).long().tolist()
     return torch.cat([samples_N[start : start + piece] for start in starts])
+
+
+def kind_of(item: Media | str) -> Modality:
+    return "text" if isinstance(item, str) else modality_of(item)
+
+
+def spread(frames: Tensor, count: int) -> Tensor:
+    """`count` frames in the middles of as many equal stretches of time; a few are repeated."""
+    middles = (torch.arange(count) + 0.5) * len(frames) / count
+    return frames[middles.long()]
 
 
 def in_groups(

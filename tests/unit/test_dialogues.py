@@ -96,7 +96,7 @@ def test_the_features_of_a_medium_follow_its_span(tiny_model, batch, image):
 
 
 def test_given_features_stand_for_a_medium_that_nobody_has_seen(tiny_model, image, audio):
-    features = torch.randn(3, tiny_model.encoder.width)
+    features = torch.randn(3, tiny_model.encoder.widths["image"])
     messages = [Message("user", (image, audio)), Message("assistant", ("a dog",))]
     seen = assemble(tiny_model, [Dialogue(messages)])
     given = assemble(tiny_model, [Dialogue(messages, features={0: features})])
