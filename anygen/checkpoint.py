@@ -65,9 +65,10 @@ def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> 
 
 
 def named_files(system: System) -> set[str]:
-    """Tokenizer files of the plugins."""
-    plugins = [system.encoder, *system.decoders.values()]
-    return {plugin.options["tokenizer"] for plugin in plugins if "tokenizer" in plugin.options}
+    """Tokenizer files of the plugins, and of the encoders that an encoder joins."""
+    described = [plugin.options for plugin in (system.encoder, *system.decoders.values())]
+    described += [part for part in described[0].values() if isinstance(part, dict)]
+    return {options["tokenizer"] for options in described if "tokenizer" in options}
 
 
 def published(model: nn.Module) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ forward pass for all that read, and a pool of decoders (rendering.py) for all th
 T positions, K features, D width of the LLM, W width of features.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from anygen.events import Event
 from anygen.llm import LanguageModel
 from anygen.media import Message, modality_of
 from anygen.modality import MediaModality
+from anygen.plugins import Plugin
 from anygen.projectors import OutputProjector, build_input_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
 from anygen.recent import Recent
@@ -57,11 +58,7 @@ class AnyGen(nn.Module):
         described = system.decoders if "decoders" in parts else {}
         self.decoders = DecoderShelf(described, folder) if decoders is None else decoders
         if "encoder" in parts:
-            published = system.encoder.options.get("trunk") == "efficientnet_lite2"
-            trunk = vision_trunk() if published else None
-            self.encoder = plugins.build(
-                "encoders", system.encoder, "encoder", folder=folder, vision_trunk=trunk
-            )
+            self.encoder = build_encoder(system.encoder, folder)
         if "llm" in parts:
             self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
             self.contexts = Contexts(self.llm.context)
@@ -275,6 +272,23 @@ def without_media(pieces: Sequence[Piece], made: set[int]) -> list[Piece]:
         if not (isinstance(piece, Features) and number in made):
             kept.append(piece)
     return kept
+
+
+def build_encoder(described: Plugin, folder: Path, where: str = "encoder") -> Any:
+    """What `described` says; an encoder that joins others has them built by this, too."""
+
+    def build_part(modality: MediaModality, settings: Mapping[str, Any]) -> Any:
+        return build_encoder(Plugin.model_validate(settings), folder, f"{where}.{modality}")
+
+    published = described.options.get("trunk") == "efficientnet_lite2"
+    return plugins.build(
+        "encoders",
+        described,
+        where,
+        folder=folder,
+        vision_trunk=vision_trunk() if published else None,
+        build_part=build_part,
+    )
 
 
 def find_base(base: str) -> Path | str:

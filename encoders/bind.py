@@ -68,7 +68,7 @@ TINY = Config(
 )
 
 
-def build(config: Config, folder: Path, vision_trunk: Path | None = None) -> "Bind":
+def build(config: Config, folder: Path, vision_trunk: Path | None = None, **_: Any) -> "Bind":
     """`folder`: where the config's files lie. `vision_trunk`: the published weights, or None for
     random ones. Raises ValueError if the tokenizer or the weights are not there."""
     for path in (folder / config.tokenizer, vision_trunk):

@@ -110,10 +110,10 @@ def answers(tower: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(tower, width), norm)
 
 
-def wave(sound: Audio) -> Tensor:
-    """One channel at 16 kHz, (N,)."""
+def wave(sound: Audio, rate: int = mel.RATE) -> Tensor:
+    """One channel at `rate` samples per second, (N,)."""
     samples = sound.samples.float().mean(0).cpu().numpy()
-    return torch.from_numpy(soxr.resample(samples, sound.rate, mel.RATE))
+    return torch.from_numpy(soxr.resample(samples, sound.rate, rate))
 
 
 def sampled(samples_N: Tensor, length: int) -> Tensor:

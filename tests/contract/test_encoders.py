@@ -8,7 +8,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from anygen import plugins
+from anygen.checkpoint import own_tensors, published
 from anygen.media import Audio, Image, Video, modality_of
+from anygen.model import build_encoder
+from encoders.parts.readers import kind_of
 
 CAPTIONS = ["a red ball", "a piano melody", "a dog jumping up"]
 
@@ -50,10 +53,10 @@ def folder(tmp_path_factory):
     return path
 
 
-def make(name, folder, **changes):
+def make(name, folder, seed=0, **changes):
     options = {**importlib.import_module(f"encoders.{name}").TINY.model_dump(), **changes}
-    torch.manual_seed(0)
-    return plugins.build("encoders", plugins.Plugin(name=name, **options), "encoder", folder=folder)
+    torch.manual_seed(seed)
+    return build_encoder(plugins.Plugin(name=name, **options), folder)
 
 
 @pytest.fixture(params=plugins.names("encoders"))
@@ -66,69 +69,127 @@ def encoder(name, folder):
     return make(name, folder)
 
 
+@pytest.fixture
+def known(encoder, media):
+    """The media that the encoder knows."""
+    return [medium for medium in media if modality_of(medium) in encoder.modalities]
+
+
+@pytest.fixture
+def learner(encoder):
+    if not hasattr(encoder, "contrastive_loss"):
+        pytest.skip("only an encoder with a contrastive loss learns by itself")
+    return encoder
+
+
+@pytest.fixture
+def frozen(encoder):
+    if any(parameter.requires_grad for parameter in encoder.parameters()):
+        pytest.skip("only what others published is read from their files as it is")
+    return encoder
+
+
 def close(left, right):
     torch.testing.assert_close(left, right, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_features_are_as_wide_as_promised_and_as_many_for_each_medium_of_a_modality(encoder, media):
-    features = encoder.encode(media)
-    shapes = {(modality_of(m), tuple(f.shape)) for m, f in zip(media, features, strict=True)}
-    assert {modality for modality, _ in shapes} == set(encoder.modalities)
-    assert len(shapes) == len(encoder.modalities)
-    assert all(len(shape) == 2 and shape[1] == encoder.widths[m] for m, shape in shapes)
-    assert all(f.isfinite().all() for f in features)
+def test_features_are_as_wide_and_as_many_as_promised_for_each_modality(encoder, known):
+    features = encoder.encode(known)
+    assert {modality_of(medium) for medium in known} == set(encoder.modalities)
+    for medium, found in zip(known, features, strict=True):
+        modality = modality_of(medium)
+        assert found.shape == (encoder.length(modality), encoder.widths[modality])
+        assert found.isfinite().all()
 
 
 @torch.no_grad()
-def test_a_medium_has_the_same_features_alone_again_and_in_any_company(encoder, media):
-    together = encoder.encode(media)
-    close(together, encoder.encode(media))
-    close(together, encoder.encode(media[::-1])[::-1])
-    close(together, [encoder.encode([medium])[0] for medium in media])
+def test_a_medium_has_the_same_features_alone_again_and_in_any_company(encoder, known):
+    together = encoder.encode(known)
+    close(together, encoder.encode(known))
+    close(together, encoder.encode(known[::-1])[::-1])
+    close(together, [encoder.encode([medium])[0] for medium in known])
 
 
 @torch.no_grad()
-def test_different_media_have_different_features(encoder, media):
-    embedded = encoder.embed(media)
-    assert all(not torch.allclose(a, b, atol=1e-4) for a, b in pairwise(embedded))
+def test_different_media_have_different_features(encoder, known):
+    kept = sorted(zip(map(modality_of, known), encoder.encode(known)), key=lambda pair: pair[0])
+    for (modality, left), (other, right) in pairwise(kept):
+        assert modality != other or not torch.allclose(left, right, atol=1e-4)
 
 
 @torch.no_grad()
-def test_media_and_texts_embed_with_unit_length_whatever_stands_beside_them(encoder, media):
-    items = [*media, *CAPTIONS, ""]
+def test_what_a_joint_space_takes_embeds_with_unit_length_whatever_stands_beside_it(encoder, media):
+    items = [item for item in (*media, *CAPTIONS, "") if kind_of(item) in encoder.embeds]
+    if not items:
+        with pytest.raises(ValueError, match="joint space"):
+            encoder.embed(CAPTIONS)
+        return
     embedded = encoder.embed(items)
     assert embedded.ndim == 2
     close(embedded.norm(dim=1), torch.ones(len(items)))
     close(embedded, torch.cat([encoder.embed([item]) for item in items]))
+    assert all(not torch.allclose(a, b, atol=1e-4) for a, b in pairwise(embedded))
 
 
 @torch.no_grad()
-def test_the_state_dict_brings_an_encoder_back(name, encoder, folder, media):
+def test_the_state_dict_brings_an_encoder_back(name, encoder, folder, known):
     other = make(name, folder)
     for parameter in other.parameters():
         parameter.normal_()
     other.load_state_dict(encoder.state_dict(), strict=True)
-    close(other.encode(media), encoder.encode(media))
+    close(other.encode(known), encoder.encode(known))
 
 
-def test_the_contrastive_loss_reaches_all_that_is_not_frozen(encoder, media):
-    encoder.contrastive_loss(media[:3], CAPTIONS).backward()
+def test_what_a_model_does_not_save_never_learns_and_is_the_same_in_every_process(
+    name, encoder, folder
+):
+    others, again = published(encoder), make(name, folder, seed=1).state_dict()
     for key, parameter in encoder.named_parameters():
-        frozen = key.startswith(encoder.frozen)
-        assert parameter.requires_grad != frozen, key
-        assert (parameter.grad is not None) != frozen, key
+        assert parameter.requires_grad != key.startswith(others), key
+    kept = {key: value for key, value in encoder.state_dict().items() if key.startswith(others)}
+    assert kept
+    assert not kept.keys() & own_tensors(encoder).keys()
+    assert all(torch.equal(value, again[key]) for key, value in kept.items())
 
 
-def test_training_brings_media_to_their_captions(encoder, media):
-    learned = [p for p in encoder.parameters() if p.requires_grad]
+@torch.no_grad()
+def test_training_changes_nothing_in_an_encoder_that_does_not_learn(frozen, known):
+    close(frozen.train().encode(known), frozen.eval().encode(known))
+
+
+def test_an_encoder_without_weights_says_what_its_features_will_be(name, encoder, folder):
+    with torch.device("meta"):
+        outline = make(name, folder)
+    assert {parameter.device.type for parameter in outline.parameters()} == {"meta"}
+    assert dict(outline.widths) == dict(encoder.widths)
+    lengths = [[e.length(m) for m in e.modalities] for e in (outline, encoder)]
+    assert lengths[0] == lengths[1]
+
+
+@torch.no_grad()
+def test_half_precision_is_near(frozen, known):
+    exact = frozen.encode(known)
+    for left, right in zip(frozen.to(torch.bfloat16).encode(known), exact, strict=True):
+        assert left.dtype == torch.bfloat16
+        assert (left.float() - right).norm() < 0.1 * right.norm()
+
+
+def test_the_contrastive_loss_reaches_all_that_is_not_frozen(learner, media):
+    learner.contrastive_loss(media[:3], CAPTIONS).backward()
+    for key, parameter in learner.named_parameters():
+        assert (parameter.grad is not None) != key.startswith(learner.frozen), key
+
+
+def test_training_brings_media_to_their_captions(learner, media):
+    learned = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, 3e-3)
     for _ in range(60):
         optimizer.zero_grad()
-        encoder.contrastive_loss(media[:3], CAPTIONS).backward()
+        learner.contrastive_loss(media[:3], CAPTIONS).backward()
         optimizer.step()
     with torch.no_grad():
-        scores = encoder.embed(media[:3]) @ encoder.embed(CAPTIONS).T
+        scores = learner.embed(media[:3]) @ learner.embed(CAPTIONS).T
     assert scores.argmax(1).tolist() == [0, 1, 2]
 
 

@@ -1,0 +1,90 @@
+"""Encoders of different modalities, joined to one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from torch import Tensor, nn
+
+from anygen.media import Media, modality_of
+from anygen.modality import MediaModality, Modality
+from encoders import clap, clip
+from encoders.parts.readers import in_groups, kind_of
+
+BuildPart = Callable[[MediaModality, Mapping[str, Any]], Any]
+
+
+class Part(BaseModel):
+    """An encoder's name and settings, which its own Config checks."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+
+class Config(RootModel[Annotated[dict[MediaModality, Part], Field(min_length=1)]]):
+    """The encoder of each modality; those of equal settings are one."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+TINY = Config(
+    {
+        "image": Part(name="clip", **clip.TINY.model_dump()),
+        "audio": Part(name="clap", **clap.TINY.model_dump()),
+        "video": Part(name="clip", **clip.TINY.model_dump()),
+    }
+)
+
+
+def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Several":
+    """`build_part` makes an encoder from its settings. Raises ValueError for one that does not
+    know its modality."""
+    built: list[tuple[Part, Any]] = []
+    parts: dict[MediaModality, Any] = {}
+    for modality, part in config.root.items():
+        equal = [encoder for other, encoder in built if other == part]
+        parts[modality] = equal[0] if equal else build_part(modality, part.model_dump())
+        built.append((part, parts[modality]))
+        if modality not in parts[modality].modalities:
+            known = " and ".join(parts[modality].modalities)
+            raise ValueError(f"the encoder {part.name} is for {known}, not for {modality}")
+    return Several(parts).eval()
+
+
+class Several(nn.Module):
+    """Every modality through its own encoder. What is frozen, each encoder says itself."""
+
+    def __init__(self, parts: Mapping[MediaModality, Any]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+        self.modalities = tuple(parts)
+        self.widths = {modality: part.widths[modality] for modality, part in parts.items()}
+        embedded = [m for m, part in parts.items() if m in part.embeds]
+        self.embeds: tuple[Modality, ...] = ("text", *embedded) if embedded else ()
+
+    def length(self, modality: MediaModality) -> int:
+        """K of every medium of a modality."""
+        return int(self.encoder_of(modality).length(modality))
+
+    def encode(self, media: Sequence[Media]) -> list[Tensor]:
+        """Features (K, W) per medium."""
+        return in_groups(media, modality_of, lambda m, group: self.encoder_of(m).encode(group))
+
+    def embed(self, items: Sequence[Media | str]) -> Tensor:
+        """(B, E), unit length, by the encoder whose media are among the items.
+
+        Raises ValueError for media of more than one encoder: they share no space. Texts alone are
+        embedded where there is one encoder with a joint space.
+        """
+        kinds = [kind for kind in map(kind_of, items) if kind != "text"] or self.embeds[1:]
+        spaces = {id(encoder): encoder for encoder in map(self.encoder_of, kinds)}
+        if len(spaces) != 1:
+            given = " and ".join(sorted({kind_of(item) for item in items}))
+            raise ValueError(f"there is no one encoder with a joint space of {given}")
+        [encoder] = spaces.values()
+        embedded: Tensor = encoder.embed(items)
+        return embedded
+
+    def encoder_of(self, modality: Any) -> Any:
+        return self.parts[modality]

@@ -1,0 +1,112 @@
+"""Videos through V-JEPA 2 (Assran et al. 2025), which sees motion and not single frames."""
+
+# B videos, T frames, C pairs of frames, S cells per side, K features, W width
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL.Image import Resampling
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPImageProcessorPil, VJEPA2Model
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+from anygen.media import Media, Video
+from anygen.modality import MediaModality, Modality
+from encoders.parts.published import Source, load, read_config
+from encoders.parts.readers import spread
+
+
+class Config(Source):
+    """A video becomes `frames` / 2 x `grid`^2 features; `sizes` are those of VJEPA2Config."""
+
+    frames: PositiveInt = 16  # of a video, evenly spread over its time; they are seen in pairs
+    grid: PositiveInt = 4  # cells per side that a pair of frames keeps
+
+
+TINY = Config(
+    sizes={
+        "model_type": "vjepa2",
+        "crop_size": 32,
+        "patch_size": 8,
+        "hidden_size": 24,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+        "pred_hidden_size": 24,
+        "pred_num_attention_heads": 2,
+        "pred_num_hidden_layers": 1,
+    },
+    frames=4,
+    grid=2,
+)
+
+
+def build(config: Config, folder: Path, **_: Any) -> "VideoJepa":
+    """Raises ValueError for a model that is not V-JEPA 2, and for frames that make no pairs."""
+    described = read_config(config, ["vjepa2"])
+    if config.frames % described.tubelet_size:
+        raise ValueError(
+            f"frames is {config.frames}; the model sees {described.tubelet_size} at a time"
+        )
+    return VideoJepa(config, described)
+
+
+class VideoJepa(nn.Module):
+    """The weights are their publisher's: frozen, and no part of a checkpoint.
+
+    Frames are seen as by transformers' VJEPA2VideoProcessor, which itself needs torchvision.
+    """
+
+    modalities: tuple[MediaModality, ...] = ("video",)
+    embeds: tuple[Modality, ...] = ()
+    frozen = ("model.",)
+
+    def __init__(self, config: Config, described: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.widths = dict.fromkeys(self.modalities, described.hidden_size)
+        self.model = load(VJEPA2Model, described, config)
+        del self.model.predictor  # of what is hidden; only training needs it
+        self.side = described.crop_size // described.patch_size
+        self.processor = CLIPImageProcessorPil(
+            size={"shortest_edge": described.crop_size * 256 // 224},
+            crop_size=described.crop_size,
+            resample=Resampling.BILINEAR,
+            image_mean=IMAGENET_DEFAULT_MEAN,
+            image_std=IMAGENET_DEFAULT_STD,
+        )
+
+    def train(self, mode: bool = True) -> "VideoJepa":
+        """Always as in evaluation: nothing here learns."""
+        return super().train(False)
+
+    def length(self, modality: MediaModality) -> int:
+        """K of every video."""
+        pairs = self.config.frames // self.model.config.tubelet_size
+        return int(pairs * self.config.grid**2)
+
+    @torch.no_grad()
+    def encode(self, media: Sequence[Media]) -> list[Tensor]:
+        """Features (K, W) per video: pair after pair, row by row."""
+        return [self.features(video) for video in media]
+
+    def embed(self, items: Sequence[Media | str]) -> Tensor:
+        """Raises ValueError: there is no joint space."""
+        raise ValueError("the encoder vjepa2 has no joint space")
+
+    def features(self, video: Any) -> Tensor:
+        """(K, W) of one video: a long sequence for the model as it is."""
+        states = self.model(self.prepared(video)[None], skip_predictor=True).last_hidden_state[0]
+        cells_CWSS = states.unflatten(0, (-1, self.side, self.side)).permute(0, 3, 1, 2)
+        kept = functional.adaptive_avg_pool2d(cells_CWSS, self.config.grid)
+        return kept.flatten(2).transpose(1, 2).flatten(0, 1)
+
+    def prepared(self, video: Video) -> Tensor:
+        """(T, 3, H, W) on the model's device and of its precision."""
+        frames = [frame.cpu().numpy() for frame in spread(video.frames, self.config.frames)]
+        inputs = self.processor(frames, return_tensors="pt", input_data_format="channels_first")
+        pixels: Tensor = inputs.pixel_values
+        return pixels.to(self.model.device, self.model.dtype)
