@@ -187,11 +187,12 @@ class ImageBind(nn.Module):
         spectrograms (1, 128, 204), for depth disparities and for thermal heat (1, 224, 224), for
         imu accelerations and turning rates (6, 2000). Raises ValueError for other shapes.
         """
-        return self.modality_postprocessors[tower](self.read(tower, inputs, patches=False)[:, 0])
+        units = self.read(tower, inputs, patches=False)[:, 0]
+        return self.modality_postprocessors[tower](units)
 
     def read(self, tower: TowerName, inputs: Tensor, patches: bool) -> Tensor:
         """(B, K, E) float32, of unit length in each view, then the mean over views."""
-        views = towers.in_views(tower, self.config.sizes[tower], inputs)  # (B, S, ...)
+        views = towers.in_views(tower, self.sizes(tower), inputs)  # (B, S, ...)
         chunks = views.flatten(0, 1).split(CHUNK)
         units = torch.cat([self.read_views(tower, chunk, patches) for chunk in chunks])
         return units.unflatten(0, views.shape[:2]).mean(1)
@@ -206,15 +207,19 @@ class ImageBind(nn.Module):
 
     def views(self, kind: Modality, items: Sequence[Any]) -> tuple[TowerName, Tensor]:
         """The tower that reads things of a kind, and what it reads of them, (B, S, ...)."""
-        if kind not in self.embeds:
-            raise ValueError(
-                f"this encoder was built without the tower for {kind}; it has those for "
-                f"{', '.join(self.embeds)}"
-            )
         if kind == "text":
+            [length] = self.sizes("text").input
             assert self.tokenizer is not None  # the config was refused otherwise
-            [length] = self.config.sizes["text"].input
             return "text", text_ids(items, self.tokenizer, length, self.config.vocabulary)[:, None]
         reading = READINGS[kind]
-        size = self.config.sizes[reading.tower].input
+        size = self.sizes(reading.tower).input
         return reading.tower, torch.stack([reading.views(item, size) for item in items])
+
+    def sizes(self, tower: TowerName) -> Sizes:
+        """Raises ValueError for a tower that was not built."""
+        if tower not in self.config.towers:
+            raise ValueError(
+                f"this ImageBind has no tower {tower}; it was built with "
+                f"{', '.join(self.config.towers)}"
+            )
+        return self.config.sizes[tower]

@@ -59,7 +59,7 @@ def resampled(sound: Audio, first: int, last: int) -> Tensor:
     kernels = cutoff * torch.sinc(periods) * torch.cos(periods * torch.pi / (2 * ZEROS)) ** 2
     inside = (indices >= 0) & (indices < samples.shape[1])
     around = samples[:, indices.clamp(0, samples.shape[1] - 1)]  # (C, last - first, taps)
-    return (around * (kernels * inside)).sum(-1)
+    return torch.einsum("cnt,nt->cn", around, kernels * inside)
 
 
 def filter_bank(samples_N: Tensor, bands: int) -> Tensor:

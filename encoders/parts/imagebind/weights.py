@@ -32,7 +32,9 @@ def read_published(path: Path, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     reader = read_safetensors if path.suffix == ".safetensors" else read_pickle
     try:
         found = reader(path, lambda name: not foreign(name, own))
-    except (RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError) as error:
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} is refused: it holds something else than tensors") from error
+    except (RuntimeError, SafetensorError, EOFError) as error:
         raise ValueError(f"{path} cannot be read as weights: {first_line(error)}") from error
     check(path, found, own)
     return {name: tensor.to(own[name].dtype) for name, tensor in found.items()}
