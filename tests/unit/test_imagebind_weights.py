@@ -132,12 +132,12 @@ def truncated(content):
 
 
 @pytest.mark.parametrize("name", ["huge.pth", "huge.safetensors"])
-@pytest.mark.parametrize("damage", [truncated, lambda content: b"", lambda content: b"words" * 99])
+@pytest.mark.parametrize("damage", [truncated, lambda _: b"", lambda _: b"words" * 99])
 def test_damaged_files_are_refused_in_one_sentence(name, damage, stored, folder, tmp_path):
     path = tmp_path / name
     (save_file if path.suffix == ".safetensors" else save_pickle)(stored, path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"cannot be read as weights|is refused") as refusal:
+    with pytest.raises(ValueError, match=rf"{name} is damaged, or no") as refusal:
         load(path, folder)
     assert "\n" not in str(refusal.value)
 

@@ -35,7 +35,10 @@ def read_published(path: Path, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path} is refused: it holds something else than tensors") from error
     except (RuntimeError, SafetensorError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as weights: {first_line(error)}") from error
+        raise ValueError(
+            f"{path} is damaged, or no dictionary of tensors as PyTorch since 1.6 or safetensors "
+            "write it"
+        ) from error
     check(path, found, own)
     return {name: tensor.to(own[name].dtype) for name, tensor in found.items()}
 
@@ -44,7 +47,7 @@ def read_pickle(path: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
     """A state dict whose tensors stay on the disk until they are used."""
     stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if not isinstance(stored, dict):
-        raise RuntimeError(f"a {type(stored).__name__} and no dictionary of tensors")
+        raise RuntimeError("no dictionary")
     return {name: tensor for name, tensor in stored.items() if wanted(name)}
 
 
@@ -79,7 +82,3 @@ def named(what: str, names: Iterable[str]) -> list[str]:
     """`3 missing, such as a.b`, or nothing."""
     ordered = sorted(names)
     return [f"{len(ordered)} {what}, such as {ordered[0]}"] if ordered else []
-
-
-def first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0].rstrip(".")
