@@ -1,0 +1,1 @@
+"""Pieces of ImageBind (Girdhar et al. 2023): towers, published weights, what the towers read."""

@@ -1,0 +1,77 @@
+"""What the vision tower reads of an image and of a video, to the pixel as published."""
+
+# T frames, V views
+
+import math
+from itertools import product
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+from torch.nn import functional
+
+from anygen.media import Image, Video
+
+MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])  # CLIP's, of values in 0 ... 1
+DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711])
+
+CLIPS, CLIP_SECONDS, CLIP_FRAMES, CROPS = 5, 2.0, 2, 3
+
+
+def image_views(image: Image, size: tuple[int, int]) -> Tensor:
+    """(1, 3, H, W): the shorter side made `size`, bicubically, and the middle cut out."""
+    picture = Pillow.fromarray(image.pixels.permute(1, 2, 0).cpu().numpy())
+    short = min(picture.size)
+    width, height = (int(size[0] * side / short) for side in picture.size)
+    left, top = (round((side - size[0]) / 2) for side in (width, height))
+    resized = picture.resize((width, height), Pillow.Resampling.BICUBIC)
+    cut = np.asarray(resized.crop((left, top, left + size[0], top + size[0])))
+    return normalized(torch.tensor(cut).permute(2, 0, 1)[None] / 255)
+
+
+def video_views(video: Video, size: tuple[int, int]) -> Tensor:
+    """(15, 3, 2, H, W): three crops each of five clips, of which two frames are seen."""
+    clips = clip_frames(len(video.frames), video.fps)
+    seen = sorted({index for clip in clips for index in clip})
+    frames = dict(zip(seen, shrunk(video.frames[seen].cpu() / 255, size[0]), strict=True))
+    views = [
+        cropped(normalized(torch.stack([frames[index] for index in clip])), size[0], crop)
+        for clip, crop in product(clips, range(CROPS))
+    ]
+    return torch.stack(views).transpose(1, 2)
+
+
+def clip_frames(frames: int, fps: float) -> list[tuple[int, int]]:
+    """The first and the last frame of five clips of two seconds, evenly spread from start to end.
+
+    A shorter video has five equal clips; a clip between two frames has the one before.
+    """
+    length = CLIP_SECONDS * fps  # in frames
+    clips = []
+    for index in range(CLIPS):
+        start = max(frames - length, 0) * index / (CLIPS - 1)
+        first = min(math.ceil(start), frames - 1)
+        last = min(math.ceil(start + length), frames) - 1
+        clips.append((first, max(first, last)))
+    return clips
+
+
+def shrunk(frames: Tensor, size: int) -> Tensor:
+    """(T, 3, H, W), the shorter side made `size`, bilinearly and without antialiasing."""
+    height, width = frames.shape[2:]
+    short = min(height, width)
+    shape = [int(side / short * size) for side in (height, width)]
+    return functional.interpolate(frames, shape, mode="bilinear", align_corners=False)
+
+
+def cropped(frames: Tensor, size: int, crop: int) -> Tensor:
+    """(T, 3, size, size): the beginning, middle or end of the longer side."""
+    height, width = frames.shape[2:]
+    top, left = ((0, math.ceil((side - size) / 2), side - size)[crop] for side in (height, width))
+    return frames[:, :, top : top + size, left : left + size]
+
+
+def normalized(pictures: Tensor) -> Tensor:
+    """(..., 3, H, W) in 0 ... 1 -> about unit variance."""
+    return (pictures - MEAN[:, None, None]) / DEVIATION[:, None, None]
