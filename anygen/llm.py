@@ -6,12 +6,19 @@ B rows, T positions, P positions with those of the cache, D width, V size of the
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import (
+    AttentionInterface,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+)
 from transformers.utils import logging
 
 from anygen.config import LanguageModel as Settings
@@ -40,12 +47,13 @@ class LanguageModel(nn.Module):
         self.settings = settings
         logging.disable_progress_bar()  # loading takes a second
         self.tokenizer = AutoTokenizer.from_pretrained(base)
-        self.base = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        unread = torch.get_default_device().type == "meta"
+        self.base = outlined(base) if unread else loaded(base)
         self.base.requires_grad_(False)
         self.signals = Signals(self.base.config.vocab_size, modalities, settings.signals)
         embedding = self.base.get_input_embeddings().weight
         self.width: int = embedding.shape[1]
-        scale = embedding.std().item()
+        scale = embedding.std()
         self.signal_rows = nn.Parameter(torch.randn(self.signals.rows, self.width) * scale)
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
@@ -57,9 +65,9 @@ class LanguageModel(nn.Module):
     def embed(self, ids: Tensor) -> Tensor:
         """Ids (T,) of text and signal tokens -> (T, D)."""
         vocabulary = self.signals.vocabulary
-        text = self.base.get_input_embeddings()(ids.clamp(max=vocabulary - 1))
-        signal = self.signal_rows[(ids - vocabulary).clamp(min=0)]
-        return torch.where((ids < vocabulary)[:, None], text, signal)
+        text: Tensor = self.base.get_input_embeddings()(ids.clamp(max=vocabulary - 1))
+        signals = ids[ids >= vocabulary] - vocabulary
+        return text.masked_scatter((ids >= vocabulary)[:, None], self.signal_rows[signals])
 
     def hidden(
         self, embeds: Tensor, cache: DynamicCache | None = None, branches: Tensor | None = None
@@ -173,6 +181,16 @@ class LanguageModel(nn.Module):
                 yield
         finally:
             self.use_lora(True)
+
+
+def loaded(base: Path | str) -> Any:
+    """The published LLM."""
+    return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+
+
+def outlined(base: Path | str) -> Any:
+    """Its shapes, from its configuration alone."""
+    return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base), dtype=torch.float32)
 
 
 def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:

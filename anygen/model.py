@@ -63,7 +63,9 @@ class AnyGen(nn.Module):
                 "encoders", system.encoder, "encoder", folder=folder, vision_trunk=trunk
             )
         if "llm" in parts:
-            self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
+            self.llm = LanguageModel(
+                system.llm, find_base(system.llm.base, folder), tuple(system.decoders)
+            )
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
             self.input_projector = build_input_projector(
@@ -222,12 +224,13 @@ class AnyGen(nn.Module):
         return self.seen.get(digest(piece.media), lambda: self.embed_piece(piece))
 
     def embed_features(self, piece: Features, features_KW: Tensor) -> Tensor:
-        """A mark, then the projected features: (1 + K, D)."""
-        mark = self.embed_ids([self.llm.signals.mark(piece.modality)])
-        return torch.cat([mark, self.input_projector(features_KW)])
+        """The projected features between the marks of their modality: (marks + K, D)."""
+        before, after = map(self.embed_ids, self.llm.signals.marks(piece.modality))
+        return torch.cat([before, self.input_projector(features_KW), after])
 
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
-        return self.llm.embed(torch.tensor(ids, device=self.llm.signal_rows.device))
+        device = self.llm.signal_rows.device
+        return self.llm.embed(torch.tensor(ids, dtype=torch.long, device=device))
 
     def ids_of(self, piece: Tokens | Span) -> Sequence[int]:
         return piece.ids if isinstance(piece, Tokens) else self.llm.signals.span(piece.modality)
@@ -237,7 +240,8 @@ class AnyGen(nn.Module):
         if not isinstance(piece, Features):
             return self.ids_of(piece)
         name = digest(piece.media)
-        return [(name, index) for index in range(1 + self.encoder.length(piece.modality))]
+        around = self.llm.signals.around
+        return [(name, index) for index in range(around + self.encoder.length(piece.modality))]
 
     def length_of(self, message: Message) -> int:
         """Positions that a message takes, of its own."""
@@ -250,10 +254,11 @@ class AnyGen(nn.Module):
 
     @cached_property
     def media_costs(self) -> dict[MediaModality, int]:
-        """Positions that a medium takes at most: its span, a mark and its features."""
+        """Positions that a medium takes at most: its span, its marks and its features."""
         signals = self.llm.signals
+        spans = {m: signals.length(m) for m in signals.modalities}
         return {
-            m: (signals.length(m) if m in signals.modalities else 0) + 1 + self.encoder.length(m)
+            m: spans.get(m, 0) + signals.around + self.encoder.length(m)
             for m in self.encoder.modalities
         }
 
@@ -276,10 +281,15 @@ def without_media(pieces: Sequence[Piece], made: set[int]) -> list[Piece]:
     return kept
 
 
-def find_base(base: str) -> Path | str:
-    """`smollm2-135m` is fetched once; else a folder with a causal LM, or its Hugging Face id."""
+def find_base(base: str, folder: Path) -> Path | str:
+    """`smollm2-135m` is fetched once; else a folder with a causal LM, or its Hugging Face id.
+
+    The folder may lie in that of the model, as a converted one does.
+    """
     if base == "smollm2-135m":
         return base_llm()
+    if (folder / base).is_dir():
+        return folder / base
     if Path(base).is_dir() or "/" in base:
         return base
     raise ValueError(f"llm.base is {base!r}; write smollm2-135m, a folder or a Hugging Face id")

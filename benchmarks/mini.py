@@ -156,7 +156,7 @@ def text_figures(model: AnyGen) -> dict[str, float]:
 def plain_story(model: AnyGen) -> Callable[[], Any]:
     """Greedy text by transformers' `generate` with the same LLM in float32."""
     plain = AutoModelForCausalLM.from_pretrained(
-        find_base(model.system.llm.base), dtype=torch.float32
+        find_base(model.system.llm.base, model.folder), dtype=torch.float32
     )
     tokenizer = model.llm.tokenizer
     messages = [
