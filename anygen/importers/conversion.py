@@ -5,7 +5,6 @@ The folder appears by one rename of a finished one: what is refused leaves nothi
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,9 @@ def check_parts(parts: Sequence[str]) -> None:
 def check_settings(layout: str, importer: Importer, system: System) -> None:
     """What no shape would tell: the system must compute what the checkpoint was trained in."""
     for key, needed in importer.needs.items():
-        given = reduce(lambda section, name: getattr(section, name, None), key.split("."), system)
+        given: Any = system
+        for name in key.split("."):
+            given = getattr(given, name, None)  # of a kind that has no such setting
         if given != needed:
             raise ValueError(f"{key} is {given!r}, and {layout} needs {needed!r}")
 

@@ -22,7 +22,8 @@ def read_checkpoint(source: Path, files: Iterable[File], parts: Iterable[str]) -
 
     They stay on the disk until they are used. Raises ValueError.
     """
-    wanted, found = set(parts), {}
+    wanted = set(parts)
+    found: dict[str, Tensor] = {}
     for file in files:
         if wanted & set(file.parts):
             for path in paths_of(source, file):
