@@ -78,7 +78,8 @@ class CaptionBank(nn.Module):
             rng = random.Random(f"{run.seed}/bank/{modality}")
             captions = [caption(scene) for scene in draw_scenes(modality, run, BANK, rng)]
             conditions = in_chunks(decoder.caption_condition, captions)
-            self.register_buffer(modality, gist(conditions.float()), persistent=False)
+            tokens, _ = decoder.condition_spec.split(conditions.float())
+            self.register_buffer(modality, gist(tokens), persistent=False)
 
     def of(self, modality: MediaModality) -> Tensor:
         """(BANK, W)."""
@@ -185,7 +186,8 @@ class SpanPool(nn.Module):
             wanted = in_chunks(model.decoders[modality].caption_condition, captions)
             self.register_buffer(modality, spoken, persistent=False)
             self.register_buffer(f"{modality}_wanted", wanted, persistent=False)
-            others = gist(wanted[:BANK].float())
+            tokens, _ = model.decoders[modality].condition_spec.split(wanted[:BANK].float())
+            others = gist(tokens)
             self.register_buffer(f"{modality}_others", others, persistent=False)
 
     def draw(

@@ -21,6 +21,12 @@ from pydantic import (
 
 from anygen.modality import MEDIA, TABLE, MediaModality
 from anygen.plugins import Plugin
+from anygen.projector_settings import (
+    InputMlp,
+    InputProjector,
+    OutputProjector,
+    OutputTransformer,
+)
 from anygen.records import Strict
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -79,34 +85,13 @@ class LanguageModel(Strict):
     system_prompt: str = ""
 
 
-class InputProjector(Strict):
-    """Features -> LLM embeddings."""
-
-    kind: Literal["linear", "mlp"] = "mlp"
-    hidden: PositiveInt = 1024
-
-
-class OutputProjector(Strict):
-    """Hidden states of a span -> condition: NExT-GPT's transformer with learned queries."""
-
-    width: PositiveInt = 256
-    layers: PositiveInt = 2
-    heads: PositiveInt = 4
-
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "OutputProjector":
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} cannot be shared by {self.heads} heads")
-        return self
-
-
 class System(Strict):
     """Everything that `build_model` needs."""
 
     llm: LanguageModel = LanguageModel()
     encoder: Plugin
-    input_projector: InputProjector = InputProjector()
-    output_projector: OutputProjector = OutputProjector()
+    input_projector: InputProjector = InputMlp()
+    output_projector: OutputProjector = OutputTransformer()
     decoders: dict[MediaModality, Plugin]
 
 

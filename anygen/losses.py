@@ -13,6 +13,7 @@ from torch import Tensor
 from anygen.dialogues import IGNORED, Batch, Target
 from anygen.modality import MediaModality
 from anygen.signals import Signals
+from decoders.base import ConditionSpec
 from decoders.parts.conditioning import gist
 
 TEMPERATURE = 0.07  # where CLIP starts
@@ -99,7 +100,7 @@ def span_hidden(signals: Signals, hidden_BTD: Tensor, targets: Sequence[Target])
 
 
 def alignment_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
-    """Squared distance (N, tokens, width) in units of the wanted conditions' variance, ().
+    """Squared distance of conditions (N, ...) in units of the wanted conditions' variance, ().
 
     NExT-GPT sums unscaled distances, so that pictures outweigh sounds thirtyfold; in units of
     the variance the term is about 1 at the start in every modality.
@@ -133,13 +134,14 @@ def contrast_loss(conditions: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
 
 
 def condition_losses(
-    modality: MediaModality, conditions: Tensor, wanted: Tensor, others: Tensor
+    modality: MediaModality, spec: ConditionSpec, made: Tensor, wanted: Tensor, others: Tensor
 ) -> dict[str, Tensor]:
-    """How far conditions (N, tokens, W) are from the wanted ones, and from the others' gists."""
+    """How far N conditions are from the wanted ones, and from the gists of others (M, W)."""
+    tokens, wanted_tokens = spec.split(made)[0], spec.split(wanted)[0]
     return {
-        f"{modality}_align": alignment_loss(conditions, wanted),
-        f"{modality}_gist": gist_loss(conditions, wanted),
-        f"{modality}_contrast": CONTRAST_SHARE * contrast_loss(conditions, wanted, others),
+        f"{modality}_align": alignment_loss(made, wanted),
+        f"{modality}_gist": gist_loss(tokens, wanted_tokens),
+        f"{modality}_contrast": CONTRAST_SHARE * contrast_loss(tokens, wanted_tokens, others),
     }
 
 
@@ -158,14 +160,15 @@ def generation_losses(
     for modality, targets in by_modality.items():
         decoder = model.decoders[modality]
         hidden_NSD = span_hidden(model.llm.signals, hidden_BTD, targets)
-        conditions = model.output_projectors[modality](hidden_NSD)
+        conditions = model.condition_of(modality, hidden_NSD)
         captions = [t.caption for t in targets]
         misses = [caption for t in targets for caption in t.misses]
         with torch.no_grad():
             told = decoder.caption_condition(captions + misses).float()
         wanted, missed = told[: len(captions)], told[len(captions) :]
-        others = torch.cat([model.aids.of(modality), gist(missed)])
-        losses |= condition_losses(modality, conditions, wanted, others)
+        spec = decoder.condition_spec
+        others = torch.cat([model.aids.of(modality), gist(spec.split(missed)[0])])
+        losses |= condition_losses(modality, spec, conditions, wanted, others)
         if denoised:
             media = [t.media for t in targets[:denoised]]
             rows = generators[: len(media)]

@@ -24,10 +24,11 @@ from anygen.context import Contexts, Key
 from anygen.digest import digest
 from anygen.engine import Engine, Seat
 from anygen.events import Event
+from anygen.input_projectors import build_input_projector
 from anygen.llm import LanguageModel
 from anygen.media import Message, modality_of
 from anygen.modality import MediaModality
-from anygen.projectors import OutputProjector, build_input_projector
+from anygen.output_projectors import build_output_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
 from anygen.recent import Recent
 from anygen.request import Answer, AnswerOptions, Maker, Request, collect
@@ -69,13 +70,20 @@ class AnyGen(nn.Module):
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
             self.input_projector = build_input_projector(
-                system.input_projector, self.encoder.width, self.llm.width
+                system.input_projector,
+                self.encoder.widths,
+                {m: self.encoder.length(m) for m in self.encoder.modalities},
+                self.llm.width,
+                getattr(self.encoder, "frames", {}),
             )
         if "output_projectors" in parts:
             self.output_projectors = nn.ModuleDict(
                 {
-                    m: OutputProjector(
-                        system.output_projector, self.llm.width, self.decoders.spec(m)
+                    m: build_output_projector(
+                        system.output_projector,
+                        system.llm.signals.tokens[m],
+                        self.llm.width,
+                        self.decoders.spec(m),
                     )
                     for m in self.decoders
                 }
@@ -224,9 +232,10 @@ class AnyGen(nn.Module):
         return self.seen.get(digest(piece.media), lambda: self.embed_piece(piece))
 
     def embed_features(self, piece: Features, features_KW: Tensor) -> Tensor:
-        """The projected features between the marks of their modality: (marks + K, D)."""
+        """The projected features (T, D) between the marks of their modality: (marks + T, D)."""
         before, after = map(self.embed_ids, self.llm.signals.marks(piece.modality))
-        return torch.cat([before, self.input_projector(features_KW), after])
+        projected = self.input_projector.project(piece.modality, features_KW)
+        return torch.cat([before, projected, after])
 
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
         device = self.llm.signal_rows.device
@@ -240,8 +249,8 @@ class AnyGen(nn.Module):
         if not isinstance(piece, Features):
             return self.ids_of(piece)
         name = digest(piece.media)
-        around = self.llm.signals.around
-        return [(name, index) for index in range(around + self.encoder.length(piece.modality))]
+        length = self.llm.signals.around + self.input_projector.length(piece.modality)
+        return [(name, index) for index in range(length)]
 
     def length_of(self, message: Message) -> int:
         """Positions that a message takes, of its own."""
@@ -255,12 +264,20 @@ class AnyGen(nn.Module):
     @cached_property
     def media_costs(self) -> dict[MediaModality, int]:
         """Positions that a medium takes at most: its span, its marks and its features."""
-        signals = self.llm.signals
+        signals, length = self.llm.signals, self.input_projector.length
         spans = {m: signals.length(m) for m in signals.modalities}
         return {
-            m: spans.get(m, 0) + signals.around + self.encoder.length(m)
+            m: spans.get(m, 0) + signals.around + length(m)
             for m in self.encoder.modalities
         }
+
+    def condition_of(self, modality: MediaModality, hidden_NSD: Tensor) -> Tensor:
+        """What spans ask of a decoder, by those of their hidden states that condition it."""
+        if self.system.output_projector.residual:
+            rows_SD = self.embed_ids(self.llm.signals.span(modality))
+            hidden_NSD = hidden_NSD + self.llm.signals.conditions(rows_SD)
+        conditions: Tensor = self.output_projectors[modality](hidden_NSD)
+        return conditions
 
     def caption_condition(
         self, modality: MediaModality, said: str, messages: Sequence[Message]

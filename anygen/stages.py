@@ -104,7 +104,8 @@ def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     imagined, names = data.imagined_photographs(model, len(captions), step.rng, step.generators[0])
     words = [data.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
     told_BKW = model.encoder.told(modality, features_BKW)
-    projected = [model.input_projector(row) for row in [*told_BKW, *imagined]]
+    rows = [(modality, row) for row in told_BKW] + [("image", row) for row in imagined]
+    projected = [model.input_projector.project(*row) for row in rows]
     table = model.llm.base.get_input_embeddings().weight
     return {
         f"{modality}_contrast": model.encoder.match_loss(embedded, captions),
@@ -147,12 +148,12 @@ def hidden_of(model: nn.Module, batch: Batch) -> Tensor:
 
 def project_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     """The projectors alone: a hundred times as many spans a second as with the LLM at work."""
-    modality, _ = decoder_of(model, run, step.index)
+    modality, decoder = decoder_of(model, run, step.index)
     aids: Any = model.aids
     rows = run.rows.get(modality, run.batch_size)
     hidden_BSD, wanted = aids.draw(modality, rows, step.rng)
-    conditions = model.output_projectors[modality](hidden_BSD)
-    return condition_losses(modality, conditions, wanted, aids.of(modality))
+    conditions = model.condition_of(modality, hidden_BSD)
+    return condition_losses(modality, decoder.condition_spec, conditions, wanted, aids.of(modality))
 
 
 STAGES: dict[str, Stage] = {

@@ -175,7 +175,7 @@ class Speaker:
             yield from self.receive(part)
 
     def ask_for(self, modality: MediaModality) -> Generator[Any, Any, Tensor]:
-        """The decoder's condition (tokens, width), from the hidden states of a span."""
+        """The decoder's condition, from the hidden states of a span."""
         signals = self.model.llm.signals
         ids, last = signals.span(modality), self.context.last
         hidden_TD = yield from self.read(self.model.embed_ids(ids), ids)
@@ -183,7 +183,7 @@ class Speaker:
             self.context.crop(self.context.length - len(ids))
             self.context.last = last
         hidden_SD = signals.conditions(hidden_TD)
-        return self.model.output_projectors[modality](hidden_SD[None])[0]
+        return self.model.condition_of(modality, hidden_SD[None])[0]
 
     def task(self, modality: MediaModality, part: int, condition: Tensor, said: str) -> Task:
         """What the decoder is told. ValueError where the condition is unusable."""

@@ -22,11 +22,29 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True)
 class ConditionSpec:
-    """The shape of a condition: `(tokens, width)`; output projectors are sized from it."""
+    """The shape of a condition: `(tokens, width)`; output projectors are sized from it.
+
+    Some decoders want one more vector (SDXL, SD3, Flux). The condition of a row then is flat,
+    `(tokens * width + pooled,)`: the tokens, and this vector behind them.
+    """
 
     tokens: int
     width: int
     norm: Literal["none", "l2"] = "none"  # l2: every token has unit length
+    pooled: int = 0  # width of that vector, 0 for none
+
+    def split(self, condition_BX: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Conditions of B rows -> tokens (B, tokens, width) and vectors (B, pooled), if any."""
+        if not self.pooled:
+            return condition_BX, None
+        tokens, pooled = condition_BX.split([self.tokens * self.width, self.pooled], 1)
+        return tokens.unflatten(1, (self.tokens, self.width)), pooled
+
+    def join(self, tokens_BTW: Tensor, pooled_BP: Tensor | None = None) -> Tensor:
+        """The inverse of `split`."""
+        if pooled_BP is None:
+            return tokens_BTW
+        return torch.cat([tokens_BTW.flatten(1), pooled_BP], 1)
 
 
 class SampleOptions(Strict):

@@ -85,14 +85,15 @@ class Bind(nn.Module):
         super().__init__()
         self.config = config
         self.vision = Vision(config.trunk, config.grid, vision_trunk)
-        self.width = self.vision.width
+        width = self.vision.width
+        self.widths = dict.fromkeys(MEDIA, width)
         sounds = Tower(config.tower, config.audio_layers, config.heads, config.queries)
-        self.audio = AudioReader(sounds, self.width, config.audio_seconds)
+        self.audio = AudioReader(sounds, width, config.audio_seconds)
         videos = Tower(config.tower, config.video_layers, config.heads, config.queries)
-        self.video = VideoReader(videos, self.width, config.grid**2 + 1)
+        self.video = VideoReader(videos, width, config.grid**2 + 1)
         texts = Tower(config.tower, config.text_layers, config.heads, queries=1)
         self.text = TextReader(texts, tokenizer, config.text_tokens, config.joint)
-        self.heads = nn.ModuleDict({m: head(self.width, config.joint) for m in MEDIA})
+        self.heads = nn.ModuleDict({m: head(width, config.joint) for m in MEDIA})
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
 
     def length(self, modality: MediaModality) -> int:

@@ -76,7 +76,7 @@ def test_features_are_as_wide_as_promised_and_as_many_for_each_medium_of_a_modal
     shapes = {(modality_of(m), tuple(f.shape)) for m, f in zip(media, features, strict=True)}
     assert {modality for modality, _ in shapes} == set(encoder.modalities)
     assert len(shapes) == len(encoder.modalities)
-    assert all(len(shape) == 2 and shape[1] == encoder.width for _, shape in shapes)
+    assert all(len(shape) == 2 and shape[1] == encoder.widths[m] for m, shape in shapes)
     assert all(f.isfinite().all() for f in features)
 
 
@@ -157,13 +157,17 @@ def test_bind_names_the_tokenizer_that_is_not_there(folder):
 def test_bind_imagines_photographs_of_classes(folder):
     bind = make("bind", folder)
     features, names = bind.vision.prototypes(), bind.class_names()
-    assert features.shape == (len(names), bind.width)
+    assert features.shape == (len(names), bind.widths["image"])
     assert len(set(names)) == 1000
     again = [
         bind.prototype_tokens(torch.tensor([7, 207]), torch.Generator().manual_seed(0))
         for _ in range(2)
     ]
-    assert again[0].shape == (2, 2**2 + 2, bind.width)  # a grid of 2 x 2, the whole, the opinion
+    assert again[0].shape == (
+        2,
+        2**2 + 2,
+        bind.widths["image"],
+    )  # a grid of 2 x 2, the whole, the opinion
     assert torch.equal(*again)
 
 

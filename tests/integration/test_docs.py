@@ -240,7 +240,7 @@ def check_promises(model):
     generators = [torch.Generator()] * 3
     assert (decoder.loss(pictures, conditions, generators) < 1e-3).all()
     features = encoder.encode(pictures)
-    assert all(one.shape == (16, encoder.width) for one in features)
+    assert all(one.shape == (16, encoder.widths["image"]) for one in features)
     assert torch.equal(encoder.encode(pictures[2:])[0], features[2])
 
 

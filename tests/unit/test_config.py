@@ -30,7 +30,18 @@ def run_file(tmp_path):
         ("llm.lroa.rank=3", "llm.lroa: Extra inputs are not permitted"),
         ("llm.lora.rnak=3", "llm.lora.rnak: Extra inputs are not permitted"),
         ("output_projector.layers=0", "output_projector.layers: Input should be greater than 0"),
-        ("input_projector.kind=cubic", "input_projector.kind: Input should be 'linear' or 'mlp'"),
+        (
+            "input_projector.kind=cubic",
+            "input_projector: Input should be settings of a kind; there",
+        ),
+        (
+            "input_projector=mlp",
+            "input_projector: Input should be settings of a kind; there are li",
+        ),
+        ("input_projector.tokens=3", "input_projector.tokens: Extra inputs are not permitted"),
+        ("input_projector.video_pooling=max", "input_projector.video_pooling: Input should be 'no"),
+        ("output_projector.heads=3", "output_projector: width 32 cannot be shared by 3 heads"),
+        ("output_projector.kind=linear", "output_projector.width: Extra inputs are not permitted"),
         ("decoders.smell={name: nose}", "decoders.smell.[key]: Input should be 'image', 'audio'"),
         ("llm.signals.kind=words", "llm.signals.kind: Input should be 'tokens' or 'queries'"),
         ("llm.signals.tokens.image=0", "llm.signals.tokens.image: Input should be greater than 0"),
@@ -66,6 +77,12 @@ def test_what_is_not_an_override_is_told_how_one_looks(run_file, override):
 def test_a_value_has_no_settings_inside(run_file):
     with pytest.raises(ValueError, match=r"'steps.x=3': 'steps' holds a value, not settings"):
         load_run(run_file, ["steps.x=3"])
+
+
+def test_projectors_that_name_no_kind_are_what_they_always_were():
+    system = load_system("tiny/system", ["input_projector={hidden: 8}"])
+    assert (system.input_projector.kind, system.output_projector.kind) == ("mlp", "transformer")
+    assert System.model_validate(system.model_dump()) == system
 
 
 def test_a_name_that_is_nearly_right_is_suggested():

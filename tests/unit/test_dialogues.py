@@ -90,13 +90,13 @@ def test_the_features_of_a_medium_follow_its_span(tiny_model, batch, image):
     start = target.start + tiny_model.llm.signals.length("image")
     [features] = tiny_model.encoder.encode([image])
     mark = tiny_model.embed_ids(tiny_model.llm.signals.marks("image")[0])
-    expected = torch.cat([mark, tiny_model.input_projector(features)])
+    expected = torch.cat([mark, tiny_model.input_projector.project("image", features)])
     found = batch.embeds[1, start : start + len(expected)]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_given_features_stand_for_a_medium_that_nobody_has_seen(tiny_model, image, audio):
-    features = torch.randn(3, tiny_model.encoder.width)
+    features = torch.randn(3, tiny_model.encoder.widths["image"])
     messages = [Message("user", (image, audio)), Message("assistant", ("a dog",))]
     seen = assemble(tiny_model, [Dialogue(messages)])
     given = assemble(tiny_model, [Dialogue(messages, features={0: features})])
