@@ -266,10 +266,7 @@ class AnyGen(nn.Module):
         """Positions that a medium takes at most: its span, its marks and its features."""
         signals, length = self.llm.signals, self.input_projector.length
         spans = {m: signals.length(m) for m in signals.modalities}
-        return {
-            m: spans.get(m, 0) + signals.around + length(m)
-            for m in self.encoder.modalities
-        }
+        return {m: spans.get(m, 0) + signals.around + length(m) for m in self.encoder.modalities}
 
     def condition_of(self, modality: MediaModality, hidden_NSD: Tensor) -> Tensor:
         """What spans ask of a decoder, by those of their hidden states that condition it."""

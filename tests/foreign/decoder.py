@@ -9,9 +9,9 @@ from anygen.modality import MediaModality
 from decoders.base import ConditionSpec
 
 MADE = {
-    "image": Image(torch.zeros(3, 8, 8, dtype=torch.uint8)),
-    "audio": Audio(torch.zeros(1, 80), rate=16000),
-    "video": Video(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), fps=8.0),
+    "image": lambda: Image(torch.zeros(3, 8, 8, dtype=torch.uint8)),
+    "audio": lambda: Audio(torch.zeros(1, 80), rate=16000),
+    "video": lambda: Video(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), fps=8.0),
 }
 
 
@@ -42,7 +42,7 @@ class Published(nn.Module):
         return None
 
     def sample(self, tasks, on_step, cancelled):
-        return [MADE[self.modality] for _ in tasks]
+        return [MADE[self.modality]() for _ in tasks]
 
 
 def build(config, folder, **_):
