@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 from foreign.worlds import (
+    SPACE,
     WIDTH,
     ids_of,
     last_hidden,
@@ -158,4 +159,48 @@ def legacy_system(path, base, **sections):
     lora = {"rank": 32, "alpha": 32, "targets": TARGETS}
     defaults = {"output_projector": OUTPUT, "decoders": DECODERS}
     llm = {"signals": signals, "lora": lora} | sections.pop("llm", {})
+    return write_system(path, base, llm=llm, **defaults | sections)
+
+
+def rewrite(base, project):
+    """The model of the second code: signals alone, and no LoRA in the files of its projectors."""
+    model = NextGpt(base, "in_fc", "out_fc", sum(COUNTS.values()))
+    model.project = project
+    return model
+
+
+def rewrite_spans(base, vocabulary):
+    """A space between two signals is a token of its own."""
+    first, spans, space = vocabulary, {}, tokenizer_of(base).get_vocab()[SPACE]
+    for modality, count in COUNTS.items():
+        span = [space] * (2 * count - 1)
+        span[::2] = range(first, first + count)
+        spans[modality] = span
+        first += count
+    return spans
+
+
+def write_rewrite(folder, model):
+    """Both files have the tables of tokens; those of the second stage were trained last."""
+    folder.mkdir()
+    tables = {
+        "model.embed_tokens.weight": model.embedding.weight,
+        "lm_head.weight": model.head.weight,
+    }
+    projector = {f"model.mm_input_projector.{n}": p for n, p in model.project.named_parameters()}
+    older = {name: torch.zeros_like(table) for name, table in tables.items()}
+    torch.save(projector | older, folder / "mm_input_projector.bin")
+    outputs = {
+        f"model.mm_output_{name}_projector.{key}": parameter
+        for name, projector in zip(("img", "vid", "aud"), model.outputs.values(), strict=True)
+        for key, parameter in projector.named_parameters()
+    }
+    torch.save(outputs | tables, folder / "mm_output_projector.bin")
+    return folder
+
+
+def rewrite_system(path, base, **sections):
+    counts = {modality: 2 * count - 1 for modality, count in COUNTS.items()}
+    llm = {"signals": {"kind": "tokens", "tokens": counts, "marks": "none"}}
+    defaults = {"output_projector": OUTPUT, "decoders": DECODERS}
     return write_system(path, base, llm=llm, **defaults | sections)

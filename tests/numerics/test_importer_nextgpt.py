@@ -26,12 +26,12 @@ def exact(monkeypatch):
     monkeypatch.setattr("anygen.packed.has_fbgemm", lambda: False)
 
 
-@pytest.fixture
-def base(tmp_path):
-    return write_base(tmp_path / "vicuna")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_base(tmp_path_factory.mktemp("vicuna"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def theirs(base):
     return legacy(base)
 
