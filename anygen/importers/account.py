@@ -63,7 +63,7 @@ def match(
             )
         elif (tensor := put_together(ours, found, wanted[ours], account)) is not None:
             filled[ours] = tensor
-    made = list(importer.made(target))
+    made = list(importer.made(target)) if "llm" in parts else []
     for ours in wanted:
         if ours not in pieces:
             filled |= make(ours, wanted[ours], made, account)

@@ -37,7 +37,7 @@ def import_checkpoint(
     """
     importer, system = importer_of(layout), load_system(config)
     check_parts(parts)
-    check_settings(layout, importer, system)
+    check_settings(layout, importer, system, parts or PARTS)
     folder = find_config(config).parent
     with new_folder(out) as temporary:
         base = find_base(system.llm.base, folder)
@@ -73,13 +73,14 @@ def check_parts(parts: Sequence[str]) -> None:
             raise ValueError(f"no checkpoint has a part {part!r}; there are {', '.join(PARTS)}")
 
 
-def check_settings(layout: str, importer: Importer, system: System) -> None:
+def check_settings(layout: str, importer: Importer, system: System, parts: Sequence[str]) -> None:
     """What no shape would tell: the system must compute what the checkpoint was trained in."""
     for key, needed in importer.needs.items():
-        given: Any = system
-        for name in key.split("."):
+        section, *names = key.split(".")
+        given: Any = getattr(system, section)
+        for name in names:
             given = getattr(given, name, None)  # of a kind that has no such setting
-        if given != needed:
+        if given != needed and any(part.startswith(section) for part in parts):
             raise ValueError(f"{key} is {given!r}, and {layout} needs {needed!r}")
 
 
@@ -95,13 +96,22 @@ def outline(system: System, folder: Path, base: Path | str, source: Path) -> tup
 def wanted_tensors(
     model: AnyGen, base: Path | str, importer: Importer, parts: Sequence[str]
 ) -> dict[str, Tensor]:
-    """All of our own, and what the layout brings of the LLM's, or the `parts` of these."""
+    """All of our own, and what the layout brings of the LLM's, or the `parts` of these.
+
+    Raises ValueError for an LLM that cannot take it.
+    """
     prefixes = [f"{part}." for part in parts] or [""]
     wanted = own_tensors(model, prefixes)
     if not parts or "llm" in parts:
         with torch.device("meta"):
-            weights = outlined(base).state_dict()
-        wanted |= {f"{BASE}{n}": t for n, t in weights.items() if re.fullmatch(importer.brings, n)}
+            llm = outlined(base)
+        weights = {n: t for n, t in llm.state_dict().items() if re.fullmatch(importer.brings, n)}
+        if weights and llm.config.tie_word_embeddings:
+            raise ValueError(
+                "llm.base reads and speaks by one table of tokens, and the checkpoint has two; "
+                "name the LLM that it was tuned from"
+            )
+        wanted |= {f"{BASE}{name}": tensor for name, tensor in weights.items()}
     return wanted
 
 

@@ -46,9 +46,9 @@ class Target:
 
 @dataclass(frozen=True)
 class File:
-    """A file of a layout, or several of one pattern, which are read as one."""
+    """A file of a layout, or several of the first pattern that finds any, read as one."""
 
-    pattern: str
+    patterns: tuple[str, ...]
     parts: tuple[str, ...] = PARTS  # that it has something of
     prefix: str = ""  # put before its keys
 
@@ -81,9 +81,9 @@ class Importer:
     """One row of the table of layouts."""
 
     files: tuple[File, ...]
-    needs: Mapping[str, Any]  # settings without which the system would compute something else
+    needs: Mapping[str, Any]  # settings that no shape tells, and that all depends on
     rows: Callable[[Target], Sequence[Row]]
-    made: Callable[[Target], Sequence[Made]] = nothing
+    made: Callable[[Target], Sequence[Made]] = nothing  # of the LLM
     left_out: Mapping[str, str] = field(default_factory=dict)  # their keys, and why
     brings: str = "(?!)"  # the names of the LLM's weights that it brings; none
 

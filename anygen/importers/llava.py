@@ -17,7 +17,7 @@ def made(target: Target) -> Sequence[Made]:
 
 
 IMPORTER = Importer(
-    files=(File("mm_projector.*"),),
+    files=(File(("mm_projector.bin", "mm_projector.safetensors")),),
     needs={"llm.signals.marks": (0, 0)},
     rows=rows,
     made=made,

@@ -65,7 +65,7 @@ def made(target: Target) -> Sequence[Made]:
 
 
 IMPORTER = Importer(
-    files=(File("pytorch_model.pt"),),
+    files=(File(("pytorch_model.pt",)),),
     needs={
         "llm.signals.kind": "tokens",
         "llm.signals.tokens": {modality: count for modality, (_, count) in ADDED.items()},

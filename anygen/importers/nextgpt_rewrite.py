@@ -65,8 +65,8 @@ def made(target: Target) -> Sequence[Made]:
 
 IMPORTER = Importer(
     files=(
-        File("mm_input_projector.bin", ("input_projector", "llm")),
-        File("mm_output_projector.bin", ("output_projectors", "llm")),
+        File(("mm_input_projector.bin",), ("input_projector", "llm")),
+        File(("mm_output_projector.bin",), ("output_projectors", "llm")),
     ),
     needs={
         "llm.signals.kind": "tokens",

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Size, Tensor
@@ -26,27 +27,27 @@ def rows(target: Target) -> list[Row]:
 
 
 def made(target: Target) -> Sequence[Made]:
-    why = f"the LLM's embeddings of {BEFORE} and {AFTER}"
-    return [NO_BIAS, Made(r"llm\.signal_rows", why, partial(mark_rows, target))]
-
-
-def mark_rows(target: Target, shape: Size) -> Tensor:
-    """Raises ValueError where a text has another number of tokens than there are rows."""
+    """Raises ValueError where a text has another number of tokens than there are rows for it."""
     texts = [plain_ids(text, target.tokenizer) for text in (BEFORE, AFTER)]
-    counts = tuple(map(len, texts))
-    if counts != target.signals.settings.marks:
+    counts, given = [len(text) for text in texts], list(target.signals.settings.marks)
+    if counts != given:
         raise ValueError(
-            f"llm.signals.marks is {list(target.signals.settings.marks)}, and {BEFORE} and {AFTER} "
-            f"are {list(counts)} tokens of llm.base"
+            f"llm.signals.marks is {given}, and {BEFORE} and {AFTER} are {counts} tokens of "
+            "llm.base"
         )
-    llm = AutoModelForCausalLM.from_pretrained(target.base, dtype="auto")
-    ids = torch.tensor([i for text in texts for i in text] * len(MEDIA))
-    marks: Tensor = llm.get_input_embeddings().weight.detach()[ids]
-    return marks
+    ids = [i for text in texts for i in text] * len(MEDIA)
+    why = f"the LLM's embeddings of {BEFORE} and {AFTER}"
+    return [NO_BIAS, Made(r"llm\.signal_rows", why, partial(mark_rows, target.base, ids))]
+
+
+def mark_rows(base: Path | str, ids: Sequence[int], shape: Size) -> Tensor:
+    llm = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+    rows: Tensor = llm.get_input_embeddings().weight.detach()[torch.tensor(ids)]
+    return rows
 
 
 IMPORTER = Importer(
-    files=(File("pytorch_model.pt"),),
+    files=(File(("pytorch_model.pt",)),),
     needs={
         "llm.lora.rank": 32,
         "llm.lora.alpha": 32,

@@ -34,12 +34,12 @@ def read_checkpoint(source: Path, files: Iterable[File], parts: Iterable[str]) -
 
 def paths_of(source: Path, file: File) -> list[Path]:
     """Raises ValueError where there is none."""
-    if source.is_file() and fnmatch(source.name, file.pattern):
+    if source.is_file() and any(fnmatch(source.name, pattern) for pattern in file.patterns):
         return [source]
-    paths = sorted(path for path in source.glob(file.pattern) if path.is_file())
-    if not paths:
-        raise ValueError(f"there is no {file.pattern} in {source}")
-    return paths
+    for pattern in file.patterns:
+        if paths := sorted(path for path in source.glob(pattern) if path.is_file()):
+            return paths
+    raise ValueError(f"there is no {' or '.join(file.patterns)} in {source}")
 
 
 def read_tensors(path: Path) -> Mapping[str, Tensor]:

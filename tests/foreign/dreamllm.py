@@ -71,6 +71,7 @@ def write_dreamllm(folder, model):
     tokenizer = tokenizer_of(model.base)
     tokenizer.add_tokens(SPECIAL)
     tokenizer.save_pretrained(folder)
+    (folder / "config.json").write_text('{"model_type": "dreamllm"}')  # nobody here knows it
     weights = dict(model.llama.state_dict())
     weights |= {
         "model.embed_tokens.weight": model.embedding.weight,

@@ -31,7 +31,7 @@ WIDTH = 32
 SPACE = "▁"
 
 
-def write_base(folder, vocabulary=300, width=WIDTH, seed=0):
+def write_base(folder, vocabulary=300, width=WIDTH, tied=False):
     """A random Llama whose head is not tied, with a tokenizer."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -46,7 +46,7 @@ def write_base(folder, vocabulary=300, width=WIDTH, seed=0):
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
     fast.chat_template = TEMPLATE
     fast.save_pretrained(folder)
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(fast),
         hidden_size=width,
@@ -55,7 +55,7 @@ def write_base(folder, vocabulary=300, width=WIDTH, seed=0):
         num_attention_heads=4,
         num_key_value_heads=4,
         initializer_range=0.2,
-        tie_word_embeddings=False,
+        tie_word_embeddings=tied,
         bos_token_id=fast.bos_token_id,
         eos_token_id=fast.eos_token_id,
     )

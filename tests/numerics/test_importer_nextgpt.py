@@ -166,6 +166,11 @@ def test_an_llm_of_another_width_is_refused(refused, tmp_path):
     assert "made for an LLM of width 32, and llm.base has width 48" in error
 
 
+def test_an_llm_whose_tables_are_one_is_refused(refused, tmp_path):
+    error = refused(llm={"base": str(write_base(tmp_path / "tied", tied=True))})
+    assert "llm.base reads and speaks by one table of tokens" in error
+
+
 def test_an_llm_with_another_vocabulary_is_refused(refused, tmp_path):
     small = write_base(tmp_path / "small", vocabulary=280)
     error = refused(llm={"base": str(small)})

@@ -17,6 +17,8 @@ from foreign.worlds import (
 )
 from torch import nn
 
+from anygen.importers.conversion import import_checkpoint
+
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MARKS = ("<Img>", "</Img>")
 
@@ -61,8 +63,8 @@ def write_pandagpt(folder, base):
     return llama, project
 
 
-def pandagpt_system(path, base):
-    marks = [len(ids_of(base, text)) for text in MARKS]
+def pandagpt_system(path, base, marks=None):
+    marks = marks or [len(ids_of(base, text)) for text in MARKS]
     lora = {"rank": 32, "alpha": 32, "targets": TARGETS}
     return write_system(path, base, llm={"lora": lora, "signals": {"marks": marks}})
 
@@ -83,17 +85,39 @@ def test_pandagpt_reads_a_picture_as_it_did(base, tmp_path, image):
     assert (hidden[-1] - unmarked[-1]).abs().max() > 1e-2
 
 
+def test_pandagpt_without_what_it_writes_around_pictures_is_refused(base, tmp_path):
+    write_pandagpt(tmp_path / "delta", base)
+    system = pandagpt_system(tmp_path / "system.yaml", base, marks="none")
+    with pytest.raises(ValueError, match=r"marks is \[0, 0\], and <Img> and </Img> are \[\d, \d\]"):
+        import_checkpoint(tmp_path / "delta", "pandagpt", system, tmp_path / "out")
+    parts = ["input_projector"]
+    import_checkpoint(tmp_path / "delta", "pandagpt", system, tmp_path / "out", parts)
+
+
+def mlp2x_gelu():
+    return nn.Sequential(nn.Linear(12, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH))
+
+
 @torch.no_grad()
+@pytest.mark.parametrize(
+    ("build", "settings"),
+    [
+        (lambda: nn.Linear(12, WIDTH), {"kind": "linear"}),
+        (mlp2x_gelu, {"kind": "mlp", "hidden": WIDTH, "norm": False}),
+    ],
+    ids=["linear", "mlp2x_gelu"],
+)
 @pytest.mark.parametrize("prefix", ["model.", ""])
-def test_llava_reads_a_picture_as_it_did(base, tmp_path, image, prefix):
-    project = nn.Linear(12, WIDTH)
+def test_llava_reads_a_picture_as_it_did(base, tmp_path, image, prefix, build, settings):
+    project = build()
     keys = {f"{prefix}mm_projector.{n}": p.detach() for n, p in project.named_parameters()}
     torch.save(keys, tmp_path / "mm_projector.bin")
-    system = write_system(tmp_path / "system.yaml", base, llm={"signals": {"marks": "none"}})
+    llm = {"signals": {"marks": "none"}}
+    system = write_system(tmp_path / "system.yaml", base, llm=llm, input_projector=settings)
     model = converted(tmp_path / "mm_projector.bin", "llava", system, tmp_path / "out")
     [features] = model.encoder.encode([image])
     hidden = hidden_of(model, [user(image, "what is it")])
     close(hidden, prompt_hidden(base, llama_of(base), ("", ""), project, features))
-    other = prompt_hidden(base, llama_of(base), ("", ""), nn.Linear(12, WIDTH), features)
+    other = prompt_hidden(base, llama_of(base), ("", ""), build(), features)
     assert (hidden[-1] - other[-1]).abs().max() > 1e-2
     assert model.generate([user(image, "what is it")], max_new_tokens=3).parts
