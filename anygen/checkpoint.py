@@ -55,12 +55,19 @@ def read_system(folder: Path) -> System:
 
 
 def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> None:
-    """config.json, weights (bf16), a card, and the files that the system names in `source`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in named_files(system):
-        if (source / name).resolve() != (folder / name).resolve():
-            shutil.copyfile(source / name, folder / name)
+    """Weights (bf16) and what `save_system` writes."""
     save_weights(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
+    save_system(system, source, folder)
+
+
+def save_system(system: System, source: Path, folder: Path) -> None:
+    """config.json, a card, what the system names in `source`, its LLM too where it lies there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if source.resolve() != folder.resolve():
+        for name in named_files(system):
+            shutil.copyfile(source / name, folder / name)
+        if (source / system.llm.base).is_dir() and not Path(system.llm.base).is_absolute():
+            shutil.copytree(source / system.llm.base, folder / system.llm.base, dirs_exist_ok=True)
     config = {"model_type": "anygen", "system": system.model_dump(mode="json")}
     write_json(config, folder / CONFIG)
     write_card(system, folder)

@@ -235,6 +235,44 @@ def convert(
     print(f"{convert(sources, out)} records: {out}")
 
 
+@app.command("convert")
+def convert_checkpoint(  # the options of a command
+    source: Annotated[Path, typer.Argument(help="The checkpoint's folder, or its only file.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--from", help="nextgpt_7b_tiva_v0, nextgpt_rewrite, dreamllm, pandagpt or llava."
+        ),
+    ],
+    system: Annotated[str, typer.Option(help="A system in configs/ or its YAML file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model's folder, a new one.")],
+    partial: Annotated[
+        str | None,
+        typer.Option(help="These parts alone, as in input_projector,llm. [default: all]"),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write down what became of every key, also of a refusal.")
+    ] = None,
+) -> None:
+    """Make a model of weights that another system was trained to; nothing is half converted.
+
+    With --partial the folder is that of a training run: for init: in a run, or anygen pack.
+    """
+    from anygen.importers.conversion import NotFittingError, import_checkpoint, write_report
+
+    try:
+        account = import_checkpoint(
+            source, layout, system, out, partial.split(",") if partial else ()
+        )
+    except NotFittingError as refused:
+        if report:
+            write_report(refused.account, report)
+        raise
+    if report:
+        write_report(account, report)
+    print(f"{account.summary()}: {out}")
+
+
 @app.command()
 def pack(
     system: Annotated[str, typer.Argument(help="A system in configs/ or its YAML file.")],

@@ -30,6 +30,7 @@ from anygen.projector_settings import (
 from anygen.records import Strict
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+MARKS = {"none": (0, 0), "before": (1, 0), "around": (1, 1)}
 
 
 class Lora(Strict):
@@ -57,6 +58,14 @@ class Signals(Strict):
     # How many hidden states condition a decoder; a modality left out has the TABLE's count.
     tokens: dict[MediaModality, PositiveInt] = Field(default={}, validate_default=True)
     droppable: bool = False  # whether all that follows a span is blind to it
+    # Learned rows before and after the features of a medium: two numbers, or a name in MARKS.
+    marks: tuple[NonNegativeInt, NonNegativeInt] = MARKS["before"]
+    closing: bool = False  # whether one more learned row ends a span (DreamLLM's <dream_end>)
+
+    @field_validator("marks", mode="before")
+    @classmethod
+    def _marks_have_names(cls, given: Any) -> Any:
+        return MARKS.get(given, given) if isinstance(given, str) else given
 
     @field_validator("tokens")
     @classmethod

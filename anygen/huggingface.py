@@ -128,8 +128,9 @@ class AnyGenProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **_: Any) -> AnyGenProcessor:  # type: ignore[override]
-        base = read_system(folder(name)).llm.base
-        return cls(AutoTokenizer.from_pretrained(find_base(base)))
+        place = folder(name)
+        base = find_base(read_system(place).llm.base, place)
+        return cls(AutoTokenizer.from_pretrained(base))
 
     def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:  # type: ignore[override]
         """Nothing: all that it is stands in the model's own files."""

@@ -130,7 +130,7 @@ class Mlp(Projector, nn.Sequential):
     def __init__(self, settings: InputMlp, width: int, llm_width: int, shapes: Any) -> None:
         super().__init__(
             shapes,
-            nn.LayerNorm(width),
+            *([nn.LayerNorm(width)] if settings.norm else []),
             nn.Linear(width, settings.hidden),
             nn.GELU(),
             nn.Linear(settings.hidden, llm_width),

@@ -86,9 +86,9 @@ class LanguageModel(nn.Module):
     def embed(self, ids: Tensor) -> Tensor:
         """Ids (T,) of text and signal tokens -> (T, D)."""
         vocabulary = self.signals.vocabulary
-        text = self.base.get_input_embeddings()(ids.clamp(max=vocabulary - 1))
-        signal = self.signal_rows[(ids - vocabulary).clamp(min=0)]
-        return torch.where((ids < vocabulary)[:, None], text, signal)
+        text: Tensor = self.base.get_input_embeddings()(ids.clamp(max=vocabulary - 1))
+        signals = ids[ids >= vocabulary] - vocabulary
+        return text.masked_scatter((ids >= vocabulary)[:, None], self.signal_rows[signals])
 
     def hidden(
         self, embeds: Tensor, cache: DynamicCache | None = None, branches: Tensor | None = None

@@ -62,7 +62,9 @@ class AnyGen(nn.Module):
             self.encoder = build_encoder(system.encoder, folder)
             self.check_seen("decoders", system.decoders)  # the LLM reads what it had made
         if "llm" in parts:
-            self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
+            self.llm = LanguageModel(
+                system.llm, find_base(system.llm.base, folder), tuple(system.decoders)
+            )
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
             self.input_projector = build_input_projector(
@@ -245,14 +247,16 @@ class AnyGen(nn.Module):
         return plain_ids(piece.asked, self.llm.tokenizer)[:heard] if heard else ()
 
     def embed_features(self, piece: Features, features_KW: Tensor) -> Tensor:
-        """A mark, then the projected features (T, D): (1 + T, D)."""
-        mark = self.embed_ids([self.llm.signals.mark(piece.modality)])
+        """The projected features (T, D) between the marks of their modality: (marks + T, D)."""
+        before, after = map(self.embed_ids, self.llm.signals.marks(piece.modality))
         heard = self.heard_of(piece)
         asked = [self.embed_ids(heard)] if heard else []
-        return torch.cat([mark, self.input_projector.project(piece.modality, features_KW, *asked)])
+        projected = self.input_projector.project(piece.modality, features_KW, *asked)
+        return torch.cat([before, projected, after])
 
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
-        return self.llm.embed(torch.tensor(ids, device=self.llm.signal_rows.device))
+        device = self.llm.signal_rows.device
+        return self.llm.embed(torch.tensor(ids, dtype=torch.long, device=device))
 
     def ids_of(self, piece: Tokens | Span) -> Sequence[int]:
         return piece.ids if isinstance(piece, Tokens) else self.llm.signals.span(piece.modality)
@@ -262,7 +266,8 @@ class AnyGen(nn.Module):
         if not isinstance(piece, Features):
             return self.ids_of(piece)
         name = self.name_of(piece)
-        return [(name, index) for index in range(1 + self.input_projector.length(piece.modality))]
+        length = self.llm.signals.around + self.input_projector.length(piece.modality)
+        return [(name, index) for index in range(length)]
 
     def length_of(self, message: Message) -> int:
         """Positions that a message takes, of its own."""
@@ -275,12 +280,10 @@ class AnyGen(nn.Module):
 
     @cached_property
     def media_costs(self) -> dict[MediaModality, int]:
-        """Positions that a medium takes at most: its span, a mark and its features."""
+        """Positions that a medium takes at most: its span, its marks and its features."""
         signals, length = self.llm.signals, self.input_projector.length
-        return {
-            m: (signals.length(m) if m in signals.modalities else 0) + 1 + length(m)
-            for m in self.encoder.modalities
-        }
+        spans = {m: signals.length(m) for m in signals.modalities}
+        return {m: spans.get(m, 0) + signals.around + length(m) for m in self.encoder.modalities}
 
     def condition_of(self, modality: MediaModality, hidden_NSD: Tensor) -> Tensor:
         """What spans ask of a decoder, by those of their hidden states that condition it."""
@@ -326,10 +329,15 @@ def build_encoder(described: Plugin, folder: Path, where: str = "encoder") -> An
     )
 
 
-def find_base(base: str) -> Path | str:
-    """`smollm2-135m` is fetched once; else a folder with a causal LM, or its Hugging Face id."""
+def find_base(base: str, folder: Path) -> Path | str:
+    """`smollm2-135m` is fetched once; else a folder with a causal LM, or its Hugging Face id.
+
+    The folder may lie in that of the model, as a converted one does.
+    """
     if base == "smollm2-135m":
         return base_llm()
+    if (folder / base).is_dir():
+        return folder / base
     if Path(base).is_dir() or "/" in base:
         return base
     raise ValueError(f"llm.base is {base!r}; write smollm2-135m, a folder or a Hugging Face id")

@@ -27,6 +27,7 @@ class InputMlp(Input):
 
     kind: Literal["mlp"] = "mlp"
     hidden: PositiveInt = 1024
+    norm: bool = True  # LLaVA 1.5, DreamLLM and NExT-GPT's rewrite have none
 
 
 class InputConcat(Input):

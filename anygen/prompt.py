@@ -28,7 +28,7 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """A medium as the LLM reads it: a mark, then the encoder's features."""
+    """A medium as the LLM reads it: the encoder's features, and the marks of its modality."""
 
     modality: MediaModality
     media: Media

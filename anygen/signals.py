@@ -14,10 +14,10 @@ from anygen.modality import MEDIA, MediaModality
 
 @dataclass(frozen=True)
 class Signals:
-    """Rows of the signal table: a span for each of `modalities`, then a mark for each of MEDIA.
+    """Rows of the signal table: a span for each of `modalities`, then the marks of each of MEDIA.
 
     A span is what the LLM emits for a medium; its first position is the trigger, the only one
-    that can be sampled. A mark stands before the features of a medium that the LLM reads.
+    that can be sampled. Marks stand before or around the features of a medium that the LLM reads.
     """
 
     vocabulary: int  # size of the LLM's own
@@ -26,7 +26,12 @@ class Signals:
 
     @property
     def rows(self) -> int:
-        return sum(map(self.length, self.modalities)) + len(MEDIA)
+        return sum(map(self.length, self.modalities)) + len(MEDIA) * self.around
+
+    @property
+    def around(self) -> int:
+        """Positions that a medium takes beside its features."""
+        return sum(self.settings.marks)
 
     @property
     def droppable(self) -> bool:
@@ -38,9 +43,14 @@ class Signals:
         """Positions of a span before those that condition the decoder."""
         return 1 if self.settings.kind == "queries" else 0
 
+    @property
+    def closing(self) -> int:
+        """Positions of a span after those."""
+        return int(self.settings.closing)
+
     def length(self, modality: MediaModality) -> int:
         """Positions of a whole span."""
-        return self.leading + self.settings.tokens[modality]
+        return self.leading + self.settings.tokens[modality] + self.closing
 
     def span(self, modality: MediaModality) -> list[int]:
         """Ids of a whole span."""
@@ -50,10 +60,14 @@ class Signals:
 
     def conditions(self, hidden: Tensor) -> Tensor:
         """Of the hidden states (..., S, D) of a whole span those that condition the decoder."""
-        return hidden[..., self.leading :, :]
+        return hidden[..., self.leading : hidden.shape[-2] - self.closing, :]
 
-    def mark(self, modality: MediaModality) -> int:
-        return self.vocabulary + self.rows - len(MEDIA) + MEDIA.index(modality)
+    def marks(self, modality: MediaModality) -> tuple[list[int], list[int]]:
+        """Ids of what stands before and after the features of a medium."""
+        behind = (len(MEDIA) - MEDIA.index(modality)) * self.around
+        first = self.vocabulary + self.rows - behind
+        middle = first + self.settings.marks[0]
+        return list(range(first, middle)), list(range(middle, first + self.around))
 
     def trigger(self, modality: MediaModality) -> int:
         return self.span(modality)[0]

@@ -156,7 +156,7 @@ def text_figures(model: AnyGen) -> dict[str, float]:
 def plain_llm(model: AnyGen) -> Any:
     """The same LLM, transformers' own, in float32."""
     return AutoModelForCausalLM.from_pretrained(
-        find_base(model.system.llm.base), dtype=torch.float32
+        find_base(model.system.llm.base, model.folder), dtype=torch.float32
     )
 
 

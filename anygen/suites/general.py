@@ -5,6 +5,7 @@ A case compares our answer with the base model's own greedy one; both are scored
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 from anygen.answers import answer_batch, prompt_ids
 from anygen.config import LanguageModel as Settings
@@ -18,7 +19,7 @@ from anygen.suites.scoring import Answered, Bench, Outcome, words_of
 def score_general(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
     """Numbers: the sum of log-likelihoods and the tokens, of our answer and of the base's."""
     settings = bench.model.system.llm
-    base = untouched(settings.base)
+    base = untouched(find_base(settings.base, bench.model.folder))
     outcomes = []
     for case, _, answer in answered:
         prompt = str(case.messages[0].parts[0])
@@ -35,9 +36,9 @@ def score_general(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
 
 
 @cache
-def untouched(base: str) -> LanguageModel:
+def untouched(base: Path | str) -> LanguageModel:
     """The base LLM as it was published: LoRA adds nothing before it is trained."""
-    return LanguageModel(Settings(base=base), find_base(base), ()).eval()
+    return LanguageModel(Settings(), base, ()).eval()
 
 
 def general_loss(numbers: Sequence[dict[str, float]]) -> float | None:

@@ -333,7 +333,7 @@ def test_signal_tokens_are_read_as_whole_spans_alone(model, monkeypatch):
     let(model, image=20.0, audio=20.0, video=20.0)
     events = list(model.reply(HI, max_new_tokens=30, **FEW, max_media=6))
     spans = {tuple(signals.span(m)): m for m in signals.modalities}
-    marks = {signals.mark(m) for m in signals.modalities}
+    marks = {i for m in signals.modalities for ids in signals.marks(m) for i in ids}
     read_spans = [spans[tuple(p)] for p in pieces if tuple(p) in spans]
     assert read_spans == [e.modality for e in events if isinstance(e, MediaStarted)] != []
     for piece in pieces:

@@ -89,7 +89,7 @@ def test_the_features_of_a_medium_follow_its_span(tiny_model, batch, image):
     target = batch.targets[0]
     start = target.start + tiny_model.llm.signals.length("image")
     [features] = tiny_model.encoder.encode([image])
-    mark = tiny_model.embed_ids([tiny_model.llm.signals.mark("image")])
+    mark = tiny_model.embed_ids(tiny_model.llm.signals.marks("image")[0])
     expected = torch.cat([mark, tiny_model.input_projector.project("image", features)])
     found = batch.embeds[1, start : start + len(expected)]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

@@ -15,10 +15,40 @@ MANY = Signals(1000, MEDIA, Settings(kind="queries", tokens={"image": 64}))
 kinds = pytest.mark.parametrize("signals", [TOKENS, QUERIES, MANY], ids=["tokens", "queries", "64"])
 
 
+def marks_of(signals):
+    return [i for m in MEDIA for ids in signals.marks(m) for i in ids]
+
+
 @kinds
-def test_ids_follow_the_vocabulary_without_gap_or_overlap(signals):
-    ids = [i for m in MEDIA for i in signals.span(m)] + [signals.mark(m) for m in MEDIA]
+@pytest.mark.parametrize("changes", [{}, {"marks": "around"}, {"marks": (2, 3), "closing": True}])
+def test_ids_follow_the_vocabulary_without_gap_or_overlap(signals, changes):
+    settings = Settings(**(signals.settings.model_dump() | changes))
+    signals = Signals(signals.vocabulary, signals.modalities, settings)
+    ids = [i for m in MEDIA for i in signals.span(m)] + marks_of(signals)
     assert ids == list(range(1000, 1000 + signals.rows))
+
+
+@pytest.mark.parametrize(
+    ("marks", "counts"),
+    [("none", (0, 0)), ("before", (1, 0)), ("around", (1, 1)), ([4, 2], (4, 2))],
+)
+def test_marks_stand_before_the_features_or_around_them(marks, counts):
+    signals = Signals(1000, MEDIA, Settings(marks=marks))
+    assert {tuple(map(len, signals.marks(m))) for m in MEDIA} == {counts}
+    assert signals.around == sum(counts)
+
+
+def test_marks_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="marks"):
+        Settings(marks="behind")
+
+
+def test_a_span_may_end_with_a_row_that_does_not_condition():
+    for kind, leading in (("tokens", 0), ("queries", 1)):
+        signals = Signals(1000, MEDIA, Settings(kind=kind, closing=True))
+        hidden = torch.arange(signals.length("image")).float()[:, None]
+        assert signals.conditions(hidden)[:, 0].tolist() == [leading + i for i in range(4)]
+        assert len(signals.span("image")) == leading + 4 + 1
 
 
 def test_spans_of_tokens_are_as_long_as_the_table_says():
@@ -60,7 +90,7 @@ def test_only_the_first_position_of_a_span_triggers(signals):
         assert signals.modality_of(trigger) == signals.modality_of(signals.trigger(modality))
         assert signals.modality_of(trigger) == modality
         assert {signals.modality_of(token) for token in rest} == {None}
-        assert signals.modality_of(signals.mark(modality)) is None
+        assert {signals.modality_of(mark) for mark in marks_of(signals)} == {None}
     assert signals.modality_of(999) is None
 
 
@@ -68,7 +98,8 @@ def test_only_the_first_position_of_a_span_triggers(signals):
 def test_a_system_with_fewer_modalities_has_fewer_rows(modalities):
     signals = Signals(7, modalities)
     assert signals.rows == sum(TABLE[m].signal_tokens for m in modalities) + len(MEDIA)
-    assert signals.mark("video") == 7 + signals.rows - 1, "what cannot be made can still be read"
+    last = 7 + signals.rows - 1
+    assert signals.marks("video") == ([last], []), "what cannot be made can still be read"
     assert [signals.modality_of(signals.trigger(m)) for m in modalities] == list(modalities)
 
 

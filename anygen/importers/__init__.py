@@ -1,0 +1,12 @@
+"""Weights of other systems: a file per layout, and the table of them."""
+
+from anygen.importers import dreamllm, llava, nextgpt_7b_tiva_v0, nextgpt_rewrite, pandagpt
+from anygen.importers.layout import Importer
+
+IMPORTERS: dict[str, Importer] = {
+    "nextgpt_7b_tiva_v0": nextgpt_7b_tiva_v0.IMPORTER,
+    "nextgpt_rewrite": nextgpt_rewrite.IMPORTER,
+    "dreamllm": dreamllm.IMPORTER,
+    "pandagpt": pandagpt.IMPORTER,
+    "llava": llava.IMPORTER,
+}

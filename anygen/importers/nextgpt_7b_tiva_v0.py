@@ -1,0 +1,86 @@
+"""NExT-GPT's published checkpoint (ChocoWu/nextgpt_7b_tiva_v0): one pickle beside a tokenizer.
+
+It holds all that was trained: the LLM's two tables with 38 rows more (anyToImageVideoAudio.py of
+NExT-GPT, legacy code), LoRA, a linear input projector and three output projectors.
+"""
+
+from collections.abc import Sequence
+
+from anygen.importers.layout import NO_BIAS, File, Importer, Made, Row, Spoken, Target
+from anygen.importers.nextgpt_projector import NEEDED, output_projector
+from anygen.modality import MediaModality
+
+PROJECTORS: dict[MediaModality, str] = {
+    "image": r"gen_text_hidden_fcs\.0",
+    "video": r"gen_text_hidden_fcs_video\.0",
+    "audio": r"gen_text_hidden_fcs_audio\.0",
+}
+# In the order in which they were added to the tokenizer; the text before a number.
+ADDED: dict[MediaModality, tuple[str, int]] = {
+    "image": ("[IMG", 4),
+    "video": ("[VID", 24),
+    "audio": ("[AUD", 8),
+}
+LLM = r"llama_model\.base_model\.model"
+
+
+def names() -> list[str]:
+    """The tokens beyond the vocabulary, in the order of their ids."""
+    signals = [f"{text}{i}]" for text, count in ADDED.values() for i in range(count)]
+    return ["<Img>", "</Img>", *signals]
+
+
+def spoken(target: Target) -> Spoken:
+    """Ids are counted, never read off a tokenised text. Raises ValueError for other ids."""
+    vocabulary = target.signals.vocabulary
+    ids = {name: vocabulary + index for index, name in enumerate(names())}
+    for name, index in target.added.items():
+        if ids.get(name) != index:
+            raise ValueError(
+                f"the checkpoint's tokenizer calls {index} {name!r}, and beyond the {vocabulary} "
+                f"tokens of llm.base there should be {', '.join(names()[:3])} and so on"
+            )
+    spans = {m: [ids[f"{text}{i}]"] for i in range(n)] for m, (text, n) in ADDED.items()}
+    return Spoken(spans, ([ids["<Img>"]], [ids["</Img>"]]), vocabulary + len(ids))
+
+
+def rows(target: Target) -> list[Row]:
+    projectors = [
+        row
+        for modality, theirs in PROJECTORS.items()
+        for row in output_projector(theirs, f"output_projectors.{modality}", "fc", "model")
+    ]
+    return [
+        Row(r"llama_proj\.(weight|bias)", r"input_projector.\1"),
+        Row(rf"{LLM}\.(model\..+\.lora_[AB]\.default\.weight)", r"llm.base.\1"),
+        *spoken(target).rows(
+            target, rf"{LLM}\.model\.embed_tokens\.weight", rf"{LLM}\.lm_head\.weight"
+        ),
+        *projectors,
+    ]
+
+
+def made(target: Target) -> Sequence[Made]:
+    return [NO_BIAS]
+
+
+IMPORTER = Importer(
+    files=(File(("pytorch_model.pt",)),),
+    needs={
+        "llm.signals.kind": "tokens",
+        "llm.signals.tokens": {modality: count for modality, (_, count) in ADDED.items()},
+        "llm.signals.marks": (1, 1),
+        "llm.signals.closing": False,
+        "llm.lora.rank": 32,
+        "llm.lora.alpha": 32,
+        "input_projector.kind": "linear",
+        **NEEDED,
+    },
+    rows=rows,
+    made=made,
+    left_out={
+        r"visual_encoder\..+": "the encoder loads the published ImageBind, which it is",
+        r"input_embeddings\.weight": "another name of the LLM's table of tokens",
+    },
+    brings=r"model\.embed_tokens\.weight|lm_head\.weight",
+)

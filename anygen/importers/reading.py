@@ -1,0 +1,75 @@
+"""The files of a checkpoint: tensors by name, and never anything that is run."""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from anygen.importers.layout import File
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+def read_checkpoint(source: Path, files: Iterable[File], parts: Iterable[str]) -> dict[str, Tensor]:
+    """All tensors of the files that have something of `parts`; of two of one name the later wins.
+
+    They stay on the disk until they are used. Raises ValueError.
+    """
+    wanted = set(parts)
+    found: dict[str, Tensor] = {}
+    for file in files:
+        if wanted & set(file.parts):
+            for path in paths_of(source, file):
+                tensors = read_tensors(path)
+                found |= {f"{file.prefix}{name}": tensor for name, tensor in tensors.items()}
+    return found
+
+
+def paths_of(source: Path, file: File) -> list[Path]:
+    """Raises ValueError where there is none."""
+    if source.is_file() and any(fnmatch(source.name, pattern) for pattern in file.patterns):
+        return [source]
+    for pattern in file.patterns:
+        if paths := sorted(path for path in source.glob(pattern) if path.is_file()):
+            return paths
+    raise ValueError(f"there is no {' or '.join(file.patterns)} in {source}")
+
+
+def read_tensors(path: Path) -> Mapping[str, Tensor]:
+    """Of a safetensors file or a pickle. ValueError where it is damaged or holds anything else."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except UnpicklingError as error:
+        raise ValueError(f"{path}: holds more than tensors, and nothing of it is run") from error
+    except (RuntimeError, EOFError, SafetensorError) as error:
+        raise ValueError(f"{path}: is damaged, or no file of weights") from error
+    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise ValueError(f"{path}: holds something else than tensors by name")
+    return found
+
+
+def added_tokens(source: Path, tokenizer: Any) -> dict[str, int]:
+    """What the tokenizer beside the weights knows beyond `tokenizer`; nothing where there is none.
+
+    Raises ValueError where it has other ids for what both know.
+    """
+    folder = source if source.is_dir() else source.parent
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        return {}
+    theirs, ours = AutoTokenizer.from_pretrained(folder).get_vocab(), tokenizer.get_vocab()
+    for token, index in ours.items():
+        if theirs.get(token) != index:
+            raise ValueError(
+                f"the checkpoint's tokenizer has another vocabulary than that of llm.base: "
+                f"{token!r} is {theirs.get(token, 'unknown')} there and {index} here"
+            )
+    return {token: index for token, index in theirs.items() if token not in ours}
