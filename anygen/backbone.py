@@ -65,6 +65,12 @@ def load_backbone(base: Path | str, dtype: torch.dtype, device: str) -> Any:
     return model.to(device).requires_grad_(False)
 
 
+def outlined(base: Path | str) -> Any:
+    """The shapes of a causal LM, from its configuration alone."""
+    with torch.device("meta"):
+        return load_backbone(base, torch.float32, "meta")
+
+
 def line(error: Exception) -> str:
     return " ".join(str(error).split())
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from anygen.backbone import outlined
 from anygen.checkpoint import WEIGHTS, own_tensors, save_system, save_weights
 from anygen.config import System, find_config, load_system
 from anygen.files import new_folder, replacing
@@ -19,7 +20,6 @@ from anygen.importers import IMPORTERS
 from anygen.importers.account import Account, match
 from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
-from anygen.llm import outlined
 from anygen.model import AnyGen, find_base
 
 BASE_FOLDER = "base"  # in that of the model: its LLM, where the checkpoint has changed it
@@ -103,8 +103,7 @@ def wanted_tensors(
     prefixes = [f"{part}." for part in parts] or [""]
     wanted = own_tensors(model, prefixes)
     if not parts or "llm" in parts:
-        with torch.device("meta"):
-            llm = outlined(base)
+        llm = outlined(base)
         weights = {n: t for n, t in llm.state_dict().items() if re.fullmatch(importer.brings, n)}
         if weights and llm.config.tie_word_embeddings:
             raise ValueError(
@@ -141,8 +140,7 @@ def save_base(
 ) -> None:
     """The LLM with some weights, or all, replaced, in Hugging Face's layout."""
     config = AutoConfig.from_pretrained(base)
-    with torch.device("meta"):
-        names = outlined(base).state_dict().keys()
+    names = outlined(base).state_dict().keys()
     dtype = next(iter(brought.values())).dtype
     if names == brought.keys():
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
