@@ -53,7 +53,8 @@ def document(theirs, model, image, answer):
         theirs.embed([*ids_of(base, "draw it"), *ids_of(base, "\n### Assistant: ")]),
         theirs.dream(),
         theirs.picture(made),
-        theirs.embed([*ids_of(base, "\n###### Human: "), *ids_of(base, "again")]),
+        theirs.embed([*ids_of(base, "\n###"), *ids_of(base, "### Human:")]),
+        theirs.embed(ids_of(base, " again")),
         theirs.embed(ids_of(base, "\n### Assistant:")),
     ]
 
