@@ -90,7 +90,9 @@ def test_a_tokenizer_of_another_llm_is_refused(folder):
 
 @pytest.mark.parametrize("stop", ["343", "9999"])
 def test_a_stop_that_is_no_token_is_refused(folder, stop):
-    with pytest.raises(ValueError, match=f"llm.stop: token {stop} is none of the 343"):
+    with pytest.raises(
+        ValueError, match=rf"token {stop} is to end answers \(llm.stop, .* knows 343"
+    ):
         build(folder, f"llm.stop=[{stop}]")
 
 
