@@ -139,9 +139,11 @@ class LanguageModel(nn.Module):
         positions = positions_of(groups, embeds_TD)
         read = self.llama or self.read_with_transformers
         counts = [len(keys) for _, _, keys in order]
-        media_T = torch.zeros(len(embeds_TD), dtype=torch.bool)
-        media_T[: sum(counts)] = torch.tensor([is_medium(k) for _, _, keys in order for k in keys])
-        with self.knowing(media_T[None].to(embeds_TD.device), embeds_TD[None]):
+        media_T = embeds_TD.new_zeros(len(embeds_TD), dtype=torch.bool)
+        if self.media_layers:
+            known = [is_medium(key) for _, _, keys in order for key in keys]
+            media_T[: len(known)] = torch.tensor(known, device=media_T.device)
+        with self.knowing(media_T[None], embeds_TD[None]):
             hidden = read(embeds_TD, positions, groups)[: sum(counts)].split(counts)
         states = {context: part for (context, _, _), part in zip(order, hidden, strict=True)}
         for context, _, keys in rows:
