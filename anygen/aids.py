@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from anygen.checkpoint import save_weights
 from anygen.config import Run
 from anygen.data import draw_scenes, reordered
-from anygen.dialogues import common_beginning, read_record
+from anygen.dialogues import common_beginning, media_at, read_record
 from anygen.losses import hidden_states
 from anygen.media import Media
 from anygen.modality import MEDIA, MediaModality
@@ -213,9 +213,9 @@ def last_spans(model: Any, modality: MediaModality, records: Sequence[Record]) -
         prompts.append(up_to_last_span(prompt, alone=model.llm.signals.droppable))
         rows.append(model.embed(prompts[-1]))
     lengths = torch.tensor([len(row) for row in rows])
-    hidden = hidden_states(
-        model.llm, pad_sequence(rows, batch_first=True), lengths, common_beginning(prompts)
-    )
+    media = pad_sequence([media_at(model, prompt) for prompt in prompts], batch_first=True)
+    embeds = pad_sequence(rows, batch_first=True)
+    hidden = hidden_states(model.llm, embeds, lengths, common_beginning(prompts), media=media)
     length = model.llm.signals.length(modality)
     spans = [row[end - length : end] for row, end in zip(hidden, lengths.tolist())]
     return model.llm.signals.conditions(torch.stack(spans))

@@ -141,7 +141,10 @@ def find_stops(model: Any, tokenizer: Any, more: Sequence[str | int]) -> Stops:
             texts.append(str(stop))
     rows = model.get_input_embeddings().weight.shape[0]
     if ids and max(ids) >= rows:
-        raise ValueError(f"llm.stop: token {max(ids)} is none of the {rows} that the LLM knows")
+        raise ValueError(
+            f"token {max(ids)} is to end answers (llm.stop, or the files of the LLM), and the LLM "
+            f"knows {rows}"
+        )
     return Stops(frozenset(ids), tuple(texts))
 
 

@@ -75,6 +75,9 @@ class Signals(Strict):
         return {modality: given.get(modality, TABLE[modality].signal_tokens) for modality in MEDIA}
 
 
+MediaLayers = Literal["none", "adapter", "visual_expert"]
+
+
 class LanguageModel(Strict):
     """`base` is a name in anygen/assets.py, a Hugging Face id or a folder."""
 
@@ -84,6 +87,7 @@ class LanguageModel(Strict):
     context: PositiveInt | None = None  # positions that are read at most; None: all that it can
     template: str | None = None  # a file in configs/templates; None: the tokenizer's own
     stop: list[str | NonNegativeInt] = []  # texts and tokens that end an answer, beside its own
+    media_layers: MediaLayers = "none"  # inside the LLM, for media alone
     system_prompt: str = ""
 
 

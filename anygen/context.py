@@ -26,6 +26,11 @@ MOST_IDLE = 8  # conversations
 Key = Hashable  # what stands at a position: a token's id, or a medium's digest and a number
 
 
+def is_medium(key: Key) -> bool:
+    """Whether a medium stands at a position, its mark included; ids of tokens are numbers."""
+    return isinstance(key, tuple)
+
+
 class Context:
     """Keys and values (G, capacity, d) per layer; `positions` says what was read."""
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from anygen.context import is_medium
 from anygen.media import Media, Message, Part, modality_of
 from anygen.modality import MediaModality
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
@@ -61,6 +62,7 @@ class Batch:
     plain: Tensor  # (B,) whether the base model itself has answered
     shared: int = 0  # positions at the beginning that are the same in every row
     branches: Tensor | None = None  # (B, T), see `branches_of`
+    media: Tensor | None = None  # (B, T), where media stand
 
 
 def read_record(record: Record, read_media: Any = None) -> Dialogue:
@@ -105,7 +107,14 @@ def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
         plain=torch.tensor([dialogue.plain for dialogue in dialogues]),
         shared=min(common_beginning(prompts), int(lengths.min()) - 1),
         branches=branches_of(model.llm.signals, targets, labels_BT),
+        media=pad_sequence([media_at(model, prompt) for prompt in prompts], batch_first=True),
     )
+
+
+def media_at(model: Any, prompt: Sequence[Piece]) -> Tensor:
+    """Where media stand in a prompt (T,), as its keys tell."""
+    keys = [key for piece in prompt for key in model.keys_of(piece)]
+    return torch.tensor([is_medium(key) for key in keys], device=model.llm.signal_rows.device)
 
 
 def branches_of(signals: Signals, targets: Sequence[Target], labels_BT: Tensor) -> Tensor | None:

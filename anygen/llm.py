@@ -24,13 +24,14 @@ from anygen.backbone import (
     unspeakable,
 )
 from anygen.config import LanguageModel as Settings
-from anygen.context import Group, Row, attend, grouped, positions_of
+from anygen.context import Group, Row, attend, grouped, is_medium, positions_of
 from anygen.int8 import Int8Linear
 from anygen.llama import Llama
+from anygen.media_layers import MediaLayers
 from anygen.modality import MediaModality
 from anygen.packed import ROWS, packed
 from anygen.signals import Signals, side_mask, side_positions
-from decoders.parts.rows import filled_up
+from decoders.parts.rows import filled_up, stabilize_rows
 
 ATTENTION = "anygen_contexts"
 AttentionInterface.register(ATTENTION, attend)
@@ -69,7 +70,11 @@ class LanguageModel(nn.Module):
         self.signal_rows = nn.Parameter(torch.randn(self.signals.rows, self.width) * scale)
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
+        kind = settings.media_layers
+        self.media_layers = None if kind == "none" else MediaLayers(kind, self.decoder)
         inject_adapter_in_model(lora_config(settings, self.decoder), self.decoder)
+        if self.media_layers:
+            self.media_layers.hook(self.decoder)
         self.llama: Llama | None = None  # reads faster, once there is nothing more to learn
         longest = longest_context(self.config)
         self.context = min(settings.context or longest, longest)  # positions that it can read
@@ -91,17 +96,32 @@ class LanguageModel(nn.Module):
         return text.masked_scatter((ids >= vocabulary)[:, None], self.signal_rows[signals])
 
     def hidden(
-        self, embeds: Tensor, cache: DynamicCache | None = None, branches: Tensor | None = None
+        self,
+        embeds: Tensor,
+        cache: DynamicCache | None = None,
+        branches: Tensor | None = None,
+        media: Tensor | None = None,
     ) -> Tensor:
         """Embeddings (B, T, D) -> hidden states after the final norm, (B, T, D).
 
         `branches` (B, P) hides spans from all that follows them, see `side_positions`.
+        `media` (B, T) tells where media stand, for layers of their own.
         """
         sight = {} if branches is None else side_sight(branches, embeds)
-        output = self.decoder(
-            inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **sight
-        )
+        with self.knowing(media, embeds):
+            output = self.decoder(
+                inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **sight
+            )
         return output.last_hidden_state
+
+    @contextmanager
+    def knowing(self, media: Tensor | None, embeds: Tensor) -> Iterator[None]:
+        """Inside, a pass of embeddings (B, T, D) knows where `media` (B, T) stand."""
+        if self.media_layers is None:
+            yield
+            return
+        with self.media_layers.at(media, embeds):
+            yield
 
     def new_cache(self, beginning: DynamicCache | None = None, rows: int = 1) -> DynamicCache:
         """An empty KV cache, or one of `rows` rows that all begin with what one row has read."""
@@ -119,7 +139,12 @@ class LanguageModel(nn.Module):
         positions = positions_of(groups, embeds_TD)
         read = self.llama or self.read_with_transformers
         counts = [len(keys) for _, _, keys in order]
-        hidden = read(embeds_TD, positions, groups)[: sum(counts)].split(counts)
+        media_T = embeds_TD.new_zeros(len(embeds_TD), dtype=torch.bool)
+        if self.media_layers:
+            known = [is_medium(key) for _, _, keys in order for key in keys]
+            media_T[: len(known)] = torch.tensor(known, device=media_T.device)
+        with self.knowing(media_T[None], embeds_TD[None]):
+            hidden = read(embeds_TD, positions, groups)[: sum(counts)].split(counts)
         states = {context: part for (context, _, _), part in zip(order, hidden, strict=True)}
         for context, _, keys in rows:
             context.positions += keys
@@ -182,11 +207,15 @@ class LanguageModel(nn.Module):
             if isinstance(layer, LoraLayer):
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
-        if self.config.model_type == "llama" and self.config.hidden_act == "silu":
+        plain = self.config.model_type == "llama" and self.config.hidden_act == "silu"
+        if plain and self.media_layers is None:
             self.llama = Llama(self.base)
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, nn.Linear) and LORA not in name:
                 self.base.set_submodule(name, self.packed_or_gone(name, layer))
+        if self.media_layers:
+            stabilize_rows(self.media_layers)
+            self.media_layers.hook(self.decoder)
 
     def packed_or_gone(self, name: str, layer: nn.Linear) -> nn.Module:
         """The layer packed; what the Llama has packed already leaves but its LoRA."""

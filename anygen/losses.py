@@ -28,12 +28,14 @@ def hidden_states(
     lengths: Tensor,
     shared: int = 0,
     branches: Tensor | None = None,
+    media: Tensor | None = None,
 ) -> Tensor:
     """Hidden states (B, T, D). Rows of similar length share a pass, so that little is padding.
 
     Padding comes last and attention is causal: no row sees it, so no mask is needed. The first
     `shared` positions, the same in every row, are read once. `branches` (B, T) tells which span
-    each position belongs to, where spans are hidden from what follows them.
+    each position belongs to, where spans are hidden from what follows them; `media` (B, T) where
+    media stand.
     """
     hidden, beginning = torch.zeros_like(embeds_BTD), llm.new_cache()
     if shared:
@@ -42,7 +44,8 @@ def hidden_states(
         longest = int(lengths[rows].max())
         cache = llm.new_cache(beginning, len(rows))
         sides = None if branches is None else branches[rows, :longest]
-        read = llm.hidden(embeds_BTD[rows, shared:longest], cache, sides)
+        seen = None if media is None else media[rows, shared:longest]
+        read = llm.hidden(embeds_BTD[rows, shared:longest], cache, sides, seen)
         hidden[rows, shared:longest] = read.to(hidden.dtype)
     return hidden
 

@@ -216,10 +216,11 @@ class AnyGen(nn.Module):
         return pieces
 
     def with_system(self, messages: Sequence[Message]) -> list[Message]:
-        """The system's own prompt stands first unless the messages begin with one."""
-        if messages and messages[0].role == "system":
+        """The system's own prompt, if it has one, stands first unless the messages begin so."""
+        prompt = self.system.llm.system_prompt
+        if not prompt or (messages and messages[0].role == "system"):
             return list(messages)
-        return [Message("system", (self.system.llm.system_prompt,)), *messages]
+        return [Message("system", (prompt,)), *messages]
 
     def embed(self, prompt: Sequence[Piece]) -> Tensor:
         """Token ids through the embedding table, media through the encoder, in order: (T, D)."""

@@ -143,7 +143,9 @@ def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dial
 
 
 def hidden_of(model: nn.Module, batch: Batch) -> Tensor:
-    return hidden_states(model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches)
+    return hidden_states(
+        model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches, batch.media
+    )
 
 
 def project_losses(model: nn.Module, run: Run, step: Step) -> Losses:

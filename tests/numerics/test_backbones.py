@@ -5,7 +5,14 @@ import random
 import pytest
 import torch
 from backbones import FAMILIES, SIZES, WINDOW, publish
-from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    SiglipVisionConfig,
+)
 
 from anygen.backbone import longest_context
 from anygen.config import load_system
@@ -170,6 +177,27 @@ def test_scores_and_logits_that_are_capped_stay_capped(tmp_path):
     close(read(llm, Context(), tokens(0), LENGTH), expected)
     published.config.final_logit_softcapping = None
     assert published(input_ids=tokens(0)[None]).logits.abs().max() > 1
+
+
+@torch.no_grad()
+def test_an_llm_with_eyes_of_its_own_is_read_as_text(tmp_path):
+    """Gemma 3 of 4 billion weights and more: LoRA is in the LLM alone."""
+    family = FAMILIES["gemma 3"]
+    publish("gemma 3", tmp_path)
+    text = family.config(vocab_size=343, **{**SIZES, **family.sizes}, pad_token_id=None)
+    heads = {"num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28}
+    eyes = SiglipVisionConfig(hidden_size=16, intermediate_size=16, patch_size=14, **heads)
+    torch.manual_seed(0)
+    config = Gemma3Config(text_config=text, vision_config=eyes, mm_tokens_per_image=4)
+    Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path)
+    llm = LanguageModel(load_system("tiny/system").llm, tmp_path, ())
+    published = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    context, ids = Context(), tokens(0)
+    logits = [read(llm, context, ids, end) for end in (7, 40, LENGTH)]
+    close(torch.cat(logits), published(input_ids=ids[None]).logits[0])
+    lora = [name for name, _ in llm.named_parameters() if ".lora_" in name]
+    assert lora
+    assert all("language_model" in name for name in lora)
 
 
 @pytest.mark.parametrize("family", ["llama 3"], indirect=True)
