@@ -377,6 +377,9 @@ def plain(family, editing="", **text):
     names = {n: p for n, p in signature(of.__init__).parameters.items() if n != "self"}
     needed = [n for n, p in names.items() if p.default is p.empty]
     parts = {**dict.fromkeys(needed), **TINIES[family].parts(), **text}
+    for part in parts.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()
     pipeline = of(**{n: part for n, part in parts.items() if n in names})
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
