@@ -3,8 +3,14 @@
 They stand in for checkpoints that no test can download: the same classes, the same files.
 """
 
+from dataclasses import dataclass, field
+from inspect import signature
+
 import diffusers
+import torch
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
+
+from decoders.diffusers_pipeline import Config, build
 
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 KL = {
@@ -330,3 +336,62 @@ def cogvideox():
         ),
         "scheduler": diffusers.CogVideoXDDIMScheduler(),
     }
+
+
+@dataclass(frozen=True)
+class Tiny:
+    parts: object  # a function that makes the networks and the scheduler
+    settings: dict = field(default_factory=dict)  # of the decoder
+
+
+SMALL_IMAGE = {"tokens": 8, "size": 32}
+SMALL_VIDEO = {"tokens": 8, "size": 32, "frames": 9}
+TINIES = {
+    "StableDiffusionXLPipeline": Tiny(sdxl, SMALL_IMAGE),
+    "StableDiffusion3Pipeline": Tiny(sd3, {"tokens": 16, "size": 32}),
+    "FluxPipeline": Tiny(flux, SMALL_IMAGE),
+    "PixArtSigmaPipeline": Tiny(pixart, SMALL_IMAGE),
+    "SanaPipeline": Tiny(sana, SMALL_IMAGE),
+    "QwenImagePipeline": Tiny(qwen, SMALL_IMAGE),
+    "AudioLDM2Pipeline": Tiny(audioldm2, {"tokens": 8, "seconds": 0.04}),
+    "StableAudioPipeline": Tiny(stable_audio, {"tokens": 8, "seconds": 2.0}),
+    "LTXPipeline": Tiny(ltx, SMALL_VIDEO),
+    "WanPipeline": Tiny(wan, SMALL_VIDEO),
+    "CogVideoXPipeline": Tiny(cogvideox, SMALL_VIDEO | {"tokens": 16}),
+}
+
+
+class Absent:
+    """What AudioLDM 2 asks a text encoder that is not there."""
+
+    dtype = torch.float32
+
+    class config:  # noqa: N801
+        model_type = "t5"
+
+
+def plain(family, editing="", **text):
+    """The pipeline itself, the same every time; without text encoders unless they are given."""
+    torch.manual_seed(0)
+    of = getattr(diffusers, editing or family)
+    names = {n: p for n, p in signature(of.__init__).parameters.items() if n != "self"}
+    needed = [n for n, p in names.items() if p.default is p.empty]
+    parts = {**dict.fromkeys(needed), **TINIES[family].parts(), **text}
+    for part in parts.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()
+    pipeline = of(**{n: part for n, part in parts.items() if n in names})
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def publish(family, folder, **text):
+    """Writes that pipeline to a folder in the published layout."""
+    plain(family, **text).save_pretrained(folder)
+    return folder
+
+
+def published_decoder(family, folder, **settings):
+    """A decoder of the folder's weights, of small media in three steps."""
+    chosen = TINIES[family].settings | {"steps": 3} | settings
+    return build(Config(pretrained=str(folder), **chosen), folder)
