@@ -14,7 +14,7 @@ from torch import nn
 from anygen.config import Run
 from anygen.dialogues import Dialogue, read_record
 from anygen.media import Audio, Image, Media, Message
-from anygen.modality import MediaModality
+from anygen.modality import MEDIA, MediaModality
 from anygen.records import Record
 from decoders.base import Task, never, no_progress
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
@@ -126,7 +126,7 @@ def instruct_dialogues(
 
     def spoken(kind: str) -> Dialogue:
         if kind == "world":
-            return read_record(sample_dialogue(rng, "train"))
+            return read_record(world_record(model, rng))
         return replace(read_record(rng.choice(answered)), plain=True)
 
     return mixed(model, run, INSTRUCT_MIX, spoken, rng, generator)
@@ -141,9 +141,29 @@ def mixed(
     generator: torch.Generator,
 ) -> list[Dialogue]:
     """A batch of dialogues of random kinds: photographs, and what `other` makes of its kind."""
-    kinds = rng.choices(list(shares), list(shares.values()), k=run.batch_size)
+    able = {kind: share for kind, share in shares.items() if is_able(model, kind)}
+    kinds = rng.choices(list(able), list(able.values()), k=run.batch_size)
     imagined = iter(photographs(model, kinds.count("photograph"), rng, generator))
     return [next(imagined) if kind == "photograph" else other(kind) for kind in kinds]
+
+
+def is_able(model: Any, kind: str) -> bool:
+    """Whether the encoder takes what dialogues of a kind are about, or can imagine it."""
+    if kind == "photograph":
+        return hasattr(model.encoder, "prototype_tokens")
+    modality = "audio" if kind == "medley" else kind
+    return modality not in MEDIA or modality in model.encoder.modalities
+
+
+def world_record(model: Any, rng: random.Random) -> Record:
+    """A dialogue of the small world whose media the model can read and, where it answers, make."""
+    while True:
+        record = sample_dialogue(rng, "train")
+        said = [(turn.role, part.type) for turn in record.messages for part in turn.content]
+        media = {kind for _, kind in said} & {*MEDIA}
+        made = {kind for role, kind in said if role == "assistant"} & {*MEDIA}
+        if media <= {*model.encoder.modalities} and made <= {*model.decoders}:
+            return record
 
 
 def photographs(
