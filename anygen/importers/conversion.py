@@ -21,9 +21,9 @@ from anygen.importers.account import Account, match
 from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.model import AnyGen, find_base
+from anygen.train import LEARNED
 
 BASE_FOLDER = "base"  # in that of the model: its LLM, where the checkpoint has changed it
-LEARNED = "weights.safetensors"  # of a run, see anygen/train.py
 
 
 def import_checkpoint(
@@ -90,7 +90,7 @@ def outline(system: System, folder: Path, base: Path | str, source: Path) -> tup
     with torch.device("meta"):
         model = AnyGen(system, folder)
     added = added_tokens(source, tokenizer)
-    return model, Target(system, model.llm.signals, model.llm.width, base, tokenizer, added)
+    return model, Target(model.llm.signals, model.llm.width, base, tokenizer, added)
 
 
 def wanted_tensors(

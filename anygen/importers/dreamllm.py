@@ -76,6 +76,7 @@ IMPORTER = Importer(
     needs={
         "llm.signals.kind": "queries",
         "llm.signals.marks": (1, 1),
+        "llm.signals.droppable": False,
         "llm.signals.closing": True,
         "output_projector.kind": "linear",
         "output_projector.bias": False,

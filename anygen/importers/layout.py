@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Size, Tensor, nn
 
-from anygen.config import System
 from anygen.modality import MEDIA, MediaModality
 from anygen.signals import Signals
 
@@ -25,9 +24,8 @@ Take = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Target:
-    """The system that weights are made for, and what is known of its LLM."""
+    """What is known of the system that weights are made for."""
 
-    system: System
     signals: Signals
     width: int
     base: Path | str  # where the LLM is

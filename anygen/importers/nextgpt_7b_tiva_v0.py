@@ -70,6 +70,7 @@ IMPORTER = Importer(
         "llm.signals.kind": "tokens",
         "llm.signals.tokens": {modality: count for modality, (_, count) in ADDED.items()},
         "llm.signals.marks": (1, 1),
+        "llm.signals.droppable": False,
         "llm.signals.closing": False,
         "llm.lora.rank": 32,
         "llm.lora.alpha": 32,

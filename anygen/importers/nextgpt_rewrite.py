@@ -72,6 +72,7 @@ IMPORTER = Importer(
         "llm.signals.kind": "tokens",
         "llm.signals.tokens": {m: 2 * count - 1 for m, (_, count) in ADDED.items()},
         "llm.signals.marks": (0, 0),
+        "llm.signals.droppable": False,
         "llm.signals.closing": False,
         **NEEDED,
     },
