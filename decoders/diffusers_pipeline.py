@@ -7,6 +7,7 @@ A token of zeros stands for padding: families that mask padding do not look at i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +33,6 @@ from decoders.parts.pipeline_calls import (
     Steps,
     assemble,
     call,
-    exact_share,
     keep_own_precision,
 )
 from decoders.parts.pipeline_losses import TRAININGS, Training, pipeline_loss
@@ -325,7 +325,8 @@ class DiffusersPipeline(nn.Module):
             heard = self.heard(torch.stack([known[negative] for negative in negatives]))
             arguments |= {f"negative_{name}": value for name, value in heard.items()}
         if key.run < key.steps:
-            arguments["strength"] = exact_share(key.run, key.steps)
+            # exact: some pipelines cut off what is left of a rounded share, some fill it up
+            arguments["strength"] = Fraction(key.run, key.steps)
             starts = to_floats([task.start for task in tasks], key.size, key.frames)
             arguments[self.modality] = starts.to(self.denoiser.device)
         return arguments

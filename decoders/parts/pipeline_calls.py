@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from math import nextafter
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -66,12 +65,6 @@ def call(pipeline: Any, arguments: Mapping[str, Any]) -> Sequence[torch.Tensor]:
     named = {name: value for name, value in arguments.items() if name in taken}
     made: Sequence[torch.Tensor] = pipeline(**named, output_type="pt", return_dict=False)[0]
     return made
-
-
-def exact_share(run: int, steps: int) -> float:
-    """run / steps, but so that times `steps` it is `run`: some cut a fraction off, some fill up."""
-    share = run / steps
-    return share if share * steps == run else nextafter(share, 1)
 
 
 def keep_own_precision(vae: Any) -> None:

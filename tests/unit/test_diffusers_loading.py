@@ -7,11 +7,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
-from tiny_decoders import make
+from tiny_decoders import make, values
 from tiny_pipelines import TINIES, publish, published_decoder
 from torch import nn
 
-from anygen.checkpoint import own_tensors
+from anygen.checkpoint import own_tensors, save_weights
+from anygen.config import CONFIGS
+from anygen.plugins import Plugin
+from anygen.shelf import DecoderShelf
+from decoders.base import Task, never, no_progress
 from decoders.diffusers_pipeline import TINY, Config
 from decoders.parts.pipelines import FAMILIES
 
@@ -56,6 +60,38 @@ def test_random_weights_are_ours():
     decoder = make("diffusers_pipeline")
     assert own_tensors(decoder).keys() == decoder.state_dict().keys()
     assert decoder.train().unet.training
+
+
+def shelf_of(weights, **options):
+    described = {"image": Plugin(name="diffusers_pipeline", **options)}
+    return DecoderShelf(described, CONFIGS / "tiny", weights)
+
+
+def picture_of(decoder):
+    spec = decoder.condition_spec
+    condition = torch.ones(spec.tokens * spec.width + spec.pooled) / 7
+    return values(decoder.sample([Task(condition, 3)], no_progress, never)[0])
+
+
+def test_a_shelf_stores_random_weights_and_finds_them_again(tmp_path):
+    torch.manual_seed(0)
+    shelf = shelf_of(None, **TINY.model_dump())
+    save_weights(own_tensors(shelf), tmp_path / "w.safetensors")
+    tensors = load_file(tmp_path / "w.safetensors")
+    save_file({f"decoders.{n}": t for n, t in tensors.items()}, tmp_path / "all.safetensors")
+    again = shelf_of(tmp_path / "all.safetensors", **TINY.model_dump())
+    assert again.spec("image") == shelf.spec("image")
+    assert not again.loaded
+    assert torch.equal(picture_of(again["image"]), picture_of(shelf["image"]))
+
+
+def test_a_shelf_stores_nothing_of_what_is_published(sdxl, tmp_path):
+    settings = TINIES["StableDiffusionXLPipeline"].settings | {"steps": 2}
+    save_file({"llm.x": torch.zeros(1)}, tmp_path / "all.safetensors")
+    shelf = shelf_of(tmp_path / "all.safetensors", pretrained=str(sdxl), **settings)
+    assert shelf.spec("image").pooled == 8
+    alone = published_decoder("StableDiffusionXLPipeline", sdxl, steps=2)
+    assert torch.equal(picture_of(shelf["image"]), picture_of(alone))
 
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "stable diffusion"])

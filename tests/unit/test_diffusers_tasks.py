@@ -180,6 +180,17 @@ def medium_bytes(medium):
     return values(medium).numpy().tobytes()
 
 
+@pytest.mark.parametrize("family", EDITING)
+def test_a_share_of_the_steps_is_not_rounded_to_another(family, decoder):
+    """15 / 22 * 22 is a little less than 15, 14 / 25 * 25 a little more than 14."""
+    [start] = sample(decoder, [task(decoder, 9)])
+    for run, steps in ((15, 22), (14, 25)):
+        seen = []
+        edit = task(decoder, 1, start, (run + 0.5) / steps, steps=steps)
+        sample(decoder, [edit], lambda *step, seen=seen: seen.append(step))
+        assert seen[-1] == (run, run)
+
+
 @pytest.mark.parametrize("family", [name for name in TINIES if name not in EDITING])
 def test_a_start_is_refused_by_a_pipeline_that_takes_none(family, decoder):
     [start] = sample(decoder, [task(decoder, 9)])
