@@ -143,7 +143,8 @@ def mixed(
     """A batch of dialogues of random kinds: photographs, and what `other` makes of its kind."""
     able = {kind: share for kind, share in shares.items() if is_able(model, kind)}
     kinds = rng.choices(list(able), list(able.values()), k=run.batch_size)
-    imagined = iter(photographs(model, kinds.count("photograph"), rng, generator))
+    count = kinds.count("photograph")
+    imagined = iter(photographs(model, count, rng, generator) if count else [])
     return [next(imagined) if kind == "photograph" else other(kind) for kind in kinds]
 
 
