@@ -24,27 +24,27 @@ class CancelledError(Exception):
 class ConditionSpec:
     """The shape of a condition: `(tokens, width)`; output projectors are sized from it.
 
-    With a pooled vector a condition is flat, `(tokens * width + pooled,)`, and only `split` and
-    `join` know that the vector stands at its end.
+    Some decoders want one more vector (SDXL, SD3, Flux). The condition of a row then is flat,
+    `(tokens * width + pooled,)`: the tokens, and this vector behind them.
     """
 
     tokens: int
     width: int
     norm: Literal["none", "l2"] = "none"  # l2: every token has unit length
-    pooled: int = 0  # width of one more vector that some decoders want
+    pooled: int = 0  # width of that vector, 0 for none
 
     def split(self, condition_BX: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Conditions -> tokens (B, T, W) and, where the decoder wants one, pooled (B, P)."""
+        """Conditions of B rows -> tokens (B, tokens, width) and vectors (B, pooled), if any."""
         if not self.pooled:
             return condition_BX, None
-        tokens, pooled = condition_BX.split([self.tokens * self.width, self.pooled], dim=-1)
-        return tokens.unflatten(-1, (self.tokens, self.width)), pooled
+        tokens, pooled = condition_BX.split([self.tokens * self.width, self.pooled], 1)
+        return tokens.unflatten(1, (self.tokens, self.width)), pooled
 
-    def join(self, tokens_BTW: Tensor, pooled_BP: Tensor | None) -> Tensor:
-        """The reverse of `split`."""
+    def join(self, tokens_BTW: Tensor, pooled_BP: Tensor | None = None) -> Tensor:
+        """The inverse of `split`."""
         if pooled_BP is None:
             return tokens_BTW
-        return torch.cat([tokens_BTW.flatten(-2), pooled_BP], dim=-1)
+        return torch.cat([tokens_BTW.flatten(1), pooled_BP], 1)
 
 
 class SampleOptions(Strict):
