@@ -1,5 +1,6 @@
 import pytest
-from tiny_pipelines import condition, publish, published_decoder
+from asking_pipelines import condition, published_decoder
+from tiny_pipelines import publish
 
 
 @pytest.fixture(scope="session")

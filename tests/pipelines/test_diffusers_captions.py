@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from asking_pipelines import published_decoder
 from tiny_decoders import values
-from tiny_pipelines import TINIES, plain, publish, published_decoder
+from tiny_pipelines import TINIES, plain, publish
 from tiny_texts import TEXTS
 
 from decoders.base import SampleOptions, Task, never, no_progress

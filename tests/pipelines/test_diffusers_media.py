@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from asking_pipelines import EDITING, condition, sample, task
 from tiny_decoders import difference, same, values
-from tiny_pipelines import EDITING, TINIES, Absent, condition, plain, sample, task
+from tiny_pipelines import TINIES, Absent, plain
 
 from anygen.media import MODALITY_OF
 from decoders.parts.pipelines import FAMILIES

@@ -2,8 +2,9 @@
 
 import diffusers
 import pytest
+from asking_pipelines import EDITING, sample, task
 from tiny_decoders import difference, same, values
-from tiny_pipelines import EDITING, TINIES, sample, task
+from tiny_pipelines import TINIES
 
 from decoders.base import CancelledError
 from decoders.parts.pipelines import FAMILIES
