@@ -10,8 +10,6 @@ import diffusers
 import torch
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-from decoders.diffusers_pipeline import Config, build
-
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 KL = {
     "block_out_channels": [8, 16],
@@ -389,9 +387,3 @@ def publish(family, folder, **text):
     """Writes that pipeline to a folder in the published layout."""
     plain(family, **text).save_pretrained(folder)
     return folder
-
-
-def published_decoder(family, folder, **settings):
-    """A decoder of the folder's weights, of small media in three steps."""
-    chosen = TINIES[family].settings | {"steps": 3} | settings
-    return build(Config(pretrained=str(folder), **chosen), folder)

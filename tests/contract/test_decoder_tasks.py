@@ -1,6 +1,6 @@
 """What a task may ask of a decoder on our own loop, and that nothing beside it changes the medium.
 
-tests/unit/test_diffusers_tasks.py asks it of those that call a pipeline.
+tests/pipelines asks it of those that call a pipeline.
 """
 
 from importlib import import_module

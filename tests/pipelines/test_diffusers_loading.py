@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 import torch
+from asking_pipelines import published_decoder
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from tiny_decoders import make, values
-from tiny_pipelines import TINIES, publish, published_decoder
+from tiny_pipelines import TINIES, publish
 from torch import nn
 
 from anygen.checkpoint import own_tensors, save_weights

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from asking_pipelines import published_decoder
 from tiny_decoders import values
-from tiny_pipelines import TINIES, plain, publish, published_decoder
+from tiny_pipelines import TINIES, plain, publish
 from tiny_texts import TEXTS
 
 from decoders.base import SampleOptions, Task, never, no_progress
@@ -33,7 +34,7 @@ TOKENS = {"QwenImagePipeline": 256, "AudioLDM2Pipeline": 16}  # that no text is 
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def texts(tmp_path_factory):
     made = {}
 
     def folder_of(family):
@@ -46,9 +47,9 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture
-def decoder(family, folders):
+def decoder(family, texts):
     settings = {"tokens": TOKENS[family]} if family in TOKENS else {}
-    return published_decoder(family, folders(family), **settings)
+    return published_decoder(family, texts(family), **settings)
 
 
 def prompted(family, caption, seed):
@@ -106,7 +107,7 @@ def test_text_encoders_are_there_while_captions_are_read(family, decoder):
 
 
 @pytest.mark.parametrize("family", ["StableDiffusionXLPipeline"])
-def test_another_number_of_tokens_than_the_text_encoders_make_is_refused(family, folders):
-    decoder = published_decoder(family, folders(family), tokens=9)
+def test_another_number_of_tokens_than_the_text_encoders_make_is_refused(family, texts):
+    decoder = published_decoder(family, texts(family), tokens=9)
     with pytest.raises(ValueError, match="tokens: the text encoder makes 8, not 9; set 8"):
         decoder.caption_condition(["a cat"])

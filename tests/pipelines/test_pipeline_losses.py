@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from asking_pipelines import published_decoder
 from diffusers import FlowMatchEulerDiscreteScheduler
-from tiny_pipelines import TINIES, publish, published_decoder
+from tiny_pipelines import TINIES, publish
 
 from anygen.media import Image
 from decoders.parts.pipeline_losses import TRAININGS, flow_loss

@@ -1,0 +1,24 @@
+import pytest
+from asking_pipelines import condition, published_decoder
+from tiny_pipelines import publish
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    made = {}
+
+    def folder_of(family):
+        if family not in made:
+            made[family] = publish(family, tmp_path_factory.mktemp(family))
+        return made[family]
+
+    return folder_of
+
+
+@pytest.fixture
+def decoder(family, folders, monkeypatch):
+    """Its caption is a fixed one: the folder has no text encoders."""
+    made = published_decoder(family, folders(family))
+    unwanted = condition(made, seed=99)
+    monkeypatch.setattr(made, "caption_condition", lambda captions: unwanted[None])
+    return made
