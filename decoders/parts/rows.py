@@ -56,6 +56,15 @@ class StableConv1d(nn.Conv1d):
         return torch.mkldnn_convolution(wide, weight, self.bias, *sizes, self.groups)[:, :, 0]
 
 
+class StableConv3d(nn.Conv3d):
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, C', T', H', W')."""
+        if not is_sampled(input):
+            return super().forward(input)
+        settings = (self.padding, self.stride, self.dilation, self.groups)
+        return torch.mkldnn_convolution(input.contiguous(), self.weight, self.bias, *settings)
+
+
 class StableGroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.contiguous() if is_sampled(input) else input)
@@ -81,5 +90,6 @@ STABLE: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: StableLinear,
     nn.Conv1d: StableConv1d,
     nn.Conv2d: StableConv2d,
+    nn.Conv3d: StableConv3d,
     nn.GroupNorm: StableGroupNorm,
 }
