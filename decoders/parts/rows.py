@@ -6,6 +6,8 @@ Measured with torch 2.13 on CPUs with AVX2, in float32, with 1 and 2 threads:
   12; of 1, 2, 3, 5, 6, 7, 9, 10 and 11 rows the last bits are others.
 - A convolution of oneDNN has the same rows in any batch, but torch takes another library for
   small ones and, without a second thread, for kernels of 1 x 1.
+- A transposed convolution of oneDNN has the same row alone with any number of threads, and another
+  in a larger batch.
 - What attention leaves in another memory order is seen as such, and normalised by other code,
   in a batch of two or more only.
 """
@@ -65,6 +67,15 @@ class StableConv3d(nn.Conv3d):
         return torch.mkldnn_convolution(input.contiguous(), self.weight, self.bias, *settings)
 
 
+class StableConvTranspose1d(nn.ConvTranspose1d):
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(B, C, N) -> (B, C', N'), row by row."""
+        if not is_sampled(input):
+            return super().forward(input, output_size)
+        alone = super().forward
+        return torch.cat([alone(row, output_size) for row in input.split(1)])
+
+
 class StableGroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.contiguous() if is_sampled(input) else input)
@@ -91,5 +102,6 @@ STABLE: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv1d: StableConv1d,
     nn.Conv2d: StableConv2d,
     nn.Conv3d: StableConv3d,
+    nn.ConvTranspose1d: StableConvTranspose1d,
     nn.GroupNorm: StableGroupNorm,
 }
