@@ -24,7 +24,8 @@ from decoders.parts.latent_diffusion import (
     refuse,
     sample_latents,
 )
-from decoders.parts.pictures import check_side, spread, to_pictures, to_uint8
+from decoders.parts.limits import check_side
+from decoders.parts.pictures import spread, to_pictures, to_uint8
 from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
 from decoders.parts.published_captions import CLIP, PublishedCaptions
 from decoders.parts.rows import stabilize_rows

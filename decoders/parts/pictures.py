@@ -16,15 +16,6 @@ def to_pictures(frames: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     return torch.cat(fitted).clamp(0, 255) / 127.5 - 1
 
 
-def check_side(pixels: int, factor: int) -> None:
-    """Raises ValueError where no latents of `factor` pixels each cover so many."""
-    if pixels % factor:
-        raise ValueError(
-            f"size: {pixels} pixels are no multiple of {factor}, the pixels along a latent; "
-            f"{pixels + -pixels % factor} are"
-        )
-
-
 def to_uint8(pictures: Tensor) -> Tensor:
     """(..., 3, H, W) in [-1, 1] -> uint8 on the CPU."""
     return ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()

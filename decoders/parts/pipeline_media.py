@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anygen.media import Audio, Image, Media, Video
 from anygen.modality import MediaModality
-from decoders.animatediff import spread
+from decoders.parts.pictures import spread
 
 
 def to_floats(media: Sequence[Any], size: tuple[int, int], frames: int = 1) -> Tensor:

@@ -9,8 +9,9 @@ import diffusers
 import torch
 import transformers
 from diffusers import ConfigMixin, DiffusionPipeline, ModelMixin, SchedulerMixin
-from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from decoders.parts.pretrained import read_part, reading
 
 Settings = Mapping[str, Any]
 
@@ -29,15 +30,13 @@ def published(pretrained: str) -> Source:
     Weights are read part by part, as safetensors only; where the default device is `meta` they
     are not read at all. Raises ValueError where there is nothing of the kind.
     """
-    if not Path(pretrained).is_dir() and pretrained.count("/") != 1:
-        raise ValueError(f"there is no folder {pretrained!r}; give a folder or a Hugging Face id")
-    index = reading("pipeline", repr(pretrained), lambda: DiffusionPipeline.load_config(pretrained))
+    index = reading("pipeline", pretrained, "", lambda: DiffusionPipeline.load_config(pretrained))
     parts = {name: entry for name, entry in index.items() if isinstance(entry, list | tuple)}
     return Source(
         index["_class_name"],
         {name: class_name for name, (_, class_name) in parts.items() if class_name},
         {n: v for n, v in index.items() if n not in parts and not n.startswith("_")},
-        lambda name, of: read_part(pretrained, name, of),
+        lambda name, of: read(pretrained, name, of),
     )
 
 
@@ -73,37 +72,14 @@ def class_of(name: str) -> type:
     raise ValueError(f"neither diffusers nor transformers has a class {name}")
 
 
-def read_part(pretrained: str, name: str, of: Any) -> Any:
+def read(pretrained: str, name: str, of: Any) -> Any:
     """One part; what has weights does not learn. Raises ValueError where it is not whole."""
-    place = f"{name}/ of {pretrained!r}"
-    if not issubclass(of, ModelMixin | PreTrainedModel):
-        with torch.device("cpu"):
-            return reading(
-                of.__name__, place, lambda: of.from_pretrained(pretrained, subfolder=name)
-            )
-    read = outline_network if torch.get_default_device().type == "meta" else read_network
-    return reading(of.__name__, place, lambda: read(pretrained, name, of)).requires_grad_(False)
-
-
-def outline_network(pretrained: str, name: str, of: Any) -> Any:
-    """The shapes alone: of the files only the config is read."""
-    if issubclass(of, ModelMixin):
-        return configured(of, of.load_config(pretrained, subfolder=name))
-    return configured(of, of.config_class.get_config_dict(pretrained, subfolder=name)[0])
-
-
-def read_network(pretrained: str, name: str, of: Any) -> Any:
-    """In float32. Raises ValueError where weights are missing."""
-    network, report = of.from_pretrained(
-        pretrained,
-        subfolder=name,
-        dtype=torch.float32,
-        use_safetensors=True,
-        output_loading_info=True,
-    )
-    if report["missing_keys"]:
-        raise ValueError(f"weights are missing: {', '.join(sorted(report['missing_keys']))}")
-    return network
+    if issubclass(of, ModelMixin | PreTrainedModel):
+        return read_part(of, pretrained, name)
+    with torch.device("cpu"):
+        return reading(
+            of.__name__, pretrained, name, lambda: of.from_pretrained(pretrained, subfolder=name)
+        )
 
 
 def configured(of: Any, config: Settings) -> Any:
@@ -114,12 +90,3 @@ def configured(of: Any, config: Settings) -> Any:
     if issubclass(of, ConfigMixin):
         return of.from_config(config)
     return of(of.config_class.from_dict(config))
-
-
-def reading(what: str, place: str, read: Callable[[], Any]) -> Any:
-    """What `read` returns. Raises ValueError, one sentence, where that fails."""
-    try:
-        return read()
-    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
-        why = " ".join(str(error).split())
-        raise ValueError(f"no {what} can be read from {place}: {why}") from error
