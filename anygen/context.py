@@ -182,8 +182,9 @@ def attend_group(group: Group, query: Tensor, keys: Tensor, values: Tensor, scal
     rows = query.unflatten(1, (contexts, group.count)).transpose(0, 1)
     rows = rows.reshape(len(keys), -1, width)  # (B * G, R * T, d)
     padded = filled_up(rows, MULTIPLE)
-    scores = torch.baddbmm(group.mask, padded, keys.transpose(1, 2), alpha=scale)
-    weights = scores.softmax(-1)
+    mask = group.mask.to(query.device)  # layers may be spread over devices
+    scores = torch.baddbmm(mask, padded, keys.transpose(1, 2), alpha=scale)
+    weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
     made = torch.bmm(weights[..., :BLOCK], values[:, :BLOCK])
     for start in range(BLOCK, keys.shape[1], BLOCK):
         block = slice(start, start + BLOCK)

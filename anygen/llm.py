@@ -6,12 +6,20 @@ B rows, T positions, P positions with those of the cache, D width, V size of the
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from accelerate import cpu_offload
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import (
+    AttentionInterface,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+)
 from transformers.utils import logging
 
 from anygen.config import LanguageModel as Settings
@@ -20,6 +28,7 @@ from anygen.int8 import Int8Linear
 from anygen.llama import Llama
 from anygen.modality import MediaModality
 from anygen.packed import ROWS, packed
+from anygen.placement import Placement
 from anygen.signals import Signals, side_mask, side_positions
 from decoders.parts.rows import filled_up
 
@@ -34,19 +43,25 @@ class LanguageModel(nn.Module):
     frozen = ("base.",)
 
     def __init__(
-        self, settings: Settings, base: Path | str, modalities: tuple[MediaModality, ...]
+        self,
+        settings: Settings,
+        base: Path | str,
+        modalities: tuple[MediaModality, ...],
+        placement: Placement = Placement(),
     ) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.placement = settings, placement
         logging.disable_progress_bar()  # loading takes a second
-        self.tokenizer = AutoTokenizer.from_pretrained(base)
-        self.base = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        unread = torch.get_default_device().type == "meta"
+        self.tokenizer: Any = None if unread else AutoTokenizer.from_pretrained(base)
+        self.base = outlined(base, placement) if unread else loaded(base, placement)
         self.base.requires_grad_(False)
         self.signals = Signals(self.base.config.vocab_size, modalities, settings.signals)
         embedding = self.base.get_input_embeddings().weight
         self.width: int = embedding.shape[1]
-        scale = embedding.std().item()
-        self.signal_rows = nn.Parameter(torch.randn(self.signals.rows, self.width) * scale)
+        scale = embedding.std().float()
+        rows = torch.randn(self.signals.rows, self.width).to(scale.device)
+        self.signal_rows = nn.Parameter(rows * scale)
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
         inject_adapter_in_model(lora_config(settings), self.base)
@@ -141,12 +156,18 @@ class LanguageModel(nn.Module):
     def prepare_answering(self) -> None:
         """Fold LoRA into the base weights and pack them; what is saved stays as it is.
 
-        A Llama is read by layers of our own from then on.
+        A Llama is read by layers of our own from then on. Weights of few bits, and those that
+        are spread over devices, are left as they are, with LoRA beside them.
         """
+        if not self.placement.merges:
+            return
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, LoraLayer):
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
+        if self.placement.offload == "sequential":
+            cpu_offload(self.base, torch.device(self.placement.device))
+            return
         if self.base.config.model_type == "llama":
             self.llama = Llama(self.base)
         for name, layer in list(self.base.named_modules()):
@@ -173,6 +194,17 @@ class LanguageModel(nn.Module):
                 yield
         finally:
             self.use_lora(True)
+
+
+def loaded(base: Path | str, placement: Placement) -> Any:
+    """The published LLM, read tensor by tensor to where it belongs."""
+    return AutoModelForCausalLM.from_pretrained(base, **placement.of_llm())
+
+
+def outlined(base: Path | str, placement: Placement) -> Any:
+    """Its shapes, from its configuration alone."""
+    config = AutoConfig.from_pretrained(base)
+    return AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
 
 
 def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:

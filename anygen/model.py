@@ -27,6 +27,7 @@ from anygen.events import Event
 from anygen.llm import LanguageModel
 from anygen.media import Message, modality_of
 from anygen.modality import MediaModality
+from anygen.placement import Placement, settle, visiting
 from anygen.projectors import OutputProjector, build_input_projector
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
 from anygen.recent import Recent
@@ -46,24 +47,22 @@ class AnyGen(nn.Module):
         folder: Path,
         parts: Sequence[str] = PARTS,
         decoders: DecoderShelf | None = None,
+        placement: Placement = Placement(),
     ) -> None:
         """Random weights around the base ones; `folder` holds the files that `system` names.
 
         A training stage names the few `parts` that it needs. A shelf of stored `decoders` stands
-        in for new ones.
+        in for new ones. Under `torch.device("meta")` no weights are read: only shapes are known.
         """
         super().__init__()
-        self.system, self.folder = system, folder
+        self.system, self.folder, self.placement = system, folder, placement
         described = system.decoders if "decoders" in parts else {}
         self.decoders = DecoderShelf(described, folder) if decoders is None else decoders
         if "encoder" in parts:
-            published = system.encoder.options.get("trunk") == "efficientnet_lite2"
-            trunk = vision_trunk() if published else None
-            self.encoder = plugins.build(
-                "encoders", system.encoder, "encoder", folder=folder, vision_trunk=trunk
-            )
+            self.encoder = build_encoder(system, folder)
         if "llm" in parts:
-            self.llm = LanguageModel(system.llm, find_base(system.llm.base), tuple(system.decoders))
+            base = find_base(system.llm.base)
+            self.llm = LanguageModel(system.llm, base, tuple(system.decoders), placement)
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
             self.input_projector = build_input_projector(
@@ -82,20 +81,34 @@ class AnyGen(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path = "mini", decoder_memory: int | None = None
+        cls, name: str | Path = "mini", decoder_memory: int | None = None, **placement: Any
     ) -> "AnyGen":
         """A model by the name of a shipped one or the folder that `save_pretrained` wrote.
 
         Its decoders load on first use. With `decoder_memory` their weights stay within so many
         bytes: those that were used the longest ago are dropped, and load again when wanted.
+        `placement` are the fields of `Placement`: device, dtype, quant, offload, device_map.
         """
+        place = Placement(**placement)
         folder = checkpoint.find_model(name)
         system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
-        decoders = DecoderShelf(system.decoders, folder, weights, decoder_memory)
-        model = cls(system, folder, decoders=decoders)
+        idle = decoder_memory if place.offload == "none" else decoder_memory or 0
+        decoders = DecoderShelf(system.decoders, folder, weights, idle)
+        with torch.device(place.device):
+            model = cls(system, folder, decoders=decoders, placement=place)
+        model.settle()
         checkpoint.load_weights(model, [weights], complete=True)
         model.llm.prepare_answering()
         return model.eval().requires_grad_(False)
+
+    def settle(self) -> None:
+        """Every part goes to its place, in its precision. The base LLM was loaded to its own."""
+        device, dtype = self.placement.device, self.placement.torch_dtype
+        self.decoders.to(device, dtype)
+        settle(self.encoder, self.placement.encoder_home, dtype)
+        for part in (self.input_projector, self.output_projectors):
+            settle(part, device, dtype)
+        settle(self.llm, device, dtype, but=self.llm.frozen)
 
     @cached_property
     def maker(self) -> Maker:
@@ -212,7 +225,8 @@ class AnyGen(nn.Module):
     def embed_piece(self, piece: Piece) -> Tensor:
         if not isinstance(piece, Features):
             return self.embed_ids(self.ids_of(piece))
-        [features_KW] = self.encoder.encode([piece.media])
+        with visiting(self.encoder, self.placement.device, self.placement.encoder_home):
+            [features_KW] = self.encoder.encode([piece.media])
         return self.embed_features(piece, features_KW)
 
     def recall_piece(self, piece: Piece) -> Tensor:
@@ -224,7 +238,7 @@ class AnyGen(nn.Module):
     def embed_features(self, piece: Features, features_KW: Tensor) -> Tensor:
         """A mark, then the projected features: (1 + K, D)."""
         mark = self.embed_ids([self.llm.signals.mark(piece.modality)])
-        return torch.cat([mark, self.input_projector(features_KW)])
+        return torch.cat([mark, self.input_projector(features_KW.to(mark))])
 
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
         return self.llm.embed(torch.tensor(ids, device=self.llm.signal_rows.device))
@@ -264,6 +278,13 @@ class AnyGen(nn.Module):
         asked = " ".join(part for part in messages[-1].parts if isinstance(part, str))
         condition: Tensor = self.decoders[modality].caption_condition([said.strip() or asked])
         return condition[0]
+
+
+def build_encoder(system: System, folder: Path) -> Any:
+    published = system.encoder.options.get("trunk") == "efficientnet_lite2"
+    unread = torch.get_default_device().type == "meta"
+    trunk = vision_trunk() if published and not unread else None
+    return plugins.build("encoders", system.encoder, "encoder", folder=folder, vision_trunk=trunk)
 
 
 def without_media(pieces: Sequence[Piece], made: set[int]) -> list[Piece]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from anygen import checkpoint, plugins
 from anygen.modality import MediaModality
+from anygen.placement import settle
 from anygen.plugins import Plugin
 from decoders.base import ConditionSpec
 
@@ -128,11 +129,13 @@ class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
         self.make_room(modality)
         # The decoder must not depend on the caller's mode, nor change the caller's random numbers.
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
-            decoder = self.build(modality, self)
-            start = f"{PREFIX}{modality}."
-            stored = {n.removeprefix(start): self.file.get_tensor(n) for n in outline.tensors}
-            decoder.load_state_dict(stored, strict=False)  # what is shared is there already
-            decoder.to(self.place).train(self.training).requires_grad_(False)
+            with torch.device(self.place.device):
+                decoder = self.build(modality, self)
+            own, start = decoder.state_dict(keep_vars=True), f"{PREFIX}{modality}."
+            for name in outline.tensors:  # what is shared is there already
+                checkpoint.copy_tensor(own[name.removeprefix(start)], self.file.get_tensor(name))
+            settle(decoder, self.place.device, self.place.dtype)
+            decoder.train(self.training).requires_grad_(False)
         self.add_module(modality, decoder)
         self.recent.append(modality)
 

@@ -99,6 +99,7 @@ TINY = Config(
 
 class AudioLDM(nn.Module):
     modality: MediaModality = "audio"
+    safe = ("vae.", "vocoder.", "filters")
     filters: Tensor
 
     def __init__(self, config: Config, folder: Path) -> None:

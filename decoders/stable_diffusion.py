@@ -88,6 +88,7 @@ TINY = Config(
 
 class StableDiffusion(nn.Module):
     modality: MediaModality = "image"
+    safe = ("vae.",)
 
     def __init__(self, config: Config, folder: Path) -> None:
         super().__init__()
