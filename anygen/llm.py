@@ -52,9 +52,8 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.settings, self.placement = settings, placement
         logging.disable_progress_bar()  # loading takes a second
-        unread = torch.get_default_device().type == "meta"
-        self.tokenizer: Any = None if unread else AutoTokenizer.from_pretrained(base)
-        self.base = outlined(base, placement) if unread else loaded(base, placement)
+        self.tokenizer = AutoTokenizer.from_pretrained(base)
+        self.base = load_base(base, placement)
         self.base.requires_grad_(False)
         self.signals = Signals(self.base.config.vocab_size, modalities, settings.signals)
         embedding = self.base.get_input_embeddings().weight
@@ -196,15 +195,12 @@ class LanguageModel(nn.Module):
             self.use_lora(True)
 
 
-def loaded(base: Path | str, placement: Placement) -> Any:
-    """The published LLM, read tensor by tensor to where it belongs."""
+def load_base(base: Path | str, placement: Placement) -> Any:
+    """The published LLM, read to where it belongs; under the meta device its shapes alone."""
+    if torch.get_default_device().type == "meta":
+        config = AutoConfig.from_pretrained(base)
+        return AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
     return AutoModelForCausalLM.from_pretrained(base, **placement.of_llm())
-
-
-def outlined(base: Path | str, placement: Placement) -> Any:
-    """Its shapes, from its configuration alone."""
-    config = AutoConfig.from_pretrained(base)
-    return AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
 
 
 def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:

@@ -89,11 +89,11 @@ class AnyGen(nn.Module):
         bytes: those that were used the longest ago are dropped, and load again when wanted.
         `placement` are the fields of `Placement`: device, dtype, quant, offload, device_map.
         """
-        place = Placement(**placement)
+        place = Placement(**placement).here()
         folder = checkpoint.find_model(name)
         system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
         idle = decoder_memory if place.offload == "none" else decoder_memory or 0
-        decoders = DecoderShelf(system.decoders, folder, weights, idle)
+        decoders = DecoderShelf(system.decoders, folder, weights, idle, place.torch_dtype)
         with torch.device(place.device):
             model = cls(system, folder, decoders=decoders, placement=place)
         model.settle()
@@ -104,7 +104,7 @@ class AnyGen(nn.Module):
     def settle(self) -> None:
         """Every part goes to its place, in its precision. The base LLM was loaded to its own."""
         device, dtype = self.placement.device, self.placement.torch_dtype
-        self.decoders.to(device, dtype)
+        self.decoders.to(device)
         settle(self.encoder, self.placement.encoder_home, dtype)
         for part in (self.input_projector, self.output_projectors):
             settle(part, device, dtype)

@@ -80,7 +80,7 @@ def read_placement(
     from anygen.placement import Placement
 
     said = {"dtype": dtype, "quant": quant, "offload": offload, "device_map": device_map}
-    return Placement.model_validate({"device": device, **said})
+    return Placement.model_validate({"device": device, **said}).here()
 
 
 def use_threads(threads: int | None) -> None:

@@ -32,8 +32,6 @@ class Placement(Strict):
     now: with `model` whole parts, of which the LLM alone stays on the device; with `sequential`
     the LLM's layers as well, which come one by one. `device_map` spreads the LLM, as transformers
     understands it: auto, balanced, or JSON such as {"model.layers.0": 0}.
-
-    Raises ValueError for a device that is not there, and for a `quant` without its library.
     """
 
     device: str = "cpu"
@@ -51,20 +49,11 @@ class Placement(Strict):
 
     @field_validator("device")
     @classmethod
-    def _device_is_there(cls, given: str) -> str:
+    def _device_has_a_name(cls, given: str) -> str:
         try:
-            device = torch.device(given)
+            torch.device(given)
         except RuntimeError as error:
             raise ValueError(f"{given!r} is no device; write cpu, cuda or cuda:1") from error
-        if device.type not in ("cpu", "meta"):
-            check_accelerator(device)
-        return given
-
-    @field_validator("quant")
-    @classmethod
-    def _quant_has_its_library(cls, given: Quant | None) -> Quant | None:
-        if given and importlib.util.find_spec("bitsandbytes") is None:
-            raise ValueError(f"{given} needs the extra quant: pip install bitsandbytes")
         return given
 
     @field_validator("device_map", mode="before")
@@ -82,6 +71,15 @@ class Placement(Strict):
         for name, chosen in (("quant", self.quant), ("device_map", self.device_map)):
             if chosen and self.offload == "sequential":
                 raise ValueError(f"offload sequential moves plain layers: leave out {name}")
+        return self
+
+    def here(self) -> Placement:
+        """Itself. Raises ValueError where the device or the library of `quant` is missing."""
+        device = torch.device(self.device)
+        if device.type != "cpu":
+            check_accelerator(device)
+        if self.quant and importlib.util.find_spec("bitsandbytes") is None:
+            raise ValueError(f"{self.quant} needs the extra quant: pip install bitsandbytes")
         return self
 
     @property

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,7 @@ class Outline:
     spec: ConditionSpec
     tensors: Mapping[str, Tensor]  # its own by their names in a model; their values are not used
     shares: frozenset[MediaModality]  # earlier decoders whose tensors it has, too
-
-    @property
-    def size(self) -> int:
-        """Bytes of its own weights."""
-        return sum(tensor.nbytes for tensor in self.tensors.values())
+    size: int  # bytes of its weights, those of others that it stands on included
 
 
 class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
@@ -55,20 +52,26 @@ class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
         folder: Path,
         weights: Path | None = None,
         budget: int | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """`folder` holds the files that the plugins name; `weights` is the file of a whole model.
+
+        What is loaded from it is of `dtype`, but for what decoders call safe.
 
         In the order of `described` a decoder may extend an earlier one. Raises ValueError naming
         every key and shape of the file that does not fit; no tensor is read for that.
         """
         super().__init__()
-        self.register_buffer("place", torch.empty(0), persistent=False)
+        self.register_buffer("place", torch.empty(0, dtype=dtype), persistent=False)
         self.described, self.folder, self.budget = described, folder, budget
         self.lock = threading.RLock()
         self.holders: Counter[MediaModality] = Counter()
         self.recent: list[MediaModality] = []  # what was loaded from the file, the last used last
         with torch.device("meta") if weights else nullcontext():
             decoders = self.build_all()
+        if weights:
+            for decoder in decoders.values():
+                settle(decoder, "meta", dtype)
         self.outlines = outlines_of(decoders)
         if weights:
             self.file = checkpoint.open_weights(weights)  # a newer file of its name is another's
@@ -171,10 +174,11 @@ def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModali
     owner: dict[int, MediaModality] = {}
     outlines: dict[MediaModality, Outline] = {}
     for modality, decoder in decoders.items():
-        everything = map(id, decoder.state_dict(keep_vars=True).values())
+        everything = {id(t): t for t in chain(decoder.parameters(), decoder.buffers())}
         shares = frozenset(owner[tensor] for tensor in everything if tensor in owner)
+        size = sum(t.nbytes for name, t in everything.items() if name not in owner)
         own = checkpoint.own_tensors(whole, [f"{PREFIX}{modality}."])
-        owner |= dict.fromkeys(map(id, own.values()), modality)
+        owner |= {tensor: modality for tensor in everything if tensor not in owner}
         spec: Any = decoder.condition_spec
-        outlines[modality] = Outline(spec, own, shares)
+        outlines[modality] = Outline(spec, own, shares, size)
     return outlines
