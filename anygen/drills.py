@@ -94,7 +94,9 @@ class Learning:
             embeds=torch.stack([row] * self.rows),
             lengths=torch.full((self.rows,), self.length),
             labels=labels,
-            targets=[Target(m, r, start, None, "") for m, start in targets for r in range(self.rows)],  # type: ignore[arg-type]
+            targets=[
+                Target(m, r, start, None, "") for m, start in targets for r in range(self.rows)
+            ],  # type: ignore[arg-type]
             plain=torch.zeros(self.rows, dtype=torch.bool),
         )
 
@@ -110,7 +112,9 @@ class Learning:
             pieces.append(model.embed_ids(model.llm.signals.span(made)))
         rest = self.length - sum(map(len, pieces))
         if rest < 0:
-            raise ValueError(f"length: {self.length} positions are too few, {self.length - rest} fit")
+            raise ValueError(
+                f"length: {self.length} positions are too few, {self.length - rest} fit"
+            )
         return torch.cat([*pieces, model.embed_ids([0] * rest)]), targets
 
     def others(self, modality: MediaModality) -> Tensor:

@@ -21,8 +21,8 @@ from torch import nn
 from anygen import drills, published
 from anygen.checkpoint import LORA
 from anygen.config import System, find_config, load_system
-from anygen.model import AnyGen
 from anygen.modality import MEDIA, MediaModality
+from anygen.model import AnyGen
 from anygen.packed import has_fbgemm
 from anygen.placement import Placement, settle
 from anygen.records import Strict
