@@ -27,6 +27,7 @@ from anygen.options import (
     SeedOption,
     SetOption,
     ThreadsOption,
+    named_placement,
     read_options,
     read_placement,
     use_threads,
@@ -302,6 +303,35 @@ def config(
 
     kind = Run if "stage" in read_settings(find_config(name)) else System
     print(to_yaml(load(kind, name, overrides)), end="")
+
+
+@app.command()
+def plan(  # noqa: PLR0913  # the options of a command
+    config: Annotated[str, typer.Argument(help="A system in configs/ or its YAML file.")],
+    overrides: OverridesArgument = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="As in chat; again for more of them. [default: cpu]")
+    ] = None,
+    dtype: DtypeOption = None,
+    quant: QuantOption = None,
+    offload: OffloadOption = "none",
+    memory: Annotated[
+        str | None, typer.Option(help="Of each device, as in 24GB. [default: what it has]")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Dialogues in a training step.")] = 1,
+    length: Annotated[int, typer.Option(min=1, help="Positions of each of them.")] = 512,
+    as_json: Annotated[bool, typer.Option("--json", help="Bytes, to be read on.")] = False,
+) -> None:
+    """Tell what a system needs of memory, and how it fits; nothing is loaded for that."""
+    from anygen.plan import planner
+    from anygen.reports.planning import Room, as_json_text, lines
+
+    place = named_placement((device or ["cpu"])[0], dtype, quant, offload)
+    room = Room.of(device or ["cpu"], memory)
+    with planner(config, overrides or []) as found:
+        needs = found.needs(place, rows, length)
+        for line in [as_json_text(needs, place)] if as_json else lines(found, needs, place, room):
+            print(line)
 
 
 @app.command()

@@ -73,14 +73,19 @@ def read_options(modalities: str | None, length: int, named: list[str]) -> Answe
     return options
 
 
-def read_placement(
-    device: str, dtype: str | None, quant: str | None, offload: str, device_map: str | None
+def named_placement(
+    device: str, dtype: str | None, quant: str | None, offload: str, device_map: str | None = None
 ) -> Placement:
     """Where and in which numbers a command wants its model. Raises ValueError."""
     from anygen.placement import Placement
 
     said = {"dtype": dtype, "quant": quant, "offload": offload, "device_map": device_map}
-    return Placement.model_validate({"device": device, **said}).here()
+    return Placement.model_validate({"device": device, **said})
+
+
+def read_placement(*said: str | None) -> Placement:
+    """As `named_placement`, and the device and the libraries are there. Raises ValueError."""
+    return named_placement(*said).here()  # type: ignore[arg-type]
 
 
 def use_threads(threads: int | None) -> None:

@@ -13,7 +13,7 @@ import torch
 from pydantic import field_validator, model_validator
 from torch import nn
 
-from anygen.checkpoint import named_by
+from anygen.checkpoint import LORA, named_by
 from anygen.records import Strict
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -147,12 +147,14 @@ def settle(
     """Moves a part to a device and into a precision, in place.
 
     A part, or a piece of it, names in `safe` how the names begin within it of what half precision
-    would spoil, such as a VAE that overflows: that stays at least float32. Names that begin as
-    one in `but` are left alone.
+    would spoil, such as a VAE that overflows: that stays at least float32. What was published,
+    and begins as one of `but`, is left alone.
     """
+    if not but:
+        module.to(device)
     safe = named_by(module, "safe")
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
-        if name.startswith(but):
+        if but and name.startswith(but) and LORA not in name:
             continue
         wider = torch.promote_types(dtype, torch.float32)
         kind = wider if name.startswith(safe) else dtype

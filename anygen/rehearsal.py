@@ -7,6 +7,7 @@ here it is counted which of its tensors live at the same time.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -72,6 +73,13 @@ class Rehearsal(TorchDispatchMode):
 
     def free(self, size: int) -> None:
         self.live -= size
+
+
+def rehearsed(work: Callable[[], object]) -> int:
+    """The most bytes of meta tensors that live at once while it is done."""
+    with Rehearsal() as rehearsal:
+        work()
+    return rehearsal.peak
 
 
 def made_up(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
