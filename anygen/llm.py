@@ -64,6 +64,8 @@ class LanguageModel(nn.Module):
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
         inject_adapter_in_model(lora_config(settings), self.base)
+        for layer in self.lora_layers():
+            bring_lora_near(layer)
         self.llama: Llama | None = None  # reads faster, once there is nothing more to learn
         longest = self.base.config.max_position_embeddings
         self.context = min(settings.context or longest, longest)  # positions that it can read
@@ -201,6 +203,15 @@ def load_base(base: Path | str, placement: Placement) -> Any:
         config = AutoConfig.from_pretrained(base)
         return AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
     return AutoModelForCausalLM.from_pretrained(base, **placement.of_llm())
+
+
+def bring_lora_near(layer: Any) -> None:
+    """Where a map leaves weights in host memory or on a disk, LoRA stays where they compute."""
+    hook = getattr(layer.base_layer, "_hf_hook", None)
+    if hook is not None and layer.base_layer.weight.is_meta:
+        for matrices in (layer.lora_A, layer.lora_B):
+            matrices.to_empty(device=hook.execution_device)
+        layer.reset_lora_parameters("default", init_lora_weights=True)
 
 
 def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:

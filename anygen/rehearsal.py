@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_iter
 from torch.utils.weak import WeakIdKeyDictionary
 
 aten = torch.ops.aten
+EVERYTHING_IS_TRUE = _config.patch(meta_nonzero_assume_all_nonzero=True)
 
 
 class Rehearsal(TorchDispatchMode):
@@ -31,24 +32,19 @@ class Rehearsal(TorchDispatchMode):
         super().__init__()
         self.live = self.peak = 0
         self.known: Any = WeakIdKeyDictionary()  # storages
-        self.everything_is_true = _config.patch(meta_nonzero_assume_all_nonzero=True)
-
-    def __enter__(self) -> Rehearsal:
-        self.everything_is_true.__enter__()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self.everything_is_true.__exit__(*error)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        with self:  # what is made of other operations is seen as those
+            made = func.decompose(*args, **(kwargs or {}))
+        if made is not NotImplemented:
+            return made
         made = made_up(func, args, kwargs or {})
         if made is None:
             self.know(args)
-            made = func(*args, **(kwargs or {}))
+            with EVERYTHING_IS_TRUE:
+                made = func(*args, **(kwargs or {}))
         for tensor in tree_iter(made):
             self.count(tensor)
         return made

@@ -6,7 +6,7 @@ import pytest
 import torch
 from bitsandbytes.nn import Linear4bit, Linear8bitLt
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_iter
 
 from anygen import AnyGen, drills
 from anygen.config import load_system
@@ -15,6 +15,8 @@ from anygen.events import MediaDone
 from anygen.llm import LanguageModel
 from anygen.media import Image, Message
 from anygen.placement import Placement, settle
+from anygen.plan import outline, planner
+from anygen.rehearsal import Rehearsal, aten
 from anygen.weights import HELD
 from decoders.base import SampleOptions, Task, never, no_progress
 
@@ -131,10 +133,8 @@ def test_with_model_offload_idle_decoders_are_gone_and_the_encoder_waits_at_home
 
 def test_with_sequential_offload_no_layer_of_the_llm_stays(saved_model):
     base = AnyGen.from_pretrained(saved_model, offload="sequential").llm.base
-    layers = {
-        p.device.type for n, p in base.named_parameters() if ".layers." in n and "lora" not in n
-    }
-    assert layers == {"meta"}  # the values wait in the hooks
+    layers = [p for n, p in base.named_parameters() if ".layers." in n and ".lora_" not in n]
+    assert {parameter.device.type for parameter in layers} == {"meta"}  # values wait in hooks
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -167,41 +167,63 @@ def test_half_precision_makes_nearly_the_same_medium(saved_model, modality):
     assert torch.corrcoef(torch.stack(made))[0, 1] > 0.99
 
 
-def elsewhere(module, mode):
-    """A copy of which every tensor claims to be on a GPU; there are no values behind it."""
-    copied = copy.deepcopy(module)
-    for piece in copied.modules():
-        for kind in (piece._parameters, piece._buffers):
-            for name, tensor in kind.items():
-                if tensor is not None:
-                    kind[name] = mode.from_tensor(tensor.detach()).to("cuda")
-    return copied
+class TwoDevices(Rehearsal):
+    """The meta device stands for a GPU: as there, what computes with it must be on it as well.
+
+    On a GPU torch takes numbers and indices from the CPU, and copies; all else it refuses.
+    """
+
+    may = (aten.copy_, aten._to_copy, aten.index, aten.index_put, aten.index_put_)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = [t for t in tree_iter((args, kwargs)) if isinstance(t, torch.Tensor)]
+        devices = {t.device.type for t in given if t.ndim}
+        if devices == {"cpu", "meta"} and func.overloadpacket not in self.may:
+            raise AssertionError(f"{func} is given tensors on two devices")
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
-def test_nothing_is_made_on_another_device_while_the_llm_reads(make_model):
-    """torch itself refuses to compute with tensors of two devices, also where they are claimed."""
-    llm = make_model("llm").llm.eval()
-    with FakeTensorMode() as mode, torch.no_grad():
-        moved = elsewhere(llm, mode)
-        context = drills.read_to_the_end(moved)
-        assert context.last.device.type == "cuda"
-        hidden = moved.hidden(moved.embed(torch.arange(9, device="cuda"))[None])
-        assert moved.logits(hidden).device.type == "cuda"
-        with pytest.raises(Exception, match="device"):
-            moved.embed(torch.arange(9, device="cuda")) + torch.zeros(32)
+@pytest.fixture(scope="module")
+def elsewhere(tiny_system):
+    """The tiny model on the meta device, ready to answer."""
+    with planner(str(tiny_system), []) as found:
+        model = outline(found.system, found.folder, torch.float32, Placement())
+    model.eval().requires_grad_(False).llm.prepare_answering()
+    return model
+
+
+def test_nothing_is_made_on_another_device_while_the_llm_reads(elsewhere):
+    with TwoDevices():
+        assert drills.read_to_the_end(elsewhere.llm).last.device.type == "meta"
+        elsewhere.embed_ids([3, 4, 5])
 
 
 @pytest.mark.parametrize("modality", ["image", "audio", "video"])
-def test_nothing_is_made_on_another_device_while_a_decoder_predicts(make_model, modality):
-    decoder = make_model("decoders").decoders[modality].eval()
+def test_nothing_is_made_on_another_device_while_media_are_seen_and_made(elsewhere, modality):
+    medium = drills.MEDIA[modality]()
+    decoder = elsewhere.decoders[modality]
     spec = decoder.condition_spec
-    with FakeTensorMode() as mode, torch.no_grad():
-        moved = elsewhere(decoder, mode)
-        latents = torch.zeros(2, *decoder.latent_shape, device="cuda")
-        condition = torch.zeros(2, spec.tokens, spec.width, device="cuda")
-        made = moved.predict(latents, torch.tensor([3, 3], device="cuda"), condition)
-        assert made.device.type == "cuda"
-        assert len(moved.from_latents(latents)) == 2
+    condition = torch.zeros(spec.tokens, spec.width, device="meta")
+    options = SampleOptions(steps=3, negative="a dog")
+    with TwoDevices(), torch.inference_mode():
+        drills.encode(elsewhere, modality)
+        drills.render(elsewhere, modality)
+        decoder.sample([Task(condition, 0, options, medium, 0.6)], no_progress, never)
+        decoder.caption_condition(["a cat"])
+
+
+@pytest.mark.parametrize("stage", ["encode", "decode", "instruct"])
+def test_nothing_is_made_on_another_device_while_a_stage_learns(tiny_system, stage):
+    with planner(str(tiny_system), []) as found:
+        model = outline(found.system, found.folder, torch.float32, Placement())
+    model.llm.prepare_training()
+    with TwoDevices():
+        drills.Learning(model, stage, rows=2, length=64).step()
+
+
+def test_what_is_made_on_another_device_is_seen():
+    with TwoDevices(), pytest.raises(AssertionError, match="two devices"):
+        torch.zeros(3, device="meta") + torch.zeros(3)
 
 
 def test_what_is_settled_keeps_its_safe_parts_wherever_they_stand(make_model):
