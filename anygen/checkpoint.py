@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> 
     for name in named_files(system):
         if (source / name).resolve() != (folder / name).resolve():
             shutil.copyfile(source / name, folder / name)
-    save_weights(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
+    save_pieces(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
     config = {"model_type": "anygen", "system": system.model_dump(mode="json")}
     write_json(config, folder / CONFIG)
 
@@ -100,6 +101,22 @@ def own_tensors(model: nn.Module, prefixes: Iterable[str] = ("",)) -> dict[str, 
         if name in persistent and name.startswith(wanted)
         if LORA in name or not name.startswith(others)
     }
+
+
+def save_pieces(
+    tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype, most: int | str = "5GB"
+) -> None:
+    """One safetensors file, or several of at most so many bytes, and an index beside them."""
+    narrowed = {n: t.detach().to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
+    split = split_torch_state_dict_into_shards(narrowed, max_shard_size=most)
+    for name, inside in split.filename_to_tensors.items():
+        save_weights({n: narrowed[n] for n in inside}, path.with_name(name))
+    index = path.with_name(f"{path.name}{INDEX}")
+    if split.is_sharded:
+        path.unlink(missing_ok=True)  # it would be taken for the whole
+        write_json({"metadata": split.metadata, "weight_map": split.tensor_to_filename}, index)
+    else:
+        index.unlink(missing_ok=True)
 
 
 def save_weights(

@@ -95,8 +95,10 @@ class Learning:
             lengths=torch.full((self.rows,), self.length),
             labels=labels,
             targets=[
-                Target(m, r, start, None, "") for m, start in targets for r in range(self.rows)
-            ],  # type: ignore[arg-type]
+                Target(modality, row_index, start, MEDIA[modality](), "")
+                for modality, start in targets
+                for row_index in range(self.rows)
+            ],
             plain=torch.zeros(self.rows, dtype=torch.bool),
         )
 

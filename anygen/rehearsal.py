@@ -36,10 +36,9 @@ class Rehearsal(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        with self:  # what is made of other operations is seen as those
-            made = func.decompose(*args, **(kwargs or {}))
-        if made is not NotImplemented:
-            return made
+        if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
+            with self:  # in inference mode it comes whole, and is made of other operations
+                return func.decompose(*args, **(kwargs or {}))
         made = made_up(func, args, kwargs or {})
         if made is None:
             self.know(args)

@@ -97,5 +97,5 @@ def layers_of(base: Any) -> Iterator[Layer]:
     head, table = base.get_output_embeddings(), base.get_input_embeddings().weight
     for name, module in base.named_modules():
         if isinstance(module, nn.Linear) and LORA not in name:
-            weight = module.weight
-            yield Layer(*weight.shape, weight.nbytes, module is head, weight is table)
+            (outputs, inputs), size = module.weight.shape, module.weight.nbytes
+            yield Layer(outputs, inputs, size, module is head, module.weight is table)
