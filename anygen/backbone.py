@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from anygen.config import LanguageModel as Settings
+from anygen.placement import Placement
 from anygen.template import end_of_turn, ids_of, read_template, shipped
 
 LOOKS = {"full_attention", "sliding_attention"}
@@ -42,18 +43,20 @@ def load_tokenizer(base: Path | str, template: str | None) -> Any:
     return tokenizer
 
 
-def load_backbone(base: Path | str, dtype: torch.dtype, device: str) -> Any:
-    """A causal LM, frozen. Raises ValueError for weights that are damaged or not all there.
+def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
+    """A causal LM, frozen, in its place. Raises ValueError for weights that are damaged or not
+    all there.
 
     Under `torch.device("meta")` no weights are read.
     """
     logging.disable_progress_bar()  # loading takes a second
     if torch.get_default_device().type == "meta":
         config = AutoConfig.from_pretrained(base)
-        return AutoModelForCausalLM.from_config(config, dtype=dtype).requires_grad_(False)
+        model = AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
+        return model.requires_grad_(False)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            base, dtype=dtype, output_loading_info=True
+            base, output_loading_info=True, **placement.of_llm()
         )
     except (OSError, SafetensorError, UnpicklingError, ValueError, RuntimeError) as error:
         raise ValueError(f"llm.base {base}: no LLM can be read: {line(error)}") from error
@@ -62,13 +65,13 @@ def load_backbone(base: Path | str, dtype: torch.dtype, device: str) -> Any:
         raise ValueError(
             f"llm.base {base}: {len(missing)} of its weights are not there, as {missing[0]}"
         )
-    return model.to(device).requires_grad_(False)
+    return model.requires_grad_(False)
 
 
 def outlined(base: Path | str) -> Any:
     """The shapes of a causal LM, from its configuration alone."""
     with torch.device("meta"):
-        return load_backbone(base, torch.float32, "meta")
+        return load_backbone(base)
 
 
 def line(error: Exception) -> str:

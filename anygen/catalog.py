@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from anygen.checkpoint import CONFIG, PRETRAINED, WEIGHTS, read_system
+from anygen.checkpoint import CONFIG, PRETRAINED, WEIGHTS, files_of, read_system
 from anygen.config import CONFIGS, System, load_system, read_settings
 
 
@@ -20,7 +20,7 @@ def entries() -> Iterator[Entry]:
     """What `--model` takes, then what `anygen train` and `anygen config` take."""
     for config in sorted(PRETRAINED.glob(f"*/{CONFIG}")):
         folder = config.parent
-        size = (folder / WEIGHTS).stat().st_size
+        size = sum(path.stat().st_size for path in files_of(folder / WEIGHTS))
         yield Entry(folder.name, read_system(folder), folder, size)
     for path in sorted(CONFIGS.rglob("*.yaml")):
         if "stage" not in read_settings(path):

@@ -5,18 +5,38 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from anygen import __version__
-from anygen.modality import parse_modalities
+from anygen.options import (
+    DeviceMapOption,
+    DeviceOption,
+    DtypeOption,
+    LengthOption,
+    MetadataOption,
+    ModalitiesOption,
+    ModelOption,
+    OffloadOption,
+    OutOption,
+    OverridesArgument,
+    QuantOption,
+    SeedOption,
+    SetOption,
+    ThreadsOption,
+    named_placement,
+    read_options,
+    read_placement,
+    use_threads,
+)
 
 if TYPE_CHECKING:
     from anygen import AnyGen
     from anygen.generate import Settings as Batch
-    from anygen.request import AnswerOptions
+    from anygen.placement import Placement
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,36 +46,6 @@ app = typer.Typer(
 )
 evaluation = typer.Typer(invoke_without_command=True)
 app.add_typer(evaluation, name="evaluate")
-
-ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="A name, such as mini, or a model's folder.")
-]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Where generated media go.")]
-SeedOption = Annotated[int, typer.Option(help="The same seed gives the same answer.")]
-ModalitiesOption = Annotated[
-    str | None,
-    typer.Option(help="What the answer may hold, as in image,audio. [default: the model chooses]"),
-]
-LengthOption = Annotated[
-    int, typer.Option("--max-new-tokens", min=1, help="How long an answer may get.")
-]
-ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads. [default: one per core]")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="A setting of answers, as in steps=8 or exactly.image=2; again for another one.",
-    ),
-]
-MetadataOption = Annotated[
-    bool, typer.Option("--metadata/--no-metadata", help="Write into files how they were made.")
-]
-OverridesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
-]
 
 
 def main() -> NoReturn:
@@ -108,6 +98,11 @@ def chat(  # noqa: PLR0913  # the options of a command
     max_new_tokens: LengthOption = 256,
     settings: SetOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = None,
+    quant: QuantOption = None,
+    offload: OffloadOption = "none",
+    device_map: DeviceMapOption = None,
     metadata: MetadataOption = True,
     graphics: Annotated[
         str, typer.Option(help="auto, kitty, iterm, sixel, blocks, 256, ascii or none.")
@@ -130,7 +125,8 @@ def chat(  # noqa: PLR0913  # the options of a command
     options = read_options(modalities, max_new_tokens, settings or [])
     chosen = Settings(out, options, metadata)
     parts = None if prompt is None else read_question(prompt, attach or [])
-    session = open_session(model, load_model, chosen, graphics, seed)
+    place = read_placement(device, dtype, quant, offload, device_map)
+    session = open_session(model, partial(load_model, place=place), chosen, graphics, seed)
     if parts is None:
         run_chat(session, read_lines(session, model, history))
     else:
@@ -154,6 +150,11 @@ def generate(  # noqa: PLR0913  # the options of a command
     settings: SetOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 1,
     threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = None,
+    quant: QuantOption = None,
+    offload: OffloadOption = "none",
+    device_map: DeviceMapOption = None,
     metadata: MetadataOption = True,
 ) -> None:
     """Answer a prompt, or every one of a file: media and records.jsonl in --out, and go on there.
@@ -171,7 +172,8 @@ def generate(  # noqa: PLR0913  # the options of a command
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
     batch = Settings(out, seed, options, batch_size, metadata)
-    answer_rows(str(source), batch, lambda: load_model(model))
+    place = read_placement(device, dtype, quant, offload, device_map)
+    answer_rows(str(source), batch, lambda: load_model(model, place))
 
 
 def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) -> None:
@@ -299,13 +301,19 @@ def evaluate(  # noqa: PLR0913  # the options of a command
         list[str] | None, typer.Option(help="Rows of the table, as in sound_name,sound_pattern.")
     ] = None,
     seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = None,
+    quant: QuantOption = None,
+    offload: OffloadOption = "none",
+    device_map: DeviceMapOption = None,
 ) -> None:
     """Measure a model on held-out questions: a table, report.html and samples in --out."""
     if context.invoked_subcommand:
         return
     from anygen.evaluate import run
 
-    run(model, suite, out, limit, seed, ",".join(rows).split(",") if rows else None)
+    place = read_placement(device, dtype, quant, offload, device_map)
+    run(model, suite, out, limit, seed, ",".join(rows).split(",") if rows else None, place)
 
 
 @evaluation.command()
@@ -333,6 +341,35 @@ def config(
 
     kind = Run if "stage" in read_settings(find_config(name)) else System
     print(to_yaml(load(kind, name, overrides)), end="")
+
+
+@app.command()
+def plan(  # noqa: PLR0913  # the options of a command
+    config: Annotated[str, typer.Argument(help="A system in configs/ or its YAML file.")],
+    overrides: OverridesArgument = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="As in chat; again for more of them. [default: cpu]")
+    ] = None,
+    dtype: DtypeOption = None,
+    quant: QuantOption = None,
+    offload: OffloadOption = "none",
+    memory: Annotated[
+        str | None, typer.Option(help="Of each device, as in 24GB. [default: what it has]")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Dialogues in a training step.")] = 1,
+    length: Annotated[int, typer.Option(min=1, help="Positions of each of them.")] = 512,
+    as_json: Annotated[bool, typer.Option("--json", help="Bytes, to be read on.")] = False,
+) -> None:
+    """Tell what a system needs of memory, and how it fits; nothing is loaded for that."""
+    from anygen.plan import planner
+    from anygen.reports.planning import Room, as_json_text, lines
+
+    place = named_placement((device or ["cpu"])[0], dtype, quant, offload)
+    room = Room.of(device or ["cpu"], memory)
+    with planner(config, overrides or []) as found:
+        needs = found.needs(place, rows, length)
+        for line in [as_json_text(needs, place)] if as_json else lines(found, needs, place, room):
+            print(line)
 
 
 @app.command()
@@ -364,30 +401,7 @@ def version() -> None:
     print(__version__)
 
 
-def read_options(modalities: str | None, length: int, named: list[str]) -> AnswerOptions:
-    """What the options of a command say of its answers. Raises ValueError."""
-    from anygen.request import AnswerOptions
-    from anygen.settings import changed
-
-    chosen = parse_modalities(modalities) if modalities is not None else None
-    options = AnswerOptions(modalities=chosen, max_new_tokens=length)
-    for text in named:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set wants NAME=VALUE, as in steps=8, not {text!r}")
-        options = changed(options, name.strip(), value.strip())
-    return options
-
-
-def load_model(name: str) -> AnyGen:
+def load_model(name: str, place: Placement | None = None) -> AnyGen:
     from anygen import AnyGen
 
-    return AnyGen.from_pretrained(name)
-
-
-def use_threads(threads: int | None) -> None:
-    """Of the present thread and all that begin later."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+    return AnyGen.from_pretrained(name, **(dict(place) if place else {}))

@@ -124,7 +124,8 @@ class Run(Strict):
     weight_decay: NonNegativeFloat = 0.0
     max_grad_norm: PositiveFloat = 1.0
     ema: float = Field(default=0.0, ge=0, lt=1)  # decay of the saved averages; 0 is off
-    precision: Literal["float32", "bf16", "int8"] = "float32"  # int8: the frozen base LLM's layers
+    # int8 and nf4 (QLoRA: Dettmers et al. 2023) are for the layers of the frozen base LLM
+    precision: Literal["float32", "bf16", "int8", "nf4"] = "float32"
     denoised: NonNegativeInt = 0  # spans per modality and step that also get the denoising loss
     log_every: PositiveInt = 20
     save_every: PositiveInt = 200

@@ -103,7 +103,7 @@ class Group:
 
         With a `window` a position sees itself and the `window` - 1 before it.
         """
-        wanted = heads, len(keys), window
+        wanted = heads, len(keys), window, keys.device  # layers may be spread over devices
         if wanted not in self.masks:
             key_heads, size = len(keys) // len(self.contexts), keys.shape[1]
             count = self.count
@@ -218,7 +218,7 @@ def attend_group(group: Group, look: Look, query: Tensor, keys: Tensor, values: 
     else:
         free = torch.bmm(padded, keys.transpose(1, 2)) * look.scale
         scores = look.cap * (free / look.cap).tanh() + mask
-    weights = scores.softmax(-1)
+    weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
     made = torch.bmm(weights[..., :BLOCK], values[:, :BLOCK])
     for start in range(BLOCK, keys.shape[1], BLOCK):
         block = slice(start, start + BLOCK)

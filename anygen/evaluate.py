@@ -33,6 +33,7 @@ from anygen.media_files import write_media
 from anygen.metrics import wilson
 from anygen.modality import TABLE, MediaModality
 from anygen.model import AnyGen
+from anygen.placement import Placement
 from anygen.reports import evaluation
 from anygen.request import AnswerOptions, Request, derive_seed
 from anygen.suites.cases import Case
@@ -50,29 +51,31 @@ Line = dict[str, Any]  # of outcomes.jsonl
 UNKNOWN: Line = {"prompt": "", "truth": {}, "verdict": {}}  # in lines that version 0.1.0 wrote
 
 
-def run(
+def run(  # noqa: PLR0913  # what the command is told
     model: str,
     suite: str,
     out: Path,
     limit: int | None = None,
     seed: int = 0,
     rows: list[str] | None = None,
+    place: Placement = Placement(),
 ) -> Line:
     """Measure a model by name or folder; prints the table, returns what results.json holds.
 
     `limit` is the most cases per row. The table has the rows that were asked for, results.json and
     report.html all that the folder holds. Raises ValueError for unknown names, and for a folder
-    that holds results of another model or seed.
+    that holds results of another model, seed or placement.
     """
     tasks = chosen_tasks(suite, rows)
     folder = checkpoint.find_model(model)
     digest = checkpoint.fingerprint(folder)
-    claim(out, {"suite": suite, "weights": digest, "seed": seed})
-    bench = Bench(AnyGen.from_pretrained(model), Judges())
+    told = {"placement": place.told} if place.told else {}
+    claim(out, {"suite": suite, "weights": digest, "seed": seed, **told})
+    bench = Bench(AnyGen.from_pretrained(model, **dict(place)), Judges())
     measure(bench, tasks, out, limit, seed)
     lines = read_lines(out)
     results = summarize(lines, suite) | {"model": model, "weights": digest, "seed": seed}
-    results |= {"version": __version__, "date": today(), "machine": machine()}
+    results |= {"version": __version__, "date": today(), "machine": machine(), **told}
     write_json(results, out / RESULTS)
     shown = {name: row for name, row in results["rows"].items() if rows is None or name in rows}
     for line in table(shown):
@@ -102,7 +105,9 @@ def claim(out: Path, identity: Line) -> None:
     """A folder holds the results of one model, suite and seed."""
     path = out / IDENTITY
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != identity:
-        raise ValueError(f"{out} holds results of other weights or another seed; choose another")
+        raise ValueError(
+            f"{out} holds results of other weights, or of another seed or placement; choose another"
+        )
     out.mkdir(parents=True, exist_ok=True)
     write_json(identity, path)
 

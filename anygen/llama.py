@@ -68,11 +68,14 @@ class Layer:
 
 
 def joined(*layers: nn.Linear) -> nn.Linear:
-    """One layer that makes what these make, side by side."""
+    """One layer that makes what these make, side by side. They give their weights away: a large
+    LLM has no room for both."""
     weight = torch.cat([layer.weight.detach() for layer in layers])
-    one = nn.Linear(weight.shape[1], weight.shape[0], bias=layers[0].bias is not None)
+    bias = None if layers[0].bias is None else torch.cat([layer.bias.detach() for layer in layers])
+    for layer in layers:
+        del layer.weight
+    one = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
     one.weight = nn.Parameter(weight, requires_grad=False)
-    if layers[0].bias is not None:
-        biases = torch.cat([layer.bias.detach() for layer in layers])
-        one.bias = nn.Parameter(biases, requires_grad=False)
+    if bias is not None:
+        one.bias = nn.Parameter(bias, requires_grad=False)
     return one

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import cpu_offload
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ from anygen.llama import Llama
 from anygen.media_layers import MediaLayers
 from anygen.modality import MediaModality
 from anygen.packed import ROWS, packed
+from anygen.placement import Placement
 from anygen.signals import Signals, side_mask, side_positions
 from decoders.parts.rows import filled_up, stabilize_rows
 
@@ -51,14 +53,13 @@ class LanguageModel(nn.Module):
         settings: Settings,
         base: Path | str,
         modalities: tuple[MediaModality, ...],
-        dtype: torch.dtype = torch.float32,
-        device: str = "cpu",
+        placement: Placement = Placement(),
     ) -> None:
         """Raises ValueError for a base that is not whole, or that contexts cannot read for."""
         super().__init__()
-        self.settings = settings
+        self.settings, self.placement = settings, placement
         self.tokenizer = load_tokenizer(base, settings.template)
-        self.base = load_backbone(base, dtype, device)
+        self.base = load_backbone(base, placement)
         check_backbone(self.base, self.tokenizer, settings)
         self.stops = find_stops(self.base, self.tokenizer, settings.stop)
         vocabulary, self.width = self.base.get_input_embeddings().weight.shape
@@ -67,12 +68,15 @@ class LanguageModel(nn.Module):
         self.register_buffer("ends", torch.tensor([*self.stops.ids]).long(), persistent=False)
         self.signals = Signals(vocabulary, modalities, settings.signals)
         scale = spread(self.base.get_input_embeddings())
-        self.signal_rows = nn.Parameter(torch.randn(self.signals.rows, self.width) * scale)
+        rows = torch.randn(self.signals.rows, self.width).to(scale.device)
+        self.signal_rows = nn.Parameter(rows * scale)
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
         kind = settings.media_layers
         self.media_layers = None if kind == "none" else MediaLayers(kind, self.decoder)
         inject_adapter_in_model(lora_config(settings, self.decoder), self.decoder)
+        for layer in self.lora_layers():
+            bring_lora_near(layer)
         if self.media_layers:
             self.media_layers.hook(self.decoder)
         self.llama: Llama | None = None  # reads faster, once there is nothing more to learn
@@ -201,12 +205,24 @@ class LanguageModel(nn.Module):
     def prepare_answering(self) -> None:
         """Fold LoRA into the base weights and pack them; what is saved stays as it is.
 
-        A Llama is read by layers of our own from then on.
+        A Llama is read by layers of our own from then on. Weights of few bits, and those that
+        are spread over devices, are left as they are, with LoRA beside them.
         """
+        if not self.placement.merges:
+            return
+        self.fold_lora()
+        if self.placement.offload == "sequential":
+            cpu_offload(self.base, torch.device(self.placement.device))
+        else:
+            self.pack()
+
+    def fold_lora(self) -> None:
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, LoraLayer):
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
+
+    def pack(self) -> None:
         plain = self.config.model_type == "llama" and self.config.hidden_act == "silu"
         if plain and self.media_layers is None:
             self.llama = Llama(self.base)
@@ -237,6 +253,15 @@ class LanguageModel(nn.Module):
                 yield
         finally:
             self.use_lora(True)
+
+
+def bring_lora_near(layer: Any) -> None:
+    """Where a map leaves weights in host memory or on a disk, LoRA stays where they compute."""
+    hook = getattr(layer.base_layer, "_hf_hook", None)
+    if hook is not None and layer.base_layer.weight.is_meta:
+        for matrices in (layer.lora_A, layer.lora_B):
+            matrices.to_empty(device=hook.execution_device)
+        layer.reset_lora_parameters("default", init_lora_weights=True)
 
 
 def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:

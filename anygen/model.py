@@ -29,6 +29,7 @@ from anygen.llm import LanguageModel
 from anygen.media import Message, media_of, modality_of
 from anygen.modality import MediaModality
 from anygen.output_projectors import build_output_projector
+from anygen.placement import Placement, settle, visiting
 from anygen.plugins import Plugin
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
 from anygen.recent import Recent
@@ -48,23 +49,23 @@ class AnyGen(nn.Module):
         folder: Path,
         parts: Sequence[str] = PARTS,
         decoders: DecoderShelf | None = None,
+        placement: Placement = Placement(),
     ) -> None:
         """Random weights around the base ones; `folder` holds the files that `system` names.
 
         A training stage names the few `parts` that it needs. A shelf of stored `decoders` stands
-        in for new ones.
+        in for new ones. Under `torch.device("meta")` no weights are read: only shapes are known.
         """
         super().__init__()
-        self.system, self.folder = system, folder
+        self.system, self.folder, self.placement = system, folder, placement
         described = system.decoders if "decoders" in parts else {}
         self.decoders = DecoderShelf(described, folder) if decoders is None else decoders
         if "encoder" in parts:
             self.encoder = build_encoder(system.encoder, folder)
             self.check_seen("decoders", system.decoders)  # the LLM reads what it had made
         if "llm" in parts:
-            self.llm = LanguageModel(
-                system.llm, find_base(system.llm.base, folder), tuple(system.decoders)
-            )
+            base = find_base(system.llm.base, folder)
+            self.llm = LanguageModel(system.llm, base, tuple(system.decoders), placement)
             self.contexts = Contexts(self.llm.context)
         if "input_projector" in parts:
             self.input_projector = build_input_projector(
@@ -90,20 +91,34 @@ class AnyGen(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path = "mini", decoder_memory: int | None = None
+        cls, name: str | Path = "mini", decoder_memory: int | None = None, **placement: Any
     ) -> "AnyGen":
         """A model by the name of a shipped one or the folder that `save_pretrained` wrote.
 
         Its decoders load on first use. With `decoder_memory` their weights stay within so many
         bytes: those that were used the longest ago are dropped, and load again when wanted.
+        `placement` are the fields of `Placement`: device, dtype, quant, offload, device_map.
         """
+        place = Placement(**placement).here()
         folder = checkpoint.find_model(name)
         system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
-        decoders = DecoderShelf(system.decoders, folder, weights, decoder_memory)
-        model = cls(system, folder, decoders=decoders)
+        idle = decoder_memory if place.offload == "none" else decoder_memory or 0
+        decoders = DecoderShelf(system.decoders, folder, weights, idle, place.torch_dtype)
+        with torch.device(place.device):
+            model = cls(system, folder, decoders=decoders, placement=place)
+        model.settle()
         checkpoint.load_weights(model, [weights], complete=True)
         model.llm.prepare_answering()
         return model.eval().requires_grad_(False)
+
+    def settle(self) -> None:
+        """Every part goes to its place, in its precision. The base LLM was loaded to its own."""
+        device, dtype = self.placement.device, self.placement.torch_dtype
+        self.decoders.to(device)
+        settle(self.encoder, self.placement.encoder_home, dtype)
+        for part in (self.input_projector, self.output_projectors):
+            settle(part, device, dtype)
+        settle(self.llm, device, dtype, but=self.llm.frozen)
 
     @cached_property
     def maker(self) -> Maker:
@@ -229,7 +244,8 @@ class AnyGen(nn.Module):
     def embed_piece(self, piece: Piece) -> Tensor:
         if not isinstance(piece, Features):
             return self.embed_ids(self.ids_of(piece))
-        [features_KW] = self.encoder.encode([piece.media])
+        with visiting(self.encoder, self.placement.device, self.placement.encoder_home):
+            [features_KW] = self.encoder.encode([piece.media])
         return self.embed_features(piece, features_KW)
 
     def recall_piece(self, piece: Piece) -> Tensor:
@@ -252,7 +268,7 @@ class AnyGen(nn.Module):
         before, after = map(self.embed_ids, self.llm.signals.marks(piece.modality))
         heard = self.heard_of(piece)
         asked = [self.embed_ids(heard)] if heard else []
-        projected = self.input_projector.project(piece.modality, features_KW, *asked)
+        projected = self.input_projector.project(piece.modality, features_KW.to(before), *asked)
         return torch.cat([before, projected, after])
 
     def embed_ids(self, ids: Sequence[int]) -> Tensor:
@@ -320,12 +336,13 @@ def build_encoder(described: Plugin, folder: Path, where: str = "encoder") -> An
         return build_encoder(Plugin.model_validate(settings), folder, f"{where}.{modality}")
 
     published = described.options.get("trunk") == "efficientnet_lite2"
+    unread = torch.get_default_device().type == "meta"
     return plugins.build(
         "encoders",
         described,
         where,
         folder=folder,
-        vision_trunk=vision_trunk() if published else None,
+        vision_trunk=vision_trunk() if published and not unread else None,
         build_part=build_part,
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from anygen import checkpoint, plugins
 from anygen.modality import MediaModality
+from anygen.placement import settle
 from anygen.plugins import Plugin
 from decoders.base import ConditionSpec
 
@@ -51,20 +52,26 @@ class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
         folder: Path,
         weights: Path | None = None,
         budget: int | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """`folder` holds the files that the plugins name; `weights` is the file of a whole model.
+
+        What is loaded from it is of `dtype`, but for what decoders call safe.
 
         In the order of `described` a decoder may extend an earlier one. Raises ValueError naming
         every key and shape of the file that does not fit; no tensor is read for that.
         """
         super().__init__()
-        self.register_buffer("place", torch.empty(0), persistent=False)
+        self.register_buffer("place", torch.empty(0, dtype=dtype), persistent=False)
         self.described, self.folder, self.budget = described, folder, budget
         self.lock = threading.RLock()
         self.holders: Counter[MediaModality] = Counter()
         self.recent: list[MediaModality] = []  # what was loaded from the file, the last used last
         with torch.device("meta") if weights else nullcontext():
             decoders = self.build_all()
+        if weights:
+            for decoder in decoders.values():
+                settle(decoder, "meta", dtype)
         self.outlines = outlines_of(decoders)
         if weights:
             self.file = checkpoint.open_weights(weights)  # a newer file of its name is another's
@@ -125,11 +132,13 @@ class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
         self.make_room(modality)
         # The decoder must not depend on the caller's mode, nor change the caller's random numbers.
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
-            decoder = self.build(modality, self)
-            start = f"{PREFIX}{modality}."
-            stored = {n.removeprefix(start): self.file.get_tensor(n) for n in outline.tensors}
-            decoder.load_state_dict(stored, strict=False)  # what is shared is there already
-            decoder.to(self.place).train(self.training).requires_grad_(False)
+            with torch.device(self.place.device):
+                decoder = self.build(modality, self)
+            own, start = decoder.state_dict(keep_vars=True), f"{PREFIX}{modality}."
+            for name in outline.tensors:  # what is shared is there already
+                checkpoint.copy_tensor(own[name.removeprefix(start)], self.file.get_tensor(name))
+            settle(decoder, self.place.device, self.place.dtype)
+            decoder.train(self.training).requires_grad_(False)
         self.add_module(modality, decoder)
         self.recent.append(modality)
 

@@ -23,6 +23,7 @@ from anygen.media import modality_of
 from anygen.media_files import write_media
 from anygen.modality import TABLE
 from anygen.model import AnyGen
+from anygen.placement import Placement
 from anygen.reports import training
 from anygen.stages import STAGES, Stage, Step, learned_prefixes
 
@@ -41,7 +42,8 @@ def train(name: str, overrides: list[str]) -> Path:
     accelerator = Accelerator(mixed_precision="bf16" if run.precision == "bf16" else "no")
     stage = STAGES[run.stage]
     torch.manual_seed(run.seed)
-    model = AnyGen(load_system(run.system), find_config(run.system).parent, parts=stage.needs)
+    system, folder = load_system(run.system), find_config(run.system).parent
+    model = AnyGen(system, folder, parts=stage.needs, placement=placement_of(run, accelerator))
     load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
         model.llm.prepare_training(int8=run.precision == "int8" and has_fast_int8(accelerator))
@@ -51,6 +53,13 @@ def train(name: str, overrides: list[str]) -> Path:
     log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(model))
     trainer.fit()
     return run.out
+
+
+def placement_of(run: Run, accelerator: Accelerator) -> Placement:
+    """Everything learns in float32; weights of four bits are made where they compute."""
+    if run.precision != "nf4":
+        return Placement()
+    return Placement(device=str(accelerator.device), dtype="float32", quant="nf4").here()
 
 
 def has_fast_int8(accelerator: Accelerator) -> bool:

@@ -85,6 +85,9 @@ class Decoder(Protocol):
     """A row's bytes depend on its task only: not on the size of its batch nor on its place there.
 
     On a CPU in float32 that is exact, with any number of threads.
+
+    In half precision the network and the conditions are of that, latents stay float32, and so
+    does what a decoder names in `safe`: the beginnings of names within it.
     """
 
     modality: MediaModality

@@ -87,6 +87,7 @@ class Bind(nn.Module):
 
     modalities = MEDIA
     embeds = MODALITIES
+    safe = ("audio.filters",)
     frozen = ("vision.trunk.",)  # how the names begin of what never learns
 
     def __init__(self, config: Config, tokenizer: Tokenizer, vision_trunk: Path | None) -> None:
@@ -156,6 +157,7 @@ class Bind(nn.Module):
     def read(self, modality: MediaModality, observed: Tensor) -> Tensor:
         """Observations (B, ...) of one modality -> features (B, K, W)."""
         readers: dict[MediaModality, Any] = {"audio": self.audio, "video": self.video}
+        observed = observed.to(self.log_scale.dtype)
         return readers[modality](observed) if modality in readers else observed
 
     def told(self, modality: MediaModality, features: Tensor) -> Tensor:
@@ -171,7 +173,8 @@ class Bind(nn.Module):
 
     def embed_features(self, modality: MediaModality, features: Tensor) -> Tensor:
         """Features (B, K, W) of one modality -> (B, E), unit length."""
-        return functional.normalize(self.heads[modality](features.mean(1)).float(), dim=-1)
+        pooled = features.mean(1).to(self.log_scale.dtype)
+        return functional.normalize(self.heads[modality](pooled).float(), dim=-1)
 
     def match_loss(self, embedded: Tensor, captions: Sequence[str]) -> Tensor:
         """`contrastive_loss` for media embedded already, (B, E). Equal captions are positives."""

@@ -181,11 +181,12 @@ def make_guide(decoder: LatentDecoder, tasks: Sequence[Task]) -> Guide:
 
 
 def predict_guided(predict: Predict, latents: Tensor, timestep: Tensor, guide: Guide) -> Tensor:
-    rows = latents.shape[0]
+    """The network is of the conditions' precision; latents and what comes of them are float32."""
+    rows, latents = latents.shape[0], latents.to(guide.wanted.dtype)
     if guide.unwanted is None:
-        return predict(latents, timestep.expand(rows), guide.wanted)
+        return predict(latents, timestep.expand(rows), guide.wanted).float()
     both = torch.cat([guide.unwanted, guide.wanted])
-    prediction = predict(torch.cat([latents, latents]), timestep.expand(2 * rows), both)
+    prediction = predict(torch.cat([latents, latents]), timestep.expand(2 * rows), both).float()
     unwanted, wanted = prediction.chunk(2)
     return unwanted + rowwise(guide.scale, wanted) * (wanted - unwanted)
 

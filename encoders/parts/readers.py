@@ -51,7 +51,7 @@ class AudioReader(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Spectrograms of one length (B, frames, bands) -> (B, Q, W)."""
         tokens = self.stem(frames.transpose(1, 2)).transpose(1, 2)  # (B, T, D)
-        times = sinusoids(tokens.shape[1], self.tower.width, tokens.device)
+        times = sinusoids(tokens.shape[1], self.tower.width, tokens.device).to(self.tower.queries)
         return self.out(self.tower(tokens + times)).float()
 
 
@@ -76,7 +76,7 @@ class VideoReader(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, T, K, W)."""
-        times = sinusoids(frames.shape[1], self.tower.width, frames.device)
+        times = sinusoids(frames.shape[1], self.tower.width, frames.device).to(self.tower.queries)
         tokens = self.into(frames) + self.places + times[:, None]
         return self.out(self.tower(tokens.flatten(1, 2))).float()
 

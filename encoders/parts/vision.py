@@ -50,6 +50,7 @@ class Vision(nn.Module):
         return torch.cat([self.tokens(chunk) for chunk in pixels.split(CHUNK)])
 
     def tokens(self, pixels: Tensor) -> Tensor:
+        pixels = pixels.to(self.trunk.average.dtype)
         out = self.trunk(pixels.contiguous(memory_format=torch.channels_last))
         cells = functional.adaptive_avg_pool2d(out.grid, self.grid).flatten(2).transpose(1, 2)
         return torch.cat([cells, out.pooled[:, None]], 1).float()
@@ -69,7 +70,7 @@ class Vision(nn.Module):
         A mean of the prototypes, weighted by its probabilities. It is the same for a photograph
         and for an imagined one of the class, while the other tokens are only alike.
         """
-        logits = self.trunk.classifier(tokens[:, -1:])
+        logits = self.trunk.classifier(tokens[:, -1:].to(self.trunk.average.dtype))
         return (SURENESS * logits).softmax(-1) @ self.prototypes()
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:

@@ -34,7 +34,18 @@ def test_the_module_is_the_command():
 
 @pytest.mark.parametrize(
     "command",
-    ["chat", "generate", "train", "pack", "evaluate", "config", "models", "doctor", "version"],
+    [
+        "chat",
+        "generate",
+        "train",
+        "pack",
+        "evaluate",
+        "config",
+        "plan",
+        "models",
+        "doctor",
+        "version",
+    ],
 )
 def test_every_command_explains_itself(anygen_cli, command):
     code, out, err = anygen_cli(command, "--help")
@@ -58,6 +69,18 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
         (
             ["chat", "-p", "x", "--modalities", "image,smell"],
             "no modality 'smell'; there are text, image, audio, video",
+        ),
+        (
+            ["generate", "x", "--device", "gpu"],
+            "device: 'gpu' is no device; write cpu, cuda or cuda:1",
+        ),
+        (
+            ["chat", "-p", "x", "--quant", "nf4", "--offload", "sequential"],
+            "offload sequential moves plain layers: leave out quant",
+        ),
+        (
+            ["plan", "mini/system", "--memory", "24"],
+            "--memory is a number and one of kB, MB, GB, KiB, MiB, GiB, not '24'",
         ),
         (["generate", "gone.jsonl"], "gone.jsonl: No such file or directory"),
         (
@@ -136,3 +159,23 @@ def test_every_problem_of_a_config_is_a_line_of_its_own(anygen_cli, tmp_path):
     first, second = err.splitlines()
     assert first.startswith("anygen: steps: Input should be greater than 0")
     assert second.startswith("anygen: stpes: ")
+
+
+def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
+    name = str(tiny_system)
+    code, out, err = anygen_cli("plan", name, "--length", "64", "--memory", "29MB")
+    assert (code, err) == (0, "")
+    assert "decoders.image.unet" in out
+    begins = {line.split()[0] for line in out.splitlines() if line}
+    assert {"chat", "encode", "decode", "instruct"} <= begins
+    assert "chat does not fit into 29.0 MB; with --dtype bfloat16 it takes" in out
+    code, out, err = anygen_cli("plan", name, "--length", "64", "--json")
+    assert (code, err) == (0, "")
+    chat = json.loads(out)["peaks"]["chat"]
+    assert chat["total"] == chat["weights"] + chat["activations"] + chat["cache"]
+
+
+def test_a_plan_for_a_device_that_is_not_here_asks_how_large_it_is(anygen_cli, tiny_system):
+    code, out, err = anygen_cli("plan", str(tiny_system), "--length", "64", "--device", "cuda:7")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "cuda:7 is not here: say --memory 24GB to learn what fits"

@@ -83,6 +83,19 @@ def test_a_base_is_in_8_bits_only_where_the_cpu_has_them(able, write_run, monkey
     assert ("this CPU has no VNNI" in caplog.text) == (not able)
 
 
+def test_lora_is_learned_upon_a_base_in_4_bits(write_run, tmp_path):
+    """QLoRA: what is saved is what any run saves."""
+    folders = [
+        train(write_run("instruct", precision=precision, out=str(tmp_path / precision)), [])
+        for precision in ("nf4", "float32")
+    ]
+    four_bits, plain = (load_file(folder / "weights.safetensors") for folder in folders)
+    assert four_bits.keys() == plain.keys()
+    learned = [name for name in four_bits if ".lora_B." in name]
+    assert learned
+    assert any(four_bits[name].abs().max() > 0 for name in learned)
+
+
 def test_a_stage_starts_from_earlier_runs(write_run, tmp_path):
     first = train(write_run("vae", decoders=["image"], out=str(tmp_path / "first")), [])
     name = write_run("vae", decoders=["image"], init=[str(first)], learning_rate=1e-12)

@@ -1,0 +1,126 @@
+"""What a system does at its most memory, each as a function that works on any device.
+
+On the meta device `anygen plan` counts what they need (rehearsal.py); on a real one they need it.
+T positions, D width of the LLM, B rows.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anygen.config import Run
+from anygen.context import Context, empty_like, whole_blocks
+from anygen.dialogues import Batch, Target
+from anygen.losses import generation_losses, hidden_states, text_loss
+from anygen.media import Audio, Image, Media, Video
+from anygen.modality import MediaModality
+from anygen.prompt import Features
+from anygen.stages import STAGES, learned_prefixes
+from anygen.train import unfreeze
+from anygen.turn import AT_ONCE
+from decoders.base import SampleOptions, Task, never, no_progress
+
+STEPS = 2  # of denoising: solvers of the second order remember one before
+WRONG = 64  # captions that a contrast tells the right one from
+
+MEDIA: dict[MediaModality, Callable[[], Media]] = {
+    "image": lambda: Image(torch.zeros(3, 512, 512, dtype=torch.uint8)),
+    "audio": lambda: Audio(torch.zeros(1, 160_000), 16_000),
+    "video": lambda: Video(torch.zeros(32, 3, 256, 256, dtype=torch.uint8), 8.0),
+}
+
+
+@torch.inference_mode()
+def read_to_the_end(llm: Any) -> Context:
+    """The last pass of a conversation that fills the LLM's context."""
+    count = min(AT_ONCE, llm.context // 2)
+    context, embeds_TD = Context(), llm.signal_rows.new_zeros((count, llm.width))
+    llm.read([(context, embeds_TD, range(count))])
+    size, before = whole_blocks(llm.context), llm.context - count
+    context.stored = [(empty_like(k, size), empty_like(v, size)) for k, v in context.stored]
+    context.positions = list(range(before))
+    llm.read([(context, embeds_TD, range(count))])
+    assert context.last is not None
+    llm.logits(context.last[None])
+    return context
+
+
+@torch.inference_mode()
+def encode(model: Any, modality: MediaModality) -> None:
+    model.encoder.encode([MEDIA[modality]()])
+
+
+def render(model: Any, modality: MediaModality) -> None:
+    """One medium of the decoder's own size."""
+    decoder = model.decoders[modality]
+    spec, zeros = decoder.condition_spec, model.llm.signal_rows.new_zeros
+    pooled = zeros((1, spec.pooled)) if spec.pooled else None
+    [condition] = spec.join(zeros((1, spec.tokens, spec.width)), pooled)
+    options = SampleOptions(steps=STEPS)
+    decoder.sample([Task(condition.detach(), 0, options)], no_progress, never)
+
+
+class Learning:
+    """Steps of an LLM stage on `rows` dialogues of `length` positions, of which all are learned."""
+
+    def __init__(self, model: Any, stage: str, rows: int, length: int) -> None:
+        self.model, self.rows, self.length = model, rows, length
+        self.generates = "output_projectors" in STAGES[stage].needs
+        run = Run.model_construct(stage=stage, decoders=[])
+        self.learned = unfreeze(model, learned_prefixes(run))
+        self.optimizer = torch.optim.AdamW(self.learned.values(), foreach=False)
+
+    def step(self) -> None:
+        self.loss().backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def loss(self) -> Tensor:
+        llm, batch = self.model.llm, self.batch()
+        hidden = hidden_states(llm, batch.embeds, batch.lengths)
+        losses = {"text": text_loss(llm, hidden, batch.labels)}
+        if self.generates:
+            self.model.aids = SimpleNamespace(of=self.others)
+            losses |= generation_losses(self.model, hidden, batch, [], 0)
+        return torch.stack(list(losses.values())).sum()
+
+    def batch(self) -> Batch:
+        """Every row has a medium to read and, where it is learned, one of each to make."""
+        row, targets = self.row()
+        labels = torch.zeros(self.rows, self.length, dtype=torch.long, device=row.device)
+        return Batch(
+            embeds=torch.stack([row] * self.rows),
+            lengths=torch.full((self.rows,), self.length),
+            labels=labels,
+            targets=[
+                Target(modality, row_index, start, MEDIA[modality](), "")
+                for modality, start in targets
+                for row_index in range(self.rows)
+            ],
+            plain=torch.zeros(self.rows, dtype=torch.bool),
+        )
+
+    def row(self) -> tuple[Tensor, list[tuple[MediaModality, int]]]:
+        """Embeddings (length, D), and where spans begin."""
+        model, targets = self.model, []
+        encoder = model.encoder
+        modality = max(encoder.modalities, key=model.input_projector.length)
+        shape = (encoder.length(modality), encoder.widths[modality])
+        features = model.llm.signal_rows.new_zeros(shape)
+        pieces = [model.embed_features(Features(modality, MEDIA[modality]()), features)]
+        for made in model.llm.signals.modalities if self.generates else ():
+            targets.append((made, sum(map(len, pieces))))
+            pieces.append(model.embed_ids(model.llm.signals.span(made)))
+        rest = self.length - sum(map(len, pieces))
+        if rest < 0:
+            raise ValueError(
+                f"length: {self.length} positions are too few, {self.length - rest} fit"
+            )
+        return torch.cat([*pieces, model.embed_ids([0] * rest)]), targets
+
+    def others(self, modality: MediaModality) -> Tensor:
+        width = self.model.decoders.spec(modality).width
+        return self.model.llm.signal_rows.new_zeros((WRONG, width)).detach()

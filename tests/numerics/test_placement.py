@@ -1,0 +1,260 @@
+"""A model answers alike wherever it is laid: in half precision, in few bits, in pieces."""
+
+import copy
+
+import pytest
+import torch
+from bitsandbytes.nn import Linear4bit, Linear8bitLt
+from torch import nn
+from torch.utils._pytree import tree_iter
+
+from anygen import AnyGen, drills
+from anygen.config import load_system
+from anygen.context import Context
+from anygen.events import MediaDone
+from anygen.llm import LanguageModel
+from anygen.media import Image, Message
+from anygen.placement import Placement, settle
+from anygen.plan import outline, planner
+from anygen.rehearsal import Rehearsal, aten
+from anygen.weights import HELD
+from decoders.base import SampleOptions, Task, never, no_progress
+
+# What the tests allow, and docs/memory.md tells: the mean distance of logits from those in
+# float32, in units of their spread.
+TOLERANCE = {"bfloat16": 0.03, "float16": 0.01, "int8": 0.05, "nf4": 0.25}
+
+
+@pytest.fixture(scope="module")
+def question(request):
+    torch.manual_seed(0)
+    pixels = torch.randint(0, 255, (3, 40, 40), dtype=torch.uint8)
+    return [Message("user", (Image(pixels), "a flat cat on a blue background"))]
+
+
+@torch.inference_mode()
+def logits(llm):
+    context = Context()
+    ids = torch.arange(3, 60, device=llm.signal_rows.device)
+    [hidden] = llm.read([(context, llm.embed(ids), ids.tolist())])
+    return llm.logits(hidden)[:, : llm.signals.vocabulary].float()
+
+
+def distance(found, wanted):
+    return ((found - wanted).abs().mean() / wanted.std()).item()
+
+
+@pytest.fixture(scope="module")
+def plain(saved_model):
+    return logits(AnyGen.from_pretrained(saved_model).llm)
+
+
+@pytest.mark.parametrize("named", TOLERANCE)
+def test_fewer_bits_move_logits_by_no_more_than_is_documented(saved_model, plain, named):
+    field = "dtype" if "float" in named else "quant"
+    found = logits(AnyGen.from_pretrained(saved_model, **{field: named}).llm)
+    assert 0 < distance(found, plain) < TOLERANCE[named]
+
+
+def test_a_layer_that_is_wrong_is_seen(saved_model, plain):
+    llm = AnyGen.from_pretrained(saved_model, quant="nf4").llm
+    with torch.no_grad():
+        llm.base.model.norm.weight[::2] *= -1
+    assert distance(logits(llm), plain) > 2 * TOLERANCE["nf4"]
+
+
+@pytest.mark.parametrize(("quant", "kind"), [("int8", Linear8bitLt), ("nf4", Linear4bit)])
+def test_the_layers_of_the_llm_take_as_many_bytes_as_the_plan_says(saved_model, quant, kind):
+    base = AnyGen.from_pretrained(saved_model, quant=quant).llm.base
+    layers = [m for m in base.modules() if isinstance(m, kind)]
+    assert len(layers) == 14  # seven in each of two; the head is tied to the table
+    for layer in layers:
+        state = layer.weight.quant_state.absmax if quant == "nf4" else layer.weight.SCB
+        held = layer.weight.nbytes + state.nbytes
+        assert held == HELD[quant](layer.out_features, layer.in_features)
+
+
+@pytest.mark.parametrize("quant", ["int8", "nf4"])
+def test_lora_learns_upon_few_bits_and_nothing_else_does(tiny_llm, quant):
+    torch.manual_seed(0)
+    settings = load_system("tiny/system", [f"llm.base={tiny_llm}"]).llm
+    llm = LanguageModel(settings, tiny_llm, ("image",), Placement(quant=quant))
+    llm.prepare_training()
+    before = copy.deepcopy({n: p for n, p in llm.named_parameters() if ".lora_" not in n})
+    learned = [p.requires_grad_() for n, p in llm.named_parameters() if ".lora_" in n]
+    optimizer = torch.optim.AdamW(learned, 0.05)
+    ids = torch.arange(3, 60)
+    losses = []
+    for _ in range(8):
+        hidden = llm.hidden(llm.embed(ids)[None])
+        loss = nn.functional.cross_entropy(llm.logits(hidden)[0, :-1], ids[1:])
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.2
+    after = dict(llm.named_parameters())
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+PLACES = [
+    {"offload": "model"},
+    {"offload": "sequential"},
+    {"device_map": "auto"},
+    {
+        "device_map": {
+            "model.embed_tokens": "cpu",
+            "model.layers.0": "cpu",
+            "model.layers.1": "disk",
+            "model.norm": "cpu",
+            "model.rotary_emb": "cpu",
+            "lm_head": "cpu",
+        }
+    },
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: str(place)[:32])
+def test_what_is_moved_answers_alike(saved_model, plain, question, place):
+    model = AnyGen.from_pretrained(saved_model, **place)
+    assert distance(logits(model.llm), plain) < 2e-3  # FBGEMM's weights are in half precision
+    media = {"image": SampleOptions(steps=2)}
+    answer = model.generate(question, max_new_tokens=2, exactly={"image": 1}, media=media)
+    assert sum(isinstance(part, Image) for part in answer.parts) == 1
+
+
+def test_with_model_offload_idle_decoders_are_gone_and_the_encoder_waits_at_home(saved_model):
+    model = AnyGen.from_pretrained(saved_model, offload="model")
+    with model.decoders.hold("image"):
+        assert model.decoders.loaded == ("image",)
+    assert model.decoders.loaded == ()
+    assert model.decoders.budget == 0
+
+
+def test_with_sequential_offload_no_layer_of_the_llm_stays(saved_model):
+    base = AnyGen.from_pretrained(saved_model, offload="sequential").llm.base
+    layers = [p for n, p in base.named_parameters() if ".layers." in n and ".lora_" not in n]
+    assert {parameter.device.type for parameter in layers} == {"meta"}  # values wait in hooks
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_an_answer_in_half_precision_has_every_medium(saved_model, question, dtype):
+    model = AnyGen.from_pretrained(saved_model, dtype=dtype)
+    wanted = ("image", "audio", "video")
+    media = {modality: SampleOptions(steps=2) for modality in wanted}
+    events = list(
+        model.reply(question, max_new_tokens=2, exactly=dict.fromkeys(wanted, 1), media=media)
+    )
+    assert sum(isinstance(event, MediaDone) for event in events) == 3
+    kinds = {n: p.dtype for n, p in model.named_parameters()}
+    safe = {t for n, t in kinds.items() if ".vae." in n or ".vocoder." in n}
+    assert safe == {torch.float32}
+    others = {t for n, t in kinds.items() if ".vae." not in n and ".vocoder." not in n}
+    assert others == {getattr(torch, dtype)}
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "video"])
+def test_half_precision_makes_nearly_the_same_medium(saved_model, modality):
+    made = []
+    for dtype in ("float32", "bfloat16"):
+        decoder = AnyGen.from_pretrained(saved_model, dtype=dtype).decoders[modality]
+        spec = decoder.condition_spec
+        torch.manual_seed(0)
+        condition = torch.randn(spec.tokens, spec.width).to(getattr(torch, dtype))
+        [medium] = decoder.sample([Task(condition, 3, SampleOptions(steps=4))], no_progress, never)
+        name = {"image": "pixels", "audio": "samples", "video": "frames"}[modality]
+        made.append(getattr(medium, name).float().flatten())
+    assert torch.corrcoef(torch.stack(made))[0, 1] > 0.99
+
+
+class TwoDevices(Rehearsal):
+    """The meta device stands for a GPU: as there, what computes with it must be on it as well.
+
+    On a GPU torch takes numbers and indices from the CPU, and copies; all else it refuses.
+    """
+
+    may = (aten.copy_, aten._to_copy, aten.index, aten.index_put, aten.index_put_)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = [t for t in tree_iter((args, kwargs)) if isinstance(t, torch.Tensor)]
+        devices = {t.device.type for t in given if t.ndim}
+        if devices == {"cpu", "meta"} and func.overloadpacket not in self.may:
+            raise AssertionError(f"{func} is given tensors on two devices")
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tiny_system):
+    """The tiny model on the meta device, ready to answer."""
+    with planner(str(tiny_system), []) as found:
+        model = outline(found.system, found.folder, torch.float32, Placement())
+    model.eval().requires_grad_(False).llm.prepare_answering()
+    return model
+
+
+def test_nothing_is_made_on_another_device_while_the_llm_reads(elsewhere):
+    with TwoDevices():
+        assert drills.read_to_the_end(elsewhere.llm).last.device.type == "meta"
+        elsewhere.embed_ids([3, 4, 5])
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "video"])
+def test_nothing_is_made_on_another_device_while_media_are_seen_and_made(elsewhere, modality):
+    medium = drills.MEDIA[modality]()
+    decoder = elsewhere.decoders[modality]
+    spec = decoder.condition_spec
+    condition = torch.zeros(spec.tokens, spec.width, device="meta")
+    options = SampleOptions(steps=3, negative="a dog")
+    with TwoDevices(), torch.inference_mode():
+        drills.encode(elsewhere, modality)
+        drills.render(elsewhere, modality)
+        decoder.sample([Task(condition, 0, options, medium, 0.6)], no_progress, never)
+        decoder.caption_condition(["a cat"])
+
+
+@pytest.mark.parametrize("stage", ["encode", "decode", "instruct"])
+def test_nothing_is_made_on_another_device_while_a_stage_learns(tiny_system, stage):
+    with planner(str(tiny_system), []) as found:
+        model = outline(found.system, found.folder, torch.float32, Placement())
+    model.llm.prepare_training()
+    with TwoDevices():
+        drills.Learning(model, stage, rows=2, length=64).step()
+
+
+def test_what_is_made_on_another_device_is_seen():
+    with TwoDevices(), pytest.raises(AssertionError, match="two devices"):
+        torch.zeros(3, device="meta") + torch.zeros(3)
+
+
+def test_what_is_settled_keeps_its_safe_parts_wherever_they_stand(make_model):
+    decoder = make_model("decoders").decoders["video"]
+    settle(decoder, "cpu", torch.float16)
+    assert decoder.image.vae.mean.dtype == torch.float32
+    assert decoder.unet.dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ({"device": "gpu"}, "'gpu' is no device; write cpu, cuda or cuda:1"),
+        ({"device": "cuda:0"}, "cuda:0: this torch build .* finds no cuda device here"),
+        ({"dtype": "half"}, "Input should be 'float32', 'bfloat16' or 'float16'"),
+        ({"quant": "int2"}, "Input should be 'int8' or 'nf4'"),
+        ({"offload": "sequential", "quant": "nf4"}, "moves plain layers: leave out quant"),
+        ({"device_map": "{a"}, "is not JSON of the form"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(saved_model, said, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        AnyGen.from_pretrained(saved_model, **said)
+
+
+def test_few_bits_without_their_library_are_refused(saved_model, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="nf4 needs the extra quant: pip install bitsandbytes"):
+        Placement(quant="nf4").here()
+
+
+def test_torchs_own_words_are_understood():
+    place = Placement(device=torch.device("cpu"), dtype=torch.bfloat16)
+    assert (place.device, place.torch_dtype) == ("cpu", torch.bfloat16)

@@ -1,0 +1,157 @@
+"""What `anygen plan` says against what a real model of the same configuration takes."""
+
+import json
+from itertools import chain
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from anygen import AnyGen, drills
+from anygen.placement import Placement
+from anygen.plan import outline, planner
+from anygen.rehearsal import Rehearsal, rehearsed
+from anygen.weights import weigh
+
+
+def measured(work):
+    """(the most bytes that torch's allocator had given out at once, those it still has out)."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        kept = work()
+    events = profiler.profiler.kineto_results.events()
+    live = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            live += event.nbytes()
+            peak = max(peak, live)
+    del kept
+    return peak, live
+
+
+def bytes_of(module):
+    return sum(t.nbytes for t in chain(module.parameters(), module.buffers()))
+
+
+@pytest.fixture(scope="module")
+def planned(tiny_system):
+    with planner(str(tiny_system), []) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def needs(planned):
+    return planned.needs(Placement(), rows=2, length=64)
+
+
+def test_weights_are_exact(needs, make_model):
+    model = make_model()
+    sizes = {part.name: part for part in weigh(model).parts}
+    assert sum(p.bytes for p in sizes.values()) == bytes_of(model)
+    assert sum(p.parameters for p in needs.parts) == sum(p.numel() for p in model.parameters())
+    others = [part for part in needs.parts if part.name != "llm.base"]  # which is packed
+    assert all(part == sizes[part.name] for part in others)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_weights_for_answering_are_those_of_a_loaded_model(planned, saved_model, dtype):
+    model = AnyGen.from_pretrained(saved_model, dtype=dtype)
+    for modality in model.decoders:
+        model.decoders[modality]
+    parts = {part.name: part.bytes for part in planned.weights(Placement(dtype=dtype)).parts}
+    found = {part.name: part.bytes for part in weigh_all(model)}
+    assert {n: b for n, b in parts.items() if n != "llm.base"} == {
+        n: b for n, b in found.items() if n != "llm.base"
+    }
+
+
+def weigh_all(model):
+    from anygen.weights import parts_of
+
+    return parts_of(model)
+
+
+def test_reading_takes_what_the_rehearsal_says(saved_model, planned):
+    llm = AnyGen.from_pretrained(saved_model).llm
+    peak, _ = measured(lambda: drills.read_to_the_end(llm))
+    chat = planned.conversation(Placement())
+    [reading] = [m for m in chat.moments if m.name == "reading"]
+    assert reading.bytes + chat.cache == pytest.approx(peak, rel=0.02)
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "video"])
+def test_a_whole_chat_stays_within_a_tenth_of_the_plan(saved_model, planned, modality):
+    """Weights are most of it, as they are of any larger model."""
+    model = AnyGen.from_pretrained(saved_model)
+    decoder = model.decoders[modality]
+    peak, _ = measured(lambda: drills.render(model, modality))
+    used = next(
+        m.bytes for m in planned.conversation(Placement()).moments if m.name == f"making {modality}"
+    )
+    weights = bytes_of(decoder)
+    assert weights + used == pytest.approx(weights + peak, rel=0.1)
+
+
+@pytest.mark.parametrize("stage", ["encode", "decode", "instruct"])
+def test_a_step_of_learning_takes_what_the_plan_says(needs, make_model, stage):
+    model = make_model()
+    model.llm.prepare_training()
+    learning = drills.Learning(model, stage, rows=2, length=64)
+    learning.step()
+    before = 2 * sum(p.nbytes for p in learning.learned.values())  # averages of the optimizer
+    peak, _ = measured(learning.step)
+    plan = needs.peaks[stage]
+    assert plan.gradients + plan.optimizer + plan.activations == pytest.approx(
+        before + peak, rel=0.1
+    )
+
+
+def test_a_longer_step_takes_more(planned, needs):
+    longer = planned.needs(Placement(), rows=2, length=128)
+    for stage in ("encode", "decode", "instruct"):
+        assert longer.peaks[stage].activations > 1.5 * needs.peaks[stage].activations
+
+
+def test_offload_keeps_idle_parts_away(planned):
+    everything = planned.chat(Placement(dtype="bfloat16"))
+    moved = planned.chat(Placement(dtype="bfloat16", offload="model"))
+    layers = planned.chat(Placement(dtype="bfloat16", offload="sequential"))
+    assert everything.total > moved.total > layers.total
+
+
+def test_a_rehearsal_counts_what_lives_at_the_same_time():
+    def work():
+        first = torch.empty(1000, device="meta")
+        second = first + 1  # two live
+        del first
+        third = second * 2  # still two
+        return third[:10]
+
+    assert rehearsed(work) == 8000
+    with Rehearsal() as rehearsal:
+        kept = work()
+    assert rehearsal.live == kept.untyped_storage().nbytes() == 4000
+
+
+def test_what_was_there_before_counts_as_nothing():
+    weight = torch.empty(50, 50, device="meta", requires_grad=True)
+    assert rehearsed(lambda: weight.t()) == 0
+    assert rehearsed(lambda: (weight @ weight).sum().backward()) >= 2 * weight.nbytes
+
+
+def test_a_plan_reads_no_weights(tiny_system, tmp_path, monkeypatch):
+    import safetensors.torch
+
+    def refuse(*_, **__):
+        raise AssertionError("weights were read")
+
+    monkeypatch.setattr(safetensors.torch, "load_file", refuse)
+    from anygen.config import load_system
+
+    settings = ["llm.base=lmsys/vicuna-7b-v1.5"]
+    with planner(str(tiny_system), settings) as found:
+        model = outline(found.system, found.folder, torch.bfloat16, Placement())
+        assert {p.device.type for p in model.parameters()} == {"meta"}
+    assert load_system(str(tiny_system), settings).llm.base == "lmsys/vicuna-7b-v1.5"
+    parts = {part.name: part for part in weigh(model).parts}
+    assert parts["llm.base"].parameters == 6_738_415_616
+    assert json.loads(json.dumps(parts["llm.base"].model_dump()))["bytes"] > 2 * 6_738_415_616
