@@ -86,9 +86,9 @@ def end_of_turn(tokenizer: Any) -> str:
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": place}]
     ending = rendered(turns, tokenizer, reply=False).partition(place)[2]
     for token in ids_of(ending, tokenizer):
-        if token in tokenizer.added_tokens_decoder:
-            content = tokenizer.added_tokens_decoder[token].content
-            return ending[: ending.index(content) + len(content)]
+        added = tokenizer.added_tokens_decoder.get(token)
+        if added and added.content in ending:  # what is unknown is such a token, too
+            return ending[: ending.index(added.content) + len(added.content)]
     return ending.rstrip()
 
 

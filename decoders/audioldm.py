@@ -51,7 +51,7 @@ class Config(PartSettings):
     """
 
     sized = ("frames",)
-    known = (*PartSettings.known, "patch", "layout", "vocoder")
+    known = (*PartSettings.known, "tokens", "patch", "layout", "vocoder")
 
     frames: PositiveInt | None = None  # mel frames of 16 ms, published ones mostly of 10 ms
     patch: PositiveInt = 4
@@ -262,7 +262,7 @@ def new_parts(config: Config, folder: Path) -> Parts:
         vae=vae,
         unet=unet,
         text_encoder=CaptionEncoder(
-            folder / config.tokenizer, config.tokens, config.text_encoder, pooled=True
+            folder / config.tokenizer, config.own_tokens, config.text_encoder, pooled=True
         ),
         scheduler=DDIMScheduler(**config.scheduler),
         mel=mel,

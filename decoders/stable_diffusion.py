@@ -195,11 +195,11 @@ def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
     """Raises ValueError where published parts are not there, or cannot be read."""
     if config.pretrained is None:
         return StableDiffusion(config, new_parts(config, folder))
-    return StableDiffusion(config, published_parts(config.pretrained))
+    return StableDiffusion(config, published_parts(config.pretrained, config.tokens))
 
 
-def published_parts(source: str) -> Parts:
-    captions = PublishedCaptions(source, CLIP)  # first: it leaves before the others come
+def published_parts(source: str, tokens: int | None) -> Parts:
+    captions = PublishedCaptions(source, CLIP, tokens)  # first: it leaves before the others come
     unet = read_part(UNet2DConditionModel, source, "unet")
     return Parts(read_autoencoder(source), unet, captions, read_scheduler(source))
 
@@ -216,5 +216,5 @@ def new_parts(config: Config, folder: Path) -> Parts:
     )
     # Plain attention: the backward pass of the CPU's fused kernel is several times slower.
     unet.set_attn_processor(AttnProcessor())
-    captions = CaptionEncoder(folder / config.tokenizer, config.tokens, config.text_encoder)
+    captions = CaptionEncoder(folder / config.tokenizer, config.own_tokens, config.text_encoder)
     return Parts(vae, unet, captions, DDIMScheduler(**config.scheduler))

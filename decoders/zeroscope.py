@@ -174,11 +174,11 @@ def build(config: Config, folder: Path, **_: Any) -> Zeroscope:
     """Raises ValueError where published parts are not there, or cannot be read."""
     if config.pretrained is None:
         return Zeroscope(config, new_parts(config, folder))
-    return Zeroscope(config, published_parts(config.pretrained))
+    return Zeroscope(config, published_parts(config.pretrained, config.tokens))
 
 
-def published_parts(source: str) -> Parts:
-    captions = PublishedCaptions(source, CLIP)  # first: it leaves before the others come
+def published_parts(source: str, tokens: int | None) -> Parts:
+    captions = PublishedCaptions(source, CLIP, tokens)  # first: it leaves before the others come
     unet = read_part(UNet3DConditionModel, source, "unet")
     return Parts(read_autoencoder(source), unet, captions, read_scheduler(source))
 
@@ -188,5 +188,5 @@ def new_parts(config: Config, folder: Path) -> Parts:
     vae = new_autoencoder(3, config.patch, 1, config.vae)
     unet = UNet3DConditionModel(in_channels=vae.channels, out_channels=vae.channels, **config.unet)
     unet.set_attn_processor(AttnProcessor())  # see decoders/stable_diffusion.py
-    captions = CaptionEncoder(folder / config.tokenizer, config.tokens, config.text_encoder)
+    captions = CaptionEncoder(folder / config.tokenizer, config.own_tokens, config.text_encoder)
     return Parts(vae, unet, captions, DDIMScheduler(**config.scheduler))

@@ -24,15 +24,20 @@ class PartSettings(Strict):
 
     described: ClassVar = ("vae", "unet", "tokenizer", "text_encoder")  # without published parts
     sized: ClassVar[tuple[str, ...]] = ()  # what must be told as well, where no part knows it
-    known: ClassVar[tuple[str, ...]] = ("tokens", "scheduler")  # what published parts know, too
+    known: ClassVar[tuple[str, ...]] = ("scheduler",)  # what published parts know, too
 
     pretrained: str | None = None
     vae: dict[str, Any] = {}
     unet: dict[str, Any] = {}
     tokenizer: str = ""  # file beside the system's YAML
-    tokens: PositiveInt = 24
+    tokens: PositiveInt | None = None  # of a caption; None: all that published parts read, else 24
     text_encoder: dict[str, Any] = {}
     scheduler: dict[str, Any] = {}
+
+    @property
+    def own_tokens(self) -> int:
+        """Of a caption, without published parts."""
+        return self.tokens or 24
 
     @model_validator(mode="after")
     def _published_or_described(self) -> "PartSettings":

@@ -25,7 +25,7 @@ class Tower:
 
     model: Any
     tokenizer: Any
-    shape: Callable[[Any], tuple[int, int]]  # config -> (T, W) of a condition
+    shape: Callable[[Any], tuple[int, int]]  # config -> (T, W) of a condition, T at most
     condition: Callable[[Any, Any], Tensor]  # (model, what the tokenizer made) -> (B, T, W)
 
 
@@ -55,11 +55,16 @@ class PublishedCaptions(nn.Module):
 
     empty: Tensor  # (1, T, W)
 
-    def __init__(self, source: str, tower: Tower) -> None:
+    def __init__(self, source: str, tower: Tower, tokens: int | None = None) -> None:
+        """`tokens`: captions end there, and conditions have so many. Raises ValueError for more
+        than the model reads."""
         super().__init__()
-        self.source, self.tower = source, tower
+        self.source, self.tower, self.tokens = source, tower, tokens
         config = self.waiting.config
-        self.shape, self.vocabulary = tower.shape(config), config.vocab_size
+        most, width = tower.shape(config)
+        if tokens and tokens > most:
+            raise ValueError(f"tokens: the text encoder of {source!r} reads {most} at most")
+        self.shape, self.vocabulary = (tokens or most, width), config.vocab_size
         empty = torch.empty(1, *self.shape) if only_outlined() else self.tell([""])
         self.register_buffer("empty", empty, persistent=False)
         self.__dict__.pop("model", None)
@@ -87,7 +92,7 @@ class PublishedCaptions(nn.Module):
         encoded = self.tokenizer(
             list(captions),
             padding="max_length",
-            max_length=self.tokenizer.model_max_length,
+            max_length=self.tokens or self.tokenizer.model_max_length,
             truncation=True,
             return_tensors="pt",
         ).to(self.model.device)

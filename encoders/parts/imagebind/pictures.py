@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from anygen.media import Image, Video
 
-MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])  # CLIP's, of values in 0 ... 1
-DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711])
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's, of values in 0 ... 1
+DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 CLIPS, CLIP_SECONDS, CLIP_FRAMES, CROPS = 5, 2.0, 2, 3
 
@@ -74,4 +74,5 @@ def cropped(frames: Tensor, size: int, crop: int) -> Tensor:
 
 def normalized(pictures: Tensor) -> Tensor:
     """(..., 3, H, W) in 0 ... 1 -> about unit variance."""
-    return (pictures - MEAN[:, None, None]) / DEVIATION[:, None, None]
+    mean, deviation = (torch.tensor(x)[:, None, None] for x in (MEAN, DEVIATION))
+    return (pictures - mean) / deviation
