@@ -16,6 +16,7 @@ from anygen.options import (
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    LayoutOption,
     LengthOption,
     MetadataOption,
     ModalitiesOption,
@@ -23,7 +24,9 @@ from anygen.options import (
     OffloadOption,
     OutOption,
     OverridesArgument,
+    PartsOption,
     QuantOption,
+    ReportOption,
     SeedOption,
     SetOption,
     ThreadsOption,
@@ -240,21 +243,11 @@ def convert(
 @app.command("convert")
 def convert_checkpoint(  # the options of a command
     source: Annotated[Path, typer.Argument(help="The checkpoint's folder, or its only file.")],
-    layout: Annotated[
-        str,
-        typer.Option(
-            "--from", help="nextgpt_7b_tiva_v0, nextgpt_rewrite, dreamllm, pandagpt or llava."
-        ),
-    ],
+    layout: LayoutOption,
     system: Annotated[str, typer.Option(help="A system in configs/ or its YAML file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model's folder, a new one.")],
-    partial: Annotated[
-        str | None,
-        typer.Option(help="These parts alone, as in input_projector,llm. [default: all]"),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write down what became of every key, also of a refusal.")
-    ] = None,
+    partial: PartsOption = None,
+    report: ReportOption = None,
 ) -> None:
     """Make a model of weights that another system was trained to; nothing is half converted.
 

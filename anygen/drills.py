@@ -13,6 +13,7 @@ from torch import Tensor
 
 from anygen.config import Run
 from anygen.context import Context, empty_like, whole_blocks
+from anygen.data import PLACEHOLDER
 from anygen.dialogues import Batch, Target
 from anygen.losses import generation_losses, hidden_states, text_loss
 from anygen.media import Audio, Image, Media, Video
@@ -96,7 +97,7 @@ class Learning:
             lengths=torch.full((self.rows,), self.length),
             labels=labels,
             targets=[
-                Target(modality, row_index, start, MEDIA[modality](), "")
+                Target(modality, row_index, start, PLACEHOLDER, "")
                 for modality, start in targets
                 for row_index in range(self.rows)
             ],
@@ -110,7 +111,7 @@ class Learning:
         modality = max(encoder.modalities, key=model.input_projector.length)
         shape = (encoder.length(modality), encoder.widths[modality])
         features = model.llm.signal_rows.new_zeros(shape)
-        pieces = [model.embed_features(Features(modality, MEDIA[modality]()), features)]
+        pieces = [model.embed_features(Features(modality, PLACEHOLDER), features)]
         for made in model.llm.signals.modalities if self.generates else ():
             targets.append((made, sum(map(len, pieces))))
             pieces.append(model.embed_ids(model.llm.signals.span(made)))

@@ -53,6 +53,18 @@ DeviceMapOption = Annotated[
 MetadataOption = Annotated[
     bool, typer.Option("--metadata/--no-metadata", help="Write into files how they were made.")
 ]
+LayoutOption = Annotated[
+    str,
+    typer.Option(
+        "--from", help="nextgpt_7b_tiva_v0, nextgpt_rewrite, dreamllm, pandagpt or llava."
+    ),
+]
+PartsOption = Annotated[
+    str | None, typer.Option(help="These parts alone, as in input_projector,llm. [default: all]")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option(help="Write down what became of every key, also of a refusal.")
+]
 OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
 ]

@@ -114,9 +114,16 @@ ENCODERS: dict[str, Files] = {
             "size": {"height": 384, "width": 384},
         },
     },
+    "facebook/vjepa2-vitl-fpc64-256": {
+        "config.json": {"model_type": "vjepa2", "frames_per_clip": 64},
+        "video_preprocessor_config.json": {},
+    },
     "laion/clap-htsat-unfused": {
         "config.json": {"model_type": "clap"},
-        "preprocessor_config.json": {"feature_extractor_type": "ClapFeatureExtractor"},
+        "preprocessor_config.json": {
+            "feature_extractor_type": "ClapFeatureExtractor",
+            "truncation": "rand_trunc",
+        },
     },
 }
 

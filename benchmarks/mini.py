@@ -227,7 +227,7 @@ def picture_figures(model: AnyGen) -> dict[str, float]:
         text_encoder=None,
         tokenizer=None,
         unet=Denoiser(decoder),
-        scheduler=make_solver(decoder.scheduler, "dpm++"),
+        scheduler=make_solver(decoder.scheduler, decoder.config.solver),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

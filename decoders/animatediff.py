@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from anygen.media import Image, Video
 from anygen.modality import MediaModality
 from anygen.records import Strict
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (
     BatchKey,
@@ -44,6 +44,7 @@ class Config(Strict):
     shared_noise: float = Field(default=0.0, ge=0, lt=1)  # share of the noise's variance
     scheduler: dict[str, Any] = {}  # changes; published adapters want {beta_schedule: linear}
     steps: PositiveInt = 25
+    solver: SchedulerName = "dpm++"  # unless an answer asks for another
     guidance: PositiveFloat = 7.5
 
     @model_validator(mode="after")

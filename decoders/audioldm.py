@@ -17,7 +17,7 @@ from transformers import SpeechT5HifiGan
 from anygen.media import Audio
 from anygen.modality import MediaModality
 from anygen.records import Strict
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings
@@ -58,6 +58,7 @@ class Config(PartSettings):
     layout: LayoutSettings | None = None
     vocoder: Vocoder = Vocoder()
     steps: PositiveInt = 20
+    solver: SchedulerName = "dpm++"  # unless an answer asks for another
     guidance: PositiveFloat = 2.5
 
 

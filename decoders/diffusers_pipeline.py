@@ -38,6 +38,7 @@ from decoders.parts.pipeline_calls import (
 from decoders.parts.pipeline_losses import TRAININGS, Training, pipeline_loss
 from decoders.parts.pipeline_media import to_floats, to_medium
 from decoders.parts.pipelines import Family, Text, family_of, full_length, seen
+from decoders.parts.pretrained import only_outlined
 from decoders.parts.published import Source, class_of, described, published
 from decoders.parts.rows import stabilize_rows
 
@@ -153,6 +154,9 @@ class DiffusersPipeline(nn.Module):
         width, pooled = self.family.widths(self.parts)
         self.condition_spec = ConditionSpec(self.config.tokens, width, pooled=pooled)
         self.negatives: dict[str, Tensor] = {}
+        if self.frozen and only_outlined():  # then no text encoder is read for a shape
+            zeros = torch.zeros(1, self.config.tokens, width), torch.zeros(1, pooled)
+            [self.negatives[""]] = self.condition_spec.join(zeros[0], zeros[1] if pooled else None)
         keep_own_precision(self.parts["vae"])
         self.eval()
 
@@ -185,10 +189,9 @@ class DiffusersPipeline(nn.Module):
 
     @torch.no_grad()
     def caption_condition(self, captions: Sequence[str]) -> Tensor:
-        """Loads the text encoders, which stay until `drop_text`.
-
-        Raises ValueError where the model was published without.
-        """
+        """Loads the text encoders, until `drop_text`, unless all are known. ValueError without."""
+        if self.negatives.keys() >= {*captions}:
+            return torch.stack([self.negatives[caption] for caption in captions])
         self.load_text()
         tokens = self.condition_spec.tokens
         text = self.family.encode(self.pipeline(self.source.pipeline), list(captions), tokens)
@@ -222,8 +225,6 @@ class DiffusersPipeline(nn.Module):
 
         Of what is published it is kept, and text encoders that were not there go again.
         """
-        if negative in self.negatives:
-            return self.negatives[negative]
         were_there = all(name in self.parts for name in self.text_names)
         [condition] = self.caption_condition([negative])
         if not were_there:

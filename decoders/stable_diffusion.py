@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from anygen.media import Image
 from anygen.modality import MediaModality
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings, Summary
@@ -48,6 +48,7 @@ class Config(PartSettings):
     fold: PositiveInt = 1
     layout: LayoutSettings | None = None
     steps: PositiveInt = 25
+    solver: SchedulerName = "dpm++"  # unless an answer asks for another
     guidance: PositiveFloat = 7.5
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from anygen.media import Video
 from anygen.modality import MediaModality
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Task
+from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.latent_diffusion import (
@@ -41,6 +41,7 @@ class Config(PartSettings):
     fps: PositiveFloat = 8.0
     patch: PositiveInt = 1
     steps: PositiveInt = 25
+    solver: SchedulerName = "dpm++"  # unless an answer asks for another
     guidance: PositiveFloat = 7.5
 
 

@@ -35,7 +35,7 @@ SOLVERS: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
 class LatentDecoder(Protocol):
     """What the loop needs of a decoder."""
 
-    config: Any  # its default `steps` and `guidance`
+    config: Any  # its default `steps`, `solver` and `guidance`
     scheduler: DDIMScheduler  # the noise levels and the target that it was trained with
     predict: Predict
 
@@ -130,7 +130,7 @@ def batch_key(decoder: LatentDecoder, task: Task) -> BatchKey:
     steps = options.steps or decoder.config.steps
     run = steps if task.start is None else max(int(steps * task.strength), 1)
     return BatchKey(
-        scheduler=options.scheduler or "dpm++",
+        scheduler=options.scheduler or decoder.config.solver,
         steps=steps,
         skipped=steps - run,
         guided=guidance_of(decoder, options) != 1,

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from anygen import plugins
-from anygen.checkpoint import own_tensors, published
+from anygen.checkpoint import named_by, own_tensors
 from anygen.media import Audio, Image, Video, modality_of
 from anygen.model import build_encoder
 from encoders.parts.readers import kind_of
@@ -144,7 +144,7 @@ def test_the_state_dict_brings_an_encoder_back(name, encoder, folder, known):
 def test_what_a_model_does_not_save_never_learns_and_is_the_same_in_every_process(
     name, encoder, folder
 ):
-    others, again = published(encoder), make(name, folder, seed=1).state_dict()
+    others, again = named_by(encoder, "frozen"), make(name, folder, seed=1).state_dict()
     for key, parameter in encoder.named_parameters():
         assert parameter.requires_grad != key.startswith(others), key
     kept = {key: value for key, value in encoder.state_dict().items() if key.startswith(others)}
