@@ -54,6 +54,7 @@ def encode(model: Any, modality: MediaModality) -> None:
     model.encoder.encode([MEDIA[modality]()])
 
 
+@torch.inference_mode()
 def render(model: Any, modality: MediaModality) -> None:
     """One medium of the decoder's own size."""
     decoder = model.decoders[modality]
@@ -61,7 +62,7 @@ def render(model: Any, modality: MediaModality) -> None:
     pooled = zeros((1, spec.pooled)) if spec.pooled else None
     [condition] = spec.join(zeros((1, spec.tokens, spec.width)), pooled)
     options = SampleOptions(steps=STEPS)
-    decoder.sample([Task(condition.detach(), 0, options)], no_progress, never)
+    decoder.sample([Task(condition, 0, options)], no_progress, never)
 
 
 class Learning:

@@ -17,6 +17,7 @@ from anygen.media import Audio, Image, Video
 from anygen.media_files import write_media
 from anygen.model import AnyGen
 
+pytest.register_assert_rewrite("anygen.testing")
 torch.set_num_threads(1)  # tiny tensors are slower on many, and results depend on their number
 os.environ["OMP_NUM_THREADS"] = "1"  # the same for the commands that tests start
 

@@ -6,11 +6,6 @@ import torch
 
 from anygen import plugins
 from anygen.config import CONFIGS
-from anygen.media import Audio, Image, Video
-from decoders.base import SampleOptions, Task, never, no_progress
-
-CAPTIONS = ["a flat cat on a red background", "", "a piano playing a rising melody"]
-SEEDS = [7, 8, 9]
 
 
 def make(name):
@@ -34,36 +29,6 @@ def with_settings(name, **settings):
         return plug(name, {}, components=parts | {n: parts[n] | settings[n] for n in settings})
     image = plug("stable_diffusion", {}, **settings)
     return plug(name, {"image": image}, **({} if name == "animatediff" else settings))
-
-
-@torch.inference_mode()
-def tasks_of(decoder, captions, seeds, start=None, strength=0.6, **options):
-    conditions = [decoder.caption_condition([caption])[0] for caption in captions]
-    options = SampleOptions(**options)
-    return [Task(c, s, options, start, strength) for c, s in zip(conditions, seeds, strict=True)]
-
-
-@torch.inference_mode()
-def sample(decoder, captions, seeds, *, on_step=no_progress, cancelled=never, **settings):
-    return decoder.sample(tasks_of(decoder, captions, seeds, **settings), on_step, cancelled)
-
-
-def values(medium):
-    match medium:
-        case Image(pixels):
-            return pixels.int()
-        case Audio(samples):
-            return samples
-        case Video(frames):
-            return frames.int()
-
-
-def difference(left, right):
-    return float((values(left) - values(right)).abs().max())
-
-
-def same(left, right):
-    return torch.equal(values(left), values(right))
 
 
 def make_published(name, folder, **settings):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from tiny_decoders import make
@@ -11,8 +13,13 @@ def name(request):
 
 
 @pytest.fixture
-def decoder(name):
-    return make(name)
+def make_decoder(name):
+    return partial(make, name)
+
+
+@pytest.fixture
+def decoder(make_decoder):
+    return make_decoder()
 
 
 @pytest.fixture

@@ -2,46 +2,12 @@
 
 import pytest
 import torch
-from tiny_decoders import (
-    CAPTIONS,
-    SEEDS,
-    difference,
-    make,
-    plug,
-    same,
-    sample,
-    values,
-    with_settings,
-)
+from tiny_decoders import make, plug, with_settings
 
-from anygen.media import MODALITY_OF, Audio, Image
-from decoders.base import CancelledError, SampleOptions
-
-
-@torch.no_grad()
-def test_captions_have_the_promised_condition_whatever_stands_beside_them(decoder):
-    conditions, spec = decoder.caption_condition(CAPTIONS), decoder.condition_spec
-    tokens, pooled = spec.split(conditions)
-    assert tokens.shape == (len(CAPTIONS), spec.tokens, spec.width)
-    assert pooled is None if spec.pooled == 0 else pooled.shape == (len(CAPTIONS), spec.pooled)
-    assert conditions.isfinite().all()
-    if spec.norm == "l2":
-        torch.testing.assert_close(conditions.norm(dim=-1), torch.ones(len(CAPTIONS), spec.tokens))
-    alone = torch.cat([decoder.caption_condition([caption]) for caption in CAPTIONS])
-    torch.testing.assert_close(conditions, alone, atol=1e-5, rtol=1e-4)
-
-
-def test_each_row_becomes_a_medium_of_the_decoders_modality(decoder):
-    media = sample(decoder, CAPTIONS, SEEDS)
-    assert [MODALITY_OF[type(medium)] for medium in media] == [decoder.modality] * len(SEEDS)
-    assert len({values(medium).shape for medium in media}) == 1
-
-
-def test_the_same_seed_gives_the_same_medium_and_another_seed_another(decoder):
-    first, second, other = sample(decoder, ["a cat"] * 3, [7, 7, 8])
-    assert same(first, second)
-    assert not same(first, other)
-    assert same(sample(decoder, ["a cat"], [7])[0], sample(decoder, ["a cat"], [7])[0])
+from anygen.media import Audio, Image
+from anygen.testing.decoders import *  # noqa: F403
+from anygen.testing.decoders import CAPTIONS, SEEDS, difference, generators, sample, values
+from decoders.base import SampleOptions
 
 
 def test_the_caption_and_the_guidance_change_the_medium(decoder):
@@ -49,29 +15,6 @@ def test_the_caption_and_the_guidance_change_the_medium(decoder):
     (unguided,) = sample(decoder, ["a flat cat"], [7], guidance=1.0)
     assert difference(cat, ball) > 0
     assert difference(cat, unguided) > 0
-
-
-@pytest.mark.parametrize("steps", [None, 3])
-def test_progress_counts_every_step(decoder, steps):
-    seen = []
-    sample(decoder, ["a cat"], [7], steps=steps, on_step=lambda *step: seen.append(step))
-    total = steps or decoder.config.steps
-    assert seen == [(index + 1, total) for index in range(total)]
-
-
-@pytest.mark.parametrize("wanted", [0, 2])
-def test_cancelling_stops_within_one_step(decoder, wanted):
-    seen = []
-    with pytest.raises(CancelledError):
-        sample(
-            decoder,
-            ["a cat"],
-            [7],
-            steps=5,
-            on_step=lambda *step: seen.append(step),
-            cancelled=lambda: len(seen) == wanted,
-        )
-    assert len(seen) == wanted
 
 
 @pytest.mark.parametrize("steps", [1000, 20000])
@@ -96,41 +39,6 @@ def test_only_guidance_runs_the_network_on_a_second_branch(decoder, guidance, ro
     decoder.unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
     sample(decoder, ["a cat", "a dog"], [7, 8], guidance=guidance)
     assert batches == [rows] * decoder.config.steps
-
-
-def generators(seeds):
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def test_the_loss_is_one_number_per_row_and_reaches_the_condition(decoder):
-    media = sample(decoder, CAPTIONS, SEEDS)
-    conditions = decoder.caption_condition(CAPTIONS).detach().requires_grad_()
-    losses = decoder.loss(media, conditions, generators(SEEDS))
-    assert losses.shape == (len(CAPTIONS),)
-    assert losses.isfinite().all()
-    losses.sum().backward()
-    assert (conditions.grad.flatten(1).norm(dim=1) > 0).all()
-
-
-@torch.no_grad()
-def test_a_rows_loss_depends_on_its_own_generator_only(decoder):
-    media, conditions = sample(decoder, CAPTIONS, SEEDS), decoder.caption_condition(CAPTIONS)
-    together = decoder.loss(media, conditions, generators(SEEDS))
-    alone = [
-        decoder.loss([medium], conditions[i : i + 1], generators([SEEDS[i]]))
-        for i, medium in enumerate(media)
-    ]
-    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-4)
-
-
-def test_the_state_dict_brings_a_decoder_back(name, decoder):
-    other = make(name)
-    with torch.no_grad():
-        for parameter in other.parameters():
-            parameter.normal_()
-    other.load_state_dict(decoder.state_dict(), strict=True)
-    (mine,), (theirs,) = (sample(d, ["a cat"], [7]) for d in (decoder, other))
-    assert difference(mine, theirs) == 0
 
 
 @torch.no_grad()

@@ -5,9 +5,10 @@ import published_pipelines as pipelines
 import pytest
 import torch
 from diffusers import AudioLDMPipeline, StableDiffusionPipeline, TextToVideoSDPipeline
-from tiny_decoders import make_published, same, values
+from tiny_decoders import make_published
 
 from anygen.media import Audio, Image, Video
+from anygen.testing.decoders import same, values
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts import latent_diffusion as diffusion
 from decoders.parts.published_mel import PublishedMelPictures

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from asking_pipelines import published_decoder
-from tiny_decoders import values
 from tiny_pipelines import TINIES, plain, publish
 from tiny_texts import TEXTS
 
+from anygen.testing.decoders import values
 from decoders.base import SampleOptions, Task, never, no_progress
 
 CAPTIONS = ["a cat", "a red ball and the sea"]

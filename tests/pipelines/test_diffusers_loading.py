@@ -8,7 +8,7 @@ import torch
 from asking_pipelines import published_decoder
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
-from tiny_decoders import make, values
+from tiny_decoders import make
 from tiny_pipelines import TINIES, publish
 from torch import nn
 
@@ -16,6 +16,7 @@ from anygen.checkpoint import own_tensors, save_weights
 from anygen.config import CONFIGS
 from anygen.plugins import Plugin
 from anygen.shelf import DecoderShelf
+from anygen.testing.decoders import values
 from decoders.base import Task, never, no_progress
 from decoders.diffusers_pipeline import TINY, Config
 from decoders.parts.pipelines import FAMILIES

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from asking_pipelines import EDITING, condition, sample, task
-from tiny_decoders import difference, same, values
 from tiny_pipelines import TINIES, Absent, plain
 
 from anygen.media import MODALITY_OF
+from anygen.testing.decoders import difference, same, values
 from decoders.parts.pipelines import FAMILIES
 
 PROMPT, POOLED = "prompt_embeds", "pooled_prompt_embeds"

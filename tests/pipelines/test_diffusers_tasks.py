@@ -3,9 +3,9 @@
 import diffusers
 import pytest
 from asking_pipelines import EDITING, sample, task
-from tiny_decoders import difference, same, values
 from tiny_pipelines import TINIES
 
+from anygen.testing.decoders import difference, same, values
 from decoders.base import CancelledError
 from decoders.parts.pipelines import FAMILIES
 

@@ -9,6 +9,7 @@ from backbones import publish
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GptOssConfig, MambaConfig, Qwen3NextConfig
 
+from anygen.placement import Placement
 from anygen.backbone import load_backbone
 from anygen.config import load_system
 from anygen.llm import LanguageModel
@@ -143,4 +144,4 @@ def test_on_the_meta_device_no_weights_are_read(folder):
 
 
 def test_it_is_held_in_the_precision_that_is_asked_for(folder):
-    assert load_backbone(folder, torch.bfloat16, "cpu").lm_head.weight.dtype == torch.bfloat16
+    assert load_backbone(folder, Placement(dtype="bfloat16")).lm_head.weight.dtype == torch.bfloat16

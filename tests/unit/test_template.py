@@ -112,7 +112,7 @@ def test_an_answer_is_learned_with_what_ends_it(family, tokenizer):
 
 
 def test_what_ends_an_answer_in_training_ends_it_in_a_chat(family, folder, settings, tokenizer):
-    model = load_backbone(folder, *PLAIN)
+    model = load_backbone(folder)
     stops = find_stops(model, tokenizer, settings.stop)
     tokens, texts = ENDS[family]
     assert {tokenizer.convert_ids_to_tokens(id) for id in stops.ids} == tokens
@@ -127,7 +127,7 @@ def test_the_text_of_an_answer_begins_where_the_prompt_ends(family, tokenizer):
 
 
 def test_special_tokens_but_for_stops_are_no_text(family, folder, settings, tokenizer):
-    model = load_backbone(folder, *PLAIN)
+    model = load_backbone(folder)
     rows = model.get_input_embeddings().weight.shape[0]
     stops = find_stops(model, tokenizer, settings.stop)
     silent = unspeakable(tokenizer, rows, stops)

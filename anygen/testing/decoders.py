@@ -1,0 +1,142 @@
+"""What every decoder promises, as tests for a plugin of your own.
+
+In a test file of yours:
+
+    from anygen.testing.decoders import *  # the tests, and the fixtures that they need
+
+    @pytest.fixture
+    def make_decoder():
+        def make():  # the same random weights every time
+            torch.manual_seed(0)
+            return build(Config(...), folder, decoders={})
+
+        return make
+"""
+
+import pytest
+import torch
+
+from anygen.media import MODALITY_OF, Audio, Image, Video
+from decoders.base import CancelledError, SampleOptions, Task, never, no_progress
+
+CAPTIONS = ["a flat cat on a red background", "", "a piano playing a rising melody"]
+SEEDS = [7, 8, 9]
+
+
+@pytest.fixture
+def decoder(make_decoder):
+    return make_decoder()
+
+
+@torch.inference_mode()
+def tasks_of(decoder, captions, seeds, start=None, strength=0.6, **options):
+    conditions = [decoder.caption_condition([caption])[0] for caption in captions]
+    asked = SampleOptions(**options)
+    return [Task(c, s, asked, start, strength) for c, s in zip(conditions, seeds, strict=True)]
+
+
+@torch.inference_mode()
+def sample(decoder, captions, seeds, *, on_step=no_progress, cancelled=never, **settings):
+    return decoder.sample(tasks_of(decoder, captions, seeds, **settings), on_step, cancelled)
+
+
+def values(medium):
+    match medium:
+        case Image(pixels):
+            return pixels.int()
+        case Audio(samples):
+            return samples
+        case Video(frames):
+            return frames.int()
+
+
+def difference(left, right):
+    return float((values(left) - values(right)).abs().max())
+
+
+def same(left, right):
+    return torch.equal(values(left), values(right))
+
+
+@torch.no_grad()
+def test_captions_have_the_promised_condition_whatever_stands_beside_them(decoder):
+    conditions, spec = decoder.caption_condition(CAPTIONS), decoder.condition_spec
+    tokens, pooled = spec.split(conditions)
+    assert tokens.shape == (len(CAPTIONS), spec.tokens, spec.width)
+    assert pooled is None if spec.pooled == 0 else pooled.shape == (len(CAPTIONS), spec.pooled)
+    assert conditions.isfinite().all()
+    if spec.norm == "l2":
+        torch.testing.assert_close(conditions.norm(dim=-1), torch.ones(len(CAPTIONS), spec.tokens))
+    alone = torch.cat([decoder.caption_condition([caption]) for caption in CAPTIONS])
+    torch.testing.assert_close(conditions, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_each_row_becomes_a_medium_of_the_decoders_modality(decoder):
+    media = sample(decoder, CAPTIONS, SEEDS)
+    assert [MODALITY_OF[type(medium)] for medium in media] == [decoder.modality] * len(SEEDS)
+    assert len({values(medium).shape for medium in media}) == 1
+
+
+def test_the_same_seed_gives_the_same_medium_and_another_seed_another(decoder):
+    first, second, other = sample(decoder, ["a cat"] * 3, [7, 7, 8])
+    assert same(first, second)
+    assert not same(first, other)
+    assert same(sample(decoder, ["a cat"], [7])[0], sample(decoder, ["a cat"], [7])[0])
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_progress_counts_every_step(decoder, steps):
+    seen = []
+    sample(decoder, ["a cat"], [7], steps=steps, on_step=lambda *step: seen.append(step))
+    total = steps or decoder.config.steps
+    assert seen == [(index + 1, total) for index in range(total)]
+
+
+@pytest.mark.parametrize("wanted", [0, 2])
+def test_cancelling_stops_within_one_step(decoder, wanted):
+    seen = []
+    with pytest.raises(CancelledError):
+        sample(
+            decoder,
+            ["a cat"],
+            [7],
+            steps=5,
+            on_step=lambda *step: seen.append(step),
+            cancelled=lambda: len(seen) == wanted,
+        )
+    assert len(seen) == wanted
+
+
+def generators(seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def test_the_loss_is_one_number_per_row_and_reaches_the_condition(decoder):
+    media = sample(decoder, CAPTIONS, SEEDS)
+    conditions = decoder.caption_condition(CAPTIONS).detach().requires_grad_()
+    losses = decoder.loss(media, conditions, generators(SEEDS))
+    assert losses.shape == (len(CAPTIONS),)
+    assert losses.isfinite().all()
+    losses.sum().backward()
+    assert (conditions.grad.flatten(1).norm(dim=1) > 0).all()
+
+
+@torch.no_grad()
+def test_a_rows_loss_depends_on_its_own_generator_only(decoder):
+    media, conditions = sample(decoder, CAPTIONS, SEEDS), decoder.caption_condition(CAPTIONS)
+    together = decoder.loss(media, conditions, generators(SEEDS))
+    alone = [
+        decoder.loss([medium], conditions[i : i + 1], generators([SEEDS[i]]))
+        for i, medium in enumerate(media)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-4)
+
+
+def test_the_state_dict_brings_a_decoder_back(decoder, make_decoder):
+    other = make_decoder()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.normal_()
+    other.load_state_dict(decoder.state_dict(), strict=True)
+    (mine,), (theirs,) = (sample(d, ["a cat"], [7]) for d in (decoder, other))
+    assert difference(mine, theirs) == 0
