@@ -51,6 +51,46 @@ def test_the_outline_of_a_model_is_known_without_its_weights(kind, name, widths,
         encoder(name, pretrained=str(tmp_path))
 
 
+LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "modality", "shape", "millions"),
+    [
+        (  # openai/clip-vit-large-patch14, what DreamLLM and LLaVA see with: 304 M
+            "clip",
+            {"model_type": "clip_vision_model", **LARGE, "intermediate_size": 4096}
+            | {"image_size": 224, "patch_size": 14},
+            "image",
+            (256, 1024),
+            303,
+        ),
+        (  # google/siglip-so400m-patch14-384
+            "clip",
+            {"model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304}
+            | {"num_hidden_layers": 27, "num_attention_heads": 16}
+            | {"image_size": 384, "patch_size": 14},
+            "image",
+            (729, 1152),
+            428,
+        ),
+        (
+            "clap",
+            {"model_type": "clap_audio_model", "depths": [2, 2, 6, 2]},
+            "audio",
+            (64, 768),
+            27,
+        ),
+        ("vjepa2", {"model_type": "vjepa2", **LARGE}, "video", (128, 1024), 303),
+    ],
+)
+def test_the_full_size_models_have_the_published_shapes(name, sizes, modality, shape, millions):
+    with torch.device("meta"):
+        outline = encoder(name, sizes=sizes)
+    assert (outline.length(modality), outline.widths[modality]) == shape
+    assert size(outline) // 10**6 == millions  # of parameters, whole ones
+
+
 def test_only_the_tower_that_is_needed_is_loaded(published, tmp_path_factory, capsys):
     whole = publish("clip", tmp_path_factory.mktemp("again"))
     assert capsys.readouterr()
