@@ -9,10 +9,10 @@ from backbones import publish
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GptOssConfig, MambaConfig, Qwen3NextConfig
 
-from anygen.placement import Placement
 from anygen.backbone import load_backbone
 from anygen.config import load_system
 from anygen.llm import LanguageModel
+from anygen.placement import Placement
 
 
 @pytest.fixture

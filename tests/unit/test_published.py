@@ -79,7 +79,7 @@ LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16
             {"model_type": "clap_audio_model", "depths": [2, 2, 6, 2]},
             "audio",
             (64, 768),
-            28,
+            27,
         ),
         ("vjepa2", {"model_type": "vjepa2", **LARGE}, "video", (128, 1024), 303),
     ],

@@ -1,7 +1,6 @@
 """Chat templates of the families of LLMs: what is read, spelt as in one piece, and what ends it."""
 
 import pytest
-import torch
 from backbones import FAMILIES, publish
 
 from anygen.backbone import find_stops, load_backbone, load_tokenizer, unspeakable
@@ -52,7 +51,6 @@ READ = {
         "<end_of_turn>",
     ),
 }
-PLAIN = (torch.float32, "cpu")
 ENDS = {
     "vicuna": ({"</s>"}, ()),
     "vicuna 0": ({"</s>", "<0x04>"}, ("\n###", "###")),  # token 7 and "###" are in its settings
