@@ -4,6 +4,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
+from anygen import DISTRIBUTION
 from anygen.config import System
 from anygen.files import replacing
 
@@ -34,7 +35,7 @@ def card(system: System, name: str) -> str:
 
 # {name}
 
-An any-to-any model of anygen (`anygen-mm`): text, images, audio and video in and out.
+An any-to-any model of anygen (`{DISTRIBUTION}`): text, images, audio and video in and out.
 
 | part | what |
 |---|---|

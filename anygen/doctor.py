@@ -32,6 +32,7 @@ STRANGER = "anygen"  # a PyPI distribution of somebody else, with modules of the
 EXTRAS = {  # what an extra of pyproject.toml is good for
     "audio": "playing sounds in the chat, and recording them",
     "dev": "the tests, the style and the types",
+    "quant": "an LLM in 8 or 4 bits",
     "docs": "building the documentation",
 }
 CHAT_MEMORY = {"mini": 1.41e9}  # bytes, peak of a chat with all media: benchmarks/mini.py

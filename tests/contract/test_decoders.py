@@ -7,7 +7,7 @@ from tiny_decoders import make, plug, with_settings
 from anygen.media import Audio, Image
 from anygen.testing.decoders import *  # noqa: F403
 from anygen.testing.decoders import CAPTIONS, SEEDS, difference, generators, sample, values
-from decoders.base import SampleOptions
+from decoders.base import CancelledError, SampleOptions
 
 
 def test_the_caption_and_the_guidance_change_the_medium(decoder):
@@ -15,6 +15,29 @@ def test_the_caption_and_the_guidance_change_the_medium(decoder):
     (unguided,) = sample(decoder, ["a flat cat"], [7], guidance=1.0)
     assert difference(cat, ball) > 0
     assert difference(cat, unguided) > 0
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_progress_counts_every_step(decoder, steps):
+    seen = []
+    sample(decoder, ["a cat"], [7], steps=steps, on_step=lambda *step: seen.append(step))
+    total = steps or decoder.config.steps
+    assert seen == [(index + 1, total) for index in range(total)]
+
+
+@pytest.mark.parametrize("wanted", [0, 2])
+def test_cancelling_stops_within_one_step(decoder, wanted):
+    seen = []
+    with pytest.raises(CancelledError):
+        sample(
+            decoder,
+            ["a cat"],
+            [7],
+            steps=5,
+            on_step=lambda *step: seen.append(step),
+            cancelled=lambda: len(seen) == wanted,
+        )
+    assert len(seen) == wanted
 
 
 @pytest.mark.parametrize("steps", [1000, 20000])

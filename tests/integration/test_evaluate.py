@@ -134,7 +134,7 @@ def test_the_table_has_a_line_per_row(tmp_path, judges):
     [
         (lambda out: chosen_tasks("world", ["taste"]), "no row named 'taste'; there are pict"),
         (lambda out: chosen_tasks("moon", None), "no suite named 'moon'; there is world"),
-        (lambda out: claim(out, {"seed": 1}), "results of other weights or another seed"),
+        (lambda out: claim(out, {"seed": 1}), "of other weights, or of another seed or placement"),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint):
