@@ -15,10 +15,8 @@ from anygen.records import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (
-    BatchKey,
-    batch_key,
+    LatentDecoder,
     check_steps_and_guidance,
-    denoising_loss,
     normal_rows,
     refuse,
     sample_latents,
@@ -57,7 +55,7 @@ class Config(Strict):
 TINY = Config(frames=4, motion_heads=2, shared_noise=0.5, steps=2, guidance=3.0)
 
 
-class AnimateDiff(nn.Module):
+class AnimateDiff(LatentDecoder):
     """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
 
     modality: MediaModality = "video"
@@ -106,23 +104,9 @@ class AnimateDiff(nn.Module):
         channels, height, width = self.image.shape(options)
         return (channels, self.frames(options), height, width)
 
-    def batch_key(self, task: Task) -> BatchKey:
-        return batch_key(self, task)
-
     def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Video]:
         latents = sample_latents(self, tasks, on_step, cancelled)
         return [self.from_latents(row) for row in latents]
-
-    def loss(
-        self, media: Sequence[Video], conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        return self.latent_loss(self.to_latents(media), conditions, generators)
-
-    def latent_loss(
-        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        noise = self.noise(latents.shape[1:], generators).to(latents.device)
-        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
     def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
         """Normal noise (B, C, frames, h, w) of which all frames share a part.

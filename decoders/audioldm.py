@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import SpeechT5HifiGan
 
 from anygen.media import Audio
@@ -22,11 +22,8 @@ from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings
 from decoders.parts.latent_diffusion import (
-    BatchKey,
-    batch_key,
+    LatentDecoder,
     check_steps_and_guidance,
-    denoising_loss,
-    normal_rows,
     refuse,
     sample_latents,
 )
@@ -109,7 +106,7 @@ class Parts(NamedTuple):
     vocoder: Any
 
 
-class AudioLDM(nn.Module):
+class AudioLDM(LatentDecoder):
     """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
 
     modality: MediaModality = "audio"
@@ -163,27 +160,10 @@ class AudioLDM(nn.Module):
         """Latents along time."""
         return ceil(self.length(options) / (self.mel.hop * self.vae.factor))
 
-    def batch_key(self, task: Task) -> BatchKey:
-        return batch_key(self, task)
-
     def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Audio]:
         sounds = self.from_latents(sample_latents(self, tasks, on_step, cancelled))
         lengths = [self.length(task.options) for task in tasks]
         return [Audio(s.samples[:, :n], s.rate) for s, n in zip(sounds, lengths, strict=True)]
-
-    def loss(
-        self, media: Sequence[Audio], conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        return self.latent_loss(self.to_latents(media), conditions, generators)
-
-    def latent_loss(
-        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        noise = self.noise(latents.shape[1:], generators).to(latents.device)
-        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
-
-    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
-        return normal_rows(shape, generators)
 
     def autoencoding_loss(self, media: Sequence[Audio], generator: torch.Generator) -> Tensor:
         return self.vae.loss(self.mel(self._samples(media, self.full_frames)), generator)

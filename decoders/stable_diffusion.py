@@ -8,7 +8,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
 from anygen.media import Image
 from anygen.modality import MediaModality
@@ -17,11 +17,8 @@ from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings, Summary
 from decoders.parts.latent_diffusion import (
-    BatchKey,
-    batch_key,
+    LatentDecoder,
     check_steps_and_guidance,
-    denoising_loss,
-    normal_rows,
     refuse,
     sample_latents,
 )
@@ -95,7 +92,7 @@ class Parts(NamedTuple):
     scheduler: DDIMScheduler
 
 
-class StableDiffusion(nn.Module):
+class StableDiffusion(LatentDecoder):
     """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
 
     modality: MediaModality = "image"
@@ -154,25 +151,8 @@ class StableDiffusion(nn.Module):
         side = self.size(options) // self.vae.factor
         return (self.vae.channels, side, side)
 
-    def batch_key(self, task: Task) -> BatchKey:
-        return batch_key(self, task)
-
     def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Image]:
         return self.from_latents(sample_latents(self, tasks, on_step, cancelled))
-
-    def loss(
-        self, media: Sequence[Image], conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        return self.latent_loss(self.to_latents(media), conditions, generators)
-
-    def latent_loss(
-        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        noise = self.noise(latents.shape[1:], generators).to(latents.device)
-        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
-
-    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
-        return normal_rows(shape, generators)
 
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
         return self.vae.loss(self._pictures(media, self.full_size), generator)

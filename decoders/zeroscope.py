@@ -8,7 +8,7 @@ import torch
 from diffusers import DDIMScheduler, UNet3DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
 from anygen.media import Video
 from anygen.modality import MediaModality
@@ -16,11 +16,8 @@ from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, Sched
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.latent_diffusion import (
-    BatchKey,
-    batch_key,
+    LatentDecoder,
     check_steps_and_guidance,
-    denoising_loss,
-    normal_rows,
     refuse,
     sample_latents,
 )
@@ -87,7 +84,7 @@ class Parts(NamedTuple):
     scheduler: DDIMScheduler
 
 
-class Zeroscope(nn.Module):
+class Zeroscope(LatentDecoder):
     """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
 
     modality: MediaModality = "video"
@@ -128,26 +125,9 @@ class Zeroscope(nn.Module):
         height, width = (pixels // self.vae.factor for pixels in self.size(options))
         return (self.vae.channels, self.frames(options), height, width)
 
-    def batch_key(self, task: Task) -> BatchKey:
-        return batch_key(self, task)
-
     def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Video]:
         latents = sample_latents(self, tasks, on_step, cancelled)
         return [self.from_latents(row) for row in latents]
-
-    def loss(
-        self, media: Sequence[Video], conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        return self.latent_loss(self.to_latents(media), conditions, generators)
-
-    def latent_loss(
-        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        noise = self.noise(latents.shape[1:], generators).to(latents.device)
-        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
-
-    def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
-        return normal_rows(shape, generators)
 
     @torch.no_grad()
     def to_latents(

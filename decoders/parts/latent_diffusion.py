@@ -5,7 +5,7 @@ Shapes: B rows, T condition tokens, W condition width; latents are (B, C, ...) o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from diffusers import (
@@ -14,7 +14,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     UniPCMultistepScheduler,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from decoders.base import Cancelled, CancelledError, OnStep, SampleOptions, SchedulerName, Task
 
@@ -32,25 +32,35 @@ SOLVERS: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
 }
 
 
-class LatentDecoder(Protocol):
-    """What the loop needs of a decoder."""
+class LatentDecoder(nn.Module):
+    """What the loop needs of a decoder, and what all decoders on it have in common."""
 
     config: Any  # its default `steps`, `solver` and `guidance`
     scheduler: DDIMScheduler  # the noise levels and the target that it was trained with
     predict: Predict
+    caption_condition: Callable[[Sequence[str]], Tensor]
+    check: Callable[[SampleOptions], None]
+    shape: Callable[[SampleOptions], tuple[int, ...]]  # of the latents of one row, (C, ...)
+    # (media, options) -> (B, *shape(options)): media of any size, rate and length are fitted
+    to_latents: Callable[..., Tensor]
 
-    def caption_condition(self, captions: Sequence[str]) -> Tensor: ...
-
-    def check(self, options: SampleOptions) -> None: ...
-
-    def shape(self, options: SampleOptions) -> tuple[int, ...]:
-        """Of the latents of one row, (C, ...)."""
+    def batch_key(self, task: Task) -> "BatchKey":
+        return batch_key(self, task)
 
     def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
         """(B, *shape) on the CPU, each row from its own generator."""
+        return normal_rows(shape, generators)
 
-    def to_latents(self, media: Sequence[Any], options: SampleOptions) -> Tensor:
-        """(B, *shape(options)): media of any size, rate and length are fitted."""
+    def loss(
+        self, media: Sequence[Any], conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        return self.latent_loss(self.to_latents(media), conditions, generators)
+
+    def latent_loss(
+        self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        noise = self.noise(latents.shape[1:], generators).to(latents.device)
+        return denoising_loss(self.predict, self.scheduler, latents, noise, conditions, generators)
 
 
 @dataclass(frozen=True)
