@@ -31,4 +31,4 @@ def entries() -> Iterator[Entry]:
 def as_line(entry: Entry) -> str:
     modalities = ",".join(["text", *entry.system.decoders])
     size = "to train" if entry.size is None else f"{entry.size / 1e6:.1f} MB"
-    return f"{entry.name:14} {modalities:24} {size:>9}  {entry.path}"
+    return f"{entry.name:26} {modalities:24} {size:>9}  {entry.path}"

@@ -65,7 +65,7 @@ def test_a_config_and_its_twin_have_one_structure(name):
 def test_a_config_begins_with_its_command_memory_and_time(name):
     head = (CONFIGS / f"{name}.yaml").read_text().split("llm:")[0]
     assert "anygen " in head
-    assert "Memory:" in head
+    assert "Memory (" in head
     assert "Time:" in head
 
 
