@@ -31,7 +31,7 @@ from anygen.modality import MediaModality
 from anygen.output_projectors import build_output_projector
 from anygen.placement import Placement, settle, visiting
 from anygen.plugins import Plugin
-from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids
+from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
 from anygen.recent import Recent
 from anygen.request import Answer, AnswerOptions, Maker, Request, collect
 from anygen.shelf import DecoderShelf
@@ -314,8 +314,8 @@ class AnyGen(nn.Module):
         self, modality: MediaModality, said: str, messages: Sequence[Message]
     ) -> Tensor:
         """The condition of a plain caption: what was just said, else what was asked for."""
-        asked = " ".join(part for part in messages[-1].parts if isinstance(part, str))
-        condition: Tensor = self.decoders[modality].caption_condition([said.strip() or asked])
+        caption = said.strip() or texts_of(messages[-1])
+        condition: Tensor = self.decoders[modality].caption_condition([caption])
         return condition[0]
 
 

@@ -18,9 +18,9 @@ from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
     normal_rows,
-    refuse,
     sample_latents,
 )
+from decoders.parts.limits import check_modality
 from decoders.parts.pictures import spread
 from decoders.parts.pretrained import read_part
 from decoders.parts.rows import stabilize_rows
@@ -88,7 +88,7 @@ class AnimateDiff(LatentDecoder):
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
-        refuse(options, ["seconds"], "a video")
+        check_modality(options, self.modality)
         self.image.check_size(self.image.size(options))
         learned, frames = self.unet.config.motion_max_seq_length, self.frames(options)
         if frames > learned or (self.layout and frames != learned):

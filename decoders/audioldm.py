@@ -24,9 +24,9 @@ from decoders.parts.conditioning import Layout, LayoutSettings
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
-    refuse,
     sample_latents,
 )
+from decoders.parts.limits import check_modality
 from decoders.parts.mel import MelPictures
 from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
 from decoders.parts.published_captions import CLAP, PublishedCaptions
@@ -137,7 +137,7 @@ class AudioLDM(LatentDecoder):
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
-        refuse(options, ["size", "frames"], "a sound")
+        check_modality(options, self.modality)
         own = self.full_frames * self.mel.hop
         if self.layout and self.length(options) != own:
             raise ValueError(

@@ -19,10 +19,9 @@ from decoders.parts.conditioning import Layout, LayoutSettings, Summary
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
-    refuse,
     sample_latents,
 )
-from decoders.parts.limits import check_side
+from decoders.parts.limits import check_modality, check_side
 from decoders.parts.pictures import to_pictures, to_uint8
 from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
 from decoders.parts.published_captions import CLIP, PublishedCaptions
@@ -132,7 +131,7 @@ class StableDiffusion(LatentDecoder):
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
-        refuse(options, ["frames", "seconds"], "an image")
+        check_modality(options, self.modality)
         self.check_size(self.size(options))
 
     def check_size(self, size: int) -> None:
@@ -176,13 +175,16 @@ def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
     """Raises ValueError where published parts are not there, or cannot be read."""
     if config.pretrained is None:
         return StableDiffusion(config, new_parts(config, folder))
-    return StableDiffusion(config, published_parts(config.pretrained, config.tokens))
+    return StableDiffusion(
+        config, published_parts(UNet2DConditionModel, config.pretrained, config.tokens)
+    )
 
 
-def published_parts(source: str, tokens: int | None) -> Parts:
+def published_parts(unet: Any, source: str, tokens: int | None) -> Parts:
+    """Of a pipeline whose denoiser is of the class `unet`."""
     captions = PublishedCaptions(source, CLIP, tokens)  # first: it leaves before the others come
-    unet = read_part(UNet2DConditionModel, source, "unet")
-    return Parts(read_autoencoder(source), unet, captions, read_scheduler(source))
+    denoiser = read_part(unet, source, "unet")
+    return Parts(read_autoencoder(source), denoiser, captions, read_scheduler(source))
 
 
 def new_parts(config: Config, folder: Path) -> Parts:

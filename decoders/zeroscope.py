@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, UNet3DConditionModel
@@ -13,19 +13,18 @@ from torch import Tensor
 from anygen.media import Video
 from anygen.modality import MediaModality
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
-from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
+from decoders.parts.autoencoder import new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
-    refuse,
     sample_latents,
 )
-from decoders.parts.limits import check_side
+from decoders.parts.limits import check_modality, check_side
 from decoders.parts.pictures import spread, to_pictures, to_uint8
-from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
-from decoders.parts.published_captions import CLIP, PublishedCaptions
+from decoders.parts.pretrained import PartSettings
 from decoders.parts.rows import stabilize_rows
+from decoders.stable_diffusion import Parts, published_parts
 
 
 class Config(PartSettings):
@@ -77,13 +76,6 @@ TINY = Config(
 )
 
 
-class Parts(NamedTuple):
-    vae: PatchAutoencoder
-    unet: Any
-    text_encoder: CaptionEncoder | PublishedCaptions
-    scheduler: DDIMScheduler
-
-
 class Zeroscope(LatentDecoder):
     """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
 
@@ -110,7 +102,7 @@ class Zeroscope(LatentDecoder):
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
-        refuse(options, ["seconds"], "a video")
+        check_modality(options, self.modality)
         for pixels in self.size(options):
             check_side(pixels, self.vae.factor)
 
@@ -155,13 +147,9 @@ def build(config: Config, folder: Path, **_: Any) -> Zeroscope:
     """Raises ValueError where published parts are not there, or cannot be read."""
     if config.pretrained is None:
         return Zeroscope(config, new_parts(config, folder))
-    return Zeroscope(config, published_parts(config.pretrained, config.tokens))
-
-
-def published_parts(source: str, tokens: int | None) -> Parts:
-    captions = PublishedCaptions(source, CLIP, tokens)  # first: it leaves before the others come
-    unet = read_part(UNet3DConditionModel, source, "unet")
-    return Parts(read_autoencoder(source), unet, captions, read_scheduler(source))
+    return Zeroscope(
+        config, published_parts(UNet3DConditionModel, config.pretrained, config.tokens)
+    )
 
 
 def new_parts(config: Config, folder: Path) -> Parts:

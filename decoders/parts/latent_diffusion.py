@@ -166,13 +166,6 @@ def check_steps_and_guidance(decoder: LatentDecoder, options: SampleOptions) -> 
         )
 
 
-def refuse(options: SampleOptions, fields: Sequence[str], medium: str) -> None:
-    """Raises ValueError where one of `fields`, which mean nothing to the medium, is given."""
-    for field in fields:
-        if getattr(options, field) is not None:
-            raise ValueError(f"{field}: {medium} has none to choose; leave it out")
-
-
 def unconditional(decoder: Any, negative: str = "") -> Tensor:
     """(1, T, W): what guidance leads away from. Training teaches it for the empty caption."""
     with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from anygen.modality import MediaModality
 from decoders.base import SampleOptions
-from decoders.parts.latent_diffusion import refuse
 
 NOT_ITS_OWN: dict[MediaModality, tuple[list[str], str]] = {
     "image": (["frames", "seconds"], "an image"),
@@ -13,7 +12,10 @@ NOT_ITS_OWN: dict[MediaModality, tuple[list[str], str]] = {
 
 def check_modality(options: SampleOptions, modality: MediaModality) -> None:
     """Raises ValueError for options that mean nothing to the medium."""
-    refuse(options, *NOT_ITS_OWN[modality])
+    fields, medium = NOT_ITS_OWN[modality]
+    for field in fields:
+        if getattr(options, field) is not None:
+            raise ValueError(f"{field}: {medium} has none to choose; leave it out")
 
 
 def check_side(pixels: int, multiple: int) -> None:
