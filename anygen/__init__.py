@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+from anygen.core.version import DISTRIBUTION, __version__
+
 if TYPE_CHECKING:
     from anygen.model import AnyGen
 
-__version__ = "0.1.0"
-DISTRIBUTION = "anygen-mm"  # what pip calls it: `anygen` on PyPI belongs to somebody else
 __all__ = ["DISTRIBUTION", "AnyGen", "__version__"]
 
 

@@ -18,13 +18,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from anygen.checkpoint import save_weights
 from anygen.config import Run
+from anygen.core.media import Media
+from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.records import Record, captions_of
 from anygen.data import draw_scenes, reordered
 from anygen.dialogues import common_beginning, media_at, read_record
 from anygen.losses import hidden_states
-from anygen.media import Media
-from anygen.modality import MEDIA, MediaModality
 from anygen.prompt import Piece, Span, build_prompt
-from anygen.records import Record, captions_of
 from decoders.parts.conditioning import gist
 from encoders.parts.readers import together
 from mosit_data.world.dialogues import sample_request

@@ -12,10 +12,10 @@ import torch
 
 from anygen.assets import base_llm
 from anygen.config import load_system
+from anygen.core.media import Message
+from anygen.core.records import Record
 from anygen.llm import LanguageModel
-from anygen.media import Message
 from anygen.prompt import Tokens, build_prompt
-from anygen.records import Record
 from mosit_data.prompts import read_prompts
 
 MAX_TOKENS = 72  # a longer answer ends with its last whole sentence

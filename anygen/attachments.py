@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from anygen.media import Part
+from anygen.core.media import Part
+from anygen.core.modality import TABLE
 from anygen.media_files import read_media
-from anygen.modality import TABLE
 
 SUFFIXES = frozenset(suffix for row in TABLE.values() for suffix in row.read_suffixes)
 # Where a word begins: @, or none, then "a quoted path", 'one', or path\ with\ escapes.

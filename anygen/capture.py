@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from anygen.core.media import Audio, Image
 from anygen.formats.pictures import to_image
-from anygen.media import Audio, Image
 
 RATE = 16_000  # samples per second: more than speech needs, and any device has it
 

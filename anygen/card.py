@@ -4,8 +4,8 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from anygen import DISTRIBUTION
 from anygen.config import System
+from anygen.core.version import DISTRIBUTION
 from anygen.files import replacing
 
 CARD = "README.md"

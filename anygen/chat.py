@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from anygen.attachments import begins_with_path, parse_line
 from anygen.commands import run_command
-from anygen.media import Part
-from anygen.records import explain
+from anygen.core.media import Part
+from anygen.core.schema import explain
 from anygen.session import Session, show_attached, take_turn
 
 

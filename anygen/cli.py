@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from anygen import __version__
+from anygen.core.version import __version__
 from anygen.options import (
     DeviceMapOption,
     DeviceOption,
@@ -68,7 +68,7 @@ def sentences(error: ValueError | OSError) -> list[str]:
     if isinstance(error, OSError):
         named = error.filename is not None
         return [f"{error.filename}: {error.strerror}" if named else str(error)]
-    from anygen.records import explain
+    from anygen.core.schema import explain
 
     return explain(error).splitlines()
 

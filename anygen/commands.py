@@ -12,9 +12,9 @@ from pathlib import Path
 from anygen import capture, playback, transcript
 from anygen.attachments import open_path, parse_line
 from anygen.conversation import Exchange
-from anygen.media import Media, Message, Part, media_of
+from anygen.core.media import Media, Message, Part, media_of
+from anygen.core.modality import MODALITIES, parse_modalities
 from anygen.media_files import printable, read_comment, read_media, write_media
-from anygen.modality import MODALITIES, parse_modalities
 from anygen.request import AnswerOptions, Edit
 from anygen.session import Change, Session, keep, label, ready, show_attached, take_turn
 from anygen.settings import NAMES, changed, described

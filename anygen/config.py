@@ -19,7 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from anygen.modality import MEDIA, TABLE, MediaModality
+from anygen.core.modality import MEDIA, TABLE, MediaModality
+from anygen.core.schema import Strict
 from anygen.plugins import Plugin
 from anygen.projector_settings import (
     InputMlp,
@@ -27,7 +28,6 @@ from anygen.projector_settings import (
     OutputProjector,
     OutputTransformer,
 )
-from anygen.records import Strict
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 MARKS = {"none": (0, 0), "before": (1, 0), "around": (1, 1)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 from anygen.request import AnswerOptions
 
 TOKENS_A_WORD = 4  # so much room is kept for every word that must still be said

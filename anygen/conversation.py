@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from anygen.core.media import Media, Message, Part, media_of
 from anygen.events import FinishReason, Forgotten
-from anygen.media import Media, Message, Part, media_of
 from anygen.request import Made, Request, derive_seed
 
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
 from anygen.files import replacing
-from anygen.records import Content, MediaContent, Record, TextContent, Turn
 from anygen.saved import SavedPart, SavedTurn
 from anygen.transcript import read_transcript
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from anygen.config import Run
+from anygen.core.media import Audio, Image, Media, Message
+from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.records import Record
 from anygen.dialogues import Dialogue, read_record
-from anygen.media import Audio, Image, Media, Message
-from anygen.modality import MEDIA, MediaModality
-from anygen.records import Record
 from decoders.base import Task, never, no_progress
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
 from mosit_data.world.questions import described

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from anygen.context import is_medium
-from anygen.media import Media, Message, Part, modality_of
-from anygen.modality import MediaModality
+from anygen.core.media import Media, Message, Part, modality_of
+from anygen.core.modality import MediaModality
+from anygen.core.records import Record, TextContent
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
-from anygen.records import Record, TextContent
 from anygen.signals import Signals
 from mosit_data.world.misses import near_misses
 from mosit_data.world.render import render

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from anygen import DISTRIBUTION, __version__
+from anygen.core.version import DISTRIBUTION, __version__
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

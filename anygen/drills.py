@@ -13,11 +13,11 @@ from torch import Tensor
 
 from anygen.config import Run
 from anygen.context import Context, empty_like, whole_blocks
+from anygen.core.media import Audio, Image, Media, Video
+from anygen.core.modality import MediaModality
 from anygen.data import PLACEHOLDER
 from anygen.dialogues import Batch, Target
 from anygen.losses import generation_losses, hidden_states, text_loss
-from anygen.media import Audio, Image, Media, Video
-from anygen.modality import MediaModality
 from anygen.prompt import Features
 from anygen.stages import STAGES, learned_prefixes
 from anygen.train import unfreeze

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from anygen.control import Choice
+from anygen.core.media import Media
 from anygen.events import Event, MediaDone, MediaFailed, MediaProgress
-from anygen.media import Media
 from anygen.rendering import Failed, Progress, RenderingPool
 from anygen.turn import Await, Pick, Read, Render, Speaker, Turn
 from decoders.base import CancelledError, Task

@@ -24,14 +24,15 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from anygen import __version__, checkpoint
+from anygen import checkpoint
 from anygen.config import find_config, load_system
+from anygen.core.media import Media, media_of, modality_of
+from anygen.core.modality import TABLE, MediaModality
+from anygen.core.version import __version__
 from anygen.files import write_json
 from anygen.judges import Judges
-from anygen.media import Media, media_of, modality_of
 from anygen.media_files import write_media
 from anygen.metrics import wilson
-from anygen.modality import TABLE, MediaModality
 from anygen.model import AnyGen
 from anygen.placement import Placement
 from anygen.reports import evaluation

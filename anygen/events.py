@@ -6,8 +6,8 @@ Media may be done in another order than they were asked for: `part` tells which 
 from dataclasses import dataclass
 from typing import Literal
 
-from anygen.media import Media
-from anygen.modality import MediaModality
+from anygen.core.media import Media
+from anygen.core.modality import MediaModality
 
 FinishReason = Literal["stop", "length", "deadline", "cancelled"]
 

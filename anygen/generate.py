@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from anygen.conversation import Exchange
+from anygen.core.media import Media, Message, Part, modality_of
+from anygen.core.modality import TABLE
+from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
+from anygen.core.schema import explain
 from anygen.files import replacing
-from anygen.media import Media, Message, Part, modality_of
 from anygen.media_files import printable, read_media, write_media
-from anygen.modality import TABLE
 from anygen.provenance import tell_origin
-from anygen.records import Content, MediaContent, Record, TextContent, Turn, explain
 from anygen.request import Answer, AnswerOptions, Maker, Request, derive_seed
 
 RECORDS = "records.jsonl"

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anygen.core.modality import MediaModality
 from anygen.grouping import GroupingStage, Stage
-from anygen.modality import MediaModality
 from anygen.projector_settings import (
     InputConcat,
     InputGroup,

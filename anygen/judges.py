@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from anygen.checkpoint import save_weights
-from anygen.media import Image, Media, modality_of
-from anygen.modality import MediaModality
+from anygen.core.media import Image, Media, modality_of
+from anygen.core.modality import MediaModality
 from anygen.suites.judge_networks import (
     FOLDER,
     GRID,

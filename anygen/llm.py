@@ -26,10 +26,10 @@ from anygen.backbone import (
 )
 from anygen.config import LanguageModel as Settings
 from anygen.context import Group, Row, attend, grouped, is_medium, positions_of
+from anygen.core.modality import MediaModality
 from anygen.int8 import Int8Linear
 from anygen.llama import Llama
 from anygen.media_layers import MediaLayers
-from anygen.modality import MediaModality
 from anygen.packed import ROWS, packed
 from anygen.placement import Placement
 from anygen.signals import Signals, side_mask, side_positions

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anygen.core.modality import MediaModality
 from anygen.dialogues import IGNORED, Batch, Target
-from anygen.modality import MediaModality
 from anygen.signals import Signals
 from decoders.base import ConditionSpec
 from decoders.parts.conditioning import gist

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from anygen.core.media import Audio, Media, Video
+from anygen.core.modality import TABLE
 from anygen.formats.comments import container_comment, picture_comment
 from anygen.formats.containers import open_container, picture_tracks, sound_tracks
 from anygen.formats.errors import BROKEN, MediaError, printable
@@ -26,8 +28,6 @@ from anygen.formats.pictures import read_picture
 from anygen.formats.sounds import read_sound
 from anygen.formats.videos import read_frames
 from anygen.formats.writing import write_exact, write_media
-from anygen.media import Audio, Media, Video
-from anygen.modality import TABLE
 
 __all__ = [
     "MediaError",

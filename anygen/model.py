@@ -21,18 +21,18 @@ from anygen.assets import base_llm, vision_trunk
 from anygen.budget import fitting, shortest
 from anygen.config import System
 from anygen.context import Contexts, Key
-from anygen.digest import digest
+from anygen.core.content_hash import digest
+from anygen.core.lru_cache import Recent
+from anygen.core.media import Message, media_of, modality_of
+from anygen.core.modality import MediaModality
 from anygen.engine import Engine, Seat
 from anygen.events import Event
 from anygen.input_projectors import build_input_projector
 from anygen.llm import LanguageModel
-from anygen.media import Message, media_of, modality_of
-from anygen.modality import MediaModality
 from anygen.output_projectors import build_output_projector
 from anygen.placement import Placement, settle, visiting
 from anygen.plugins import Plugin
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
-from anygen.recent import Recent
 from anygen.request import Answer, AnswerOptions, Maker, Request, collect
 from anygen.shelf import DecoderShelf
 from anygen.turn import Speaker

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anygen.modality import parse_modalities
+from anygen.core.modality import parse_modalities
 
 if TYPE_CHECKING:
     from anygen.placement import Placement

@@ -14,7 +14,7 @@ from pydantic import field_validator, model_validator
 from torch import nn
 
 from anygen.checkpoint import LORA, named_by
-from anygen.records import Strict
+from anygen.core.schema import Strict
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Quant = Literal["int8", "nf4"]

@@ -19,10 +19,10 @@ import torch
 
 from anygen import drills, published
 from anygen.config import System, find_config, load_system
+from anygen.core.schema import Strict
 from anygen.model import AnyGen
 from anygen.packed import has_fbgemm
 from anygen.placement import Placement, settle
-from anygen.records import Strict
 from anygen.rehearsal import Rehearsal, rehearsed
 from anygen.shelf import waiting_bytes
 from anygen.stages import STAGES

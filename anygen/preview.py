@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool1d
 
+from anygen.core.media import Audio, Image, Media, Video
 from anygen.graphics import RAMP, show
-from anygen.media import Audio, Image, Media, Video
 
 STRIP_FRAMES = 4
 LEVELS = "▁▂▃▄▅▆▇█"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, NonNegativeInt, PositiveInt, Tag, model_validator
 
-from anygen.records import KIND, Strict
+from anygen.core.schema import KIND, Strict
 
 VideoPooling = Literal["none", "mean", "weighted", "transformer"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anygen.media import Media, Message, Part, modality_of
-from anygen.modality import MediaModality
+from anygen.core.media import Media, Message, Part, modality_of
+from anygen.core.modality import MediaModality
 from anygen.template import PLACE, apply_template, end_of_turn, ids_of
 
 PLACES = re.compile(PLACE.format("([0-9]+)"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from anygen.media import Media
-from anygen.modality import MediaModality
+from anygen.core.media import Media
+from anygen.core.modality import MediaModality
 from anygen.shelf import DecoderShelf
 from decoders.base import Task
 

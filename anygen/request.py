@@ -9,6 +9,9 @@ from typing import Literal, Protocol
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from anygen.core.media import Media, Message, Part, append_text, media_of
+from anygen.core.modality import MEDIA, MediaModality, Modality
+from anygen.core.schema import Strict
 from anygen.events import (
     Done,
     Event,
@@ -18,9 +21,6 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.media import Media, Message, Part, append_text, media_of
-from anygen.modality import MEDIA, MediaModality, Modality
-from anygen.records import Strict
 from decoders.base import Cancelled, SampleOptions, never
 
 Feedback = Literal["wait", "late", "off"]

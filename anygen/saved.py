@@ -7,12 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from anygen import __version__
 from anygen.conversation import Exchange
+from anygen.core.media import Media, Message, Part, Role
+from anygen.core.modality import MediaModality
+from anygen.core.records import TextContent
+from anygen.core.schema import Strict
+from anygen.core.version import __version__
 from anygen.events import FinishReason
-from anygen.media import Media, Message, Part, Role
-from anygen.modality import MediaModality
-from anygen.records import Strict, TextContent
 from anygen.request import AnswerOptions, Made, Request
 
 
@@ -21,7 +22,7 @@ class SavedMedium(Strict):
 
     type: MediaModality
     path: str | None = None
-    sha256: str | None = None  # of what the file shows or plays, see `anygen.digest`
+    sha256: str | None = None  # of what the file shows or plays, see `anygen.core.content_hash`
     source: str | None = None  # the file that `path` is an exact copy of
     ref: PositiveInt | None = None  # the number of an earlier medium: this one is the same again
 

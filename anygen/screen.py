@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from anygen.media import Media
+from anygen.core.media import Media
 from anygen.preview import preview
 
 GAP = "  "  # between text and progress

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 from anygen.conversation import Conversation, Exchange
+from anygen.core.media import Media, Message, Part, media_of, modality_of
+from anygen.core.modality import TABLE, MediaModality
 from anygen.events import (
     Done,
     Event,
@@ -23,9 +25,7 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.media import Media, Message, Part, media_of, modality_of
 from anygen.media_files import printable, write_media
-from anygen.modality import TABLE, MediaModality
 from anygen.preview import describe
 from anygen.provenance import tell_origin
 from anygen.request import AnswerOptions, Draft, Edit, Model, Request

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from anygen.modality import MEDIA
+from anygen.core.modality import MEDIA
 from anygen.request import AnswerOptions
 from decoders.base import SampleOptions
 

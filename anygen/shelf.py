@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anygen import checkpoint, plugins
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 from anygen.placement import settle
 from anygen.plugins import Plugin
 from decoders.base import ConditionSpec

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from anygen.config import Signals as Settings
-from anygen.modality import MEDIA, MediaModality
+from anygen.core.modality import MEDIA, MediaModality
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from anygen import AnyGen
+from anygen.core.media import Audio, Image, Media, Message
+from anygen.core.modality import TABLE, MediaModality
 from anygen.doctor import Finding, guarded
 from anygen.events import MediaDone
-from anygen.media import Audio, Image, Media, Message
 from anygen.media_files import read_media, write_media
-from anygen.modality import TABLE, MediaModality
 from anygen.preview import describe
 
 REQUESTS: dict[MediaModality, str] = {

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from anygen import data
 from anygen.aids import CaptionBank, FactReader, FeaturePool, LatentPool, SpanPool
 from anygen.config import Run
+from anygen.core.media import Media
+from anygen.core.modality import MEDIA
 from anygen.dialogues import IGNORED, Batch, Dialogue, assemble
 from anygen.losses import (
     condition_losses,
@@ -20,8 +22,6 @@ from anygen.losses import (
     text_loss,
     word_loss,
 )
-from anygen.media import Media
-from anygen.modality import MEDIA
 from anygen.model import PARTS
 from decoders.parts.latent_diffusion import unconditional
 from mosit_data.world.scene import caption

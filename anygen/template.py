@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from anygen.config import CONFIGS
-from anygen.media import Message
+from anygen.core.media import Message
 
 TEMPLATES = CONFIGS / "templates"
 # Stands for a part while the chat template is applied; private-use characters are not in its text.

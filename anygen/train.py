@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from anygen.checkpoint import LORA, WEIGHTS, copy_tensors, load_weights, own_tensors, save_weights
 from anygen.config import Run, find_config, load_run, load_system, to_yaml
+from anygen.core.media import modality_of
+from anygen.core.modality import TABLE
 from anygen.files import replacing
 from anygen.int8 import has_vnni
-from anygen.media import modality_of
 from anygen.media_files import write_media
-from anygen.modality import TABLE
 from anygen.model import AnyGen
 from anygen.placement import Placement
 from anygen.reports import training

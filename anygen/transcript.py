@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anygen.conversation import Conversation, Exchange
+from anygen.core.media import Media, Message, Part, Role, modality_of
+from anygen.core.modality import TABLE
 from anygen.files import replacing, write_json
-from anygen.media import Media, Message, Part, Role, modality_of
 from anygen.media_files import printable, read_media, write_exact, write_media
-from anygen.modality import TABLE
 from anygen.preview import describe
 from anygen.reports.page import Shown, show, write_page
 from anygen.request import AnswerOptions, Maker

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from anygen.context import Context, Key
 from anygen.control import Choice, Control
+from anygen.core.media import Media, modality_of
+from anygen.core.modality import MediaModality
 from anygen.events import Done, Event, FinishReason, Forgotten, MediaFailed, MediaStarted
-from anygen.media import Media, modality_of
-from anygen.modality import MediaModality
 from anygen.prompt import Features, Piece
 from anygen.request import Request, derive_seed
 from anygen.textstream import TextStream

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from anygen.checkpoint import LORA
-from anygen.records import Strict
+from anygen.core.schema import Strict
 from anygen.train import part_of
 
 BASE = "llm.base"

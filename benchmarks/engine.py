@@ -23,8 +23,8 @@ from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
 from anygen import AnyGen
 from anygen.context import Context
+from anygen.core.media import Audio, Image, Media, Message, Part, Video
 from anygen.events import Done, Event, MediaStarted, TextDelta
-from anygen.media import Audio, Image, Media, Message, Part, Video
 from anygen.request import AnswerOptions, Feedback, Request, collect
 from decoders.base import SampleOptions
 

@@ -35,8 +35,8 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from anygen import AnyGen
 from anygen.config import System
+from anygen.core.media import Message
 from anygen.events import MediaDone
-from anygen.media import Message
 from anygen.placement import Placement
 from anygen.plan import Planner
 from anygen.published import CLIP_L_VISION, LLMS

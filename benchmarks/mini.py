@@ -25,9 +25,9 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from anygen import AnyGen
+from anygen.core.media import Message
+from anygen.core.modality import MediaModality
 from anygen.events import Done, MediaDone
-from anygen.media import Message
-from anygen.modality import MediaModality
 from anygen.model import find_base
 from decoders.base import Task, never, no_progress
 from decoders.parts.latent_diffusion import make_solver

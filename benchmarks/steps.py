@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from anygen import AnyGen
+from anygen.core.modality import MediaModality
 from anygen.judges import Judges, truth
 from anygen.metrics import wilson
-from anygen.modality import MediaModality
 from anygen.suites.scoring import agrees
 from decoders.base import SampleOptions, Task, never, no_progress
 from mosit_data.world.scene import Scene, caption, fully, sample_scene

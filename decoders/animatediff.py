@@ -9,9 +9,9 @@ from diffusers.models.attention_processor import Attention, AttnProcessor
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from anygen.media import Image, Video
-from anygen.modality import MediaModality
-from anygen.records import Strict
+from anygen.core.media import Image, Video
+from anygen.core.modality import MediaModality
+from anygen.core.schema import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (

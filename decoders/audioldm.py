@@ -14,9 +14,9 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 from transformers import SpeechT5HifiGan
 
-from anygen.media import Audio
-from anygen.modality import MediaModality
-from anygen.records import Strict
+from anygen.core.media import Audio
+from anygen.core.modality import MediaModality
+from anygen.core.schema import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder

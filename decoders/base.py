@@ -8,8 +8,8 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from anygen.modality import MediaModality
-from anygen.records import Strict
+from anygen.core.modality import MediaModality
+from anygen.core.schema import Strict
 
 OnStep = Callable[[int, int], None]  # (denoising steps done, all steps that are run)
 Cancelled = Callable[[], bool]

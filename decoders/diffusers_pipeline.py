@@ -16,9 +16,9 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from anygen.media import Image
-from anygen.modality import MediaModality
-from anygen.records import Strict
+from anygen.core.media import Image
+from anygen.core.modality import MediaModality
+from anygen.core.schema import Strict
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.latent_diffusion import (
     check_steps_and_guidance,

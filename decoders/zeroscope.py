@@ -10,8 +10,8 @@ from diffusers.models.attention_processor import AttnProcessor
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from anygen.media import Video
-from anygen.modality import MediaModality
+from anygen.core.media import Video
+from anygen.core.modality import MediaModality
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder

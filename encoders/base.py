@@ -5,8 +5,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from anygen.media import Media
-from anygen.modality import MediaModality, Modality
+from anygen.core.media import Media
+from anygen.core.modality import MediaModality, Modality
 
 
 class Encoder(Protocol):

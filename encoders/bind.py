@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anygen.media import Media, modality_of
-from anygen.modality import MEDIA, MODALITIES, MediaModality, Modality
+from anygen.core.media import Media, modality_of
+from anygen.core.modality import MEDIA, MODALITIES, MediaModality, Modality
 from encoders.parts.readers import (
     AudioReader,
     TextReader,

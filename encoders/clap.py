@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ClapAudioModel, ClapFeatureExtractor, ClapModel
 
-from anygen.media import Audio, Media
-from anygen.modality import MediaModality, Modality
+from anygen.core.media import Audio, Media
+from anygen.core.modality import MediaModality, Modality
 from encoders.parts.published import Source, load, read_config, read_tokenizer, reading
 from encoders.parts.readers import in_groups, kind_of, sampled, wave
 

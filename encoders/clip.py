@@ -23,8 +23,8 @@ from transformers import (
     SiglipVisionModel,
 )
 
-from anygen.media import Media, Video, modality_of
-from anygen.modality import MediaModality, Modality
+from anygen.core.media import Media, Video, modality_of
+from anygen.core.modality import MediaModality, Modality
 from encoders.parts.published import Source, load, read_config, read_tokenizer, reading
 from encoders.parts.readers import in_groups, kind_of, spread
 

@@ -17,9 +17,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anygen.media import Media
-from anygen.modality import MEDIA, MediaModality, Modality
-from anygen.records import Strict
+from anygen.core.media import Media
+from anygen.core.modality import MEDIA, MediaModality, Modality
+from anygen.core.schema import Strict
 from encoders.parts.imagebind import towers
 from encoders.parts.imagebind.pictures import image_views, video_views
 from encoders.parts.imagebind.sounds import sound_views

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from torch import Tensor, nn
 
-from anygen.media import Media, modality_of
-from anygen.modality import MediaModality, Modality
+from anygen.core.media import Media, modality_of
+from anygen.core.modality import MediaModality, Modality
 from encoders import clap, clip
 from encoders.parts.readers import in_groups, kind_of
 

@@ -14,8 +14,8 @@ from torch.nn import functional
 from transformers import CLIPImageProcessorPil, VJEPA2Model
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from anygen.media import Media, Video
-from anygen.modality import MediaModality, Modality
+from anygen.core.media import Media, Video
+from anygen.core.modality import MediaModality, Modality
 from encoders.parts.published import Source, load, read_config
 from encoders.parts.readers import spread
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from anygen.config import CONFIGS, load_system, to_yaml
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from anygen.media_files import write_media
 from anygen.model import AnyGen
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from anygen.digest import digest
+from anygen.core.content_hash import digest
+from anygen.core.media import Message
 from anygen.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
-from anygen.media import Message
 
 ONE_STEP = {m: {"steps": 1} for m in ("image", "audio", "video")}
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL.PngImagePlugin import PngInfo
 
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from anygen.media_files import MediaError, read_bytes
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}

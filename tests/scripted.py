@@ -5,6 +5,7 @@ from pathlib import Path
 
 from anygen.chat import run_chat
 from anygen.conversation import Conversation, Exchange
+from anygen.core.media import Message, Part, media_of
 from anygen.events import (
     Done,
     Event,
@@ -14,7 +15,6 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.media import Message, Part, media_of
 from anygen.request import AnswerOptions, Made, Maker, Request
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready

@@ -19,9 +19,9 @@ from PIL import Image as PILImage
 from PIL import ImageOps
 from torch import Tensor
 
+from anygen.core.media import Image, Video
 from anygen.formats.errors import MediaError
 from anygen.formats.sampling import MAX_FRAMES, fit, middles
-from anygen.media import Image, Video
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000  # some of Pillow's readers take the whole file into memory

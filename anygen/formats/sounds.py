@@ -18,10 +18,10 @@ import av
 import numpy as np
 import torch
 
+from anygen.core.media import Audio
 from anygen.formats.containers import decoded, open_container, sound_tracks, stated_seconds
 from anygen.formats.errors import MediaError
 from anygen.formats.sampling import middles
-from anygen.media import Audio
 
 # C channels, N samples
 WHOLE_SECONDS = 120

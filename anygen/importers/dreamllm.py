@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from anygen.core.modality import MEDIA
 from anygen.importers.layout import (
     BASE,
     NO_BIAS,
@@ -20,7 +21,6 @@ from anygen.importers.layout import (
     squeezed,
     token_rows,
 )
-from anygen.modality import MEDIA
 
 QUERIES, EYES, PAINTER, LLM = "dream/", "clip/", "diffusion/", "llm/"  # put before keys of files
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"

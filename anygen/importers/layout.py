@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Size, Tensor, nn
 
-from anygen.modality import MEDIA, MediaModality
+from anygen.core.modality import MEDIA, MediaModality
 from anygen.signals import Signals
 
 BASE = "base."

@@ -6,9 +6,9 @@ NExT-GPT, legacy code), LoRA, a linear input projector and three output projecto
 
 from collections.abc import Sequence
 
+from anygen.core.modality import MediaModality
 from anygen.importers.layout import NO_BIAS, File, Importer, Made, Row, Spoken, Target
 from anygen.importers.nextgpt_projector import NEEDED, output_projector
-from anygen.modality import MediaModality
 
 PROJECTORS: dict[MediaModality, str] = {
     "image": r"gen_text_hidden_fcs\.0",

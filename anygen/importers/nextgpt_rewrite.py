@@ -6,6 +6,7 @@ the space between two, so that spans have 2 n - 1 positions.
 
 from collections.abc import Sequence
 
+from anygen.core.modality import MediaModality
 from anygen.importers.layout import (
     NO_BIAS,
     File,
@@ -17,7 +18,6 @@ from anygen.importers.layout import (
     lora_that_does_nothing,
 )
 from anygen.importers.nextgpt_projector import NEEDED, output_projector
-from anygen.modality import MediaModality
 
 SPACE = "▁"
 # In the order in which they were added to the tokenizer: how projectors are called, and how many.

@@ -11,8 +11,8 @@ import torch
 from torch import Size, Tensor
 from transformers import AutoModelForCausalLM
 
+from anygen.core.modality import MEDIA
 from anygen.importers.layout import NO_BIAS, File, Importer, Made, Row, Target
-from anygen.modality import MEDIA
 from anygen.prompt import plain_ids
 
 BEFORE, AFTER = "<Img>", "</Img>"

@@ -13,11 +13,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image as PILImage
 
-from anygen import __version__
+from anygen.core.media import Audio, Image
+from anygen.core.modality import MediaModality
+from anygen.core.version import __version__
 from anygen.files import replacing
-from anygen.media import Audio, Image
 from anygen.media_files import read_media
-from anygen.modality import MediaModality
 from anygen.reports import plots
 
 LARGEST = 192  # pixels, the longer side of a picture on a page: a page of photographs stays small

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch.nn import functional
 
-from anygen.media import Audio
+from anygen.core.media import Audio
 from decoders.parts import mel
 from encoders.parts.readers import wave
 

@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from anygen.core.media import Message
+from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.records import MediaContent, Turn
 from anygen.dialogues import read_record
-from anygen.media import Message
-from anygen.modality import MEDIA, MediaModality
-from anygen.records import MediaContent, Turn
 from mosit_data.prompts import read_prompts
 from mosit_data.world import dialogues
 from mosit_data.world.phrases import DESCRIBE

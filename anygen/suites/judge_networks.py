@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from anygen.checkpoint import PRETRAINED
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from decoders.parts import mel
 from mosit_data.world.render import render
 from mosit_data.world.scene import (

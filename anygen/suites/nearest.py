@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anygen.core.media import Audio, Image, Media
 from anygen.judges import Verdict
-from anygen.media import Audio, Image, Media
 from anygen.suites.judge_networks import picture_inputs, sound_inputs
 from mosit_data.world.pictures import render_picture
 from mosit_data.world.render import render

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from anygen.core.media import Image, Message
 from anygen.data import PHOTOGRAPH_QUESTIONS
-from anygen.media import Image, Message
 from anygen.media_files import read_media
 from anygen.metrics import places
 from anygen.suites.cases import Case

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from anygen.core.media import Media, Message, modality_of
 from anygen.judges import Judges, Verdict, truth, unlearned
-from anygen.media import Media, Message, modality_of
 from anygen.metrics import first_named, overlap
 from anygen.request import derive_seed
 from anygen.suites.cases import Case

@@ -16,7 +16,7 @@ In a test file of yours:
 import pytest
 import torch
 
-from anygen.media import MODALITY_OF, Audio, Image, Video
+from anygen.core.media import MODALITY_OF, Audio, Image, Video
 from decoders.base import CancelledError, SampleOptions, Task, never, no_progress
 
 CAPTIONS = ["a flat cat on a red background", "", "a piano playing a rising melody"]

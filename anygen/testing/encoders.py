@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from anygen.checkpoint import named_by, own_tensors
-from anygen.media import Audio, Image, Video, modality_of
+from anygen.core.media import Audio, Image, Video, modality_of
 from encoders.parts.readers import kind_of
 
 CAPTIONS = ["a red ball", "a piano melody", "a dog jumping up"]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from anygen.records import Strict
+from anygen.core.schema import Strict
 
 # Captions differ in a small part of their gist only; larger weights tell them apart sooner.
 CONTRAST = 3.0

@@ -1,6 +1,6 @@
 """What cannot be made is refused by one sentence that names the option and says what can be."""
 
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 from decoders.base import SampleOptions
 
 NOT_ITS_OWN: dict[MediaModality, tuple[list[str], str]] = {

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anygen.media import Video
+from anygen.core.media import Video
 
 
 def to_pictures(frames: Sequence[Tensor], size: tuple[int, int]) -> Tensor:

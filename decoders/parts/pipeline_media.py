@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anygen.media import Audio, Image, Media, Video
-from anygen.modality import MediaModality
+from anygen.core.media import Audio, Image, Media, Video
+from anygen.core.modality import MediaModality
 from decoders.parts.pictures import spread
 
 

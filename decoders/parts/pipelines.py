@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 
 Parts = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
-from anygen.records import Strict
+from anygen.core.schema import Strict
 from decoders.parts.autoencoder import PatchAutoencoder
 
 

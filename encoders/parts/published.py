@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
-from anygen.records import Strict
+from anygen.core.schema import Strict
 
 
 class Source(Strict):

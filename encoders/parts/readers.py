@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anygen.media import Audio, Media, modality_of
-from anygen.modality import Modality
+from anygen.core.media import Audio, Media, modality_of
+from anygen.core.modality import Modality
 from encoders.parts import mel
 from encoders.parts.tower import Tower, sinusoids
 

@@ -8,8 +8,8 @@ only media of the held-out split, and training dialogues none of it.
 import random
 from collections.abc import Callable
 
-from anygen.modality import MediaModality
-from anygen.records import Content, MediaContent, Record, TextContent, Turn
+from anygen.core.modality import MediaModality
+from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
 from mosit_data.world.edits import edit
 from mosit_data.world.phrases import (
     AGAIN,

@@ -6,7 +6,7 @@ the medium is called.
 
 from typing import Literal
 
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 
 Language = Literal["english", "chinese"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image as Canvas
 
-from anygen.media import Image
+from anygen.core.media import Image
 from mosit_data.world.scene import PictureScene, Thing
 from mosit_data.world.sprites import sprite
 from mosit_data.world.vocabulary import COLOURS

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from anygen.media import Media
+from anygen.core.media import Media
 from mosit_data.world.pictures import render_picture
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene
 from mosit_data.world.sounds import render_sound

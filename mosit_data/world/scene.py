@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from anygen.modality import MediaModality
-from anygen.records import Strict
+from anygen.core.modality import MediaModality
+from anygen.core.schema import Strict
 from mosit_data.world.sprites import concept_names
 from mosit_data.world.vocabulary import (
     COLOURS,

@@ -12,7 +12,7 @@ import soxr
 import torch
 
 from anygen import assets
-from anygen.media import Audio
+from anygen.core.media import Audio
 from mosit_data.world.scene import SoundScene
 from mosit_data.world.vocabulary import SOUNDS
 

@@ -1,6 +1,6 @@
 """Small talk, and requests for what mini has not learned."""
 
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 from mosit_data.world.phrases import Language
 
 TALK: dict[Language, tuple[tuple[str, str], ...]] = {

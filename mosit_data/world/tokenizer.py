@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from anygen.modality import MEDIA
+from anygen.core.modality import MEDIA
 from mosit_data.world.scene import caption, sample_scene
 
 CAPTIONS = 30_000  # per modality

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from anygen.media import Video
+from anygen.core.media import Video
 from mosit_data.world.pictures import render_picture
 from mosit_data.world.scene import PictureScene, Thing, VideoScene
 

@@ -2,7 +2,7 @@
 
 import random
 
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 from mosit_data.world.phrases import PLURAL, Language
 from mosit_data.world.scene import (
     PictureScene,

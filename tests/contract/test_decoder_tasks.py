@@ -10,7 +10,7 @@ import torch
 from tiny_decoders import with_settings
 
 from anygen import plugins
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from anygen.testing.decoders import CAPTIONS, SEEDS, same, sample, tasks_of, values
 from decoders.base import SampleOptions, Task, never, no_progress
 

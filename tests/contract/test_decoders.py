@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_decoders import make, plug, with_settings
 
-from anygen.media import Audio, Image
+from anygen.core.media import Audio, Image
 from anygen.testing.decoders import *  # noqa: F403
 from anygen.testing.decoders import CAPTIONS, SEEDS, difference, generators, sample, values
 from decoders.base import CancelledError, SampleOptions

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from anygen import plugins
-from anygen.media import Audio
+from anygen.core.media import Audio
 from anygen.model import build_encoder
 from anygen.testing.encoders import *  # noqa: F403
 from anygen.testing.encoders import CAPTIONS, close, sound

@@ -4,8 +4,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from anygen.media import Audio, Image, Video
-from anygen.modality import MediaModality
+from anygen.core.media import Audio, Image, Video
+from anygen.core.modality import MediaModality
 from decoders.base import ConditionSpec
 
 MADE = {

@@ -4,7 +4,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from anygen.digest import digest
+from anygen.core.content_hash import digest
 
 
 class Config(BaseModel):

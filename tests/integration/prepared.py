@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import nn
 
 import configs
+from anygen.core.media import Message, Part
 from anygen.evaluate import make_case, measure, read_lines, summarize
 from anygen.judges import unlearned
-from anygen.media import Message, Part
 from anygen.request import Answer, Request
 from anygen.suites.scoring import Bench
 from anygen.suites.world import TASKS

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from anygen.media import Message
+from anygen.core.media import Message
 from anygen.media_files import read_media, write_media
 from anygen.provenance import read_provenance
 from anygen.request import AnswerOptions, Made, Request

@@ -26,9 +26,9 @@ from anygen.chat import run_chat
 from anygen.cli import app
 from anygen.commands import COMMANDS
 from anygen.config import CONFIGS, load_run, load_system, read_settings
+from anygen.core.modality import TABLE
 from anygen.importers import IMPORTERS
 from anygen.media_files import read_media, write_media
-from anygen.modality import TABLE
 from anygen.request import AnswerOptions
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 
 import anygen
 from anygen import assets, doctor
+from anygen.core.media import Audio, Image, Video
 from anygen.doctor import Finding, check_library, read_project, requirements, show
-from anygen.media import Audio, Image, Video
 from anygen.smoke import fault_of, fault_of_file
 
 ROOT = Path(__file__).parents[2]

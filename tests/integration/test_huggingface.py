@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig, AutoModel, AutoModelForMultimodalLM, AutoProcessor, pipeline
 
 import anygen.huggingface as doors
-from anygen.media import Message
+from anygen.core.media import Message
 from anygen.media_files import write_media
 from anygen.request import AnswerOptions, Request
 

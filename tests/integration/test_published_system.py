@@ -9,7 +9,7 @@ from safetensors import safe_open
 from anygen import AnyGen
 from anygen.checkpoint import own_tensors
 from anygen.config import load_system, to_yaml
-from anygen.media import Message, media_of, modality_of
+from anygen.core.media import Message, media_of, modality_of
 from anygen.train import train
 
 

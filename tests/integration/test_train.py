@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 from anygen import AnyGen
 from anygen.checkpoint import own_tensors
+from anygen.core.media import Image, Message, Video
+from anygen.core.modality import MEDIA
 from anygen.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
-from anygen.media import Image, Message, Video
-from anygen.modality import MEDIA
 from anygen.request import AnswerOptions, Request, collect
 from anygen.train import pack, train
 from decoders.base import SampleOptions

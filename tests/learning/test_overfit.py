@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from anygen.config import load_run
+from anygen.core.media import Audio, Image, Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.events import MediaDone
 from anygen.losses import contrast_loss, generation_losses, text_loss
-from anygen.media import Audio, Image, Message
 from anygen.stages import STAGES, hidden_of, learned_prefixes
 from anygen.train import unfreeze
 from decoders.base import Task, never, no_progress

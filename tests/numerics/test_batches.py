@@ -6,8 +6,8 @@ import pytest
 from conversing import ONE_STEP, forget, user
 
 from anygen import AnyGen
-from anygen.digest import digest
-from anygen.media import Message, media_of
+from anygen.core.content_hash import digest
+from anygen.core.media import Message, media_of
 from anygen.request import AnswerOptions, Request
 
 TEXTS = ["hi", "draw a red cat", "a piano, please, and then a picture of it", "x" * 130]

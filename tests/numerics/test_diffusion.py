@@ -9,7 +9,7 @@ from diffusers import (
 )
 
 from anygen.config import CONFIGS
-from anygen.media import Image
+from anygen.core.media import Image
 from decoders import stable_diffusion
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts import latent_diffusion as diffusion

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from anygen.aids import last_spans
+from anygen.core.media import Image, Message
+from anygen.core.records import captions_of
 from anygen.dialogues import Dialogue, assemble, read_record
 from anygen.losses import span_hidden
-from anygen.media import Image, Message
 from anygen.prompt import build_prompt
-from anygen.records import captions_of
 from anygen.stages import hidden_of
 from mosit_data.world.dialogues import sample_request
 

@@ -7,9 +7,9 @@ import torch
 from conversing import ONE_STEP, forget, listening, spans_are_whole, told, user
 
 from anygen import AnyGen
-from anygen.digest import digest
+from anygen.core.content_hash import digest
+from anygen.core.media import Message, modality_of
 from anygen.events import Done
-from anygen.media import Message, modality_of
 from anygen.request import AnswerOptions, Request, collect
 
 LIMITS = {"max_new_tokens": 5, "media": ONE_STEP}

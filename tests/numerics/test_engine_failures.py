@@ -8,8 +8,8 @@ import torch
 from conversing import ONE_STEP, forget, listening, spans_are_whole, told, user
 
 from anygen import AnyGen
+from anygen.core.media import Image
 from anygen.events import Done, MediaDone, MediaFailed, MediaProgress, MediaStarted, TextDelta
-from anygen.media import Image
 from anygen.request import collect
 
 OPTIONS = {

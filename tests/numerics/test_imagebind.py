@@ -10,7 +10,7 @@ from torch import nn
 from transformers import CLIPImageProcessorPil
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from encoders.imagebind import Config, ImageBind
 from encoders.parts.imagebind.pictures import clip_frames, image_views, video_views
 from encoders.parts.imagebind.sounds import filter_bank, sound_views

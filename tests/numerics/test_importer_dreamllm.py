@@ -5,8 +5,8 @@ import torch
 from foreign.dreamllm import DreamLlm, dreamllm_system, write_dreamllm
 from foreign.worlds import conditions_of, converted, hidden_of, ids_of, user, write_base
 
+from anygen.core.media import Image, Message
 from anygen.importers.conversion import import_checkpoint
-from anygen.media import Image, Message
 
 
 def close(left, right):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from anygen.context import Context
+from anygen.core.media import Message
 from anygen.losses import hidden_states
-from anygen.media import Message
 from anygen.packed import has_fbgemm
 from anygen.prompt import build_prompt
 

@@ -10,10 +10,10 @@ from anygen import AnyGen
 from anygen.checkpoint import load_weights, own_tensors, save_weights
 from anygen.config import load_system
 from anygen.context import Context
+from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.llm import LanguageModel
 from anygen.losses import hidden_states, text_loss
-from anygen.media import Message
 from anygen.stages import STAGES, hidden_of
 
 KINDS = ("adapter", "visual_expert")

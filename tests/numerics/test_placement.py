@@ -11,9 +11,9 @@ from torch.utils._pytree import tree_iter
 from anygen import AnyGen, drills
 from anygen.config import load_system
 from anygen.context import Context
+from anygen.core.media import Image, Message
 from anygen.events import MediaDone
 from anygen.llm import LanguageModel
-from anygen.media import Image, Message
 from anygen.placement import Placement, settle
 from anygen.plan import outline, planner
 from anygen.rehearsal import Rehearsal, aten

@@ -7,7 +7,7 @@ import torch
 from diffusers import AudioLDMPipeline, StableDiffusionPipeline, TextToVideoSDPipeline
 from tiny_decoders import make_published
 
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from anygen.testing.decoders import same, values
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts import latent_diffusion as diffusion

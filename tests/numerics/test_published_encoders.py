@@ -14,7 +14,7 @@ from transformers import (
     SiglipImageProcessorPil,
 )
 
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from anygen.model import build_encoder
 from anygen.plugins import Plugin
 

@@ -5,7 +5,7 @@ import torch
 from asking_pipelines import EDITING, condition, sample, task
 from tiny_pipelines import TINIES, Absent, plain
 
-from anygen.media import MODALITY_OF
+from anygen.core.media import MODALITY_OF
 from anygen.testing.decoders import difference, same, values
 from decoders.parts.pipelines import FAMILIES
 

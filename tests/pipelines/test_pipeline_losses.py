@@ -6,7 +6,7 @@ from asking_pipelines import published_decoder
 from diffusers import FlowMatchEulerDiscreteScheduler
 from tiny_pipelines import TINIES, publish
 
-from anygen.media import Image
+from anygen.core.media import Image
 from decoders.parts.pipeline_losses import TRAININGS, flow_loss
 
 

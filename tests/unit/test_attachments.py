@@ -4,7 +4,7 @@ import pytest
 from scripted import kinds
 
 from anygen.attachments import begins_with_path, parse_line
-from anygen.media import Image
+from anygen.core.media import Image
 from anygen.media_files import MediaError
 
 

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from anygen.budget import EMPTIED, FRAME, FULL, fitting, shortest
+from anygen.core.media import Message
 from anygen.events import Done, Forgotten, MediaDone
-from anygen.media import Message
 from anygen.request import collect
 
 CONTEXT = 240

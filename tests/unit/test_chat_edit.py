@@ -4,7 +4,7 @@ import pytest
 from scripted import Scripted, chat, kinds, open_session, says, shows, texts
 
 from anygen.chat import run_chat
-from anygen.media import Image
+from anygen.core.media import Image
 from anygen.media_files import write_media
 from anygen.request import AnswerOptions, Edit
 

@@ -6,6 +6,7 @@ import pytest
 from scripted import Scripted, chat, kinds, open_session, says, tells
 
 from anygen.chat import run_chat
+from anygen.core.media import Audio, Image
 from anygen.events import (
     Done,
     Forgotten,
@@ -15,7 +16,6 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.media import Audio, Image
 from anygen.media_files import read_media
 
 DONE = Done("stop", 1, 0, 1)

@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from anygen import plugins
 from anygen.config import Run, System, load_run, load_system, to_yaml
-from anygen.records import explain
+from anygen.core.schema import explain
 
 RUN = {
     "system": "tiny/system",

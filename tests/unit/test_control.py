@@ -8,9 +8,9 @@ import torch
 from pydantic import ValidationError
 
 from anygen.control import Choice, Control
+from anygen.core.media import Image, Message, modality_of
+from anygen.core.modality import MEDIA
 from anygen.events import Done, MediaStarted, TextDelta
-from anygen.media import Image, Message, modality_of
-from anygen.modality import MEDIA
 from anygen.request import AnswerOptions, Request, collect
 
 COSTS = {"image": 12, "audio": 11, "video": 27}

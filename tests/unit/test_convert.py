@@ -5,10 +5,10 @@ from scripted import Scripted, exchange
 
 from anygen.conversation import Conversation
 from anygen.convert import convert
+from anygen.core.media import Message
+from anygen.core.records import Record, captions_of
 from anygen.generate import read_parts
-from anygen.media import Message
 from anygen.provenance import digest
-from anygen.records import Record, captions_of
 from anygen.request import Request
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready

@@ -4,8 +4,8 @@ import random
 
 import torch
 
+from anygen.core.media import Audio
 from anygen.data import clip, medley, reordered
-from anygen.media import Audio
 from mosit_data.world.scene import in_split
 from mosit_data.world.vocabulary import SOUNDS
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from anygen.core.media import Audio, Image, Message, Video
+from anygen.core.records import Record
 from anygen.dialogues import IGNORED, Dialogue, assemble, read_record
-from anygen.media import Audio, Image, Message, Video
-from anygen.records import Record
 
 
 @pytest.fixture

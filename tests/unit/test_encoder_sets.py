@@ -9,9 +9,9 @@ from tiny_published import publish
 
 from anygen.checkpoint import WEIGHTS
 from anygen.config import load_system
+from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.events import MediaDone
-from anygen.media import Message
 from anygen.model import AnyGen
 
 

@@ -7,7 +7,7 @@ import torch
 
 from anygen.aids import FactReader
 from anygen.config import load_run
-from anygen.modality import MEDIA
+from anygen.core.modality import MEDIA
 from decoders.parts.conditioning import Layout, LayoutSettings, gist
 from mosit_data.world.facts import fact_names, facts
 from mosit_data.world.scene import PictureScene, SoundScene, Thing, caption, sample_scene

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 
 from anygen import plugins
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from encoders.imagebind import TINY, Config, build
 from encoders.parts.imagebind.towers import HUGE
 

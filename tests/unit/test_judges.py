@@ -3,8 +3,8 @@ import random
 import pytest
 import torch
 
+from anygen.core.media import Audio
 from anygen.judges import Judges, accuracy, truth, unlearned
-from anygen.media import Audio
 from anygen.suites import judge_networks as networks
 from anygen.suites.judge_networks import FOLDER, KINDS, NOTHING, UNCLEAR, UNSEEN_SHIFT, Network
 from mosit_data.world.render import render

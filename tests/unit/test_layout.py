@@ -13,7 +13,7 @@ from anygen.config import CONFIGS, Run, System, load
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("anygen", "encoders", "decoders", "mosit_data", "configs")
 LEAVES = ("encoders", "decoders", "mosit_data")
-SHARED = {"anygen.modality", "anygen.media", "anygen.records"}
+SHARED = {"anygen.core.modality", "anygen.core.media", "anygen.core.records", "anygen.core.schema"}
 ALSO = {"mosit_data/world/sounds.py": {"anygen.assets"}}  # the soundfont is a base asset
 FOLDERS = (*PACKAGES, "tests", "benchmarks")
 FILES = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))
@@ -27,7 +27,7 @@ def name_of(path):
 
 
 def imported(path):
-    """Modules of ours that a file imports: `from anygen import media` is anygen.media."""
+    """Modules of ours that a file imports: `from anygen import media` is anygen.core.media."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.Import(names):

@@ -10,9 +10,9 @@ from media_zoo import ZOO, picture, saved, sound, video
 from PIL import Image as PILImage
 from PIL.PngImagePlugin import PngInfo
 
-from anygen.media import Audio, Image, Media
+from anygen.core.media import Audio, Image, Media
+from anygen.core.modality import TABLE
 from anygen.media_files import MediaError, read_comment, read_media, write_media
-from anygen.modality import TABLE
 
 SUFFIXES = [suffix for row in TABLE.values() for suffix in row.write_suffixes]
 COMMENTS = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anygen.media import Audio, Image, Video
+from anygen.core.media import Audio, Image, Video
 from anygen.media_files import MediaError, read_media, write_exact
 
 

@@ -10,8 +10,8 @@ import torch
 from media_zoo import animation, noise, png, saved, sound, sound_of, turned_video, wav
 from PIL import Image as PILImage
 
+from anygen.core.media import Audio, Image, Video
 from anygen.formats import pictures
-from anygen.media import Audio, Image, Video
 from anygen.media_files import MediaError, printable, read_bytes, read_media, write_media
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from media_zoo import noise
 
-from anygen.media import Image
+from anygen.core.media import Image
 from anygen.media_files import MediaError, read_comment, read_media, write_media
 
 NAMES = (

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from anygen.core.media import Video
 from anygen.graphics import show
-from anygen.media import Video
 from anygen.media_files import read_media
 from anygen.playback import PLAYERS, open_file, play
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from anygen.media import Audio
+from anygen.core.media import Audio
 from anygen.reports import plots
 
 

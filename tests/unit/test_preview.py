@@ -3,8 +3,8 @@ import re
 import pytest
 import torch
 
+from anygen.core.media import Audio, Image, Video
 from anygen.graphics import show
-from anygen.media import Audio, Image, Video
 from anygen.preview import contact_strip, preview, waveform
 
 

@@ -1,7 +1,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from anygen.media import Message
+from anygen.core.media import Message
 from anygen.prompt import Features, Span, Tokens, build_prompt
 
 START, END = "<|im_start|>", "<|im_end|>"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from anygen.checkpoint import read_system
-from anygen.media import Audio, Image
+from anygen.core.media import Audio, Image
 from anygen.rendering import MOST_ROWS, Failed, Progress, RenderingPool
 from anygen.shelf import DecoderShelf
 from decoders.base import SampleOptions, Task, never, no_progress

@@ -5,7 +5,7 @@ import torch
 
 from anygen.config import Signals as Settings
 from anygen.config import load_system
-from anygen.modality import MEDIA, TABLE
+from anygen.core.modality import MEDIA, TABLE
 from anygen.signals import Signals, side_mask, side_positions
 
 TOKENS = Signals(1000, MEDIA)

@@ -9,7 +9,7 @@ import torch
 from scripted import MAKER, Scripted, exchange
 
 from anygen.conversation import Conversation, Exchange
-from anygen.media import Audio, Image, Media, Message, Video, media_of
+from anygen.core.media import Audio, Image, Media, Message, Video, media_of
 from anygen.media_files import read_media
 from anygen.provenance import digest
 from anygen.request import AnswerOptions, Maker, Request

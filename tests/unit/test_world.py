@@ -7,8 +7,8 @@ import random
 import pytest
 import torch
 
-from anygen.media import Audio
-from anygen.modality import MEDIA
+from anygen.core.media import Audio
+from anygen.core.modality import MEDIA
 from mosit_data.world.pictures import render_picture
 from mosit_data.world.render import render
 from mosit_data.world.scene import (

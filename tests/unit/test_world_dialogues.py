@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from anygen.modality import MEDIA
-from anygen.records import MediaContent, Record, TextContent, Turn
+from anygen.core.modality import MEDIA
+from anygen.core.records import MediaContent, Record, TextContent, Turn
 from mosit_data.world.dialogues import (
     KINDS,
     sample_caption_pair,

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.nn import functional
 
-from anygen.media import Image, Video
+from anygen.core.media import Image, Video
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's, of values in 0 ... 1
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)

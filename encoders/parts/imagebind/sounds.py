@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anygen.media import Audio
+from anygen.core.media import Audio
 
 RATE = 16_000  # samples per second
 CLIPS, CLIP_SAMPLES = 3, 2 * RATE

@@ -16,7 +16,7 @@ import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from anygen.records import Strict
+from anygen.core.schema import Strict
 
 TowerName = Literal["vision", "text", "audio", "depth", "thermal", "imu"]
 

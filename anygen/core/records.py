@@ -5,22 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
-    ValidationError,
     model_validator,
 )
 
-from anygen.media import Role
-from anygen.modality import MediaModality, Modality
-
-KIND = "kind:"  # begins the name of one of several classes, which is no key that anyone wrote
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from anygen.core.media import Role
+from anygen.core.modality import MediaModality, Modality
+from anygen.core.schema import Strict
 
 
 class TextContent(Strict):
@@ -90,16 +82,3 @@ def captions_of(record: Record) -> list[str]:
     contents = [content for turn in record.messages for content in turn.content]
     media = [content for content in contents if isinstance(content, MediaContent)]
     return [medium.caption for medium in media if medium.caption is not None]
-
-
-def explain(error: ValueError | OSError) -> str:
-    """What a person reads: of a pydantic error one `key.path: message` for each problem."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    lines = []
-    for problem in error.errors():
-        keys = [str(key) for key in problem["loc"] if not str(key).startswith(KIND)]
-        where = ".".join(keys)
-        message = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}: {message}" if where else message)
-    return "\n".join(lines)

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from torch import Tensor
 
-from anygen.media import Audio, Image, Media, Video
+from anygen.core.media import Audio, Image, Media, Video
 
 KNOWN: WeakKeyDictionary[Media, str] = WeakKeyDictionary()  # media never change
 

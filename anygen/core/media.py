@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from anygen.modality import MediaModality
+from anygen.core.modality import MediaModality
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Values that everything shares: modalities, media, records, schemas and hashes."""
