@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from anygen.assets import base_llm
 from anygen.config import load_system
 from anygen.core.media import Message
 from anygen.core.records import Record
+from anygen.io.assets import base_llm
 from anygen.llm import LanguageModel
 from anygen.prompt import Tokens, build_prompt
 from mosit_data.prompts import read_prompts

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from anygen.core.media import Part
 from anygen.core.modality import TABLE
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 
 SUFFIXES = frozenset(suffix for row in TABLE.values() for suffix in row.read_suffixes)
 # Where a word begins: @, or none, then "a quoted path", 'one', or path\ with\ escapes.

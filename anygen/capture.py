@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from anygen.core.media import Audio, Image
-from anygen.formats.pictures import to_image
+from anygen.io.formats.pictures import to_image
 
 RATE = 16_000  # samples per second: more than speech needs, and any device has it
 

@@ -6,7 +6,7 @@ from huggingface_hub import ModelCardData
 
 from anygen.config import System
 from anygen.core.version import DISTRIBUTION
-from anygen.files import replacing
+from anygen.io.atomic import replacing
 
 CARD = "README.md"
 SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"

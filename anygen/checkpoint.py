@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from anygen.card import write_card
 from anygen.config import System
-from anygen.files import replacing, write_json
+from anygen.io.atomic import replacing, write_json
 
 LORA = ".lora_"
 

@@ -14,7 +14,7 @@ from anygen.attachments import open_path, parse_line
 from anygen.conversation import Exchange
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
-from anygen.media_files import printable, read_comment, read_media, write_media
+from anygen.io.media_files import printable, read_comment, read_media, write_media
 from anygen.request import AnswerOptions, Edit
 from anygen.session import Change, Session, keep, label, ready, show_attached, take_turn
 from anygen.settings import NAMES, changed, described

@@ -79,7 +79,7 @@ MediaLayers = Literal["none", "adapter", "visual_expert"]
 
 
 class LanguageModel(Strict):
-    """`base` is a name in anygen/assets.py, a Hugging Face id or a folder."""
+    """`base` is a name in anygen/io/assets.py, a Hugging Face id or a folder."""
 
     base: str = "smollm2-135m"
     lora: Lora = Lora()

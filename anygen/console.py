@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from anygen.assets import are_fetched
 from anygen.attachments import parse_line
 from anygen.checkpoint import find_model
 from anygen.conversation import Conversation
 from anygen.core.media import Part
 from anygen.core.version import __version__
 from anygen.graphics import choose_graphics
-from anygen.media_files import is_media, read_bytes, read_media
+from anygen.io.assets import are_fetched
+from anygen.io.media_files import is_media, read_bytes, read_media
 from anygen.request import Model
 from anygen.screen import Screen
 from anygen.session import Session, Settings

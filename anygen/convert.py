@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
-from anygen.files import replacing
+from anygen.io.atomic import replacing
 from anygen.saved import SavedPart, SavedTurn
 from anygen.transcript import read_transcript
 

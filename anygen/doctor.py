@@ -25,7 +25,7 @@ from anygen.core.version import DISTRIBUTION, __version__
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-    from anygen.assets import Asset
+    from anygen.io.assets import Asset
 
 ROOT = Path(__file__).parents[1]
 STRANGER = "anygen"  # a PyPI distribution of somebody else, with modules of the same name
@@ -256,8 +256,8 @@ def check_terminal() -> Iterator[Finding]:
 
 
 def check_weights(model: str) -> Iterator[Finding]:
-    from anygen.assets import size_of
     from anygen.checkpoint import CONFIG, WEIGHTS, find_model, named_files, read_system
+    from anygen.io.assets import size_of
 
     folder = find_model(model)
     again = f"copy it again, or install {DISTRIBUTION} again"
@@ -289,7 +289,7 @@ def unreadable(folder: Path) -> str | None:
 
 
 def check_assets() -> Iterator[Finding]:
-    from anygen.assets import LANGUAGE_MODEL, SOUNDFONT, TINYSOUNDFONT, VISION_TRUNK
+    from anygen.io.assets import LANGUAGE_MODEL, SOUNDFONT, TINYSOUNDFONT, VISION_TRUNK
 
     yield check_asset(LANGUAGE_MODEL, "mini speaks with it", needed=True)
     yield check_asset(VISION_TRUNK, "mini sees with it", needed=True)
@@ -298,7 +298,7 @@ def check_assets() -> Iterator[Finding]:
 
 
 def check_asset(asset: Asset, purpose: str, needed: bool) -> Finding:
-    from anygen.assets import size_of
+    from anygen.io.assets import size_of
 
     folder = find_asset(asset)
     if folder is not None:
@@ -317,7 +317,7 @@ def check_asset(asset: Asset, purpose: str, needed: bool) -> Finding:
 
 def find_asset(asset: Asset) -> Path | None:
     """Where it is: our cache or, of the language model, Hugging Face's."""
-    from anygen.assets import LANGUAGE_MODEL, find_on_hub
+    from anygen.io.assets import LANGUAGE_MODEL, find_on_hub
 
     if asset.folder.is_dir():
         return asset.folder
@@ -326,7 +326,7 @@ def find_asset(asset: Asset) -> Path | None:
 
 def check_cache() -> Iterator[Finding]:
     """A cache that cannot be written is a problem while something has to be fetched."""
-    from anygen.assets import LANGUAGE_MODEL, VISION_TRUNK, cache_folder
+    from anygen.io.assets import LANGUAGE_MODEL, VISION_TRUNK, cache_folder
 
     folder = cache_folder()
     try:

@@ -29,9 +29,9 @@ from anygen.config import find_config, load_system
 from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
 from anygen.core.version import __version__
-from anygen.files import write_json
+from anygen.io.atomic import write_json
+from anygen.io.media_files import write_media
 from anygen.judges import Judges
-from anygen.media_files import write_media
 from anygen.metrics import wilson
 from anygen.model import AnyGen
 from anygen.placement import Placement

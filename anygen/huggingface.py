@@ -42,7 +42,7 @@ from transformers.pipelines.any_to_any import Chat
 from anygen.checkpoint import find_model, read_system
 from anygen.core.media import Audio, Image, Media, Message, Part, Video, modality_of
 from anygen.core.modality import MODALITIES, Modality
-from anygen.media_files import read_bytes, read_media
+from anygen.io.media_files import read_bytes, read_media
 from anygen.model import AnyGen, find_base
 from anygen.request import Answer, AnswerOptions, Request
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from anygen import checkpoint, plugins
-from anygen.assets import base_llm, vision_trunk
 from anygen.budget import fitting, shortest
 from anygen.config import System
 from anygen.context import Contexts, Key
@@ -28,6 +27,7 @@ from anygen.core.modality import MediaModality
 from anygen.engine import Engine, Seat
 from anygen.events import Event
 from anygen.input_projectors import build_input_projector
+from anygen.io.assets import base_llm, vision_trunk
 from anygen.llm import LanguageModel
 from anygen.output_projectors import build_output_projector
 from anygen.placement import Placement, settle, visiting

@@ -15,7 +15,7 @@ from types import ModuleType
 
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.graphics import show
-from anygen.media_files import printable, write_media
+from anygen.io.media_files import printable, write_media
 
 # Programs that play a WAV file without a window or a word, and then end; the first found is used.
 PLAYERS: dict[str, tuple[str, ...]] = {

@@ -25,7 +25,7 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.media_files import printable, write_media
+from anygen.io.media_files import printable, write_media
 from anygen.preview import describe
 from anygen.provenance import tell_origin
 from anygen.request import AnswerOptions, Draft, Edit, Model, Request

@@ -19,9 +19,9 @@ from anygen.checkpoint import LORA, WEIGHTS, copy_tensors, load_weights, own_ten
 from anygen.config import Run, find_config, load_run, load_system, to_yaml
 from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
-from anygen.files import replacing
 from anygen.int8 import has_vnni
-from anygen.media_files import write_media
+from anygen.io.atomic import replacing
+from anygen.io.media_files import write_media
 from anygen.model import AnyGen
 from anygen.placement import Placement
 from anygen.reports import training

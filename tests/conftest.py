@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from anygen.config import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Video
-from anygen.media_files import write_media
+from anygen.io.media_files import write_media
 from anygen.model import AnyGen
 
 pytest.register_assert_rewrite("anygen.testing")

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from media_zoo import ZOO
 
-from anygen.media_files import MediaError, read_comment, read_media
+from anygen.io.media_files import MediaError, read_comment, read_media
 
 HANG_SECONDS = 30
 MEMORY = 1_000_000  # kB more than before the first case; pictures may have 100 megapixels

@@ -18,7 +18,7 @@ from PIL import Image as PILImage
 from PIL.PngImagePlugin import PngInfo
 
 from anygen.core.media import Audio, Image, Video
-from anygen.media_files import MediaError, read_bytes
+from anygen.io.media_files import MediaError, read_bytes
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 

@@ -15,11 +15,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from anygen.backbone import outlined
 from anygen.checkpoint import WEIGHTS, own_tensors, save_system, save_weights
 from anygen.config import System, find_config, load_system
-from anygen.files import new_folder, replacing
 from anygen.importers import IMPORTERS
 from anygen.importers.account import Account, match
 from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
+from anygen.io.atomic import new_folder, replacing
 from anygen.model import AnyGen, find_base
 from anygen.train import LEARNED
 

@@ -16,8 +16,8 @@ from PIL import Image as PILImage
 from anygen.core.media import Audio, Image
 from anygen.core.modality import MediaModality
 from anygen.core.version import __version__
-from anygen.files import replacing
-from anygen.media_files import read_media
+from anygen.io.atomic import replacing
+from anygen.io.media_files import read_media
 from anygen.reports import plots
 
 LARGEST = 192  # pixels, the longer side of a picture on a page: a page of photographs stays small

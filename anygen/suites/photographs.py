@@ -18,7 +18,7 @@ import torch
 
 from anygen.core.media import Image, Message
 from anygen.data import PHOTOGRAPH_QUESTIONS
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 from anygen.metrics import places
 from anygen.suites.cases import Case
 from anygen.suites.scoring import Answered, Bench, Outcome, words_of

@@ -11,8 +11,8 @@ import numpy as np
 import soxr
 import torch
 
-from anygen import assets
 from anygen.core.media import Audio
+from anygen.io import assets
 from mosit_data.world.scene import SoundScene
 from mosit_data.world.vocabulary import SOUNDS
 

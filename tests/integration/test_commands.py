@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from anygen.core.media import Message
-from anygen.media_files import read_media, write_media
+from anygen.io.media_files import read_media, write_media
 from anygen.provenance import read_provenance
 from anygen.request import AnswerOptions, Made, Request
 

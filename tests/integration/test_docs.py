@@ -28,7 +28,7 @@ from anygen.commands import COMMANDS
 from anygen.config import CONFIGS, load_run, load_system, read_settings
 from anygen.core.modality import TABLE
 from anygen.importers import IMPORTERS
-from anygen.media_files import read_media, write_media
+from anygen.io.media_files import read_media, write_media
 from anygen.request import AnswerOptions
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready

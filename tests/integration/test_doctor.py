@@ -13,9 +13,10 @@ import torch
 from packaging.requirements import Requirement
 
 import anygen
-from anygen import assets, doctor
+from anygen import doctor
 from anygen.core.media import Audio, Image, Video
 from anygen.doctor import Finding, check_library, read_project, requirements, show
+from anygen.io import assets
 from anygen.smoke import fault_of, fault_of_file
 
 ROOT = Path(__file__).parents[2]

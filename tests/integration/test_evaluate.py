@@ -16,7 +16,7 @@ from anygen.evaluate import (
     read_lines,
     table,
 )
-from anygen.files import write_json
+from anygen.io.atomic import write_json
 from anygen.judges import Judges
 from anygen.suites.scoring import Bench
 from anygen.suites.world import ROWS, TASKS

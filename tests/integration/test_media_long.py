@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from media_zoo import sound_of, wav
 
-from anygen.formats import videos
-from anygen.media_files import MediaError, read_bytes, read_media
+from anygen.io.formats import videos
+from anygen.io.media_files import MediaError, read_bytes, read_media
 
 HOUR = 3600  # seconds
 MOST = 300_000  # kB
 X264 = {"preset": "ultrafast", "tune": "zerolatency"}
 MEASURE = """
 import sys
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 def peak():  # in kB; `ru_maxrss` would count the parent's too
     return int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
 before = peak()

@@ -11,7 +11,7 @@ from prepared import Prepared, measured, truthful
 
 from anygen import evaluate
 from anygen.evaluate import OUTCOMES, RESULTS, by_row, claim, read_lines, summarize
-from anygen.files import write_json
+from anygen.io.atomic import write_json
 from anygen.judges import Judges
 from anygen.reports import evaluation, plots, training
 from anygen.reports.comparison import compare

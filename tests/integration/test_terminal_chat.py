@@ -16,7 +16,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from anygen.media_files import write_media
+from anygen.io.media_files import write_media
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds without a sign of life: the chat hangs

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from anygen import assets
+from anygen.io import assets
 from encoders.parts.efficientnet import (
     EfficientNetLite,
     Stage,

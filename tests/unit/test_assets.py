@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from anygen import assets
-from anygen.assets import Asset, AssetError
+from anygen.io import assets
+from anygen.io.assets import Asset, AssetError
 
 
 def write_wheel(folder, content=b"notes"):
@@ -103,7 +103,7 @@ def refuse(*arguments, **options):
     raise AssertionError("a network call")
 
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from anygen import assets
+from anygen.io import assets
 for find in (assets.base_llm, assets.vision_trunk, assets.soundfont, assets.tinysoundfont_folder):
     print(find())
 """

@@ -5,7 +5,7 @@ from scripted import kinds
 
 from anygen.attachments import begins_with_path, parse_line
 from anygen.core.media import Image
-from anygen.media_files import MediaError
+from anygen.io.media_files import MediaError
 
 
 def test_a_line_without_attachments_is_one_part_of_text():

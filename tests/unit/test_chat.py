@@ -8,7 +8,7 @@ from anygen.chat import answer_once
 from anygen.commands import COMMANDS
 from anygen.core.media import Image
 from anygen.events import Done, Event, TextDelta
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 from anygen.request import derive_seed
 from anygen.session import claim_path
 

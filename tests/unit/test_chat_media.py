@@ -16,7 +16,7 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 
 DONE = Done("stop", 1, 0, 1)
 

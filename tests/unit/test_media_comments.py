@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from anygen.core.media import Audio, Image, Media
 from anygen.core.modality import TABLE
-from anygen.media_files import MediaError, read_comment, read_media, write_media
+from anygen.io.media_files import MediaError, read_comment, read_media, write_media
 
 SUFFIXES = [suffix for row in TABLE.values() for suffix in row.write_suffixes]
 COMMENTS = {

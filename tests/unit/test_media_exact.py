@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from anygen.core.media import Audio, Image, Video
-from anygen.media_files import MediaError, read_media, write_exact
+from anygen.io.media_files import MediaError, read_media, write_exact
 
 
 def noise(*shape: int) -> Tensor:

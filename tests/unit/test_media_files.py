@@ -11,8 +11,8 @@ from media_zoo import animation, noise, png, saved, sound, sound_of, turned_vide
 from PIL import Image as PILImage
 
 from anygen.core.media import Audio, Image, Video
-from anygen.formats import pictures
-from anygen.media_files import MediaError, printable, read_bytes, read_media, write_media
+from anygen.io.formats import pictures
+from anygen.io.media_files import MediaError, printable, read_bytes, read_media, write_media
 
 
 def clip_bytes(frame_count: int, size: tuple[int, int] = (64, 48), **options) -> bytes:

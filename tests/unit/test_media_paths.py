@@ -8,7 +8,7 @@ import pytest
 from media_zoo import noise
 
 from anygen.core.media import Image
-from anygen.media_files import MediaError, read_comment, read_media, write_media
+from anygen.io.media_files import MediaError, read_comment, read_media, write_media
 
 NAMES = (
     "with spaces.png",

@@ -9,7 +9,7 @@ import torch
 
 from anygen.core.media import Video
 from anygen.graphics import show
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 from anygen.playback import PLAYERS, open_file, play
 
 

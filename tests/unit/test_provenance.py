@@ -12,7 +12,7 @@ from anygen.chat import run_chat
 from anygen.conversation import Conversation
 from anygen.core.media import Audio, Image, Media
 from anygen.events import Done, Event, MediaDone, MediaStarted, TextDelta
-from anygen.media_files import read_comment, write_media
+from anygen.io.media_files import read_comment, write_media
 from anygen.provenance import Provenance, digest, read_provenance, remake, write_again
 from anygen.request import AnswerOptions, Maker, Request, derive_seed
 from anygen.screen import Screen

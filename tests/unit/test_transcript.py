@@ -10,7 +10,7 @@ from scripted import MAKER, Scripted, exchange
 
 from anygen.conversation import Conversation, Exchange
 from anygen.core.media import Audio, Image, Media, Message, Video, media_of
-from anygen.media_files import read_media
+from anygen.io.media_files import read_media
 from anygen.provenance import digest
 from anygen.request import AnswerOptions, Maker, Request
 from anygen.screen import Screen

@@ -2,7 +2,7 @@
 
 A file is what its first bytes say, never what its name says. No file can fill the memory or take
 forever: what is large or long is sampled or refused in one sentence. How, say the modules of
-`anygen.formats`: pictures up to 100 megapixels; 64 frames of a video, even in time; two minutes of
+`anygen.io.formats`: pictures up to 100 megapixels; 64 frames of a video, even in time; two minutes of
 a sound, whole or as 60 even pieces; a video's sound likewise, on its own.
 """
 
@@ -21,13 +21,13 @@ from typing import BinaryIO
 
 from anygen.core.media import Audio, Media, Video
 from anygen.core.modality import TABLE
-from anygen.formats.comments import container_comment, picture_comment
-from anygen.formats.containers import open_container, picture_tracks, sound_tracks
-from anygen.formats.errors import BROKEN, MediaError, printable
-from anygen.formats.pictures import read_picture
-from anygen.formats.sounds import read_sound
-from anygen.formats.videos import read_frames
-from anygen.formats.writing import write_exact, write_media
+from anygen.io.formats.comments import container_comment, picture_comment
+from anygen.io.formats.containers import open_container, picture_tracks, sound_tracks
+from anygen.io.formats.errors import BROKEN, MediaError, printable
+from anygen.io.formats.pictures import read_picture
+from anygen.io.formats.sounds import read_sound
+from anygen.io.formats.videos import read_frames
+from anygen.io.formats.writing import write_exact, write_media
 
 __all__ = [
     "MediaError",

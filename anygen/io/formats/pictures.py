@@ -20,8 +20,8 @@ from PIL import ImageOps
 from torch import Tensor
 
 from anygen.core.media import Image, Video
-from anygen.formats.errors import MediaError
-from anygen.formats.sampling import MAX_FRAMES, fit, middles
+from anygen.io.formats.errors import MediaError
+from anygen.io.formats.sampling import MAX_FRAMES, fit, middles
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000  # some of Pillow's readers take the whole file into memory

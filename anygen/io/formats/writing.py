@@ -20,12 +20,12 @@ from soundfile import SoundFile
 
 from anygen.core.media import Audio, Image, Media, Video, modality_of
 from anygen.core.modality import TABLE, MediaModality
-from anygen.files import replacing
-from anygen.formats.comments import picture_options
-from anygen.formats.errors import MediaError, printable
-from anygen.formats.pictures import MAX_PIXELS
-from anygen.formats.sampling import MAX_FRAMES, MAX_SIDE
-from anygen.formats.sounds import WHOLE_SECONDS
+from anygen.io.atomic import replacing
+from anygen.io.formats.comments import picture_options
+from anygen.io.formats.errors import MediaError, printable
+from anygen.io.formats.pictures import MAX_PIXELS
+from anygen.io.formats.sampling import MAX_FRAMES, MAX_SIDE
+from anygen.io.formats.sounds import WHOLE_SECONDS
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 SIDES = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}  # pixels; limits of the libraries

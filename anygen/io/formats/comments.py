@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 from PIL import Image as PILImage
 from PIL.PngImagePlugin import PngInfo
 
-from anygen.formats.containers import open_container, picture_tracks, sound_tracks
-from anygen.formats.pictures import open_picture
+from anygen.io.formats.containers import open_container, picture_tracks, sound_tracks
+from anygen.io.formats.pictures import open_picture
 
 KEY = "parameters"  # of PNG: where other generators keep theirs
 EXIF_FOLDER, USER_COMMENT = 0x8769, 0x9286  # EXIF 2.32, 4.6.3 and 4.6.5

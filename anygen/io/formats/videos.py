@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anygen.formats.containers import decoded, open_container, picture_tracks, stated_seconds
-from anygen.formats.errors import MediaError
-from anygen.formats.sampling import MAX_FRAMES, fit, middles
+from anygen.io.formats.containers import decoded, open_container, picture_tracks, stated_seconds
+from anygen.io.formats.errors import MediaError
+from anygen.io.formats.sampling import MAX_FRAMES, fit, middles
 
 EXACT_SECONDS = 30  # a longer video is seen by its key frames
 MAX_SECONDS = 1_000_000  # eleven days: more is a damaged clock

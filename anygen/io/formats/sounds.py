@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from anygen.core.media import Audio
-from anygen.formats.containers import decoded, open_container, sound_tracks, stated_seconds
-from anygen.formats.errors import MediaError
-from anygen.formats.sampling import middles
+from anygen.io.formats.containers import decoded, open_container, sound_tracks, stated_seconds
+from anygen.io.formats.errors import MediaError
+from anygen.io.formats.sampling import middles
 
 # C channels, N samples
 WHOLE_SECONDS = 120

@@ -1,1 +1,0 @@
-"""File formats: one module for each kind; `anygen.media_files` is their only door."""

@@ -1,0 +1,1 @@
+"""Files, media formats and downloads: written whole or not at all."""

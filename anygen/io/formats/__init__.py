@@ -1,0 +1,1 @@
+"""File formats: one module for each kind; `anygen.io.media_files` is their only door."""
