@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from anygen.checkpoint import save_weights
-from anygen.config import Run
+from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record, captions_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from anygen.config import load_system
+from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.core.records import Record
 from anygen.io.assets import base_llm

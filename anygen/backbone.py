@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from anygen.config import LanguageModel as Settings
-from anygen.placement import Placement
+from anygen.config.placement import Placement
+from anygen.config.system import LanguageModel as Settings
 from anygen.template import end_of_turn, ids_of, read_template, shipped
 
 LOOKS = {"full_attention", "sliding_attention"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from anygen.config import System
+from anygen.config.system import System
 from anygen.core.version import DISTRIBUTION
 from anygen.io.atomic import replacing
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anygen.checkpoint import CONFIG, PRETRAINED, WEIGHTS, files_of, read_system
-from anygen.config import CONFIGS, System, load_system, read_settings
+from anygen.config.loader import CONFIGS, load_system, read_settings
+from anygen.config.system import System
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from anygen.card import write_card
-from anygen.config import System
+from anygen.config.system import System
 from anygen.io.atomic import replacing, write_json
 
 LORA = ".lora_"

@@ -38,8 +38,8 @@ from anygen.options import (
 
 if TYPE_CHECKING:
     from anygen import AnyGen
+    from anygen.config.placement import Placement
     from anygen.generate import Settings as Batch
-    from anygen.placement import Placement
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -330,7 +330,9 @@ def config(
     overrides: OverridesArgument = None,
 ) -> None:
     """Show a system or a run as it would be used: defaults filled in, settings changed."""
-    from anygen.config import Run, System, find_config, load, read_settings, to_yaml
+    from anygen.config.loader import find_config, load, read_settings, to_yaml
+    from anygen.config.run import Run
+    from anygen.config.system import System
 
     kind = Run if "stage" in read_settings(find_config(name)) else System
     print(to_yaml(load(kind, name, overrides)), end="")

@@ -2,8 +2,8 @@
 
 Reading in pieces, in one pass or beside other conversations gives the same bits: every sum runs
 over the same blocks of positions in the same order, and products have a number of rows at which
-kernels agree (packed.py, decoders/parts/rows.py). So a cache can live as long as a conversation, be
-cropped and go on, and nothing that is made depends on it.
+kernels agree (anygen.numerics). So a cache can live as long as a conversation, be cropped and go
+on, and nothing that is made depends on it.
 
 T new positions, N positions in all, H query heads, G key heads, R = H / G, d width of a head
 (values may have another), B contexts.
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from decoders.parts.rows import MULTIPLE, filled_up
+from anygen.numerics.batch_invariant import MULTIPLE, filled_up
 
 BLOCK = 128  # positions: the keys and values of a context fill whole blocks
 MOST_IDLE = 8  # conversations

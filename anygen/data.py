@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from anygen.config import Run
+from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anygen.config import Run
+from anygen.config.run import Run
 from anygen.context import Context, empty_like, whole_blocks
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality

@@ -25,7 +25,8 @@ import torch
 from safetensors.torch import load_file
 
 from anygen import checkpoint
-from anygen.config import find_config, load_system
+from anygen.config.loader import find_config, load_system
+from anygen.config.placement import Placement
 from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
 from anygen.core.version import __version__
@@ -34,7 +35,6 @@ from anygen.io.media_files import write_media
 from anygen.judges import Judges
 from anygen.metrics import wilson
 from anygen.model import AnyGen
-from anygen.placement import Placement
 from anygen.reports import evaluation
 from anygen.request import AnswerOptions, Request, derive_seed
 from anygen.suites.cases import Case

@@ -51,7 +51,7 @@ DATA_URL = re.compile(r"data:[\w/.+-]*;base64,")
 
 
 class AnyGenConfig(PreTrainedConfig):
-    """The config.json of a model: `system` as anygen/config.py checks it."""
+    """The config.json of a model: `system` as anygen/config/system.py checks it."""
 
     model_type = "anygen"
 

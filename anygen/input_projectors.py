@@ -10,9 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anygen.core.modality import MediaModality
-from anygen.grouping import GroupingStage, Stage
-from anygen.projector_settings import (
+from anygen.config.projectors import (
     InputConcat,
     InputGroup,
     InputLinear,
@@ -21,6 +19,8 @@ from anygen.projector_settings import (
     InputProjector,
     InputQFormer,
 )
+from anygen.core.modality import MediaModality
+from anygen.grouping import GroupingStage, Stage
 from anygen.qformer import q_former
 from anygen.video_pooling import VideoPooling
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anygen.context import Group, Look, attend_all
-from anygen.packed import packed
+from anygen.numerics.fp16_linear import packed
 
 
 class Llama:

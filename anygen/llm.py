@@ -24,16 +24,16 @@ from anygen.backbone import (
     longest_context,
     unspeakable,
 )
-from anygen.config import LanguageModel as Settings
+from anygen.config.placement import Placement
+from anygen.config.system import LanguageModel as Settings
 from anygen.context import Group, Row, attend, grouped, is_medium, positions_of
 from anygen.core.modality import MediaModality
-from anygen.int8 import Int8Linear
 from anygen.llama import Llama
 from anygen.media_layers import MediaLayers
-from anygen.packed import ROWS, packed
-from anygen.placement import Placement
+from anygen.numerics.batch_invariant import filled_up, stabilize_rows
+from anygen.numerics.fp16_linear import ROWS, packed
+from anygen.numerics.int8_linear import Int8Linear
 from anygen.signals import Signals, side_mask, side_positions
-from decoders.parts.rows import filled_up, stabilize_rows
 
 ATTENTION = "anygen_contexts"
 AttentionInterface.register(ATTENTION, attend)

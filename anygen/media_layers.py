@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen.config import MediaLayers as Kind
+from anygen.config.system import MediaLayers as Kind
 
 OWN = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp")
 

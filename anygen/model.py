@@ -16,9 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen import checkpoint, plugins
+from anygen import checkpoint
 from anygen.budget import fitting, shortest
-from anygen.config import System
+from anygen.config import plugins
+from anygen.config.placement import Placement, settle, visiting
+from anygen.config.plugins import Plugin
+from anygen.config.system import System
 from anygen.context import Contexts, Key
 from anygen.core.content_hash import digest
 from anygen.core.lru_cache import Recent
@@ -30,8 +33,6 @@ from anygen.input_projectors import build_input_projector
 from anygen.io.assets import base_llm, vision_trunk
 from anygen.llm import LanguageModel
 from anygen.output_projectors import build_output_projector
-from anygen.placement import Placement, settle, visiting
-from anygen.plugins import Plugin
 from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
 from anygen.request import Answer, AnswerOptions, Maker, Request, collect
 from anygen.shelf import DecoderShelf

@@ -10,7 +10,7 @@ import typer
 from anygen.core.modality import parse_modalities
 
 if TYPE_CHECKING:
-    from anygen.placement import Placement
+    from anygen.config.placement import Placement
     from anygen.request import AnswerOptions
 
 ModelOption = Annotated[
@@ -89,7 +89,7 @@ def named_placement(
     device: str, dtype: str | None, quant: str | None, offload: str, device_map: str | None = None
 ) -> Placement:
     """Where and in which numbers a command wants its model. Raises ValueError."""
-    from anygen.placement import Placement
+    from anygen.config.placement import Placement
 
     said = {"dtype": dtype, "quant": quant, "offload": offload, "device_map": device_map}
     return Placement.model_validate({"device": device, **said})

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anygen.projector_settings import (
+from anygen.config.projectors import (
     OutputLinear,
     OutputMlp,
     OutputProjector,

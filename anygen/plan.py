@@ -18,11 +18,12 @@ from typing import Any, Literal
 import torch
 
 from anygen import drills, published
-from anygen.config import System, find_config, load_system
+from anygen.config.loader import find_config, load_system
+from anygen.config.placement import Placement, settle
+from anygen.config.system import System
 from anygen.core.schema import Strict
 from anygen.model import AnyGen
-from anygen.packed import has_fbgemm
-from anygen.placement import Placement, settle
+from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.rehearsal import Rehearsal, rehearsed
 from anygen.shelf import waiting_bytes
 from anygen.stages import STAGES

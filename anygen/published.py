@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from anygen.config import System
+from anygen.config.system import System
 from anygen.published_pipelines import CLIP_L_TEXT, PIPELINES, Settings
 
 Files = dict[str, Settings]  # by the file's name in the model's folder

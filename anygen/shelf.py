@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen import checkpoint, plugins
+from anygen import checkpoint
+from anygen.config import plugins
+from anygen.config.placement import settle
+from anygen.config.plugins import Plugin
 from anygen.core.modality import MediaModality
-from anygen.placement import settle
-from anygen.plugins import Plugin
 from decoders.base import ConditionSpec
 
 PREFIX = "decoders."  # of a decoder's names in a model

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from anygen.config import Signals as Settings
+from anygen.config.system import Signals as Settings
 from anygen.core.modality import MEDIA, MediaModality
 
 

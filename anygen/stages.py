@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from anygen import data
 from anygen.aids import CaptionBank, FactReader, FeaturePool, LatentPool, SpanPool
-from anygen.config import Run
+from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA
 from anygen.dialogues import IGNORED, Batch, Dialogue, assemble

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from anygen.config import CONFIGS
+from anygen.config.loader import CONFIGS
 from anygen.core.media import Message
 
 TEMPLATES = CONFIGS / "templates"

@@ -16,14 +16,15 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from anygen.checkpoint import LORA, WEIGHTS, copy_tensors, load_weights, own_tensors, save_weights
-from anygen.config import Run, find_config, load_run, load_system, to_yaml
+from anygen.config.loader import find_config, load_run, load_system, to_yaml
+from anygen.config.placement import Placement
+from anygen.config.run import Run
 from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
-from anygen.int8 import has_vnni
 from anygen.io.atomic import replacing
 from anygen.io.media_files import write_media
 from anygen.model import AnyGen
-from anygen.placement import Placement
+from anygen.numerics.int8_linear import has_vnni
 from anygen.reports import training
 from anygen.stages import STAGES, Stage, Step, learned_prefixes
 

@@ -13,7 +13,7 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from anygen.projector_settings import VideoPooling as Kind
+from anygen.config.projectors import VideoPooling as Kind
 
 HEADS = 8  # or what of it divides the width
 

@@ -20,7 +20,7 @@ BLOCK = 64  # weights of nf4 that share a scale (Dettmers et al. 2023, section 3
 
 # What the weight of a linear layer of O outputs and I inputs takes, held in another way.
 HELD: dict[str, Callable[[int, int], int]] = {
-    "packed": lambda outputs, inputs: 2 * outputs * inputs,  # anygen/packed.py
+    "packed": lambda outputs, inputs: 2 * outputs * inputs,  # anygen/numerics/fp16_linear.py
     "int8": lambda outputs, inputs: outputs * inputs + 4 * outputs,
     "int8_twice": lambda outputs, inputs: 2 * outputs * inputs + 4 * (outputs + inputs),  # int8.py
     "nf4": lambda outputs, inputs: outputs * inputs // 2 + 4 * math.ceil(outputs * inputs / BLOCK),

@@ -34,10 +34,10 @@ from transformers import (
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from anygen import AnyGen
-from anygen.config import System
+from anygen.config.placement import Placement
+from anygen.config.system import System
 from anygen.core.media import Message
 from anygen.events import MediaDone
-from anygen.placement import Placement
 from anygen.plan import Planner
 from anygen.published import CLIP_L_VISION, LLMS
 from anygen.published_pipelines import PIPELINES

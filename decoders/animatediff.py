@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from anygen.core.media import Image, Video
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
+from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (
@@ -23,7 +24,6 @@ from decoders.parts.latent_diffusion import (
 from decoders.parts.limits import check_modality
 from decoders.parts.pictures import spread
 from decoders.parts.pretrained import read_part
-from decoders.parts.rows import stabilize_rows
 from decoders.stable_diffusion import StableDiffusion
 
 # What a block of UNetMotionModel has in common with the block of the 2-D U-Net that it extends.

@@ -5,7 +5,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import soxr
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -17,6 +16,8 @@ from transformers import SpeechT5HifiGan
 from anygen.core.media import Audio
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
+from anygen.numerics.audio import to_mono
+from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
@@ -27,11 +28,9 @@ from decoders.parts.latent_diffusion import (
     sample_latents,
 )
 from decoders.parts.limits import check_modality
-from decoders.parts.mel import MelPictures
+from decoders.parts.mel import MelPictures, PretrainedMelPictures
 from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
 from decoders.parts.published_captions import CLAP, PublishedCaptions
-from decoders.parts.published_mel import PublishedMelPictures
-from decoders.parts.rows import stabilize_rows
 from decoders.parts.vocoder import InverseSTFTVocoder
 
 
@@ -102,7 +101,7 @@ class Parts(NamedTuple):
     unet: Any
     text_encoder: CaptionEncoder | PublishedCaptions
     scheduler: DDIMScheduler
-    mel: MelPictures | PublishedMelPictures
+    mel: MelPictures | PretrainedMelPictures
     vocoder: Any
 
 
@@ -195,17 +194,9 @@ class AudioLDM(LatentDecoder):
     def _samples(self, media: Sequence[Audio], frames: int) -> Tensor:
         """(B, frames * hop): mono at the decoder's rate, cut or padded with silence."""
         length = frames * self.mel.hop
-        rows = [self.mel.level(mono(sound, self.mel.rate))[:length] for sound in media]
+        rows = [self.mel.level(to_mono(sound, self.mel.rate))[:length] for sound in media]
         padded = [F.pad(row, (0, length - len(row))) for row in rows]
         return torch.stack(padded).to(self.mel.filters.device)
-
-
-def mono(sound: Audio, rate: int) -> Tensor:
-    """(samples,) at so many a second."""
-    samples = sound.samples.mean(0)
-    if sound.rate == rate:
-        return samples
-    return torch.from_numpy(soxr.resample(samples.cpu().numpy(), sound.rate, rate))
 
 
 def build(config: Config, folder: Path, **_: Any) -> AudioLDM:
@@ -223,7 +214,7 @@ def published_parts(source: str) -> Parts:
         unet=read_part(UNet2DConditionModel, source, "unet"),
         text_encoder=captions,
         scheduler=read_scheduler(source),
-        mel=PublishedMelPictures(vocoder.config),
+        mel=PretrainedMelPictures(vocoder.config),
         vocoder=vocoder,
     )
 

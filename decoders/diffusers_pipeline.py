@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from anygen.core.media import Image
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
+from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.latent_diffusion import (
     check_steps_and_guidance,
@@ -40,7 +41,6 @@ from decoders.parts.pipeline_media import to_floats, to_medium
 from decoders.parts.pipelines import Family, Text, family_of, full_length, seen
 from decoders.parts.pretrained import only_outlined
 from decoders.parts.published import Source, class_of, described, published
-from decoders.parts.rows import stabilize_rows
 
 MOST_NEGATIVES = 16  # negative prompts whose conditions are kept
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anygen.core.media import Image
 from anygen.core.modality import MediaModality
+from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
@@ -25,7 +26,6 @@ from decoders.parts.limits import check_modality, check_side
 from decoders.parts.pictures import to_pictures, to_uint8
 from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
 from decoders.parts.published_captions import CLIP, PublishedCaptions
-from decoders.parts.rows import stabilize_rows
 
 
 class Config(PartSettings):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from anygen.core.media import Video
 from anygen.core.modality import MediaModality
+from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
 from decoders.parts.autoencoder import new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
@@ -23,7 +24,6 @@ from decoders.parts.latent_diffusion import (
 from decoders.parts.limits import check_modality, check_side
 from decoders.parts.pictures import spread, to_pictures, to_uint8
 from decoders.parts.pretrained import PartSettings
-from decoders.parts.rows import stabilize_rows
 from decoders.stable_diffusion import Parts, published_parts
 
 

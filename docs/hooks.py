@@ -7,7 +7,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from anygen.commands import COMMANDS
-from anygen.config import CONFIGS, Run, load, read_settings
+from anygen.config.loader import CONFIGS, load, read_settings
+from anygen.config.run import Run
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md"}

@@ -13,8 +13,9 @@ from transformers import ClapAudioModel, ClapFeatureExtractor, ClapModel
 
 from anygen.core.media import Audio, Media
 from anygen.core.modality import MediaModality, Modality
+from anygen.numerics.audio import to_mono
 from encoders.parts.published import Source, load, read_config, read_tokenizer, reading
-from encoders.parts.readers import in_groups, kind_of, sampled, wave
+from encoders.parts.readers import in_groups, kind_of, sampled
 
 TOWER = {r"^audio_model\.": ""}  # the names of the audio tower within the whole model
 
@@ -127,7 +128,7 @@ class Clap(nn.Module):
 
     def heard(self, sound: Audio) -> Tensor:
         """(N,) at the model's rate, no longer than it hears."""
-        return sampled(wave(sound, self.extractor.sampling_rate), self.extractor.nb_max_samples)
+        return sampled(to_mono(sound, self.extractor.sampling_rate), self.extractor.nb_max_samples)
 
 
 def read_extractor(config: Config, audio: Any) -> Any:

@@ -4,8 +4,8 @@ import importlib
 
 import torch
 
-from anygen import plugins
-from anygen.config import CONFIGS
+from anygen.config import plugins
+from anygen.config.loader import CONFIGS
 
 
 def make(name):

@@ -5,7 +5,7 @@ import transformers
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from anygen.config import CONFIGS
+from anygen.config.loader import CONFIGS
 
 VOCABULARY = 300
 CLIP = {

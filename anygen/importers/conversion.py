@@ -14,7 +14,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from anygen.backbone import outlined
 from anygen.checkpoint import WEIGHTS, own_tensors, save_system, save_weights
-from anygen.config import System, find_config, load_system
+from anygen.config.loader import find_config, load_system
+from anygen.config.system import System
 from anygen.importers import IMPORTERS
 from anygen.importers.account import Account, match
 from anygen.importers.layout import BASE, PARTS, Importer, Target

@@ -1,9 +1,9 @@
 """Pictures, sounds and videos from files and to files: the only door to Pillow, soundfile and PyAV.
 
 A file is what its first bytes say, never what its name says. No file can fill the memory or take
-forever: what is large or long is sampled or refused in one sentence. How, say the modules of
-`anygen.io.formats`: pictures up to 100 megapixels; 64 frames of a video, even in time; two minutes of
-a sound, whole or as 60 even pieces; a video's sound likewise, on its own.
+forever: what is large or long is sampled or refused in one sentence. The modules of
+`anygen.io.formats` say how: pictures up to 100 megapixels; 64 frames of a video, evenly spaced; two
+minutes of a sound, whole or as 60 even pieces; a video's sound likewise, on its own.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from anygen.placement import Placement
+from anygen.config.placement import Placement
 from anygen.plan import Needs, Peak, Planner
 
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

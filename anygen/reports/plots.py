@@ -14,8 +14,7 @@ import numpy as np
 from torch.nn import functional
 
 from anygen.core.media import Audio
-from decoders.parts import mel
-from encoders.parts.readers import wave
+from anygen.numerics.audio import CENTER, FFT, FLOOR, HOP, SPREAD, log_mel, slaney_filters, to_mono
 
 CLASSES = 24  # a confusion matrix has no more, where that can be helped
 SPAN = 30  # largest by smallest value of a curve that is drawn on a logarithmic axis
@@ -35,12 +34,12 @@ def spectrogram(sound: Audio) -> bytes:
     """PNG, one pixel per band (64, to 8 kHz, low ones at the bottom) and 16 ms."""
     from matplotlib.image import imsave
 
-    samples_N = wave(sound)
-    missing = max(-len(samples_N) % mel.HOP, mel.FFT - len(samples_N))
+    samples_N = to_mono(sound)
+    missing = max(-len(samples_N) % HOP, FFT - len(samples_N))
     filled_N = functional.pad(samples_N, (0, missing))
-    [bands] = mel.log_mel(filled_N[None], mel.slaney_filters()).numpy()
+    [bands] = log_mel(filled_N[None], slaney_filters(), FLOOR, centered=False).numpy()
     buffer = io.BytesIO()
-    low, high = math.log(mel.FLOOR), mel.CENTER + mel.SPREAD
+    low, high = math.log(FLOOR), CENTER + SPREAD
     imsave(buffer, bands, low, high, cmap="magma", origin="lower", format="png")
     return buffer.getvalue()
 

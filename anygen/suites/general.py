@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from anygen.answers import answer_batch, prompt_ids
-from anygen.config import LanguageModel as Settings
+from anygen.config.system import LanguageModel as Settings
 from anygen.llm import LanguageModel
 from anygen.metrics import log_likelihood
 from anygen.model import find_base

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from anygen.checkpoint import PRETRAINED
 from anygen.core.media import Audio, Image, Video
-from decoders.parts import mel
+from anygen.numerics.audio import FLOOR, RATE, log_mel, mel_to_picture, slaney_filters
 from mosit_data.world.render import render
 from mosit_data.world.scene import (
     PictureScene,
@@ -103,11 +103,11 @@ def sound_inputs(sounds: Sequence[Audio]) -> Tensor:
     """(B, 1, 64, 192), log-mel, in about [-1, 1]; raises ValueError at other rates than 16 kHz."""
     rows = []
     for sound in sounds:
-        if sound.rate != mel.RATE:
-            raise ValueError(f"sounds are judged at {mel.RATE} Hz, and one has {sound.rate} Hz")
+        if sound.rate != RATE:
+            raise ValueError(f"sounds are judged at {RATE} Hz, and one has {sound.rate} Hz")
         mono = sound.samples.mean(0)[:SAMPLES]
         rows.append(F.pad(mono, (0, SAMPLES - len(mono))))
-    return mel.to_picture(mel.log_mel(torch.stack(rows), mel.slaney_filters()))
+    return mel_to_picture(log_mel(torch.stack(rows), slaney_filters(), FLOOR, centered=False))
 
 
 def fit(frames: Tensor, side: int) -> Tensor:

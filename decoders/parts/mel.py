@@ -1,17 +1,30 @@
-"""Log-mel spectrograms, and pictures of them for the audio decoder's VAE."""
+"""Log-mel spectrograms as pictures, for the audio decoder's VAE: mini's and AudioLDM's.
+
+The constants of the latter are those of its repository (Liu et al. 2023).
+"""
+
+from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import SpeechT5HifiGanConfig
 from transformers.audio_utils import mel_filter_bank
 
-RATE = 16_000  # samples per second
-FFT = 1024
-HOP = 256
-BANDS = 64
-FLOOR = 1e-2  # 90 dB below the loudest bands of full-scale music
-# Log-mel values lie in [-4.6, 5.8]; these map them to [-1, 1].
-CENTER, SPREAD = 0.6, 5.2
+from anygen.numerics.audio import (
+    BANDS,
+    FFT,
+    FLOOR,
+    HOP,
+    RATE,
+    log_mel,
+    mel_from_picture,
+    mel_to_picture,
+    slaney_filters,
+)
+
+PRETRAINED_FLOOR = 1e-5
+PEAK = 0.5  # of every sound that it was trained with, which has no mean either
 
 
 class MelPictures(nn.Module):
@@ -26,11 +39,11 @@ class MelPictures(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, N) -> (B, 1, 64, N / 256) in about [-1, 1]."""
-        return to_picture(log_mel(samples, self.filters.float()))
+        return mel_to_picture(log_mel(samples, self.filters.float(), FLOOR, centered=False))
 
     def spectra(self, picture: Tensor) -> Tensor:
         """What the vocoder hears of a picture: (B, 64, frames)."""
-        return from_picture(picture)
+        return mel_from_picture(picture)
 
     def level(self, samples: Tensor) -> Tensor:
         """As loud as they are."""
@@ -41,25 +54,39 @@ class MelPictures(nn.Module):
         return (bands, frames)
 
 
-def log_mel(samples: Tensor, filters: Tensor) -> Tensor:
-    """(B, N) at 16 kHz -> (B, 64, N / 256), log magnitude; N must be a multiple of 256."""
-    window = torch.hann_window(FFT, device=samples.device)
-    margin = (FFT - HOP) // 2
-    padded = torch.nn.functional.pad(samples[:, None], (margin, margin), mode="reflect")[:, 0]
-    spectrum = torch.stft(padded, FFT, HOP, window=window, center=False, return_complex=True)
-    return (filters @ spectrum.abs()).clamp(min=FLOOR).log()
+class PretrainedMelPictures(nn.Module):
+    """Those of the published AudioLDM: time down, bands across, as loud as its vocoder expects."""
+
+    filters: Tensor
+
+    def __init__(self, vocoder: SpeechT5HifiGanConfig) -> None:
+        super().__init__()
+        self.rate, self.bands = vocoder.sampling_rate, vocoder.model_in_dim
+        self.hop = prod(vocoder.upsample_rates)
+        self.register_buffer("filters", area_filters(self.bands, self.rate), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(B, N) -> (B, 1, N / hop, bands), log magnitude; N must be a multiple of the hop."""
+        window = torch.hann_window(FFT, device=samples.device)
+        spectrum = torch.stft(samples, FFT, self.hop, window=window, return_complex=True)
+        magnitude = spectrum.abs()[:, :, :-1]  # one frame stands behind the end
+        mel = (self.filters.float() @ magnitude).clamp(min=PRETRAINED_FLOOR).log()
+        return mel.transpose(1, 2)[:, None]
+
+    def spectra(self, picture: Tensor) -> Tensor:
+        """What the vocoder hears of a picture: (B, frames, bands)."""
+        return picture[:, 0]
+
+    def level(self, samples: Tensor) -> Tensor:
+        centered = samples - samples.mean()
+        return PEAK * centered / (centered.abs().max() + 1e-8)
+
+    def grid(self, bands: int, frames: int) -> tuple[int, int]:
+        """Height and width."""
+        return (frames, bands)
 
 
-def slaney_filters() -> Tensor:
-    """(64, 513), Slaney's mel filter bank: triangles of height 1."""
-    bank = mel_filter_bank(FFT // 2 + 1, BANDS, 0, RATE / 2, RATE, norm=None, mel_scale="slaney")
+def area_filters(bands: int, rate: int) -> Tensor:
+    """(bands, 513), Slaney's mel filter bank: triangles of equal area, as librosa's are."""
+    bank = mel_filter_bank(FFT // 2 + 1, bands, 0, rate / 2, rate, "slaney", "slaney")
     return torch.from_numpy(np.ascontiguousarray(bank.T)).float()
-
-
-def to_picture(mel: Tensor) -> Tensor:
-    """(B, 64, frames) -> (B, 1, 64, frames) in about [-1, 1]."""
-    return ((mel - CENTER) / SPREAD)[:, None]
-
-
-def from_picture(picture: Tensor) -> Tensor:
-    return picture[:, 0].float() * SPREAD + CENTER

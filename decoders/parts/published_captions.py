@@ -15,8 +15,8 @@ from transformers import (
     RobertaTokenizer,
 )
 
+from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.parts.pretrained import only_outlined, read_part, reading
-from decoders.parts.rows import stabilize_rows
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decoders.parts.mel import BANDS, FFT, HOP
+from anygen.numerics.audio import BANDS, FFT, HOP
 
 LOSS_RESOLUTIONS = (256, 512, 1024, 2048)  # STFT sizes of the training loss
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
-import soxr
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -14,9 +13,10 @@ from torch.nn import functional
 
 from anygen.core.media import Audio, Media, modality_of
 from anygen.core.modality import Modality
-from encoders.parts import mel
+from anygen.numerics.audio import BANDS, RATE, log_mel, slaney_filters, to_mono
 from encoders.parts.tower import Tower, sinusoids
 
+SILENCE = 1e-4  # magnitude below which a spectrogram does not tell sounds apart
 MEL_CENTRE, MEL_SPREAD = -3.0, 3.0  # bring log-mel values to about [-2, 3]
 PIECES = 5  # of a sound that is too long to be heard whole
 FEATURE_SIZE = 0.35  # root mean square of a photograph's tokens, of width 1280
@@ -30,11 +30,11 @@ class AudioReader(nn.Module):
 
     def __init__(self, tower: Tower, width: int, seconds: int) -> None:
         super().__init__()
-        self.samples = seconds * mel.RATE
+        self.samples = seconds * RATE
         self.filters: Tensor
-        self.register_buffer("filters", mel.slaney_filters(), persistent=False)
+        self.register_buffer("filters", slaney_filters(), persistent=False)
         self.stem = nn.Sequential(
-            nn.Conv1d(mel.BANDS, tower.width, 5, stride=2, padding=2),
+            nn.Conv1d(BANDS, tower.width, 5, stride=2, padding=2),
             nn.GELU(),
             nn.Conv1d(tower.width, tower.width, 3, stride=2, padding=1),
             nn.GELU(),
@@ -44,8 +44,10 @@ class AudioReader(nn.Module):
 
     def spectrograms(self, sounds: Sequence[Audio]) -> list[Tensor]:
         """(frames, bands) per sound, of about unit variance."""
-        waves = [sampled(wave(sound), self.samples).to(self.filters.device) for sound in sounds]
-        levels = [mel.log_mel(samples[None], self.filters)[0].T for samples in waves]
+        waves = [sampled(to_mono(sound), self.samples).to(self.filters.device) for sound in sounds]
+        levels = [
+            log_mel(samples[None], self.filters, SILENCE, centered=True)[0].T for samples in waves
+        ]
         return [(level - MEL_CENTRE) / MEL_SPREAD for level in levels]
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -108,12 +110,6 @@ def answers(tower: int, width: int) -> nn.Sequential:
     norm = nn.LayerNorm(width)
     nn.init.constant_(norm.weight, FEATURE_SIZE)
     return nn.Sequential(nn.Linear(tower, width), norm)
-
-
-def wave(sound: Audio, rate: int = mel.RATE) -> Tensor:
-    """One channel at `rate` samples per second, (N,)."""
-    samples = sound.samples.float().mean(0).cpu().numpy()
-    return torch.from_numpy(soxr.resample(samples, sound.rate, rate))
 
 
 def sampled(samples_N: Tensor, length: int) -> Tensor:

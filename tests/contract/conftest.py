@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_decoders import make
 
-from anygen import plugins
+from anygen.config import plugins
 
 
 @pytest.fixture(params=plugins.names("decoders"))

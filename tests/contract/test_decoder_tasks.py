@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_decoders import with_settings
 
-from anygen import plugins
+from anygen.config import plugins
 from anygen.core.media import Audio, Image, Video
 from anygen.testing.decoders import CAPTIONS, SEEDS, same, sample, tasks_of, values
 from decoders.base import SampleOptions, Task, never, no_progress

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from anygen import plugins
+from anygen.config import plugins
 from anygen.core.media import Audio
 from anygen.model import build_encoder
 from anygen.testing.encoders import *  # noqa: F403

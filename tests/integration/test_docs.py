@@ -25,7 +25,7 @@ from anygen import DISTRIBUTION, AnyGen, checkpoint
 from anygen.chat import run_chat
 from anygen.cli import app
 from anygen.commands import COMMANDS
-from anygen.config import CONFIGS, load_run, load_system, read_settings
+from anygen.config.loader import CONFIGS, load_run, load_system, read_settings
 from anygen.core.modality import TABLE
 from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from anygen import AnyGen
 from anygen.checkpoint import load_weights
-from anygen.config import CONFIGS, load_system, to_yaml
+from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Message, Video, modality_of
 from anygen.core.modality import MEDIA
 from anygen.request import collect

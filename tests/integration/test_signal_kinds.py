@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from anygen import aids
 from anygen.checkpoint import own_tensors
-from anygen.config import load_run
+from anygen.config.loader import load_run
 from anygen.model import AnyGen
 from anygen.stages import STAGES
 from anygen.train import Trainer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from anygen.config import load_run
+from anygen.config.loader import load_run
 from anygen.core.media import Audio, Image, Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.events import MediaDone

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from anygen.backbone import longest_context
-from anygen.config import load_system
+from anygen.config.loader import load_system
 from anygen.context import BLOCK, Context, Look
 from anygen.llm import LanguageModel
 from anygen.losses import hidden_states, text_loss
@@ -108,7 +108,7 @@ def test_a_common_beginning_longer_than_a_window_is_read_once(make, published):
 
 @torch.no_grad()
 def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, published, monkeypatch):
-    monkeypatch.setattr("anygen.packed.has_fbgemm", lambda: False)
+    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
     llm, ids = make(), tokens(0)
     llm.prepare_answering()
     assert (llm.llama is not None) == (llm.config.model_type == "llama")

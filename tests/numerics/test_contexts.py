@@ -6,10 +6,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from anygen.config import LanguageModel as Settings
+from anygen.config.system import LanguageModel as Settings
 from anygen.context import BLOCK, MOST_IDLE, Context, Contexts
 from anygen.llm import LanguageModel
-from anygen.packed import has_fbgemm
+from anygen.numerics.fp16_linear import has_fbgemm
 
 LENGTHS = (1, 2, 3, 5, 11, 12, 13, 127, 128, 129, 300)
 LONGEST = 300
@@ -50,7 +50,7 @@ def llm(make_llm, request):
     if request.param == "float16" and not has_fbgemm():
         pytest.skip("needs FBGEMM")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("anygen.packed.has_fbgemm", lambda: request.param == "float16")
+        patch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: request.param == "float16")
         llm = make_llm()
         llm.prepare_answering()
     return llm

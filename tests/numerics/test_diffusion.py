@@ -8,7 +8,7 @@ from diffusers import (
     StableDiffusionPipeline,
 )
 
-from anygen.config import CONFIGS
+from anygen.config.loader import CONFIGS
 from anygen.core.media import Image
 from decoders import stable_diffusion
 from decoders.base import SampleOptions, Task, never, no_progress

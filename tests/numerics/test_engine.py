@@ -20,7 +20,7 @@ def models(saved_model, request):
     """Two models of the same weights: one for a conversation, one that reads it anew."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "float32":
-            patch.setattr("anygen.packed.has_fbgemm", lambda: False)
+            patch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
         return [AnyGen.from_pretrained(saved_model) for _ in range(2)]
 
 

@@ -23,7 +23,7 @@ def close(left, right):
 
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
-    monkeypatch.setattr("anygen.packed.has_fbgemm", lambda: False)
+    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
 
 
 @pytest.fixture(scope="module")

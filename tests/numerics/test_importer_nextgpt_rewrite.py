@@ -16,9 +16,9 @@ from foreign.nextgpt import (
 from foreign.worlds import WIDTH, conditions_of, converted, user, write_base
 from torch import nn
 
+from anygen.config.projectors import InputGroup
 from anygen.importers.conversion import import_checkpoint
 from anygen.input_projectors import build_input_projector
-from anygen.projector_settings import InputGroup
 
 MODALITIES = tuple(COUNTS)
 GROUP = {"tokens": 2, "width": 8, "heads": 2, "groups": 4, "layers": (1, 1, 1)}
@@ -53,7 +53,7 @@ KINDS = {
 
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
-    monkeypatch.setattr("anygen.packed.has_fbgemm", lambda: False)
+    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from anygen.int8 import Int8Linear, rounded
+from anygen.numerics.int8_linear import Int8Linear, rounded
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 from anygen.context import Context
 from anygen.core.media import Message
 from anygen.losses import hidden_states
-from anygen.packed import has_fbgemm
+from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.prompt import build_prompt
 
 
@@ -109,7 +109,7 @@ def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(
     close(llm.hidden(embeds), base)
     llm.use_lora(True)
     close(llm.hidden(embeds), tuned)
-    monkeypatch.setattr("anygen.packed.has_fbgemm", lambda: half)
+    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: half)
     llm.prepare_answering()
     [merged] = llm.read([(Context(), embeds[0], range(9))])
     if half:

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from anygen.config import Run
-from anygen.config import Signals as Settings
+from anygen.config.run import Run
+from anygen.config.system import Signals as Settings
 from anygen.dialogues import IGNORED, Batch, Target
 from anygen.losses import (
     alignment_loss,

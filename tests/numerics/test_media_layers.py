@@ -8,7 +8,7 @@ from transformers import Phi3Config, Phi3ForCausalLM
 
 from anygen import AnyGen
 from anygen.checkpoint import load_weights, own_tensors, save_weights
-from anygen.config import load_system
+from anygen.config.loader import load_system
 from anygen.context import Context
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
@@ -119,7 +119,7 @@ def test_pieces_batches_and_crops_read_as_a_whole(make, kind, answering, monkeyp
     embeds = embeds_of(llm)
     with torch.no_grad():
         expected = llm.hidden(embeds, media=places())[0]
-    monkeypatch.setattr("anygen.packed.has_fbgemm", lambda: False)
+    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
     if answering:
         llm.prepare_answering()
         assert llm.llama is None

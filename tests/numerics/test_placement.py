@@ -9,12 +9,12 @@ from torch import nn
 from torch.utils._pytree import tree_iter
 
 from anygen import AnyGen, drills
-from anygen.config import load_system
+from anygen.config.loader import load_system
+from anygen.config.placement import Placement, settle
 from anygen.context import Context
 from anygen.core.media import Image, Message
 from anygen.events import MediaDone
 from anygen.llm import LanguageModel
-from anygen.placement import Placement, settle
 from anygen.plan import outline, planner
 from anygen.rehearsal import Rehearsal, aten
 from anygen.weights import HELD

@@ -8,7 +8,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from anygen import AnyGen, drills
-from anygen.placement import Placement
+from anygen.config.placement import Placement
 from anygen.plan import outline, planner
 from anygen.rehearsal import Rehearsal, rehearsed
 from anygen.weights import weigh
@@ -145,7 +145,7 @@ def test_a_plan_reads_no_weights(tiny_system, tmp_path, monkeypatch):
         raise AssertionError("weights were read")
 
     monkeypatch.setattr(safetensors.torch, "load_file", refuse)
-    from anygen.config import load_system
+    from anygen.config.loader import load_system
 
     settings = ["llm.base=lmsys/vicuna-7b-v1.5"]
     with planner(str(tiny_system), settings) as found:

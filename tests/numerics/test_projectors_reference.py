@@ -14,10 +14,7 @@ from transformers import (
 from transformers.models.groupvit.modeling_groupvit import GroupViTStage
 from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
 
-from anygen.grouping import Assignment
-from anygen.input_projectors import build_input_projector
-from anygen.output_projectors import build_output_projector
-from anygen.projector_settings import (
+from anygen.config.projectors import (
     InputConcat,
     InputGroup,
     InputLinear,
@@ -26,6 +23,9 @@ from anygen.projector_settings import (
     InputQFormer,
     OutputTransformer,
 )
+from anygen.grouping import Assignment
+from anygen.input_projectors import build_input_projector
+from anygen.output_projectors import build_output_projector
 from anygen.video_pooling import VideoPooling
 from decoders.base import ConditionSpec
 

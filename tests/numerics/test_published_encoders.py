@@ -14,9 +14,9 @@ from transformers import (
     SiglipImageProcessorPil,
 )
 
+from anygen.config.plugins import Plugin
 from anygen.core.media import Audio, Image, Video
 from anygen.model import build_encoder
-from anygen.plugins import Plugin
 
 PROCESSORS = {
     "clip": CLIPImageProcessorPil,

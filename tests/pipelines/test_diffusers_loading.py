@@ -13,8 +13,8 @@ from tiny_pipelines import TINIES, publish
 from torch import nn
 
 from anygen.checkpoint import own_tensors, save_weights
-from anygen.config import CONFIGS
-from anygen.plugins import Plugin
+from anygen.config.loader import CONFIGS
+from anygen.config.plugins import Plugin
 from anygen.shelf import DecoderShelf
 from anygen.testing.decoders import values
 from decoders.base import Task, never, no_progress

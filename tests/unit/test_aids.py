@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anygen.aids import FeaturePool
-from anygen.config import load_run
+from anygen.config.loader import load_run
 from encoders.parts.readers import together
 from mosit_data.world.vocabulary import SOUNDS
 

@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GptOssConfig, MambaConfig, Qwen3NextConfig
 
 from anygen.backbone import load_backbone
-from anygen.config import load_system
+from anygen.config.loader import load_system
+from anygen.config.placement import Placement
 from anygen.llm import LanguageModel
-from anygen.placement import Placement
 
 
 @pytest.fixture

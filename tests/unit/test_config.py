@@ -2,8 +2,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from anygen import plugins
-from anygen.config import Run, System, load_run, load_system, to_yaml
+from anygen.config import plugins
+from anygen.config.loader import load_run, load_system, to_yaml
+from anygen.config.run import Run
+from anygen.config.system import System
 from anygen.core.schema import explain
 
 RUN = {

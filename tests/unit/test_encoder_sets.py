@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from tiny_published import publish
 
 from anygen.checkpoint import WEIGHTS
-from anygen.config import load_system
+from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.events import MediaDone

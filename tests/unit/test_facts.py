@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anygen.aids import FactReader
-from anygen.config import load_run
+from anygen.config.loader import load_run
 from anygen.core.modality import MEDIA
 from decoders.parts.conditioning import Layout, LayoutSettings, gist
 from mosit_data.world.facts import fact_names, facts

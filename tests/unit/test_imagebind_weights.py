@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 
-from anygen import plugins
+from anygen.config import plugins
 from anygen.core.media import Audio, Image, Video
 from encoders.imagebind import TINY, Config, build
 from encoders.parts.imagebind.towers import HUGE

@@ -4,8 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anygen.input_projectors import build_input_projector
-from anygen.projector_settings import (
+from anygen.config.projectors import (
     InputConcat,
     InputGroup,
     InputLinear,
@@ -13,6 +12,7 @@ from anygen.projector_settings import (
     InputPerceiver,
     InputQFormer,
 )
+from anygen.input_projectors import build_input_projector
 from anygen.prompt import Features
 from encoders.bind import Bind
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from anygen import plugins
-from anygen.config import CONFIGS, Run, System, load
+from anygen.config import plugins
+from anygen.config.loader import CONFIGS, load
+from anygen.config.run import Run
+from anygen.config.system import System
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("anygen", "encoders", "decoders", "mosit_data", "configs")

@@ -2,11 +2,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from anygen.config.projectors import OutputLinear, OutputMlp, OutputQFormer, OutputTransformer
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.losses import span_hidden
 from anygen.output_projectors import build_output_projector
-from anygen.projector_settings import OutputLinear, OutputMlp, OutputQFormer, OutputTransformer
 from anygen.stages import hidden_of
 from decoders.base import ConditionSpec
 

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from anygen import published
-from anygen.config import load_system
+from anygen.config.loader import load_system
 from anygen.published_pipelines import PIPELINES as DESCRIBED
 
 LLMS = {

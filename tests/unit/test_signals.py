@@ -3,8 +3,8 @@ from itertools import combinations
 import pytest
 import torch
 
-from anygen.config import Signals as Settings
-from anygen.config import load_system
+from anygen.config.loader import load_system
+from anygen.config.system import Signals as Settings
 from anygen.core.modality import MEDIA, TABLE
 from anygen.signals import Signals, side_mask, side_positions
 

@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 
 from anygen.checkpoint import own_tensors
-from anygen.config import load_run
+from anygen.config.loader import load_run
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue
 from anygen.stages import STAGES, Step, dialogue_losses, learned_prefixes

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from decoders.parts.rows import filled_up, stabilize_rows
+from anygen.numerics.batch_invariant import filled_up, stabilize_rows
 
 ROWS = 3  # FBGEMM has kernels of 1 to 6 rows; the remainders 1 and 2 add up in another order
 

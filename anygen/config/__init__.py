@@ -1,0 +1,1 @@
+"""YAML schemas and overrides, placement on devices, and plugin lookup."""

@@ -1,0 +1,82 @@
+"""Reading configs: a YAML file by name or path, then key=value overrides."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+)
+
+from anygen.config.run import Run
+from anygen.config.system import System
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def load_system(name: str, overrides: list[str] | None = None) -> System:
+    """A system by name in configs/ or by path; `overrides` are `dotted.key=value`."""
+    return load(System, name, overrides)
+
+
+def load_run(name: str, overrides: list[str] | None = None) -> Run:
+    """A training run by name in configs/ or by path."""
+    return load(Run, name, overrides)
+
+
+def load(kind: type[Document], name: str, overrides: list[str] | None = None) -> Document:
+    data = read_settings(find_config(name))
+    for override in overrides or []:
+        apply_override(data, override)
+    return kind.model_validate(data)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a YAML file says. Raises ValueError where that is not a mapping."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path}: not YAML of the form key: value; {why}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: a config is lines of the form key: value")
+    return data
+
+
+def find_config(name: str) -> Path:
+    """`mini` is configs/mini.yaml, `mini/vae_image` is configs/mini/vae_image.yaml; else a path."""
+    shipped = CONFIGS / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    known = sorted(
+        p.relative_to(CONFIGS).with_suffix("").as_posix() for p in CONFIGS.rglob("*.yaml")
+    )
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    raise ValueError(f"no config named {name!r} and no such file; {hint}")
+
+
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """`decoders.image.steps=8` sets one value; the value is read as YAML."""
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{override!r} is not an override; write key=value")
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise ValueError(f"{override!r}: {parent!r} holds a value, not settings")
+    try:
+        data[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{override!r}: the value is not YAML") from error
+
+
+def to_yaml(document: BaseModel) -> str:
+    return yaml.safe_dump(document.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,1 @@
+"""Batch-invariant kernels, linear layers in fewer bits, and spectrograms."""
