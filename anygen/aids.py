@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from anygen.checkpoint import save_weights
+from anygen.checkpoints.checkpoint import save_weights
 from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality

@@ -370,7 +370,7 @@ def plan(  # noqa: PLR0913  # the options of a command
 @app.command()
 def models() -> None:
     """List what can be run: the shipped models, and the systems that can be trained."""
-    from anygen.catalog import as_line, entries
+    from anygen.checkpoints.catalog import as_line, entries
 
     for entry in entries():
         print(as_line(entry))

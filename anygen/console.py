@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from anygen.attachments import parse_line
-from anygen.checkpoint import find_model
+from anygen.checkpoints.checkpoint import find_model
 from anygen.conversation import Conversation
 from anygen.core.media import Part
 from anygen.core.version import __version__

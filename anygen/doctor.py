@@ -256,7 +256,7 @@ def check_terminal() -> Iterator[Finding]:
 
 
 def check_weights(model: str) -> Iterator[Finding]:
-    from anygen.checkpoint import CONFIG, WEIGHTS, find_model, named_files, read_system
+    from anygen.checkpoints.checkpoint import CONFIG, WEIGHTS, find_model, named_files, read_system
     from anygen.io.assets import size_of
 
     folder = find_model(model)

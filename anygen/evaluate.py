@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from anygen import checkpoint
+from anygen.checkpoints import checkpoint
 from anygen.config.loader import find_config, load_system
 from anygen.config.placement import Placement
 from anygen.core.media import Media, media_of, modality_of

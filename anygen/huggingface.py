@@ -39,7 +39,7 @@ from transformers import (
 )
 from transformers.pipelines.any_to_any import Chat
 
-from anygen.checkpoint import find_model, read_system
+from anygen.checkpoints.checkpoint import find_model, read_system
 from anygen.core.media import Audio, Image, Media, Message, Part, Video, modality_of
 from anygen.core.modality import MODALITIES, Modality
 from anygen.io.media_files import read_bytes, read_media

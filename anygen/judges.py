@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anygen.checkpoint import save_weights
+from anygen.checkpoints.checkpoint import save_weights
 from anygen.core.media import Image, Media, modality_of
 from anygen.core.modality import MediaModality
 from anygen.suites.judge_networks import (

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen import checkpoint
 from anygen.budget import fitting, shortest
+from anygen.checkpoints import checkpoint
 from anygen.config import plugins
 from anygen.config.placement import Placement, settle, visiting
 from anygen.config.plugins import Plugin

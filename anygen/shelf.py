@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen import checkpoint
+from anygen.checkpoints import checkpoint
 from anygen.config import plugins
 from anygen.config.placement import settle
 from anygen.config.plugins import Plugin

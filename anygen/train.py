@@ -15,7 +15,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from anygen.checkpoint import LORA, WEIGHTS, copy_tensors, load_weights, own_tensors, save_weights
+from anygen.checkpoints.checkpoint import (
+    LORA,
+    WEIGHTS,
+    copy_tensors,
+    load_weights,
+    own_tensors,
+    save_weights,
+)
 from anygen.config.loader import find_config, load_run, load_system, to_yaml
 from anygen.config.placement import Placement
 from anygen.config.run import Run

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from anygen.checkpoint import LORA
+from anygen.checkpoints.checkpoint import LORA
 from anygen.core.schema import Strict
 from anygen.train import part_of
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import field_validator, model_validator
 from torch import nn
 
-from anygen.checkpoint import LORA, named_by
+from anygen.checkpoints.checkpoint import LORA, named_by
 from anygen.core.schema import Strict
 
 Precision = Literal["float32", "bfloat16", "float16"]

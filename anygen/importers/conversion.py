@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from anygen.backbone import outlined
-from anygen.checkpoint import WEIGHTS, own_tensors, save_system, save_weights
+from anygen.checkpoints.checkpoint import WEIGHTS, own_tensors, save_system, save_weights
 from anygen.config.loader import find_config, load_system
 from anygen.config.system import System
 from anygen.importers import IMPORTERS

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from anygen.checkpoint import PRETRAINED
+from anygen.checkpoints.checkpoint import PRETRAINED
 from anygen.core.media import Audio, Image, Video
 from anygen.numerics.audio import FLOOR, RATE, log_mel, mel_to_picture, slaney_filters
 from mosit_data.world.render import render

@@ -18,7 +18,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from anygen.checkpoint import named_by, own_tensors
+from anygen.checkpoints.checkpoint import named_by, own_tensors
 from anygen.core.media import Audio, Image, Video, modality_of
 from encoders.parts.readers import kind_of
 

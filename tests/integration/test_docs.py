@@ -21,8 +21,9 @@ import torch
 import typer
 import yaml
 
-from anygen import DISTRIBUTION, AnyGen, checkpoint
+from anygen import DISTRIBUTION, AnyGen
 from anygen.chat import run_chat
+from anygen.checkpoints import checkpoint
 from anygen.cli import app
 from anygen.commands import COMMANDS
 from anygen.config.loader import CONFIGS, load_run, load_system, read_settings

@@ -6,7 +6,7 @@ from prepared import Prepared, measured, truthful
 
 import configs
 from anygen import AnyGen, evaluate
-from anygen.checkpoint import own_tensors, save_weights
+from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import load_system
 from anygen.evaluate import (
     OUTCOMES,

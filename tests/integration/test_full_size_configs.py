@@ -6,7 +6,7 @@ import yaml
 from safetensors.torch import load_file
 
 from anygen import AnyGen
-from anygen.checkpoint import load_weights
+from anygen.checkpoints.checkpoint import load_weights
 from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Message, Video, modality_of
 from anygen.core.modality import MEDIA

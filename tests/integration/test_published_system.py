@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 
 from anygen import AnyGen
-from anygen.checkpoint import own_tensors
+from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_system, to_yaml
 from anygen.core.media import Message, media_of, modality_of
 from anygen.train import train

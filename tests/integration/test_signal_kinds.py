@@ -7,7 +7,7 @@ import torch
 from accelerate import Accelerator
 
 from anygen import aids
-from anygen.checkpoint import own_tensors
+from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.model import AnyGen
 from anygen.stages import STAGES

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from anygen import AnyGen
-from anygen.checkpoint import own_tensors
+from anygen.checkpoints.checkpoint import own_tensors
 from anygen.core.media import Image, Message, Video
 from anygen.core.modality import MEDIA
 from anygen.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta

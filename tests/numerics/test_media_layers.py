@@ -7,7 +7,7 @@ from conversing import ONE_STEP, forget, told, user
 from transformers import Phi3Config, Phi3ForCausalLM
 
 from anygen import AnyGen
-from anygen.checkpoint import load_weights, own_tensors, save_weights
+from anygen.checkpoints.checkpoint import load_weights, own_tensors, save_weights
 from anygen.config.loader import load_system
 from anygen.context import Context
 from anygen.core.media import Message

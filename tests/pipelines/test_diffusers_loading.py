@@ -12,7 +12,7 @@ from tiny_decoders import make
 from tiny_pipelines import TINIES, publish
 from torch import nn
 
-from anygen.checkpoint import own_tensors, save_weights
+from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import CONFIGS
 from anygen.config.plugins import Plugin
 from anygen.shelf import DecoderShelf

@@ -5,8 +5,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anygen import AnyGen, checkpoint
-from anygen.checkpoint import (
+from anygen import AnyGen
+from anygen.checkpoints import checkpoint
+from anygen.checkpoints.checkpoint import (
     files_of,
     find_model,
     fingerprint,

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_published import publish
 
-from anygen.checkpoint import WEIGHTS
+from anygen.checkpoints.checkpoint import WEIGHTS
 from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble

@@ -9,7 +9,7 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from tiny_decoders import build, make_published
 
-from anygen.checkpoint import own_tensors
+from anygen.checkpoints.checkpoint import own_tensors
 from anygen.core.media import MODALITY_OF
 from anygen.testing.decoders import values
 from decoders.base import SampleOptions, Task, never, no_progress

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_published import publish
 
-from anygen.checkpoint import named_files, own_tensors
+from anygen.checkpoints.checkpoint import named_files, own_tensors
 from anygen.config.plugins import Plugin
 from anygen.config.system import System
 from anygen.model import build_encoder

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from anygen.checkpoint import read_system
+from anygen.checkpoints.checkpoint import read_system
 from anygen.core.media import Audio, Image
 from anygen.rendering import MOST_ROWS, Failed, Progress, RenderingPool
 from anygen.shelf import DecoderShelf

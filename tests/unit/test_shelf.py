@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from anygen import AnyGen
-from anygen.checkpoint import read_system
+from anygen.checkpoints.checkpoint import read_system
 from anygen.shelf import DecoderShelf
 
 MODALITIES = ("image", "audio", "video")

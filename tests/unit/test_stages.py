@@ -6,7 +6,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from anygen.checkpoint import own_tensors
+from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue

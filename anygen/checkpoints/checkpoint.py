@@ -13,13 +13,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from anygen.card import write_card
+from anygen.checkpoints.model_card import write_card
 from anygen.config.system import System
 from anygen.io.atomic import replacing, write_json
 
 LORA = ".lora_"
 
-PRETRAINED = Path(__file__).parent / "pretrained"
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 READ_AT_ONCE = 2**20  # bytes
 INDEX = ".index.json"  # behind the name of a file that is stored in pieces

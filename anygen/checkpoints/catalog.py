@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from anygen.checkpoint import CONFIG, PRETRAINED, WEIGHTS, files_of, read_system
+from anygen.checkpoints.checkpoint import CONFIG, PRETRAINED, WEIGHTS, files_of, read_system
 from anygen.config.loader import CONFIGS, load_system, read_settings
 from anygen.config.system import System
 

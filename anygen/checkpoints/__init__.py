@@ -1,0 +1,1 @@
+"""Weights on disk, model cards, and the catalogue of models."""
