@@ -14,8 +14,8 @@ from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.core.records import Record
 from anygen.io.assets import base_llm
-from anygen.llm import LanguageModel
-from anygen.prompt import Tokens, build_prompt
+from anygen.llm.language_model import LanguageModel
+from anygen.llm.prompt import Tokens, build_prompt
 from mosit_data.prompts import read_prompts
 
 MAX_TOKENS = 72  # a longer answer ends with its last whole sentence

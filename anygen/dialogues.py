@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from anygen.context import is_medium
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import MediaModality
 from anygen.core.records import Record, TextContent
-from anygen.prompt import Features, Piece, Span, Tokens, build_prompt
-from anygen.signals import Signals
+from anygen.llm.kv_cache import is_medium
+from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt
+from anygen.llm.signal_tokens import Signals
 from mosit_data.world.misses import near_misses
 from mosit_data.world.render import render
 from mosit_data.world.scene import caption, parse_scene

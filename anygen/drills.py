@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from anygen.config.run import Run
-from anygen.context import Context, empty_like, whole_blocks
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality
 from anygen.data import PLACEHOLDER
 from anygen.dialogues import Batch, Target
+from anygen.llm.kv_cache import Context, empty_like, whole_blocks
+from anygen.llm.prompt import Features
 from anygen.losses import generation_losses, hidden_states, text_loss
-from anygen.prompt import Features
 from anygen.stages import STAGES, learned_prefixes
 from anygen.train import unfreeze
 from anygen.turn import AT_ONCE

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anygen.core.modality import MediaModality
 from anygen.dialogues import IGNORED, Batch, Target
-from anygen.signals import Signals
+from anygen.llm.signal_tokens import Signals
 from decoders.base import ConditionSpec
 from decoders.parts.conditioning import gist
 

@@ -22,7 +22,6 @@ from anygen.config import plugins
 from anygen.config.placement import Placement, settle, visiting
 from anygen.config.plugins import Plugin
 from anygen.config.system import System
-from anygen.context import Contexts, Key
 from anygen.core.content_hash import digest
 from anygen.core.lru_cache import Recent
 from anygen.core.media import Message, media_of, modality_of
@@ -31,9 +30,10 @@ from anygen.engine import Engine, Seat
 from anygen.events import Event
 from anygen.input_projectors import build_input_projector
 from anygen.io.assets import base_llm, vision_trunk
-from anygen.llm import LanguageModel
+from anygen.llm.kv_cache import Contexts, Key
+from anygen.llm.language_model import LanguageModel
+from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
 from anygen.output_projectors import build_output_projector
-from anygen.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
 from anygen.request import Answer, AnswerOptions, Maker, Request, collect
 from anygen.shelf import DecoderShelf
 from anygen.turn import Speaker

@@ -22,9 +22,9 @@ import torch
 from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
 from anygen import AnyGen
-from anygen.context import Context
 from anygen.core.media import Audio, Image, Media, Message, Part, Video
 from anygen.events import Done, Event, MediaStarted, TextDelta
+from anygen.llm.kv_cache import Context
 from anygen.request import AnswerOptions, Feedback, Request, collect
 from decoders.base import SampleOptions
 

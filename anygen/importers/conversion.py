@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from anygen.backbone import outlined
 from anygen.checkpoints.checkpoint import WEIGHTS, own_tensors, save_system, save_weights
 from anygen.config.loader import find_config, load_system
 from anygen.config.system import System
@@ -21,6 +20,7 @@ from anygen.importers.account import Account, match
 from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.io.atomic import new_folder, replacing
+from anygen.llm.backbone import outlined
 from anygen.model import AnyGen, find_base
 from anygen.train import LEARNED
 

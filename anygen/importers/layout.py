@@ -14,7 +14,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from anygen.core.modality import MEDIA, MediaModality
-from anygen.signals import Signals
+from anygen.llm.signal_tokens import Signals
 
 BASE = "base."
 PARTS = ("llm", "input_projector", "output_projectors")  # that a checkpoint may bring

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from anygen.core.modality import MEDIA
 from anygen.importers.layout import NO_BIAS, File, Importer, Made, Row, Target
-from anygen.prompt import plain_ids
+from anygen.llm.prompt import plain_ids
 
 BEFORE, AFTER = "<Img>", "</Img>"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from anygen.answers import answer_batch, prompt_ids
 from anygen.config.system import LanguageModel as Settings
-from anygen.llm import LanguageModel
+from anygen.llm.language_model import LanguageModel
+from anygen.llm.prompt import plain_ids
 from anygen.metrics import log_likelihood
 from anygen.model import find_base
-from anygen.prompt import plain_ids
 from anygen.suites.scoring import Answered, Bench, Outcome, words_of
 
 

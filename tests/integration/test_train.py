@@ -76,7 +76,9 @@ def test_scenes_are_encoded_once_for_a_run_and_its_resumption(write_run, tmp_pat
 def test_a_base_is_in_8_bits_only_where_the_cpu_has_them(able, write_run, monkeypatch, caplog):
     monkeypatch.setattr("anygen.train.has_vnni", lambda: able)
     rounded = []
-    monkeypatch.setattr("anygen.llm.Int8Linear", lambda layer: rounded.append(layer) or layer)
+    monkeypatch.setattr(
+        "anygen.llm.language_model.Int8Linear", lambda layer: rounded.append(layer) or layer
+    )
     with caplog.at_level("INFO"):
         train(write_run("encode", precision="int8"), [])
     assert bool(rounded) == able

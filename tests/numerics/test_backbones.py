@@ -14,10 +14,10 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from anygen.backbone import longest_context
 from anygen.config.loader import load_system
-from anygen.context import BLOCK, Context, Look
-from anygen.llm import LanguageModel
+from anygen.llm.backbone import longest_context
+from anygen.llm.kv_cache import BLOCK, Context, Look
+from anygen.llm.language_model import LanguageModel
 from anygen.losses import hidden_states, text_loss
 
 LENGTH = BLOCK + 20  # more than a block, and many windows
@@ -124,7 +124,7 @@ def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, publishe
 def test_a_window_is_felt_where_there_is_one(make, published, monkeypatch):
     """What the tests above would not notice without windows."""
     llm, ids = make(), tokens(0)
-    monkeypatch.setattr("anygen.context.Look", lambda layer, scale, *_: Look(layer, scale))
+    monkeypatch.setattr("anygen.llm.kv_cache.Look", lambda layer, scale, *_: Look(layer, scale))
     logits, expected = read(llm, Context(), ids, LENGTH), published(input_ids=ids[None]).logits[0]
     close(logits[:WINDOW], expected[:WINDOW])
     assert (logits - expected).abs().max() > 0.01 * expected.abs().max()

@@ -7,8 +7,8 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from anygen.config.system import LanguageModel as Settings
-from anygen.context import BLOCK, MOST_IDLE, Context, Contexts
-from anygen.llm import LanguageModel
+from anygen.llm.kv_cache import BLOCK, MOST_IDLE, Context, Contexts
+from anygen.llm.language_model import LanguageModel
 from anygen.numerics.fp16_linear import has_fbgemm
 
 LENGTHS = (1, 2, 3, 5, 11, 12, 13, 127, 128, 129, 300)

@@ -9,8 +9,8 @@ from anygen.aids import last_spans
 from anygen.core.media import Image, Message
 from anygen.core.records import captions_of
 from anygen.dialogues import Dialogue, assemble, read_record
+from anygen.llm.prompt import build_prompt
 from anygen.losses import span_hidden
-from anygen.prompt import build_prompt
 from anygen.stages import hidden_of
 from mosit_data.world.dialogues import sample_request
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from anygen.context import Context
 from anygen.core.media import Message
+from anygen.llm.kv_cache import Context
+from anygen.llm.prompt import build_prompt
 from anygen.losses import hidden_states
 from anygen.numerics.fp16_linear import has_fbgemm
-from anygen.prompt import build_prompt
 
 
 def close(left, right):

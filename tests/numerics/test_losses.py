@@ -8,6 +8,7 @@ import torch
 from anygen.config.run import Run
 from anygen.config.system import Signals as Settings
 from anygen.dialogues import IGNORED, Batch, Target
+from anygen.llm.signal_tokens import Signals
 from anygen.losses import (
     alignment_loss,
     condition_losses,
@@ -17,7 +18,6 @@ from anygen.losses import (
     span_hidden,
     text_loss,
 )
-from anygen.signals import Signals
 from anygen.train import FINAL_RATE, learning_rate
 from decoders.base import ConditionSpec
 from decoders.parts.conditioning import gist

@@ -9,10 +9,10 @@ from transformers import Phi3Config, Phi3ForCausalLM
 from anygen import AnyGen
 from anygen.checkpoints.checkpoint import load_weights, own_tensors, save_weights
 from anygen.config.loader import load_system
-from anygen.context import Context
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
-from anygen.llm import LanguageModel
+from anygen.llm.kv_cache import Context
+from anygen.llm.language_model import LanguageModel
 from anygen.losses import hidden_states, text_loss
 from anygen.stages import STAGES, hidden_of
 

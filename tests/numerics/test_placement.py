@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_iter
 from anygen import AnyGen, drills
 from anygen.config.loader import load_system
 from anygen.config.placement import Placement, settle
-from anygen.context import Context
 from anygen.core.media import Image, Message
 from anygen.events import MediaDone
-from anygen.llm import LanguageModel
+from anygen.llm.kv_cache import Context
+from anygen.llm.language_model import LanguageModel
 from anygen.plan import outline, planner
 from anygen.rehearsal import Rehearsal, aten
 from anygen.weights import HELD

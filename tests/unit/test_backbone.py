@@ -9,10 +9,10 @@ from backbones import publish
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GptOssConfig, MambaConfig, Qwen3NextConfig
 
-from anygen.backbone import load_backbone
 from anygen.config.loader import load_system
 from anygen.config.placement import Placement
-from anygen.llm import LanguageModel
+from anygen.llm.backbone import load_backbone
+from anygen.llm.language_model import LanguageModel
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from anygen.config.projectors import (
     InputQFormer,
 )
 from anygen.input_projectors import build_input_projector
-from anygen.prompt import Features
+from anygen.llm.prompt import Features
 from encoders.bind import Bind
 
 WIDTH, LLM = 6, 24

@@ -2,7 +2,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from anygen.core.media import Message
-from anygen.prompt import Features, Span, Tokens, build_prompt
+from anygen.llm.prompt import Features, Span, Tokens, build_prompt
 
 START, END = "<|im_start|>", "<|im_end|>"
 

@@ -6,7 +6,7 @@ import torch
 from anygen.config.loader import load_system
 from anygen.config.system import Signals as Settings
 from anygen.core.modality import MEDIA, TABLE
-from anygen.signals import Signals, side_mask, side_positions
+from anygen.llm.signal_tokens import Signals, side_mask, side_positions
 
 TOKENS = Signals(1000, MEDIA)
 QUERIES = Signals(1000, MEDIA, Settings(kind="queries"))

@@ -3,11 +3,11 @@
 import pytest
 from backbones import FAMILIES, publish
 
-from anygen.backbone import find_stops, load_backbone, load_tokenizer, unspeakable
 from anygen.config.loader import CONFIGS, load_system
 from anygen.core.media import Message
-from anygen.prompt import Features, Span, Tokens, build_prompt
-from anygen.template import end_of_turn, knows_system, read_template
+from anygen.llm.backbone import find_stops, load_backbone, load_tokenizer, unspeakable
+from anygen.llm.chat_template import end_of_turn, knows_system, read_template
+from anygen.llm.prompt import Features, Span, Tokens, build_prompt
 
 DIALOGUE = [
     Message("system", ("Be kind.",)),

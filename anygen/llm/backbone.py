@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from anygen.config.placement import Placement
 from anygen.config.system import LanguageModel as Settings
-from anygen.template import end_of_turn, ids_of, read_template, shipped
+from anygen.llm.chat_template import end_of_turn, ids_of, read_template, shipped
 
 LOOKS = {"full_attention", "sliding_attention"}
 SCALED = ("logit_scale", "logits_scaling")  # Cohere, Granite: between the head and the logits

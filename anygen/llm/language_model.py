@@ -15,7 +15,11 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import AttentionInterface, DynamicCache
 
-from anygen.backbone import (
+from anygen.config.placement import Placement
+from anygen.config.system import LanguageModel as Settings
+from anygen.core.modality import MediaModality
+from anygen.llm.adapters import MediaLayers
+from anygen.llm.backbone import (
     check_backbone,
     decoder_config,
     find_stops,
@@ -24,16 +28,12 @@ from anygen.backbone import (
     longest_context,
     unspeakable,
 )
-from anygen.config.placement import Placement
-from anygen.config.system import LanguageModel as Settings
-from anygen.context import Group, Row, attend, grouped, is_medium, positions_of
-from anygen.core.modality import MediaModality
-from anygen.llama import Llama
-from anygen.media_layers import MediaLayers
+from anygen.llm.fast_llama import Llama
+from anygen.llm.kv_cache import Group, Row, attend, grouped, is_medium, positions_of
+from anygen.llm.signal_tokens import Signals, side_mask, side_positions
 from anygen.numerics.batch_invariant import filled_up, stabilize_rows
 from anygen.numerics.fp16_linear import ROWS, packed
 from anygen.numerics.int8_linear import Int8Linear
-from anygen.signals import Signals, side_mask, side_positions
 
 ATTENTION = "anygen_contexts"
 AttentionInterface.register(ATTENTION, attend)

@@ -7,7 +7,7 @@ from typing import Any
 
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import MediaModality
-from anygen.template import PLACE, apply_template, end_of_turn, ids_of
+from anygen.llm.chat_template import PLACE, apply_template, end_of_turn, ids_of
 
 PLACES = re.compile(PLACE.format("([0-9]+)"))
 

@@ -1,0 +1,1 @@
+"""The language model: loading, prompts, signal tokens and its key-value cache."""
