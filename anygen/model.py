@@ -28,12 +28,12 @@ from anygen.core.media import Message, media_of, modality_of
 from anygen.core.modality import MediaModality
 from anygen.engine import Engine, Seat
 from anygen.events import Event
-from anygen.input_projectors import build_input_projector
 from anygen.io.assets import base_llm, vision_trunk
 from anygen.llm.kv_cache import Contexts, Key
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
-from anygen.output_projectors import build_output_projector
+from anygen.projectors.input import build_input_projector
+from anygen.projectors.output import build_output_projector
 from anygen.request import Answer, AnswerOptions, Maker, Request, collect
 from anygen.shelf import DecoderShelf
 from anygen.turn import Speaker

@@ -12,7 +12,7 @@ VideoPooling = Literal["none", "mean", "weighted", "transformer"]
 class Input(Strict):
     """Of every input projector."""
 
-    # How what an encoder tells of each frame becomes one; see anygen/video_pooling.py
+    # How what an encoder tells of each frame becomes one; see anygen/projectors/video_pooling.py
     video_pooling: VideoPooling = "none"
 
 

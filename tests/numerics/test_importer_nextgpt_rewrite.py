@@ -18,7 +18,7 @@ from torch import nn
 
 from anygen.config.projectors import InputGroup
 from anygen.importers.conversion import import_checkpoint
-from anygen.input_projectors import build_input_projector
+from anygen.projectors.input import build_input_projector
 
 MODALITIES = tuple(COUNTS)
 GROUP = {"tokens": 2, "width": 8, "heads": 2, "groups": 4, "layers": (1, 1, 1)}

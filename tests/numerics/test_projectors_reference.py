@@ -23,10 +23,10 @@ from anygen.config.projectors import (
     InputQFormer,
     OutputTransformer,
 )
-from anygen.grouping import Assignment
-from anygen.input_projectors import build_input_projector
-from anygen.output_projectors import build_output_projector
-from anygen.video_pooling import VideoPooling
+from anygen.projectors.group_vit import Assignment
+from anygen.projectors.input import build_input_projector
+from anygen.projectors.output import build_output_projector
+from anygen.projectors.video_pooling import VideoPooling
 from decoders.base import ConditionSpec
 
 WIDTH, LLM, INSIDE, HEADS = 6, 24, 16, 2

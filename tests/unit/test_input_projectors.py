@@ -12,8 +12,8 @@ from anygen.config.projectors import (
     InputPerceiver,
     InputQFormer,
 )
-from anygen.input_projectors import build_input_projector
 from anygen.llm.prompt import Features
+from anygen.projectors.input import build_input_projector
 from encoders.bind import Bind
 
 WIDTH, LLM = 6, 24

@@ -6,7 +6,7 @@ from anygen.config.projectors import OutputLinear, OutputMlp, OutputQFormer, Out
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.losses import span_hidden
-from anygen.output_projectors import build_output_projector
+from anygen.projectors.output import build_output_projector
 from anygen.stages import hidden_of
 from decoders.base import ConditionSpec
 

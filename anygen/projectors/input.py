@@ -20,9 +20,9 @@ from anygen.config.projectors import (
     InputQFormer,
 )
 from anygen.core.modality import MediaModality
-from anygen.grouping import GroupingStage, Stage
-from anygen.qformer import q_former
-from anygen.video_pooling import VideoPooling
+from anygen.projectors.group_vit import GroupingStage, Stage
+from anygen.projectors.qformer import q_former
+from anygen.projectors.video_pooling import VideoPooling
 
 Numbers = Mapping[MediaModality, int]
 

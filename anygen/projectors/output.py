@@ -17,7 +17,7 @@ from anygen.config.projectors import (
     OutputQFormer,
     OutputTransformer,
 )
-from anygen.qformer import q_former
+from anygen.projectors.qformer import q_former
 from decoders.base import ConditionSpec
 
 

@@ -1,0 +1,1 @@
+"""Projectors from encoders into the LLM, and from the LLM into decoders."""
