@@ -14,10 +14,10 @@ from anygen.attachments import open_path, parse_line
 from anygen.conversation import Exchange
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
+from anygen.generation.option_names import NAMES, changed, described
+from anygen.generation.request import AnswerOptions, Edit
 from anygen.io.media_files import printable, read_comment, read_media, write_media
-from anygen.request import AnswerOptions, Edit
 from anygen.session import Change, Session, keep, label, ready, show_attached, take_turn
-from anygen.settings import NAMES, changed, described
 
 # a medium, how far it may change, and what is to change: 2 0.4 make the background blue
 EDIT = re.compile(r"(\d+)\s+(?:(\d*\.\d+)\s+)?(\S.*)", re.DOTALL)

@@ -13,10 +13,10 @@ from anygen.checkpoints.checkpoint import find_model
 from anygen.conversation import Conversation
 from anygen.core.media import Part
 from anygen.core.version import __version__
+from anygen.generation.request import Model
 from anygen.graphics import choose_graphics
 from anygen.io.assets import are_fetched
 from anygen.io.media_files import is_media, read_bytes, read_media
-from anygen.request import Model
 from anygen.screen import Screen
 from anygen.session import Session, Settings
 

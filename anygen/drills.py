@@ -16,12 +16,12 @@ from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality
 from anygen.data import PLACEHOLDER
 from anygen.dialogues import Batch, Target
+from anygen.generation.sequence import AT_ONCE
 from anygen.llm.kv_cache import Context, empty_like, whole_blocks
 from anygen.llm.prompt import Features
 from anygen.losses import generation_losses, hidden_states, text_loss
 from anygen.stages import STAGES, learned_prefixes
 from anygen.train import unfreeze
-from anygen.turn import AT_ONCE
 from decoders.base import SampleOptions, Task, never, no_progress
 
 STEPS = 2  # of denoising: solvers of the second order remember one before

@@ -30,13 +30,13 @@ from anygen.config.placement import Placement
 from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
 from anygen.core.version import __version__
+from anygen.generation.request import AnswerOptions, Request, derive_seed
 from anygen.io.atomic import write_json
 from anygen.io.media_files import write_media
 from anygen.judges import Judges
 from anygen.metrics import wilson
 from anygen.model import AnyGen
 from anygen.reports import evaluation
-from anygen.request import AnswerOptions, Request, derive_seed
 from anygen.suites.cases import Case
 from anygen.suites.general import general_loss
 from anygen.suites.scoring import Bench, Outcome, Scores, make_controls, score_medium

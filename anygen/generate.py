@@ -19,10 +19,10 @@ from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import TABLE
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
 from anygen.core.schema import explain
+from anygen.generation.request import Answer, AnswerOptions, Maker, Request, derive_seed
 from anygen.io.atomic import replacing
 from anygen.io.media_files import printable, read_media, write_media
 from anygen.provenance import tell_origin
-from anygen.request import Answer, AnswerOptions, Maker, Request, derive_seed
 
 RECORDS = "records.jsonl"
 

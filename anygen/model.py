@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen.budget import fitting, shortest
 from anygen.checkpoints import checkpoint
 from anygen.config import plugins
 from anygen.config.placement import Placement, settle, visiting
@@ -26,17 +25,18 @@ from anygen.core.content_hash import digest
 from anygen.core.lru_cache import Recent
 from anygen.core.media import Message, media_of, modality_of
 from anygen.core.modality import MediaModality
-from anygen.engine import Engine, Seat
-from anygen.events import Event
+from anygen.generation.engine import Engine, Seat
+from anygen.generation.events import Event
+from anygen.generation.request import Answer, AnswerOptions, Maker, Request, collect
+from anygen.generation.sequence import Speaker
+from anygen.generation.truncation import fitting, shortest
 from anygen.io.assets import base_llm, vision_trunk
 from anygen.llm.kv_cache import Contexts, Key
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
 from anygen.projectors.input import build_input_projector
 from anygen.projectors.output import build_output_projector
-from anygen.request import Answer, AnswerOptions, Maker, Request, collect
 from anygen.shelf import DecoderShelf
-from anygen.turn import Speaker
 from decoders.base import Cancelled, never
 
 PARTS = ("encoder", "llm", "input_projector", "output_projectors", "decoders")

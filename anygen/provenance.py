@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from anygen.conversation import Exchange
 from anygen.core.content_hash import digest
 from anygen.core.media import Media, Message, modality_of
-from anygen.events import MediaDone
+from anygen.generation.events import MediaDone
+from anygen.generation.request import Maker, Model, Request
 from anygen.io.atomic import replacing
 from anygen.io.media_files import MediaError, printable, read_comment, read_media, write_media
-from anygen.request import Maker, Model, Request
 from anygen.saved import (
     Saved,
     SavedMedium,

@@ -13,8 +13,8 @@ from anygen.core.modality import MediaModality
 from anygen.core.records import TextContent
 from anygen.core.schema import Strict
 from anygen.core.version import __version__
-from anygen.events import FinishReason
-from anygen.request import AnswerOptions, Made, Request
+from anygen.generation.events import FinishReason
+from anygen.generation.request import AnswerOptions, Made, Request
 
 
 class SavedMedium(Strict):

@@ -14,7 +14,7 @@ from types import FrameType
 from anygen.conversation import Conversation, Exchange
 from anygen.core.media import Media, Message, Part, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
-from anygen.events import (
+from anygen.generation.events import (
     Done,
     Event,
     FinishReason,
@@ -25,10 +25,10 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
+from anygen.generation.request import AnswerOptions, Draft, Edit, Model, Request
 from anygen.io.media_files import printable, write_media
 from anygen.preview import describe
 from anygen.provenance import tell_origin
-from anygen.request import AnswerOptions, Draft, Edit, Model, Request
 from anygen.screen import Screen
 
 

@@ -12,7 +12,7 @@ from anygen import AnyGen
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import TABLE, MediaModality
 from anygen.doctor import Finding, guarded
-from anygen.events import MediaDone
+from anygen.generation.events import MediaDone
 from anygen.io.media_files import read_media, write_media
 from anygen.preview import describe
 

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from anygen.conversation import Conversation, Exchange
 from anygen.core.media import Media, Message, Part, Role, modality_of
 from anygen.core.modality import TABLE
+from anygen.generation.request import AnswerOptions, Maker
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable, read_media, write_exact, write_media
 from anygen.preview import describe
 from anygen.reports.page import Shown, show, write_page
-from anygen.request import AnswerOptions, Maker
 from anygen.saved import (
     Saved,
     SavedMedium,

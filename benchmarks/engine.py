@@ -23,9 +23,9 @@ from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
 from anygen import AnyGen
 from anygen.core.media import Audio, Image, Media, Message, Part, Video
-from anygen.events import Done, Event, MediaStarted, TextDelta
+from anygen.generation.events import Done, Event, MediaStarted, TextDelta
+from anygen.generation.request import AnswerOptions, Feedback, Request, collect
 from anygen.llm.kv_cache import Context
-from anygen.request import AnswerOptions, Feedback, Request, collect
 from decoders.base import SampleOptions
 
 RUNS = 3

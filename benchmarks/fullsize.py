@@ -37,7 +37,7 @@ from anygen import AnyGen
 from anygen.config.placement import Placement
 from anygen.config.system import System
 from anygen.core.media import Message
-from anygen.events import MediaDone
+from anygen.generation.events import MediaDone
 from anygen.plan import Planner
 from anygen.published import CLIP_L_VISION, LLMS
 from anygen.published_pipelines import PIPELINES

@@ -7,7 +7,7 @@ import torch
 
 from anygen.core.content_hash import digest
 from anygen.core.media import Message
-from anygen.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
+from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 
 ONE_STEP = {m: {"steps": 1} for m in ("image", "audio", "video")}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from anygen.chat import run_chat
 from anygen.conversation import Conversation, Exchange
 from anygen.core.media import Message, Part, media_of
-from anygen.events import (
+from anygen.generation.events import (
     Done,
     Event,
     FinishReason,
@@ -15,7 +15,7 @@ from anygen.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.request import AnswerOptions, Made, Maker, Request
+from anygen.generation.request import AnswerOptions, Made, Maker, Request
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
 

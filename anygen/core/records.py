@@ -66,7 +66,7 @@ class Record(Strict):
     messages: list[Turn]
     seed: int | None = None
     modalities: list[Modality] | None = None
-    options: dict[str, Any] = {}  # of the answer: see anygen.request.AnswerOptions
+    options: dict[str, Any] = {}  # of the answer: see anygen.generation.request.AnswerOptions
 
     @model_validator(mode="before")
     @classmethod

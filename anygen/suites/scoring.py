@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from anygen.core.media import Media, Message, modality_of
+from anygen.generation.request import derive_seed
 from anygen.judges import Judges, Verdict, truth, unlearned
 from anygen.metrics import first_named, overlap
-from anygen.request import derive_seed
 from anygen.suites.cases import Case
 from anygen.suites.nearest import nearest
 from decoders.base import Task, never, no_progress

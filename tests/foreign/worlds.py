@@ -15,9 +15,9 @@ from transformers import (
 
 from anygen import AnyGen
 from anygen.core.media import Message
+from anygen.generation.request import AnswerOptions
 from anygen.importers.conversion import import_checkpoint
 from anygen.llm.kv_cache import Context
-from anygen.request import AnswerOptions
 
 # The prompt of PandaGPT and NExT-GPT.
 TEMPLATE = (

@@ -8,8 +8,8 @@ from torch import nn
 import configs
 from anygen.core.media import Message, Part
 from anygen.evaluate import make_case, measure, read_lines, summarize
+from anygen.generation.request import Answer, Request
 from anygen.judges import unlearned
-from anygen.request import Answer, Request
 from anygen.suites.scoring import Bench
 from anygen.suites.world import TASKS
 from decoders import animatediff, audioldm, stable_diffusion

@@ -8,9 +8,9 @@ from conversing import ONE_STEP, forget, told, user
 from anygen import AnyGen
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
-from anygen.events import Done, MediaDone, TextDelta
+from anygen.generation.events import Done, MediaDone, TextDelta
+from anygen.generation.request import collect
 from anygen.losses import text_loss
-from anygen.request import collect
 from anygen.stages import hidden_of
 
 

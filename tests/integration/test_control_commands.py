@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from anygen.core.media import Message
+from anygen.generation.request import AnswerOptions, Made, Request
 from anygen.io.media_files import read_media, write_media
 from anygen.provenance import read_provenance
-from anygen.request import AnswerOptions, Made, Request
 
 ROOT = Path(__file__).parents[2]
 

@@ -28,12 +28,12 @@ from anygen.cli import app
 from anygen.commands import COMMANDS
 from anygen.config.loader import CONFIGS, load_run, load_system, read_settings
 from anygen.core.modality import TABLE
+from anygen.generation.option_names import NAMES
+from anygen.generation.request import AnswerOptions
 from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media
-from anygen.request import AnswerOptions
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
-from anygen.settings import NAMES
 from decoders.base import Task, never, no_progress
 
 ROOT = Path(__file__).parents[2]

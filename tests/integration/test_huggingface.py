@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForMultimodalLM, AutoPr
 
 import anygen.huggingface as doors
 from anygen.core.media import Message
+from anygen.generation.request import AnswerOptions, Request
 from anygen.io.media_files import write_media
-from anygen.request import AnswerOptions, Request
 
 QUICK = {"max_new_tokens": 4, "media": {"image": {"steps": 1}, "video": {"steps": 1}}}
 

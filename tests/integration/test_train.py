@@ -10,8 +10,8 @@ from anygen import AnyGen
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.core.media import Image, Message, Video
 from anygen.core.modality import MEDIA
-from anygen.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
-from anygen.request import AnswerOptions, Request, collect
+from anygen.generation.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
+from anygen.generation.request import AnswerOptions, Request, collect
 from anygen.train import pack, train
 from decoders.base import SampleOptions
 

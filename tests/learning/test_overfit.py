@@ -8,7 +8,7 @@ import torch
 from anygen.config.loader import load_run
 from anygen.core.media import Audio, Image, Message
 from anygen.dialogues import Dialogue, assemble
-from anygen.events import MediaDone
+from anygen.generation.events import MediaDone
 from anygen.losses import contrast_loss, generation_losses, text_loss
 from anygen.stages import STAGES, hidden_of, learned_prefixes
 from anygen.train import unfreeze

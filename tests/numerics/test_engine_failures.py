@@ -9,8 +9,15 @@ from conversing import ONE_STEP, forget, listening, spans_are_whole, told, user
 
 from anygen import AnyGen
 from anygen.core.media import Image
-from anygen.events import Done, MediaDone, MediaFailed, MediaProgress, MediaStarted, TextDelta
-from anygen.request import collect
+from anygen.generation.events import (
+    Done,
+    MediaDone,
+    MediaFailed,
+    MediaProgress,
+    MediaStarted,
+    TextDelta,
+)
+from anygen.generation.request import collect
 
 OPTIONS = {
     "exactly": {"image": 1, "audio": 1},

@@ -12,7 +12,7 @@ from anygen import AnyGen, drills
 from anygen.config.loader import load_system
 from anygen.config.placement import Placement, settle
 from anygen.core.media import Image, Message
-from anygen.events import MediaDone
+from anygen.generation.events import MediaDone
 from anygen.llm.kv_cache import Context
 from anygen.llm.language_model import LanguageModel
 from anygen.plan import outline, planner

@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from anygen.budget import EMPTIED, FRAME, FULL, fitting, shortest
 from anygen.core.media import Message
-from anygen.events import Done, Forgotten, MediaDone
-from anygen.request import collect
+from anygen.generation.events import Done, Forgotten, MediaDone
+from anygen.generation.request import collect
+from anygen.generation.truncation import EMPTIED, FRAME, FULL, fitting, shortest
 
 CONTEXT = 240
 STEPS = {m: {"steps": 1} for m in ("image", "audio", "video")}

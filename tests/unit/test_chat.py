@@ -7,9 +7,9 @@ from scripted import Scripted, chat, kinds, open_session, says, shows
 from anygen.chat import answer_once
 from anygen.commands import COMMANDS
 from anygen.core.media import Image
-from anygen.events import Done, Event, TextDelta
+from anygen.generation.events import Done, Event, TextDelta
+from anygen.generation.request import derive_seed
 from anygen.io.media_files import read_media
-from anygen.request import derive_seed
 from anygen.session import claim_path
 
 

@@ -5,8 +5,8 @@ from scripted import Scripted, chat, kinds, open_session, says, shows, texts
 
 from anygen.chat import run_chat
 from anygen.core.media import Image
+from anygen.generation.request import AnswerOptions, Edit
 from anygen.io.media_files import write_media
-from anygen.request import AnswerOptions, Edit
 
 
 @pytest.fixture

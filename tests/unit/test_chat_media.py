@@ -7,7 +7,7 @@ from scripted import Scripted, chat, kinds, open_session, says, tells
 
 from anygen.chat import run_chat
 from anygen.core.media import Audio, Image
-from anygen.events import (
+from anygen.generation.events import (
     Done,
     Forgotten,
     MediaDone,

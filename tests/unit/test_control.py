@@ -7,11 +7,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from anygen.control import Choice, Control
 from anygen.core.media import Image, Message, modality_of
 from anygen.core.modality import MEDIA
-from anygen.events import Done, MediaStarted, TextDelta
-from anygen.request import AnswerOptions, Request, collect
+from anygen.generation.constraints import Choice, Control
+from anygen.generation.events import Done, MediaStarted, TextDelta
+from anygen.generation.request import AnswerOptions, Request, collect
 
 COSTS = {"image": 12, "audio": 11, "video": 27}
 ROOMY = 10_000

@@ -8,8 +8,8 @@ from anygen.convert import convert
 from anygen.core.media import Message
 from anygen.core.records import Record, captions_of
 from anygen.generate import read_parts
+from anygen.generation.request import Request
 from anygen.provenance import digest
-from anygen.request import Request
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
 from anygen.transcript import save

@@ -11,7 +11,7 @@ from anygen.checkpoints.checkpoint import WEIGHTS
 from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
-from anygen.events import MediaDone
+from anygen.generation.events import MediaDone
 from anygen.model import AnyGen
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from anygen.core.media import Image, Message
-from anygen.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 from anygen.generate import Settings, derive_seed, file_stem, generate_file
+from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
+from anygen.generation.request import Answer, AnswerOptions, Edit, Made, Maker, Request, collect
 from anygen.io.media_files import read_media, write_media
 from anygen.provenance import read_provenance
-from anygen.request import Answer, AnswerOptions, Edit, Made, Maker, Request, collect
 
 
 class Painter:

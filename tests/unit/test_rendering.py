@@ -9,7 +9,7 @@ import torch
 
 from anygen.checkpoints.checkpoint import read_system
 from anygen.core.media import Audio, Image
-from anygen.rendering import MOST_ROWS, Failed, Progress, RenderingPool
+from anygen.generation.render_pool import MOST_ROWS, Failed, Progress, RenderingPool
 from anygen.shelf import DecoderShelf
 from decoders.base import SampleOptions, Task, never, no_progress
 

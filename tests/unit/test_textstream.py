@@ -1,7 +1,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from anygen.textstream import TextStream
+from anygen.generation.detokenizer import TextStream
 
 TEXTS = [
     "a flat cat on a blue background",

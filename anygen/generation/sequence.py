@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from anygen.control import Choice, Control
 from anygen.core.media import Media, modality_of
 from anygen.core.modality import MediaModality
-from anygen.events import Done, Event, FinishReason, Forgotten, MediaFailed, MediaStarted
+from anygen.generation.constraints import Choice, Control
+from anygen.generation.detokenizer import TextStream
+from anygen.generation.events import Done, Event, FinishReason, Forgotten, MediaFailed, MediaStarted
+from anygen.generation.request import Request, derive_seed
 from anygen.llm.kv_cache import Context, Key
 from anygen.llm.prompt import Features, Piece
-from anygen.request import Request, derive_seed
-from anygen.textstream import TextStream
 from decoders.base import Cancelled, CancelledError, SampleOptions, Task
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from anygen.core.media import Media, Message, Part, append_text, media_of
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
-from anygen.events import (
+from anygen.generation.events import (
     Done,
     Event,
     FinishReason,

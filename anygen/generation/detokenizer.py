@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from anygen.events import TextDelta
+from anygen.generation.events import TextDelta
 
 
 class TextStream:

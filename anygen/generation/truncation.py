@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from anygen.core.media import Message, media_of
-from anygen.events import Forgotten
+from anygen.generation.events import Forgotten
 
 FRAME = 8  # positions around a message, at most: its role and its end
 FULL, EMPTIED = 0.75, 0.5  # of the context; the rest is for the answer

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from anygen.control import Choice
 from anygen.core.media import Media
-from anygen.events import Event, MediaDone, MediaFailed, MediaProgress
-from anygen.rendering import Failed, Progress, RenderingPool
-from anygen.turn import Await, Pick, Read, Render, Speaker, Turn
+from anygen.generation.constraints import Choice
+from anygen.generation.events import Event, MediaDone, MediaFailed, MediaProgress
+from anygen.generation.render_pool import Failed, Progress, RenderingPool
+from anygen.generation.sequence import Await, Pick, Read, Render, Speaker, Turn
 from decoders.base import CancelledError, Task
 
 if TYPE_CHECKING:

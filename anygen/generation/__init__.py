@@ -1,0 +1,1 @@
+"""Requests, options, the engine that answers them, and the events it emits."""
