@@ -35,7 +35,7 @@ from anygen.io.atomic import write_json
 from anygen.io.media_files import write_media
 from anygen.judges import Judges
 from anygen.metrics import wilson
-from anygen.model import AnyGen
+from anygen.model.multimodal import AnyGen
 from anygen.reports import evaluation
 from anygen.suites.cases import Case
 from anygen.suites.general import general_loss

@@ -44,7 +44,7 @@ from anygen.core.media import Audio, Image, Media, Message, Part, Video, modalit
 from anygen.core.modality import MODALITIES, Modality
 from anygen.generation.request import Answer, AnswerOptions, Request
 from anygen.io.media_files import read_bytes, read_media
-from anygen.model import AnyGen, find_base
+from anygen.model.multimodal import AnyGen, find_base
 
 MODES = ("auto", *MODALITIES)  # of an answer: what the model chooses, or one modality alone
 DATA_URL = re.compile(r"data:[\w/.+-]*;base64,")

@@ -22,10 +22,10 @@ from anygen.config.loader import find_config, load_system
 from anygen.config.placement import Placement, settle
 from anygen.config.system import System
 from anygen.core.schema import Strict
-from anygen.model import AnyGen
+from anygen.model.decoder_cache import waiting_bytes
+from anygen.model.multimodal import AnyGen
 from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.rehearsal import Rehearsal, rehearsed
-from anygen.shelf import waiting_bytes
 from anygen.stages import STAGES
 from anygen.weights import Part, Weights, weigh
 

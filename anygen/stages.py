@@ -22,7 +22,7 @@ from anygen.losses import (
     text_loss,
     word_loss,
 )
-from anygen.model import PARTS
+from anygen.model.multimodal import PARTS
 from decoders.parts.latent_diffusion import unconditional
 from mosit_data.world.scene import caption
 

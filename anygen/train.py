@@ -30,7 +30,7 @@ from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
 from anygen.io.atomic import replacing
 from anygen.io.media_files import write_media
-from anygen.model import AnyGen
+from anygen.model.multimodal import AnyGen
 from anygen.numerics.int8_linear import has_vnni
 from anygen.reports import training
 from anygen.stages import STAGES, Stage, Step, learned_prefixes

@@ -28,7 +28,7 @@ from anygen import AnyGen
 from anygen.core.media import Message
 from anygen.core.modality import MediaModality
 from anygen.generation.events import Done, MediaDone
-from anygen.model import find_base
+from anygen.model.multimodal import find_base
 from decoders.base import Task, never, no_progress
 from decoders.parts.latent_diffusion import make_solver
 

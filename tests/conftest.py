@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Video
 from anygen.io.media_files import write_media
-from anygen.model import AnyGen
+from anygen.model.multimodal import AnyGen
 
 pytest.register_assert_rewrite("anygen.testing")
 torch.set_num_threads(1)  # tiny tensors are slower on many, and results depend on their number

@@ -21,7 +21,7 @@ from anygen.generation.sequence import Await, Pick, Read, Render, Speaker, Turn
 from decoders.base import CancelledError, Task
 
 if TYPE_CHECKING:
-    from anygen.model import AnyGen
+    from anygen.model.multimodal import AnyGen
 
 SEATS = 8  # turns at a time; the next begins where one ends
 PATIENCE = 8  # passes; media mostly come early in an answer, so those of others come soon or late

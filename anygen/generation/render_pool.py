@@ -10,7 +10,7 @@ import torch
 
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
-from anygen.shelf import DecoderShelf
+from anygen.model.decoder_cache import DecoderShelf
 from decoders.base import Task
 
 Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open

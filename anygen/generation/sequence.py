@@ -28,7 +28,7 @@ from anygen.llm.prompt import Features, Piece
 from decoders.base import Cancelled, CancelledError, SampleOptions, Task
 
 if TYPE_CHECKING:
-    from anygen.model import AnyGen
+    from anygen.model.multimodal import AnyGen
 
 AT_ONCE = 256  # positions that are read in one pass, so that others are not kept waiting
 SAME_STYLE = 0.8  # strength: the subject changes, colours and composition mostly stay

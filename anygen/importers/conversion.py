@@ -21,7 +21,7 @@ from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.io.atomic import new_folder, replacing
 from anygen.llm.backbone import outlined
-from anygen.model import AnyGen, find_base
+from anygen.model.multimodal import AnyGen, find_base
 from anygen.train import LEARNED
 
 BASE_FOLDER = "base"  # in that of the model: its LLM, where the checkpoint has changed it

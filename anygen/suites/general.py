@@ -12,7 +12,7 @@ from anygen.config.system import LanguageModel as Settings
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import plain_ids
 from anygen.metrics import log_likelihood
-from anygen.model import find_base
+from anygen.model.multimodal import find_base
 from anygen.suites.scoring import Answered, Bench, Outcome, words_of
 
 

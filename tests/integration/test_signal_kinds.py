@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from anygen import aids
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
-from anygen.model import AnyGen
+from anygen.model.multimodal import AnyGen
 from anygen.stages import STAGES
 from anygen.train import Trainer
 

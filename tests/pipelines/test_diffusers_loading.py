@@ -15,7 +15,7 @@ from torch import nn
 from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import CONFIGS
 from anygen.config.plugins import Plugin
-from anygen.shelf import DecoderShelf
+from anygen.model.decoder_cache import DecoderShelf
 from anygen.testing.decoders import values
 from decoders.base import Task, never, no_progress
 from decoders.diffusers_pipeline import TINY, Config

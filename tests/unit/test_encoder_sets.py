@@ -12,7 +12,7 @@ from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.dialogues import Dialogue, assemble
 from anygen.generation.events import MediaDone
-from anygen.model import AnyGen
+from anygen.model.multimodal import AnyGen
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from anygen.checkpoints.checkpoint import read_system
 from anygen.core.media import Audio, Image
 from anygen.generation.render_pool import MOST_ROWS, Failed, Progress, RenderingPool
-from anygen.shelf import DecoderShelf
+from anygen.model.decoder_cache import DecoderShelf
 from decoders.base import SampleOptions, Task, never, no_progress
 
 

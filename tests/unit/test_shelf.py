@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from anygen import AnyGen
 from anygen.checkpoints.checkpoint import read_system
-from anygen.shelf import DecoderShelf
+from anygen.model.decoder_cache import DecoderShelf
 
 MODALITIES = ("image", "audio", "video")
 

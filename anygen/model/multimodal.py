@@ -34,9 +34,9 @@ from anygen.io.assets import base_llm, vision_trunk
 from anygen.llm.kv_cache import Contexts, Key
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
+from anygen.model.decoder_cache import DecoderShelf
 from anygen.projectors.input import build_input_projector
 from anygen.projectors.output import build_output_projector
-from anygen.shelf import DecoderShelf
 from decoders.base import Cancelled, never
 
 PARTS = ("encoder", "llm", "input_projector", "output_projectors", "decoders")

@@ -1,0 +1,1 @@
+"""The network that joins encoder, LLM, projectors and decoders."""
