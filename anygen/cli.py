@@ -216,7 +216,7 @@ def train(
     """Run one training stage, as in: anygen train mini/vae_image steps=100"""
     import logging
 
-    from anygen.train import train
+    from anygen.training.trainer import train
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     print(train(config, overrides or []))
@@ -275,7 +275,7 @@ def pack(
     out: OutOption = Path("out/model"),
 ) -> None:
     """Join the weights of finished training runs into a model's folder."""
-    from anygen.train import pack
+    from anygen.training.trainer import pack
 
     pack(system, runs, out)
     print(out)

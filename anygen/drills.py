@@ -14,14 +14,14 @@ from torch import Tensor
 from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality
-from anygen.data import PLACEHOLDER
-from anygen.dialogues import Batch, Target
 from anygen.generation.sequence import AT_ONCE
 from anygen.llm.kv_cache import Context, empty_like, whole_blocks
 from anygen.llm.prompt import Features
-from anygen.losses import generation_losses, hidden_states, text_loss
-from anygen.stages import STAGES, learned_prefixes
-from anygen.train import unfreeze
+from anygen.training.collate import Batch, Target
+from anygen.training.losses import generation_losses, hidden_states, text_loss
+from anygen.training.mixtures import PLACEHOLDER
+from anygen.training.stages import STAGES, learned_prefixes
+from anygen.training.trainer import unfreeze
 from decoders.base import SampleOptions, Task, never, no_progress
 
 STEPS = 2  # of denoising: solvers of the second order remember one before

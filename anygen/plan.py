@@ -26,7 +26,7 @@ from anygen.model.decoder_cache import waiting_bytes
 from anygen.model.multimodal import AnyGen
 from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.rehearsal import Rehearsal, rehearsed
-from anygen.stages import STAGES
+from anygen.training.stages import STAGES
 from anygen.weights import Part, Weights, weigh
 
 Stage = Literal["chat", "encode", "decode", "instruct"]

@@ -22,7 +22,7 @@ from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.io.atomic import new_folder, replacing
 from anygen.llm.backbone import outlined
 from anygen.model.multimodal import AnyGen, find_base
-from anygen.train import LEARNED
+from anygen.training.trainer import LEARNED
 
 BASE_FOLDER = "base"  # in that of the model: its LLM, where the checkpoint has changed it
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from anygen.answers import answer_batch, prompt_ids
 from anygen.config.system import LanguageModel as Settings
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import plain_ids
 from anygen.metrics import log_likelihood
 from anygen.model.multimodal import find_base
 from anygen.suites.scoring import Answered, Bench, Outcome, words_of
+from anygen.training.text_rows import answer_batch, prompt_ids
 
 
 def score_general(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:

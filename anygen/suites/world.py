@@ -5,12 +5,12 @@ ROWS are the figures of README's table; TASKS are how they are measured, several
 
 from dataclasses import dataclass
 
-from anygen.answers import MAX_TOKENS
 from anygen.suites import cases, scoring
 from anygen.suites.cases import MakeCase
 from anygen.suites.general import score_general
 from anygen.suites.photographs import photograph_case, photographs, score_photographs
 from anygen.suites.scoring import ScoreAnswers
+from anygen.training.text_rows import MAX_TOKENS
 
 
 @dataclass(frozen=True)

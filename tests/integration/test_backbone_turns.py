@@ -7,11 +7,11 @@ from conversing import ONE_STEP, forget, told, user
 
 from anygen import AnyGen
 from anygen.core.media import Message
-from anygen.dialogues import Dialogue, assemble
 from anygen.generation.events import Done, MediaDone, TextDelta
 from anygen.generation.request import collect
-from anygen.losses import text_loss
-from anygen.stages import hidden_of
+from anygen.training.collate import Dialogue, assemble
+from anygen.training.losses import text_loss
+from anygen.training.stages import hidden_of
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -11,7 +11,7 @@ from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Message, Video, modality_of
 from anygen.core.modality import MEDIA
 from anygen.generation.request import collect
-from anygen.train import train
+from anygen.training.trainer import train
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 STAGES = ("encode", "decode", "instruct")

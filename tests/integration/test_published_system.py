@@ -10,7 +10,7 @@ from anygen import AnyGen
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_system, to_yaml
 from anygen.core.media import Message, media_of, modality_of
-from anygen.train import train
+from anygen.training.trainer import train
 
 
 @pytest.fixture(scope="module")

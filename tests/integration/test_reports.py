@@ -13,11 +13,12 @@ from anygen import evaluate
 from anygen.evaluate import OUTCOMES, RESULTS, by_row, claim, read_lines, summarize
 from anygen.io.atomic import write_json
 from anygen.judges import Judges
-from anygen.reports import evaluation, plots, training
+from anygen.reports import evaluation, plots
 from anygen.reports.comparison import compare
 from anygen.suites.scoring import Bench
 from anygen.suites.world import TASKS
-from anygen.train import train
+from anygen.training import report
+from anygen.training.trainer import train
 
 VOID = {"meta", "img", "link", "br"}
 HOSTILE = '<script>alert("x")</script> & </dd><b>'
@@ -245,7 +246,7 @@ def test_another_suite_is_another_question(tmp_path):
 def test_a_run_has_a_page_with_its_curves_its_samples_and_its_config(write_run):
     name = write_run("denoise", decoders=["audio"], pool={"audio": 2}, log_every=1)
     out = train(name, [])
-    page = Page(out / training.PAGE)
+    page = Page(out / report.PAGE)
     assert_is_whole(page)
     for text in ("audio: ", "grad_norm: ", "learning_rate: ", "stage: denoise", "step 2"):
         assert text in page.text
@@ -256,9 +257,9 @@ def test_a_log_with_a_line_cut_short_and_a_step_done_twice_has_curves(tmp_path):
     lines = [{"step": 1, "text": 0.5}, {"step": 2, "text": 0.4}, {"step": 2, "text": 0.3}]
     log = tmp_path / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 3, "te\n')
-    assert list(training.curves(list(training.read_log(log)))) == [("text", [1, 2], [0.5, 0.3])]
+    assert list(report.curves(list(report.read_log(log)))) == [("text", [1, 2], [0.5, 0.3])]
 
 
 def test_of_many_steps_the_first_the_last_and_some_between_are_shown():
-    assert training.spread(list(range(100)), 4) == [0, 33, 66, 99]
-    assert training.spread([1, 2], 4) == [1, 2]
+    assert report.spread(list(range(100)), 4) == [0, 33, 66, 99]
+    assert report.spread([1, 2], 4) == [1, 2]

@@ -6,12 +6,11 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from anygen import aids
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.model.multimodal import AnyGen
-from anygen.stages import STAGES
-from anygen.train import Trainer
+from anygen.training.stages import STAGES
+from anygen.training.trainer import Trainer
 
 KINDS = [
     f"llm.signals={{kind: {kind}, droppable: {droppable}, tokens: {{image: 6}}}}"

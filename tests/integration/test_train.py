@@ -12,7 +12,7 @@ from anygen.core.media import Image, Message, Video
 from anygen.core.modality import MEDIA
 from anygen.generation.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
 from anygen.generation.request import AnswerOptions, Request, collect
-from anygen.train import pack, train
+from anygen.training.trainer import pack, train
 from decoders.base import SampleOptions
 
 # While the rate still rises, a step does not depend on how many there will be.
@@ -74,7 +74,7 @@ def test_scenes_are_encoded_once_for_a_run_and_its_resumption(write_run, tmp_pat
 
 @pytest.mark.parametrize("able", [True, False])
 def test_a_base_is_in_8_bits_only_where_the_cpu_has_them(able, write_run, monkeypatch, caplog):
-    monkeypatch.setattr("anygen.train.has_vnni", lambda: able)
+    monkeypatch.setattr("anygen.training.trainer.has_vnni", lambda: able)
     rounded = []
     monkeypatch.setattr(
         "anygen.llm.language_model.Int8Linear", lambda layer: rounded.append(layer) or layer

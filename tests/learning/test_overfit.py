@@ -7,11 +7,11 @@ import torch
 
 from anygen.config.loader import load_run
 from anygen.core.media import Audio, Image, Message
-from anygen.dialogues import Dialogue, assemble
 from anygen.generation.events import MediaDone
-from anygen.losses import contrast_loss, generation_losses, text_loss
-from anygen.stages import STAGES, hidden_of, learned_prefixes
-from anygen.train import unfreeze
+from anygen.training.collate import Dialogue, assemble
+from anygen.training.losses import contrast_loss, generation_losses, text_loss
+from anygen.training.stages import STAGES, hidden_of, learned_prefixes
+from anygen.training.trainer import unfreeze
 from decoders.base import Task, never, no_progress
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -18,7 +18,7 @@ from anygen.config.loader import load_system
 from anygen.llm.backbone import longest_context
 from anygen.llm.kv_cache import BLOCK, Context, Look
 from anygen.llm.language_model import LanguageModel
-from anygen.losses import hidden_states, text_loss
+from anygen.training.losses import hidden_states, text_loss
 
 LENGTH = BLOCK + 20  # more than a block, and many windows
 WINDOWED = [name for name, family in FAMILIES.items() if "sliding_window" in family.sizes]

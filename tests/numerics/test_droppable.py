@@ -5,13 +5,13 @@ import random
 import pytest
 import torch
 
-from anygen.aids import last_spans
 from anygen.core.media import Image, Message
 from anygen.core.records import captions_of
-from anygen.dialogues import Dialogue, assemble, read_record
 from anygen.llm.prompt import build_prompt
-from anygen.losses import span_hidden
-from anygen.stages import hidden_of
+from anygen.training.collate import Dialogue, assemble, read_record
+from anygen.training.losses import span_hidden
+from anygen.training.precomputed import last_spans
+from anygen.training.stages import hidden_of
 from mosit_data.world.dialogues import sample_request
 
 KINDS = ("tokens", "queries")

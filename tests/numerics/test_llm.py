@@ -6,8 +6,8 @@ import torch
 from anygen.core.media import Message
 from anygen.llm.kv_cache import Context
 from anygen.llm.prompt import build_prompt
-from anygen.losses import hidden_states
 from anygen.numerics.fp16_linear import has_fbgemm
+from anygen.training.losses import hidden_states
 
 
 def close(left, right):

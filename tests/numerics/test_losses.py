@@ -7,9 +7,9 @@ import torch
 
 from anygen.config.run import Run
 from anygen.config.system import Signals as Settings
-from anygen.dialogues import IGNORED, Batch, Target
 from anygen.llm.signal_tokens import Signals
-from anygen.losses import (
+from anygen.training.collate import IGNORED, Batch, Target
+from anygen.training.losses import (
     alignment_loss,
     condition_losses,
     contrast_loss,
@@ -18,7 +18,7 @@ from anygen.losses import (
     span_hidden,
     text_loss,
 )
-from anygen.train import FINAL_RATE, learning_rate
+from anygen.training.trainer import FINAL_RATE, learning_rate
 from decoders.base import ConditionSpec
 from decoders.parts.conditioning import gist
 

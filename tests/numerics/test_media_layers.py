@@ -10,11 +10,11 @@ from anygen import AnyGen
 from anygen.checkpoints.checkpoint import load_weights, own_tensors, save_weights
 from anygen.config.loader import load_system
 from anygen.core.media import Message
-from anygen.dialogues import Dialogue, assemble
 from anygen.llm.kv_cache import Context
 from anygen.llm.language_model import LanguageModel
-from anygen.losses import hidden_states, text_loss
-from anygen.stages import STAGES, hidden_of
+from anygen.training.collate import Dialogue, assemble
+from anygen.training.losses import hidden_states, text_loss
+from anygen.training.stages import STAGES, hidden_of
 
 KINDS = ("adapter", "visual_expert")
 LENGTH = 150

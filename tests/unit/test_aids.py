@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
-from anygen.aids import FeaturePool
 from anygen.config.loader import load_run
+from anygen.training.precomputed import FeaturePool
 from encoders.parts.readers import together
 from mosit_data.world.vocabulary import SOUNDS
 

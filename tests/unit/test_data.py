@@ -5,7 +5,7 @@ import random
 import torch
 
 from anygen.core.media import Audio
-from anygen.data import clip, medley, reordered
+from anygen.training.mixtures import clip, medley, reordered
 from mosit_data.world.scene import in_split
 from mosit_data.world.vocabulary import SOUNDS
 

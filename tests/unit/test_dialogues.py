@@ -3,7 +3,7 @@ import torch
 
 from anygen.core.media import Audio, Image, Message, Video
 from anygen.core.records import Record
-from anygen.dialogues import IGNORED, Dialogue, assemble, read_record
+from anygen.training.collate import IGNORED, Dialogue, assemble, read_record
 
 
 @pytest.fixture

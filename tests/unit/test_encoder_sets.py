@@ -10,9 +10,9 @@ from tiny_published import publish
 from anygen.checkpoints.checkpoint import WEIGHTS
 from anygen.config.loader import load_system
 from anygen.core.media import Message
-from anygen.dialogues import Dialogue, assemble
 from anygen.generation.events import MediaDone
 from anygen.model.multimodal import AnyGen
+from anygen.training.collate import Dialogue, assemble
 
 
 @pytest.fixture(scope="module")

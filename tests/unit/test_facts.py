@@ -5,9 +5,9 @@ import random
 import pytest
 import torch
 
-from anygen.aids import FactReader
 from anygen.config.loader import load_run
 from anygen.core.modality import MEDIA
+from anygen.training.precomputed import FactReader
 from decoders.parts.conditioning import Layout, LayoutSettings, gist
 from mosit_data.world.facts import fact_names, facts
 from mosit_data.world.scene import PictureScene, SoundScene, Thing, caption, sample_scene

@@ -9,9 +9,9 @@ from accelerate import Accelerator
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.core.media import Message
-from anygen.dialogues import Dialogue
-from anygen.stages import STAGES, Step, dialogue_losses, learned_prefixes
-from anygen.train import Trainer, unfreeze
+from anygen.training.collate import Dialogue
+from anygen.training.stages import STAGES, Step, dialogue_losses, learned_prefixes
+from anygen.training.trainer import Trainer, unfreeze
 
 DECODERS = {
     "vae": ["image"],

@@ -32,8 +32,8 @@ from anygen.io.atomic import replacing
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import AnyGen
 from anygen.numerics.int8_linear import has_vnni
-from anygen.reports import training
-from anygen.stages import STAGES, Stage, Step, learned_prefixes
+from anygen.training import report
+from anygen.training.stages import STAGES, Stage, Step, learned_prefixes
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ class Trainer:
 
     def write_page(self) -> None:
         if self.accelerator.is_main_process:
-            training.write(self.run.out)
+            report.write(self.run.out)
 
     def save(self) -> None:
         """The weights that others use, then the state that this run goes on from."""

@@ -21,10 +21,10 @@ from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record, captions_of
-from anygen.data import draw_scenes, reordered
-from anygen.dialogues import common_beginning, media_at, read_record
 from anygen.llm.prompt import Piece, Span, build_prompt
-from anygen.losses import hidden_states
+from anygen.training.collate import common_beginning, media_at, read_record
+from anygen.training.losses import hidden_states
+from anygen.training.mixtures import draw_scenes, reordered
 from decoders.parts.conditioning import gist
 from encoders.parts.readers import together
 from mosit_data.world.dialogues import sample_request

@@ -15,7 +15,7 @@ from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
-from anygen.dialogues import Dialogue, read_record
+from anygen.training.collate import Dialogue, read_record
 from decoders.base import Task, never, no_progress
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
 from mosit_data.world.questions import described
@@ -212,7 +212,7 @@ def reordered(frames: torch.Tensor, rng: random.Random) -> torch.Tensor:
 
 @cache
 def text_rows() -> list[Record]:
-    """Prompts without media, answered by the untouched base model (anygen/answers.py)."""
+    """Prompts without media, answered by the untouched base model (anygen/training/text_rows.py)."""
     lines = files("mosit_data").joinpath("text_rows.jsonl").read_text(encoding="utf-8")
     return [Record.model_validate_json(line) for line in lines.splitlines()]
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anygen.core.modality import MediaModality
-from anygen.dialogues import IGNORED, Batch, Target
 from anygen.llm.signal_tokens import Signals
+from anygen.training.collate import IGNORED, Batch, Target
 from decoders.base import ConditionSpec
 from decoders.parts.conditioning import gist
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen import data
-from anygen.aids import CaptionBank, FactReader, FeaturePool, LatentPool, SpanPool
 from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA
-from anygen.dialogues import IGNORED, Batch, Dialogue, assemble
-from anygen.losses import (
+from anygen.model.multimodal import PARTS
+from anygen.training import mixtures
+from anygen.training.collate import IGNORED, Batch, Dialogue, assemble
+from anygen.training.losses import (
     condition_losses,
     generation_losses,
     hidden_states,
@@ -22,7 +22,7 @@ from anygen.losses import (
     text_loss,
     word_loss,
 )
-from anygen.model.multimodal import PARTS
+from anygen.training.precomputed import CaptionBank, FactReader, FeaturePool, LatentPool, SpanPool
 from decoders.parts.latent_diffusion import unconditional
 from mosit_data.world.scene import caption
 
@@ -60,20 +60,20 @@ def decoder_of(model: nn.Module, run: Run, step: int) -> tuple[Any, Any]:
 
 def vae_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     modality, decoder = decoder_of(model, run, step.index)
-    media = data.draw_media(modality, run, step.rng)
+    media = mixtures.draw_media(modality, run, step.rng)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
 
 
 def vocoder_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     modality, decoder = decoder_of(model, run, step.index)
-    media = data.draw_media(modality, run, step.rng)
+    media = mixtures.draw_media(modality, run, step.rng)
     return {"spectrum": decoder.vocoder_loss(media)}
 
 
 def caption_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     """A text encoder that tells things apart is worth having before the denoiser listens to it."""
     modality, decoder = decoder_of(model, run, step.index)
-    scenes = data.draw_scenes(modality, run, run.batch_size, step.rng)
+    scenes = mixtures.draw_scenes(modality, run, run.batch_size, step.rng)
     condition = decoder.caption_condition([caption(scene) for scene in scenes])
     aids: Any = model.aids
     return {modality: aids.loss(modality, condition, scenes)}
@@ -101,8 +101,10 @@ def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     observed, captions = aids.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
     features_BKW = model.encoder.read(modality, observed)
     embedded = model.encoder.embed_features(modality, features_BKW)
-    imagined, names = data.imagined_photographs(model, len(captions), step.rng, step.generators[0])
-    words = [data.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
+    imagined, names = mixtures.imagined_photographs(
+        model, len(captions), step.rng, step.generators[0]
+    )
+    words = [mixtures.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
     told_BKW = model.encoder.told(modality, features_BKW)
     rows = [(modality, row) for row in told_BKW] + [("image", row) for row in imagined]
     projected = [model.input_projector.project(*row) for row in rows]
@@ -115,18 +117,18 @@ def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
 
 def encode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     """Media and prototypes of ImageNet classes, answered by what they are."""
-    dialogues = data.encode_dialogues(model, run, step.rng, step.generators[0])
+    dialogues = mixtures.encode_dialogues(model, run, step.rng, step.generators[0])
     batch = assemble(model, dialogues)
     return {"text": text_loss(model.llm, hidden_of(model, batch), batch.labels)}
 
 
 def decode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    dialogues = data.decode_dialogues(list(model.decoders), run, step.rng)
+    dialogues = mixtures.decode_dialogues(list(model.decoders), run, step.rng)
     return dialogue_losses(model, run, step, dialogues)
 
 
 def instruct_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    dialogues = data.instruct_dialogues(model, run, step.rng, step.generators[0])
+    dialogues = mixtures.instruct_dialogues(model, run, step.rng, step.generators[0])
     return dialogue_losses(model, run, step, dialogues)
 
 
@@ -159,15 +161,15 @@ def project_losses(model: nn.Module, run: Run, step: Step) -> Losses:
 
 
 STAGES: dict[str, Stage] = {
-    "vae": Stage(("decoders",), ("decoders.{decoder}.vae.",), vae_losses, data.reconstructions),
+    "vae": Stage(("decoders",), ("decoders.{decoder}.vae.",), vae_losses, mixtures.reconstructions),
     "vocoder": Stage(
-        ("decoders",), ("decoders.{decoder}.vocoder.",), vocoder_losses, data.resynthesis
+        ("decoders",), ("decoders.{decoder}.vocoder.",), vocoder_losses, mixtures.resynthesis
     ),
     "caption": Stage(
         ("decoders",),
         ("decoders.{decoder}.text_encoder.", "aids."),
         caption_losses,
-        data.no_samples,
+        mixtures.no_samples,
         FactReader,
     ),
     "denoise": Stage(
@@ -178,41 +180,41 @@ STAGES: dict[str, Stage] = {
             "decoders.{decoder}.layout.",
         ),
         denoise_losses,
-        data.renderings,
+        mixtures.renderings,
         LatentPool,
     ),
     "joint": Stage(
         ("encoder", "llm", "input_projector"),
         ("encoder.", "input_projector."),
         joint_losses,
-        data.no_samples,
+        mixtures.no_samples,
         FeaturePool,
     ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),
         ("input_projector.", "llm.signal_rows"),
         encode_losses,
-        data.no_samples,
+        mixtures.no_samples,
     ),
     "decode": Stage(
         PARTS,
         ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
         decode_losses,
-        data.no_samples,
+        mixtures.no_samples,
         CaptionBank,
     ),
     "instruct": Stage(
         PARTS,
         ("input_projector.", "output_projectors.", "llm."),
         instruct_losses,
-        data.no_samples,
+        mixtures.no_samples,
         CaptionBank,
     ),
     "project": Stage(
         PARTS,
         ("output_projectors.{decoder}.",),
         project_losses,
-        data.no_samples,
+        mixtures.no_samples,
         SpanPool,
     ),
 }

@@ -1,6 +1,6 @@
 """Text-only training rows: the base model's own answers, so that tuning keeps its voice.
 
-`python -m anygen.answers OUT.jsonl` answers mosit_data/prompts/train.txt greedily.
+`python -m anygen.training.text_rows OUT.jsonl` answers mosit_data/prompts/train.txt greedily.
 """
 
 import re

@@ -1,0 +1,1 @@
+"""Stages, data mixtures, losses, the training loop, and its report."""
