@@ -356,8 +356,8 @@ def plan(  # noqa: PLR0913  # the options of a command
     as_json: Annotated[bool, typer.Option("--json", help="Bytes, to be read on.")] = False,
 ) -> None:
     """Tell what a system needs of memory, and how it fits; nothing is loaded for that."""
-    from anygen.plan import planner
-    from anygen.reports.planning import Room, as_json_text, lines
+    from anygen.memory.planner import planner
+    from anygen.memory.report import Room, as_json_text, lines
 
     place = named_placement((device or ["cpu"])[0], dtype, quant, offload)
     room = Room.of(device or ["cpu"], memory)

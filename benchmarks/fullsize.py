@@ -38,9 +38,9 @@ from anygen.config.placement import Placement
 from anygen.config.system import System
 from anygen.core.media import Message
 from anygen.generation.events import MediaDone
-from anygen.plan import Planner
-from anygen.published import CLIP_L_VISION, LLMS
-from anygen.published_pipelines import PIPELINES
+from anygen.memory.planner import Planner
+from anygen.memory.reference_models import CLIP_L_VISION, LLMS
+from anygen.memory.reference_pipelines import PIPELINES
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts.latent_diffusion import make_solver
 

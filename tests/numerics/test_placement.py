@@ -8,16 +8,17 @@ from bitsandbytes.nn import Linear4bit, Linear8bitLt
 from torch import nn
 from torch.utils._pytree import tree_iter
 
-from anygen import AnyGen, drills
+from anygen import AnyGen
 from anygen.config.loader import load_system
 from anygen.config.placement import Placement, settle
 from anygen.core.media import Image, Message
 from anygen.generation.events import MediaDone
 from anygen.llm.kv_cache import Context
 from anygen.llm.language_model import LanguageModel
-from anygen.plan import outline, planner
-from anygen.rehearsal import Rehearsal, aten
-from anygen.weights import HELD
+from anygen.memory import workloads
+from anygen.memory.meta_tracker import Rehearsal, aten
+from anygen.memory.planner import outline, planner
+from anygen.memory.weight_sizes import HELD
 from decoders.base import SampleOptions, Task, never, no_progress
 
 # What the tests allow, and docs/memory.md tells: the mean distance of logits from those in
@@ -194,20 +195,20 @@ def elsewhere(tiny_system):
 
 def test_nothing_is_made_on_another_device_while_the_llm_reads(elsewhere):
     with TwoDevices():
-        assert drills.read_to_the_end(elsewhere.llm).last.device.type == "meta"
+        assert workloads.read_to_the_end(elsewhere.llm).last.device.type == "meta"
         elsewhere.embed_ids([3, 4, 5])
 
 
 @pytest.mark.parametrize("modality", ["image", "audio", "video"])
 def test_nothing_is_made_on_another_device_while_media_are_seen_and_made(elsewhere, modality):
-    medium = drills.MEDIA[modality]()
+    medium = workloads.MEDIA[modality]()
     decoder = elsewhere.decoders[modality]
     spec = decoder.condition_spec
     condition = torch.zeros(spec.tokens, spec.width, device="meta")
     options = SampleOptions(steps=3, negative="a dog")
     with TwoDevices(), torch.inference_mode():
-        drills.encode(elsewhere, modality)
-        drills.render(elsewhere, modality)
+        workloads.encode(elsewhere, modality)
+        workloads.render(elsewhere, modality)
         decoder.sample([Task(condition, 0, options, medium, 0.6)], no_progress, never)
         decoder.caption_condition(["a cat"])
 
@@ -218,7 +219,7 @@ def test_nothing_is_made_on_another_device_while_a_stage_learns(tiny_system, sta
         model = outline(found.system, found.folder, torch.float32, Placement())
     model.llm.prepare_training()
     with TwoDevices():
-        drills.Learning(model, stage, rows=2, length=64).step()
+        workloads.Learning(model, stage, rows=2, length=64).step()
 
 
 def test_what_is_made_on_another_device_is_seen():

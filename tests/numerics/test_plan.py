@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from anygen import AnyGen, drills
+from anygen import AnyGen
 from anygen.config.placement import Placement
-from anygen.plan import outline, planner
-from anygen.rehearsal import Rehearsal, rehearsed
-from anygen.weights import weigh
+from anygen.memory import workloads
+from anygen.memory.meta_tracker import Rehearsal, rehearsed
+from anygen.memory.planner import outline, planner
+from anygen.memory.weight_sizes import weigh
 
 
 def measured(work):
@@ -65,14 +66,14 @@ def test_weights_for_answering_are_those_of_a_loaded_model(planned, saved_model,
 
 
 def weigh_all(model):
-    from anygen.weights import parts_of
+    from anygen.memory.weight_sizes import parts_of
 
     return parts_of(model)
 
 
 def test_reading_takes_what_the_rehearsal_says(saved_model, planned):
     llm = AnyGen.from_pretrained(saved_model).llm
-    peak, _ = measured(lambda: drills.read_to_the_end(llm))
+    peak, _ = measured(lambda: workloads.read_to_the_end(llm))
     chat = planned.conversation(Placement())
     [reading] = [m for m in chat.moments if m.name == "reading"]
     assert reading.bytes + chat.cache == pytest.approx(peak, rel=0.02)
@@ -83,7 +84,7 @@ def test_a_whole_chat_stays_within_a_tenth_of_the_plan(saved_model, planned, mod
     """Weights are most of it, as they are of any larger model."""
     model = AnyGen.from_pretrained(saved_model)
     decoder = model.decoders[modality]
-    peak, _ = measured(lambda: drills.render(model, modality))
+    peak, _ = measured(lambda: workloads.render(model, modality))
     used = next(
         m.bytes for m in planned.conversation(Placement()).moments if m.name == f"making {modality}"
     )
@@ -95,7 +96,7 @@ def test_a_whole_chat_stays_within_a_tenth_of_the_plan(saved_model, planned, mod
 def test_a_step_of_learning_takes_what_the_plan_says(needs, make_model, stage):
     model = make_model()
     model.llm.prepare_training()
-    learning = drills.Learning(model, stage, rows=2, length=64)
+    learning = workloads.Learning(model, stage, rows=2, length=64)
     learning.step()
     before = 2 * sum(p.nbytes for p in learning.learned.values())  # averages of the optimizer
     peak, _ = measured(learning.step)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-from anygen import published
 from anygen.config.loader import load_system
-from anygen.published_pipelines import PIPELINES as DESCRIBED
+from anygen.memory import reference_models
+from anygen.memory.reference_pipelines import PIPELINES as DESCRIBED
 
 LLMS = {
     "smollm2-135m": 134_515_008,
@@ -52,9 +52,9 @@ def count(module):
 
 def part(name, of, folder):
     """A part of a pipeline without values, from its configuration alone."""
-    found = getattr(importlib.import_module(published.library(of)), of)
+    found = getattr(importlib.import_module(reference_models.library(of)), of)
     with torch.device("meta"):
-        if published.library(of) == "diffusers":
+        if reference_models.library(of) == "diffusers":
             return found.from_config(found.load_config(str(folder), subfolder=name))
         return found(found.config_class.from_pretrained(str(folder), subfolder=name))
 
@@ -62,27 +62,27 @@ def part(name, of, folder):
 def parts(name, folder):
     _, described = DESCRIBED[name]
     kept = {n: of for n, (of, _) in described.items() if n != "scheduler" and "tokenizer" not in n}
-    published.write(name, folder)
+    reference_models.write(name, folder)
     return {n: count(part(n, of, folder)) for n, of in kept.items()}
 
 
 @pytest.mark.parametrize("name", LLMS)
 def test_an_llm_has_as_many_parameters_as_is_known(name, tmp_path):
-    config = AutoConfig.from_pretrained(published.write(name, tmp_path))
+    config = AutoConfig.from_pretrained(reference_models.write(name, tmp_path))
     with torch.device("meta"):
         assert count(AutoModelForCausalLM.from_config(config)) == LLMS[name]
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_an_encoder_has_as_many_parameters_as_is_known(name, tmp_path):
-    config = AutoConfig.from_pretrained(published.write(name, tmp_path))
+    config = AutoConfig.from_pretrained(reference_models.write(name, tmp_path))
     with torch.device("meta"):
         assert count(AutoModel.from_config(config)) == ENCODERS[name]
 
 
 def test_the_vision_tower_of_siglip_is_the_one_that_is_called_so400m(tmp_path):
     name = "google/siglip-so400m-patch14-384"
-    config = AutoConfig.from_pretrained(published.write(name, tmp_path)).vision_config
+    config = AutoConfig.from_pretrained(reference_models.write(name, tmp_path)).vision_config
     with torch.device("meta"):
         assert count(AutoModel.from_config(config)) == 428_225_600
 
@@ -97,8 +97,10 @@ def test_a_decoder_has_as_many_parameters_as_is_known(name, tmp_path):
 
 def test_whatever_is_not_known_is_left_as_it_is(tiny_system):
     system = load_system(str(tiny_system))
-    with published.stand_ins(system) as same:
+    with reference_models.stand_ins(system) as same:
         assert same == system
-    with published.stand_ins(load_system(str(tiny_system), ["llm.base=smollm2-135m"])) as other:
+    with reference_models.stand_ins(
+        load_system(str(tiny_system), ["llm.base=smollm2-135m"])
+    ) as other:
         assert (Path(other.llm.base) / "config.json").is_file()
         assert other.decoders == system.decoders

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from anygen.config.system import System
-from anygen.published_pipelines import CLIP_L_TEXT, PIPELINES, Settings
+from anygen.memory.reference_pipelines import CLIP_L_TEXT, PIPELINES, Settings
 
 Files = dict[str, Settings]  # by the file's name in the model's folder
 

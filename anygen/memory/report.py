@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from anygen.config.placement import Placement
-from anygen.plan import Needs, Peak, Planner
+from anygen.memory.planner import Needs, Peak, Planner
 
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 

@@ -1,7 +1,7 @@
 """What a system needs of memory, found from its configuration alone: `anygen plan`.
 
 Nothing is read but configurations: the parts are built without values, and what they do at their
-most (drills.py) is done with shapes (rehearsal.py). Bytes are those that a device's allocator
+most (workloads.py) is done with shapes (rehearsal.py). Bytes are those that a device's allocator
 gives out; what a driver or a library takes for itself is not among them.
 """
 
@@ -17,17 +17,17 @@ from typing import Any, Literal
 
 import torch
 
-from anygen import drills, published
 from anygen.config.loader import find_config, load_system
 from anygen.config.placement import Placement, settle
 from anygen.config.system import System
 from anygen.core.schema import Strict
+from anygen.memory import reference_models, workloads
+from anygen.memory.meta_tracker import Rehearsal, rehearsed
+from anygen.memory.weight_sizes import Part, Weights, weigh
 from anygen.model.decoder_cache import waiting_bytes
 from anygen.model.multimodal import AnyGen
 from anygen.numerics.fp16_linear import has_fbgemm
-from anygen.rehearsal import Rehearsal, rehearsed
 from anygen.training.stages import STAGES
-from anygen.weights import Part, Weights, weigh
 
 Stage = Literal["chat", "encode", "decode", "instruct"]
 LEARNED: tuple[Stage, ...] = ("encode", "decode", "instruct")
@@ -139,7 +139,7 @@ class Planner:
 @contextmanager
 def planner(name: str, overrides: list[str]) -> Iterator[Planner]:
     """Of a system in configs/, or of a YAML file. Raises ValueError."""
-    with published.stand_ins(load_system(name, overrides)) as system:
+    with reference_models.stand_ins(load_system(name, overrides)) as system:
         yield Planner(system, find_config(name).parent)
 
 
@@ -167,14 +167,14 @@ def rehearse(model: AnyGen) -> Conversation:
     weights, shelf = weigh(model), model.requires_grad_(False).decoders
     model.llm.prepare_answering()
     with Rehearsal():
-        cache = sum(t.nbytes for t in chain(*drills.read_to_the_end(model.llm).stored))
-    read = rehearsed(lambda: drills.read_to_the_end(model.llm)) - cache
+        cache = sum(t.nbytes for t in chain(*workloads.read_to_the_end(model.llm).stored))
+    read = rehearsed(lambda: workloads.read_to_the_end(model.llm)) - cache
     moments = [Moment("reading", read)]
     for modality in model.encoder.modalities:
-        used = rehearsed(partial(drills.encode, model, modality))
+        used = rehearsed(partial(workloads.encode, model, modality))
         moments.append(Moment(f"seeing {modality}", used, ("encoder.",)))
     for modality in shelf:
-        used = rehearsed(partial(drills.render, model, modality))
+        used = rehearsed(partial(workloads.render, model, modality))
         names = (modality, *shelf.outlines[modality].shares)
         moments.append(Moment(f"making {modality}", used, tuple(f"decoders.{n}." for n in names)))
     return Conversation(weights, cache, moments)
@@ -182,7 +182,7 @@ def rehearse(model: AnyGen) -> Conversation:
 
 def learning_peak(model: AnyGen, weights: Weights, stage: Stage, rows: int, length: int) -> Peak:
     """The second step: the optimizer has its averages then."""
-    learning = drills.Learning(model, stage, rows, length)
+    learning = workloads.Learning(model, stage, rows, length)
     learned = sum(parameter.nbytes for parameter in learning.learned.values())
     captions = waiting_bytes(model, "decoders.") if learning.generates else 0
     with Rehearsal() as rehearsal:

@@ -1,0 +1,1 @@
+"""How much memory a system needs, computed without loading its weights."""
