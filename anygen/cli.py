@@ -194,7 +194,7 @@ def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) 
 
 
 def make_again(source: Path, out: Path) -> None:
-    from anygen.provenance import read_provenance, remake, write_again
+    from anygen.conversation.provenance import read_provenance, remake, write_again
 
     provenance = read_provenance(source)
     use_threads(provenance.threads)
@@ -233,7 +233,7 @@ def convert(
     form: Annotated[str, typer.Option("--from", help="transcript")] = "transcript",
 ) -> None:
     """Turn dialogues into records, one JSON object per line, to train on."""
-    from anygen.convert import convert
+    from anygen.conversation.to_records import convert
 
     if form != "transcript":
         raise ValueError(f"no format {form!r}; there is transcript")

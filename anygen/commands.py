@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anygen import capture, playback, transcript
 from anygen.attachments import open_path, parse_line
-from anygen.conversation import Exchange
+from anygen.conversation.history import Exchange
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
 from anygen.generation.option_names import NAMES, changed, described

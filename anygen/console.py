@@ -10,7 +10,7 @@ from pathlib import Path
 
 from anygen.attachments import parse_line
 from anygen.checkpoints.checkpoint import find_model
-from anygen.conversation import Conversation
+from anygen.conversation.history import Conversation
 from anygen.core.media import Part
 from anygen.core.version import __version__
 from anygen.generation.request import Model

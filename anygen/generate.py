@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from anygen.conversation import Exchange
+from anygen.conversation.history import Exchange
+from anygen.conversation.provenance import tell_origin
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import TABLE
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
@@ -22,7 +23,6 @@ from anygen.core.schema import explain
 from anygen.generation.request import Answer, AnswerOptions, Maker, Request, derive_seed
 from anygen.io.atomic import replacing
 from anygen.io.media_files import printable, read_media, write_media
-from anygen.provenance import tell_origin
 
 RECORDS = "records.jsonl"
 

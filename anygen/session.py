@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from anygen.conversation import Conversation, Exchange
+from anygen.conversation.history import Conversation, Exchange
+from anygen.conversation.provenance import tell_origin
 from anygen.core.media import Media, Message, Part, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
 from anygen.generation.events import (
@@ -28,7 +29,6 @@ from anygen.generation.events import (
 from anygen.generation.request import AnswerOptions, Draft, Edit, Model, Request
 from anygen.io.media_files import printable, write_media
 from anygen.preview import describe
-from anygen.provenance import tell_origin
 from anygen.screen import Screen
 
 

@@ -9,15 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from anygen.conversation import Conversation, Exchange
-from anygen.core.media import Media, Message, Part, Role, modality_of
-from anygen.core.modality import TABLE
-from anygen.generation.request import AnswerOptions, Maker
-from anygen.io.atomic import replacing, write_json
-from anygen.io.media_files import printable, read_media, write_exact, write_media
-from anygen.preview import describe
-from anygen.reports.page import Shown, show, write_page
-from anygen.saved import (
+from anygen.conversation.history import Conversation, Exchange
+from anygen.conversation.serialization import (
     Saved,
     SavedMedium,
     open_once,
@@ -26,6 +19,13 @@ from anygen.saved import (
     save_once,
     save_turn,
 )
+from anygen.core.media import Media, Message, Part, Role, modality_of
+from anygen.core.modality import TABLE
+from anygen.generation.request import AnswerOptions, Maker
+from anygen.io.atomic import replacing, write_json
+from anygen.io.media_files import printable, read_media, write_exact, write_media
+from anygen.preview import describe
+from anygen.reports.page import Shown, show, write_page
 from anygen.session import Session
 
 LARGEST = 1024  # pixels, the longer side of a picture on a page

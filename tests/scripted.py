@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from anygen.chat import run_chat
-from anygen.conversation import Conversation, Exchange
+from anygen.conversation.history import Conversation, Exchange
 from anygen.core.media import Message, Part, media_of
 from anygen.generation.events import (
     Done,

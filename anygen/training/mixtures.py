@@ -212,7 +212,7 @@ def reordered(frames: torch.Tensor, rng: random.Random) -> torch.Tensor:
 
 @cache
 def text_rows() -> list[Record]:
-    """Prompts without media, answered by the untouched base model (anygen/training/text_rows.py)."""
+    """Prompts without media, answered by the untouched base model: see text_rows.py."""
     lines = files("mosit_data").joinpath("text_rows.jsonl").read_text(encoding="utf-8")
     return [Record.model_validate_json(line) for line in lines.splitlines()]
 

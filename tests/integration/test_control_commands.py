@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Message
 from anygen.generation.request import AnswerOptions, Made, Request
 from anygen.io.media_files import read_media, write_media
-from anygen.provenance import read_provenance
 
 ROOT = Path(__file__).parents[2]
 

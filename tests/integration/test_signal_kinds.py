@@ -23,7 +23,7 @@ def trainer(make_model, write_run, monkeypatch, request):
     stage, settings = request.param
     run = load_run(write_run(stage, batch_size=6, seed=1))
     run.out.mkdir()
-    monkeypatch.setattr(aids, "BANK", 8)  # captions: thousands take seconds
+    monkeypatch.setattr(precomputed, "BANK", 8)  # captions: thousands take seconds
     model = make_model(*STAGES[stage].needs, settings=[settings])
     model.llm.prepare_training()
     return Trainer(run, STAGES[stage], model, Accelerator(cpu=True))

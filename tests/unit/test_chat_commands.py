@@ -4,11 +4,11 @@ import pytest
 from scripted import Scripted, chat, open_session, says, shows, texts
 
 from anygen.chat import run_chat
+from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image
 from anygen.generation.events import Event
 from anygen.generation.request import AnswerOptions, derive_seed
 from anygen.io.media_files import read_media
-from anygen.provenance import read_provenance
 from anygen.session import Settings
 from decoders.base import SampleOptions
 

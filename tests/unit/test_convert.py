@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 from scripted import Scripted, exchange
 
-from anygen.conversation import Conversation
-from anygen.convert import convert
+from anygen.conversation.history import Conversation
+from anygen.conversation.provenance import digest
+from anygen.conversation.to_records import convert
 from anygen.core.media import Message
 from anygen.core.records import Record, captions_of
 from anygen.generate import read_parts
 from anygen.generation.request import Request
-from anygen.provenance import digest
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
 from anygen.transcript import save

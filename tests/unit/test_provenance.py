@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from anygen.chat import run_chat
-from anygen.conversation import Conversation
+from anygen.conversation.history import Conversation
+from anygen.conversation.provenance import Provenance, digest, read_provenance, remake, write_again
 from anygen.core.media import Audio, Image, Media
 from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
 from anygen.generation.request import AnswerOptions, Maker, Request, derive_seed
 from anygen.io.media_files import read_comment, write_media
-from anygen.provenance import Provenance, digest, read_provenance, remake, write_again
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
 from decoders.base import never

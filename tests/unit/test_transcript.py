@@ -8,11 +8,11 @@ import pytest
 import torch
 from scripted import MAKER, Scripted, exchange
 
-from anygen.conversation import Conversation, Exchange
+from anygen.conversation.history import Conversation, Exchange
+from anygen.conversation.provenance import digest
 from anygen.core.media import Audio, Image, Media, Message, Video, media_of
 from anygen.generation.request import AnswerOptions, Maker, Request
 from anygen.io.media_files import read_media
-from anygen.provenance import digest
 from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
 from anygen.transcript import load, save

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from anygen.conversation.serialization import SavedPart, SavedTurn
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
 from anygen.io.atomic import replacing
-from anygen.saved import SavedPart, SavedTurn
 from anygen.transcript import read_transcript
 
 

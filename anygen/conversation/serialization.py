@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from anygen.conversation import Exchange
+from anygen.conversation.history import Exchange
 from anygen.core.media import Media, Message, Part, Role
 from anygen.core.modality import MediaModality
 from anygen.core.records import TextContent

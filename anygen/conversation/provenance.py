@@ -14,14 +14,8 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from anygen.conversation import Exchange
-from anygen.core.content_hash import digest
-from anygen.core.media import Media, Message, modality_of
-from anygen.generation.events import MediaDone
-from anygen.generation.request import Maker, Model, Request
-from anygen.io.atomic import replacing
-from anygen.io.media_files import MediaError, printable, read_comment, read_media, write_media
-from anygen.saved import (
+from anygen.conversation.history import Exchange
+from anygen.conversation.serialization import (
     Saved,
     SavedMedium,
     SavedTurn,
@@ -31,6 +25,12 @@ from anygen.saved import (
     save_once,
     save_turn,
 )
+from anygen.core.content_hash import digest
+from anygen.core.media import Media, Message, modality_of
+from anygen.generation.events import MediaDone
+from anygen.generation.request import Maker, Model, Request
+from anygen.io.atomic import replacing
+from anygen.io.media_files import MediaError, printable, read_comment, read_media, write_media
 
 
 class Provenance(Saved):

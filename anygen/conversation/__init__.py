@@ -1,0 +1,1 @@
+"""History as data: transcripts, provenance, and their serialisation."""
