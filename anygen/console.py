@@ -14,11 +14,11 @@ from anygen.conversation.history import Conversation
 from anygen.core.media import Part
 from anygen.core.version import __version__
 from anygen.generation.request import Model
-from anygen.graphics import choose_graphics
 from anygen.io.assets import are_fetched
 from anygen.io.media_files import is_media, read_bytes, read_media
-from anygen.screen import Screen
 from anygen.session import Session, Settings
+from anygen.terminal.graphics import choose_graphics
+from anygen.terminal.screen import Screen
 
 
 def open_session(
@@ -74,7 +74,7 @@ def read_lines(session: Session, model: str, history: bool) -> Iterable[str]:
     """What is typed, with line editing and history; or the lines of a pipe."""
     if not sys.stdin.isatty():
         return sys.stdin
-    from anygen.keyboard import typed_lines
+    from anygen.terminal.line_editor import typed_lines
 
     session.screen.line(f"anygen {__version__}, {model}: /help lists the commands")
     return typed_lines(session.take_draft, history)

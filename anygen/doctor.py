@@ -237,7 +237,7 @@ def check_memory(model: str) -> Iterator[Finding]:
 
 
 def check_terminal() -> Iterator[Finding]:
-    from anygen.graphics import choose_graphics
+    from anygen.terminal.graphics import choose_graphics
 
     encoding = sys.stdout.encoding
     kind = "a terminal" if sys.stdout.isatty() else "no terminal"

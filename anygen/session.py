@@ -28,8 +28,8 @@ from anygen.generation.events import (
 )
 from anygen.generation.request import AnswerOptions, Draft, Edit, Model, Request
 from anygen.io.media_files import printable, write_media
-from anygen.preview import describe
-from anygen.screen import Screen
+from anygen.terminal.preview import describe
+from anygen.terminal.screen import Screen
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from anygen.core.modality import TABLE, MediaModality
 from anygen.doctor import Finding, guarded
 from anygen.generation.events import MediaDone
 from anygen.io.media_files import read_media, write_media
-from anygen.preview import describe
+from anygen.terminal.preview import describe
 
 REQUESTS: dict[MediaModality, str] = {
     "image": "draw a cat on a blue background",

@@ -24,9 +24,9 @@ from anygen.core.modality import TABLE
 from anygen.generation.request import AnswerOptions, Maker
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable, read_media, write_exact, write_media
-from anygen.preview import describe
 from anygen.reports.page import Shown, show, write_page
 from anygen.session import Session
+from anygen.terminal.preview import describe
 
 LARGEST = 1024  # pixels, the longer side of a picture on a page
 

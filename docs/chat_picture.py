@@ -11,8 +11,8 @@ from rich.text import Text
 
 from anygen import AnyGen
 from anygen.chat import run_chat
-from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
+from anygen.terminal.screen import Screen
 
 FOLDER = Path(__file__).parent
 

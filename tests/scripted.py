@@ -16,8 +16,8 @@ from anygen.generation.events import (
     TextDelta,
 )
 from anygen.generation.request import AnswerOptions, Made, Maker, Request
-from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
+from anygen.terminal.screen import Screen
 
 MAKER = Maker("mini", "0" * 64)
 Script = Callable[[Callable[[], bool]], Iterator[Event]]

@@ -32,8 +32,8 @@ from anygen.generation.option_names import NAMES
 from anygen.generation.request import AnswerOptions
 from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media
-from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
+from anygen.terminal.screen import Screen
 from decoders.base import Task, never, no_progress
 
 ROOT = Path(__file__).parents[2]

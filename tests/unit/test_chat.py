@@ -156,7 +156,7 @@ def test_ctrl_c_stops_a_command_and_not_the_chat(tmp_path, monkeypatch):
     def interrupted(seconds: int):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anygen.capture.record", interrupted)
+    monkeypatch.setattr("anygen.terminal.capture.record", interrupted)
     shown = chat(tmp_path, Scripted(says("ok")), "/record 5", "hello")
     assert shown == "recording 5 s ...\n(stopped)\nok\n"
 

@@ -10,8 +10,8 @@ from anygen.core.media import Message
 from anygen.core.records import Record, captions_of
 from anygen.generate import read_parts
 from anygen.generation.request import Request
-from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
+from anygen.terminal.screen import Screen
 from anygen.transcript import save
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image as PILImage
 
-from anygen.graphics import BACKENDS, RAMP, choose_graphics, paint_256, show
-from anygen.terminal import column_pixels
+from anygen.terminal.graphics import BACKENDS, RAMP, choose_graphics, paint_256, show
+from anygen.terminal.probe import column_pixels
 
 SIZES = [(1, 1), (64, 64), (64, 1), (1, 64), (500, 300), (268, 64), (50, 900)]  # wide, high
 KITTY = re.compile(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\")

@@ -12,7 +12,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from anygen.keyboard import LineCompleter, typed_lines
+from anygen.terminal.line_editor import LineCompleter, typed_lines
 
 
 @contextmanager

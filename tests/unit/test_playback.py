@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from anygen.core.media import Video
-from anygen.graphics import show
 from anygen.io.media_files import read_media
-from anygen.playback import PLAYERS, open_file, play
+from anygen.terminal.graphics import show
+from anygen.terminal.playback import PLAYERS, open_file, play
 
 
 @pytest.fixture

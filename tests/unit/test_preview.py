@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from anygen.core.media import Audio, Image, Video
-from anygen.graphics import show
-from anygen.preview import contact_strip, preview, waveform
+from anygen.terminal.graphics import show
+from anygen.terminal.preview import contact_strip, preview, waveform
 
 
 def without_escapes(text: str) -> str:

@@ -15,8 +15,8 @@ from anygen.core.media import Audio, Image, Media
 from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
 from anygen.generation.request import AnswerOptions, Maker, Request, derive_seed
 from anygen.io.media_files import read_comment, write_media
-from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
+from anygen.terminal.screen import Screen
 from decoders.base import never
 
 

@@ -3,7 +3,7 @@
 import pyte
 import pytest
 
-from anygen.screen import Screen
+from anygen.terminal.screen import Screen
 
 
 class Terminal:

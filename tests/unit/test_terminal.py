@@ -14,9 +14,9 @@ from prompt_toolkit.input import create_input
 from prompt_toolkit.input.typeahead import clear_typeahead, get_typeahead
 from prompt_toolkit.output import DummyOutput
 
-from anygen import terminal
-from anygen.graphics import choose_graphics
-from anygen.terminal import NARROW, QUESTION, column_pixels, find_pixel_graphics
+from anygen.terminal import probe
+from anygen.terminal.graphics import choose_graphics
+from anygen.terminal.probe import NARROW, QUESTION, column_pixels, find_pixel_graphics
 
 COLORFUL = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 VT100 = b"\x1b[?1;2c"
@@ -90,7 +90,7 @@ def test_a_terminal_that_does_not_answer_has_characters(line, monkeypatch, said)
 
 
 def test_an_answer_is_awaited_for_a_tenth_of_a_second():
-    assert terminal.PATIENCE == 0.1
+    assert probe.PATIENCE == 0.1
 
 
 def test_what_a_terminal_prints_of_the_question_is_wiped_off(line):

@@ -13,8 +13,8 @@ from anygen.conversation.provenance import digest
 from anygen.core.media import Audio, Image, Media, Message, Video, media_of
 from anygen.generation.request import AnswerOptions, Maker, Request
 from anygen.io.media_files import read_media
-from anygen.screen import Screen
 from anygen.session import Session, Settings, ready
+from anygen.terminal.screen import Screen
 from anygen.transcript import load, save
 from decoders.base import SampleOptions
 

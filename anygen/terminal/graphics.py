@@ -16,7 +16,7 @@ from PIL import Image as PILImage
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from anygen.terminal import column_pixels, find_pixel_graphics
+from anygen.terminal.probe import column_pixels, find_pixel_graphics
 
 CHUNK = 4096  # base64 characters of one kitty command, at most
 SHARP = 16  # pixels that a column can show on a dense screen: more are not sent

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_max_pool1d
 
 from anygen.core.media import Audio, Image, Media, Video
-from anygen.graphics import RAMP, show
+from anygen.terminal.graphics import RAMP, show
 
 STRIP_FRAMES = 4
 LEVELS = "▁▂▃▄▅▆▇█"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from anygen.core.media import Media
-from anygen.preview import preview
+from anygen.terminal.preview import preview
 
 GAP = "  "  # between text and progress
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 
 from anygen.core.media import Audio, Image, Media, Video
-from anygen.graphics import show
 from anygen.io.media_files import printable, write_media
+from anygen.terminal.graphics import show
 
 # Programs that play a WAV file without a window or a word, and then end; the first found is used.
 PLAYERS: dict[str, tuple[str, ...]] = {

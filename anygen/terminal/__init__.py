@@ -1,0 +1,1 @@
+"""Drawing, playing and typing in a terminal, without knowledge of the model."""
