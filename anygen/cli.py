@@ -118,9 +118,9 @@ def chat(  # noqa: PLR0913  # the options of a command
 
     What is piped in stands before --prompt: cat notes.txt | anygen chat -p "in one sentence"
     """
-    from anygen.chat import answer_once, run_chat
-    from anygen.console import open_session, read_lines, read_question
-    from anygen.session import Settings
+    from anygen.chat.repl import answer_once, run_chat
+    from anygen.chat.session import Settings
+    from anygen.chat.startup import open_session, read_lines, read_question
 
     if attach and prompt is None:
         raise ValueError("--attach goes with --prompt; in a conversation write @path")

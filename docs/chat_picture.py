@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from anygen import AnyGen
-from anygen.chat import run_chat
-from anygen.session import Session, Settings, ready
+from anygen.chat.repl import run_chat
+from anygen.chat.session import Session, Settings, ready
 from anygen.terminal.screen import Screen
 
 FOLDER = Path(__file__).parent

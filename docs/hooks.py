@@ -6,7 +6,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from anygen.commands import COMMANDS
+from anygen.chat.slash_commands import COMMANDS
 from anygen.config.loader import CONFIGS, load, read_settings
 from anygen.config.run import Run
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from anygen.chat import run_chat
+from anygen.chat.repl import run_chat
+from anygen.chat.session import Session, Settings, ready
 from anygen.conversation.history import Conversation, Exchange
 from anygen.core.media import Message, Part, media_of
 from anygen.generation.events import (
@@ -16,7 +17,6 @@ from anygen.generation.events import (
     TextDelta,
 )
 from anygen.generation.request import AnswerOptions, Made, Maker, Request
-from anygen.session import Session, Settings, ready
 from anygen.terminal.screen import Screen
 
 MAKER = Maker("mini", "0" * 64)

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from anygen.chat.transcript import read_transcript
 from anygen.conversation.serialization import SavedPart, SavedTurn
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
 from anygen.io.atomic import replacing
-from anygen.transcript import read_transcript
 
 
 def convert(sources: Sequence[Path], out: Path) -> int:

@@ -13,7 +13,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-from anygen.commands import COMMANDS
+from anygen.chat.slash_commands import COMMANDS
 
 QUOTES = '"""'
 PATH_COMMANDS = ("/attach ", "/load ", "/save ")

@@ -22,17 +22,17 @@ import typer
 import yaml
 
 from anygen import DISTRIBUTION, AnyGen
-from anygen.chat import run_chat
+from anygen.chat.repl import run_chat
+from anygen.chat.session import Session, Settings, ready
+from anygen.chat.slash_commands import COMMANDS
 from anygen.checkpoints import checkpoint
 from anygen.cli import app
-from anygen.commands import COMMANDS
 from anygen.config.loader import CONFIGS, load_run, load_system, read_settings
 from anygen.core.modality import TABLE
 from anygen.generation.option_names import NAMES
 from anygen.generation.request import AnswerOptions
 from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media
-from anygen.session import Session, Settings, ready
 from anygen.terminal.screen import Screen
 from decoders.base import Task, never, no_progress
 

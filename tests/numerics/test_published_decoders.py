@@ -4,6 +4,7 @@ import numpy as np
 import published_pipelines as pipelines
 import pytest
 import torch
+from decoders.parts.published_mel import PublishedMelPictures
 from diffusers import AudioLDMPipeline, StableDiffusionPipeline, TextToVideoSDPipeline
 from tiny_decoders import make_published
 
@@ -11,7 +12,6 @@ from anygen.core.media import Audio, Image, Video
 from anygen.testing.decoders import same, values
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts import latent_diffusion as diffusion
-from decoders.parts.published_mel import PublishedMelPictures
 
 CAPTIONS = ["a red cat", "", "a piano, " * 20]
 KINDS = {

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from scripted import kinds
 
-from anygen.attachments import begins_with_path, parse_line
+from anygen.chat.attachments import begins_with_path, parse_line
 from anygen.core.media import Image
 from anygen.io.media_files import MediaError
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from scripted import Scripted, chat, kinds, open_session, says, shows
 
-from anygen.chat import answer_once
-from anygen.commands import COMMANDS
+from anygen.chat.repl import answer_once
+from anygen.chat.session import claim_path
+from anygen.chat.slash_commands import COMMANDS
 from anygen.core.media import Image
 from anygen.generation.events import Done, Event, TextDelta
 from anygen.generation.request import derive_seed
 from anygen.io.media_files import read_media
-from anygen.session import claim_path
 
 
 def test_the_answer_is_shown_as_it_comes(tmp_path):

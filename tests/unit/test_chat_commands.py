@@ -3,13 +3,13 @@ from collections.abc import Iterator
 import pytest
 from scripted import Scripted, chat, open_session, says, shows, texts
 
-from anygen.chat import run_chat
+from anygen.chat.repl import run_chat
+from anygen.chat.session import Settings
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image
 from anygen.generation.events import Event
 from anygen.generation.request import AnswerOptions, derive_seed
 from anygen.io.media_files import read_media
-from anygen.session import Settings
 from decoders.base import SampleOptions
 
 
@@ -184,7 +184,7 @@ def test_when_the_disk_is_full_what_was_said_is_kept(tmp_path, image, monkeypatc
     def full(media, path, comment=None):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("anygen.session.write_media", full)
+    monkeypatch.setattr("anygen.chat.session.write_media", full)
     model = Scripted(shows(image, "Here:"), says("ok"))
     shown = chat(tmp_path, model, "a cat", "go on")
     assert "No space left on device" in shown

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from scripted import Scripted, chat, kinds, open_session, says, tells
 
-from anygen.chat import run_chat
+from anygen.chat.repl import run_chat
 from anygen.core.media import Audio, Image
 from anygen.generation.events import (
     Done,

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 from scripted import Scripted, exchange
 
+from anygen.chat.session import Session, Settings, ready
+from anygen.chat.transcript import save
 from anygen.conversation.history import Conversation
 from anygen.conversation.provenance import digest
 from anygen.conversation.to_records import convert
@@ -10,9 +12,7 @@ from anygen.core.media import Message
 from anygen.core.records import Record, captions_of
 from anygen.generate import read_parts
 from anygen.generation.request import Request
-from anygen.session import Session, Settings, ready
 from anygen.terminal.screen import Screen
-from anygen.transcript import save
 
 
 @pytest.fixture

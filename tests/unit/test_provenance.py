@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from anygen.chat import run_chat
+from anygen.chat.repl import run_chat
+from anygen.chat.session import Session, Settings, ready
 from anygen.conversation.history import Conversation
 from anygen.conversation.provenance import Provenance, digest, read_provenance, remake, write_again
 from anygen.core.media import Audio, Image, Media
 from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
 from anygen.generation.request import AnswerOptions, Maker, Request, derive_seed
 from anygen.io.media_files import read_comment, write_media
-from anygen.session import Session, Settings, ready
 from anygen.terminal.screen import Screen
 from decoders.base import never
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from scripted import MAKER, Scripted, exchange
 
+from anygen.chat.session import Session, Settings, ready
+from anygen.chat.transcript import load, save
 from anygen.conversation.history import Conversation, Exchange
 from anygen.conversation.provenance import digest
 from anygen.core.media import Audio, Image, Media, Message, Video, media_of
 from anygen.generation.request import AnswerOptions, Maker, Request
 from anygen.io.media_files import read_media
-from anygen.session import Session, Settings, ready
 from anygen.terminal.screen import Screen
-from anygen.transcript import load, save
 from decoders.base import SampleOptions
 
 OPTIONS = AnswerOptions(modalities=("text", "image"), max_new_tokens=99)

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from anygen import transcript
-from anygen.attachments import open_path, parse_line
+from anygen.chat import transcript
+from anygen.chat.attachments import open_path, parse_line
+from anygen.chat.session import Change, Session, keep, label, ready, show_attached, take_turn
 from anygen.conversation.history import Exchange
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
 from anygen.generation.option_names import NAMES, changed, described
 from anygen.generation.request import AnswerOptions, Edit
 from anygen.io.media_files import printable, read_comment, read_media, write_media
-from anygen.session import Change, Session, keep, label, ready, show_attached, take_turn
 from anygen.terminal import capture, playback
 
 # a medium, how far it may change, and what is to change: 2 0.4 make the background blue

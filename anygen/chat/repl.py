@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from anygen.attachments import begins_with_path, parse_line
-from anygen.commands import run_command
+from anygen.chat.attachments import begins_with_path, parse_line
+from anygen.chat.session import Session, show_attached, take_turn
+from anygen.chat.slash_commands import run_command
 from anygen.core.media import Part
 from anygen.core.schema import explain
-from anygen.session import Session, show_attached, take_turn
 
 
 def run_chat(session: Session, lines: Iterable[str]) -> None:

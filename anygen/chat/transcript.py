@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from anygen.chat.session import Session
 from anygen.conversation.history import Conversation, Exchange
 from anygen.conversation.serialization import (
     Saved,
@@ -25,7 +26,6 @@ from anygen.generation.request import AnswerOptions, Maker
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable, read_media, write_exact, write_media
 from anygen.reports.page import Shown, show, write_page
-from anygen.session import Session
 from anygen.terminal.preview import describe
 
 LARGEST = 1024  # pixels, the longer side of a picture on a page

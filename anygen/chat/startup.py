@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from anygen.attachments import parse_line
+from anygen.chat.attachments import parse_line
+from anygen.chat.session import Session, Settings
 from anygen.checkpoints.checkpoint import find_model
 from anygen.conversation.history import Conversation
 from anygen.core.media import Part
@@ -16,7 +17,6 @@ from anygen.core.version import __version__
 from anygen.generation.request import Model
 from anygen.io.assets import are_fetched
 from anygen.io.media_files import is_media, read_bytes, read_media
-from anygen.session import Session, Settings
 from anygen.terminal.graphics import choose_graphics
 from anygen.terminal.screen import Screen
 
