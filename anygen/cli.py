@@ -38,8 +38,8 @@ from anygen.options import (
 
 if TYPE_CHECKING:
     from anygen import AnyGen
+    from anygen.batch.runner import Settings as Batch
     from anygen.config.placement import Placement
-    from anygen.generate import Settings as Batch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -165,7 +165,7 @@ def generate(  # noqa: PLR0913  # the options of a command
     A line is {"id": "a", "prompt": "a red cat"} or a dialogue under "messages". The new records
     are printed too. Exit code 3: some rows failed, and their records say why.
     """
-    from anygen.generate import Settings
+    from anygen.batch.runner import Settings
 
     if (source is None) == (again is None):
         raise ValueError("give a prompt, a file of prompts or --from FILE, and only one of them")
@@ -180,7 +180,7 @@ def generate(  # noqa: PLR0913  # the options of a command
 
 
 def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) -> None:
-    from anygen.generate import RECORDS, generate_file
+    from anygen.batch.runner import RECORDS, generate_file
 
     failed = finished = 0
     given = Path(source) if source.endswith(".jsonl") else source

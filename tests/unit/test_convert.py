@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from scripted import Scripted, exchange
 
+from anygen.batch.runner import read_parts
 from anygen.chat.session import Session, Settings, ready
 from anygen.chat.transcript import save
 from anygen.conversation.history import Conversation
@@ -10,7 +11,6 @@ from anygen.conversation.provenance import digest
 from anygen.conversation.to_records import convert
 from anygen.core.media import Message
 from anygen.core.records import Record, captions_of
-from anygen.generate import read_parts
 from anygen.generation.request import Request
 from anygen.terminal.screen import Screen
 

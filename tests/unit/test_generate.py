@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from anygen.batch.runner import Settings, derive_seed, file_stem, generate_file
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image, Message
-from anygen.generate import Settings, derive_seed, file_stem, generate_file
 from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 from anygen.generation.request import Answer, AnswerOptions, Edit, Made, Maker, Request, collect
 from anygen.io.media_files import read_media, write_media

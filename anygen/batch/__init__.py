@@ -1,0 +1,1 @@
+"""Batch generation from files of prompts."""
