@@ -384,7 +384,7 @@ def doctor(
     model: ModelOption = "mini",
 ) -> None:
     """Look at this installation: what works, what is missing, and what to do about it."""
-    from anygen.doctor import examine, show
+    from anygen.doctor.checks import examine, show
 
     if not show(examine(model, smoke)):
         raise typer.Exit(2)

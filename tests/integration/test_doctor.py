@@ -13,11 +13,11 @@ import torch
 from packaging.requirements import Requirement
 
 import anygen
-from anygen import doctor
 from anygen.core.media import Audio, Image, Video
-from anygen.doctor import Finding, check_library, read_project, requirements, show
+from anygen.doctor import checks
+from anygen.doctor.checks import Finding, check_library, read_project, requirements, show
+from anygen.doctor.smoke import fault_of, fault_of_file
 from anygen.io import assets
-from anygen.smoke import fault_of, fault_of_file
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -80,7 +80,7 @@ def test_one_constant_names_the_distribution():
 
 
 def test_every_extra_says_what_it_is_good_for():
-    assert PROJECT["optional-dependencies"].keys() <= doctor.EXTRAS.keys()
+    assert PROJECT["optional-dependencies"].keys() <= checks.EXTRAS.keys()
 
 
 # --- libraries
@@ -106,8 +106,8 @@ def test_requirements_are_those_of_the_source_folder_or_of_what_is_installed(tmp
 
 
 def test_an_extra_is_installed_from_the_source_folder_where_there_is_one(tmp_path):
-    assert doctor.install_extra(ROOT, "audio") == f"pip install -e '{ROOT}[audio]'"
-    assert doctor.install_extra(tmp_path, "audio") == "pip install 'anygen-mm[audio]'"
+    assert checks.install_extra(ROOT, "audio") == f"pip install -e '{ROOT}[audio]'"
+    assert checks.install_extra(tmp_path, "audio") == "pip install 'anygen-mm[audio]'"
 
 
 def write_distribution(folder, name, requires):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from anygen.io.assets import Asset
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STRANGER = "anygen"  # a PyPI distribution of somebody else, with modules of the same name
 EXTRAS = {  # what an extra of pyproject.toml is good for
     "audio": "playing sounds in the chat, and recording them",
@@ -96,7 +96,7 @@ def explain(error: Exception) -> str:
 
 
 def check_by_making(model: str) -> Iterator[Finding]:
-    from anygen.smoke import try_model
+    from anygen.doctor.smoke import try_model
 
     yield from try_model(model)
 

@@ -1,0 +1,1 @@
+"""Diagnosis of an installation, and a smoke test of every modality."""
