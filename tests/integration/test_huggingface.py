@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import ModelCard
 from transformers import AutoConfig, AutoModel, AutoModelForMultimodalLM, AutoProcessor, pipeline
 
-import anygen.huggingface as doors
+import anygen.integrations.huggingface as doors
 from anygen.core.media import Message
 from anygen.generation.request import AnswerOptions, Request
 from anygen.io.media_files import write_media

@@ -2,7 +2,7 @@
 
 Importing this module registers the classes:
 
-    import anygen.huggingface as doors
+    import anygen.integrations.huggingface as doors
     from transformers import pipeline
 
     pipe = pipeline("any-to-any", model=doors.folder("mini"), pipeline_class=doors.AnyGenPipeline)
