@@ -1,5 +1,5 @@
 """python -m anygen"""
 
-from anygen.cli import main
+from anygen.cli.main import main
 
 main()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from anygen.cli import main
+from anygen.cli.main import main
 
 
 @pytest.fixture

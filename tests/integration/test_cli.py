@@ -12,7 +12,7 @@ import anygen
 
 def test_help_and_version_import_nothing_heavy():
     code = (
-        "import sys, anygen.cli\n"
+        "import sys, anygen.cli.main\n"
         "sys.argv = ['anygen', sys.argv[1]]\n"
         "try: anygen.cli.main()\n"
         "except SystemExit: pass\n"

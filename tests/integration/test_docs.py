@@ -26,7 +26,7 @@ from anygen.chat.repl import run_chat
 from anygen.chat.session import Session, Settings, ready
 from anygen.chat.slash_commands import COMMANDS
 from anygen.checkpoints import checkpoint
-from anygen.cli import app
+from anygen.cli.main import app
 from anygen.config.loader import CONFIGS, load_run, load_system, read_settings
 from anygen.core.modality import TABLE
 from anygen.generation.option_names import NAMES

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from anygen.core.version import __version__
-from anygen.options import (
+from anygen.cli.options import (
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
@@ -35,6 +34,7 @@ from anygen.options import (
     read_placement,
     use_threads,
 )
+from anygen.core.version import __version__
 
 if TYPE_CHECKING:
     from anygen import AnyGen
