@@ -19,9 +19,9 @@ import torch
 
 from anygen import AnyGen
 from anygen.core.modality import MediaModality
-from anygen.judges import Judges, truth
-from anygen.metrics import wilson
-from anygen.suites.scoring import agrees
+from anygen.evaluation.judges.judges import Judges, truth
+from anygen.evaluation.metrics import wilson
+from anygen.evaluation.suites.world.scoring import agrees
 from decoders.base import SampleOptions, Task, never, no_progress
 from mosit_data.world.scene import Scene, caption, fully, sample_scene
 

@@ -303,7 +303,7 @@ def evaluate(  # noqa: PLR0913  # the options of a command
     """Measure a model on held-out questions: a table, report.html and samples in --out."""
     if context.invoked_subcommand:
         return
-    from anygen.evaluate import run
+    from anygen.evaluation.runner import run
 
     place = read_placement(device, dtype, quant, offload, device_map)
     run(model, suite, out, limit, seed, ",".join(rows).split(",") if rows else None, place)
@@ -318,7 +318,7 @@ def compare(
     ),
 ) -> None:
     """Tell whether B is better than A: a table, and a page with the answers that changed."""
-    from anygen.reports.comparison import compare
+    from anygen.evaluation.comparison import compare
 
     for line in compare(first, second, out):
         print(line)

@@ -7,11 +7,12 @@ from torch import nn
 
 import configs
 from anygen.core.media import Message, Part
-from anygen.evaluate import make_case, measure, read_lines, summarize
+from anygen.evaluation.judges.judges import unlearned
+from anygen.evaluation.results import read_lines, summarize
+from anygen.evaluation.runner import make_case, measure
+from anygen.evaluation.suites.base import Bench
+from anygen.evaluation.suites.world.suite import TASKS
 from anygen.generation.request import Answer, Request
-from anygen.judges import unlearned
-from anygen.suites.scoring import Bench
-from anygen.suites.world import TASKS
 from decoders import animatediff, audioldm, stable_diffusion
 from mosit_data.world.render import render
 

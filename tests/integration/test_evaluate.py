@@ -5,21 +5,16 @@ import pytest
 from prepared import Prepared, measured, truthful
 
 import configs
-from anygen import AnyGen, evaluate
+from anygen import AnyGen
 from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import load_system
-from anygen.evaluate import (
-    OUTCOMES,
-    chosen_tasks,
-    claim,
-    make_case,
-    read_lines,
-    table,
-)
+from anygen.evaluation import decoder_control, runner
+from anygen.evaluation.judges.judges import Judges
+from anygen.evaluation.results import OUTCOMES, read_lines, table
+from anygen.evaluation.runner import chosen_tasks, claim, make_case
+from anygen.evaluation.suites.base import Bench
+from anygen.evaluation.suites.world.suite import ROWS, TASKS
 from anygen.io.atomic import write_json
-from anygen.judges import Judges
-from anygen.suites.scoring import Bench
-from anygen.suites.world import ROWS, TASKS
 from mosit_data.world.render import render
 
 
@@ -144,7 +139,7 @@ def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint
 
 
 def test_results_say_with_what_they_were_made(tmp_path):
-    assert evaluate.machine()["threads"] >= 1
+    assert runner.machine()["threads"] >= 1
     write_json({"rows": {}}, tmp_path / "results.json")
     assert json.loads((tmp_path / "results.json").read_text()) == {"rows": {}}
 
@@ -155,4 +150,4 @@ def test_a_decoder_with_an_untrained_part_is_not_scored(tmp_path):
     weights = tmp_path / "unet.safetensors"
     save_weights(own_tensors(model, ("decoders.image.unet.",)), weights)
     with pytest.raises(ValueError, match=r"nothing for .*image\.vae; add the runs that do"):
-        evaluate.control([weights], "mini/system", ["pictures"], 1, None)
+        decoder_control.control([weights], "mini/system", ["pictures"], 1, None)

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from prepared import Prepared, measured, truthful
 
-from anygen import evaluate
-from anygen.evaluate import OUTCOMES, RESULTS, by_row, claim, read_lines, summarize
+from anygen.evaluation import report, runner
+from anygen.evaluation.comparison import compare
+from anygen.evaluation.judges.judges import Judges
+from anygen.evaluation.results import OUTCOMES, RESULTS, by_row, read_lines, summarize
+from anygen.evaluation.runner import claim
+from anygen.evaluation.suites.base import Bench
+from anygen.evaluation.suites.world.suite import TASKS
 from anygen.io.atomic import write_json
-from anygen.judges import Judges
-from anygen.reports import evaluation, plots
-from anygen.reports.comparison import compare
-from anygen.suites.scoring import Bench
-from anygen.suites.world import TASKS
-from anygen.training import report
+from anygen.reports import plots
+from anygen.training import report as training_report
 from anygen.training.trainer import train
 
 VOID = {"meta", "img", "link", "br"}
@@ -75,8 +76,8 @@ def judges() -> Judges:
 def write(out: Path) -> Page:
     lines = read_lines(out)
     results = summarize(lines, "world") | {"model": HOSTILE, "weights": "0", "seed": 0}
-    results |= {"version": "0", "date": evaluate.today(), "machine": evaluate.machine()}
-    return Page(evaluation.write(out, results, by_row(lines, "world")))
+    results |= {"version": "0", "date": runner.today(), "machine": runner.machine()}
+    return Page(report.write(out, results, by_row(lines, "world")))
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +116,14 @@ def test_text_is_never_taken_for_html(page):
 
 def test_failures_come_first(folder):
     lines = by_row(read_lines(folder), "world")["picture_object"]
-    assert [line["case"] for line in evaluation.chosen("picture_object", lines)] == [1, 0]
+    assert [line["case"] for line in report.chosen("picture_object", lines)] == [1, 0]
 
 
 def test_the_cases_of_a_row_with_classes_are_all_in_its_matrix(folder):
     for row, lines in by_row(read_lines(folder), "world").items():
-        _, matrix = plots.confusion(evaluation.classes(row, lines))
+        _, matrix = plots.confusion(report.classes(row, lines))
         assert matrix.sum() == len(lines)
-        assert matrix.trace() == sum(evaluation.is_right(row, line) for line in lines)
+        assert matrix.trace() == sum(report.is_right(row, line) for line in lines)
 
 
 def test_lines_of_an_earlier_version_are_shown_with_less(folder, tmp_path):
@@ -135,12 +136,12 @@ def test_lines_of_an_earlier_version_are_shown_with_less(folder, tmp_path):
 
 def test_a_finished_evaluation_is_reported_again_without_a_question(saved_model, tmp_path, capsys):
     for _ in range(2):
-        evaluate.run(str(saved_model), "world", tmp_path, 1, rows=["picture_style"])
+        runner.run(str(saved_model), "world", tmp_path, 1, rows=["picture_style"])
         lines = read_lines(tmp_path)
-        page = Page(tmp_path / evaluation.PAGE)
+        page = Page(tmp_path / report.PAGE)
         assert_is_whole(page)
         assert lines[0]["prompt"] in page.text
-        (tmp_path / evaluation.PAGE).unlink()
+        (tmp_path / report.PAGE).unlink()
     assert len(lines) == 1
     assert set(json.loads((tmp_path / RESULTS).read_text())["rows"]) == set(TASKS["pictures"].rows)
     assert capsys.readouterr().out.count("picture_style") == 2
@@ -246,7 +247,7 @@ def test_another_suite_is_another_question(tmp_path):
 def test_a_run_has_a_page_with_its_curves_its_samples_and_its_config(write_run):
     name = write_run("denoise", decoders=["audio"], pool={"audio": 2}, log_every=1)
     out = train(name, [])
-    page = Page(out / report.PAGE)
+    page = Page(out / training_report.PAGE)
     assert_is_whole(page)
     for text in ("audio: ", "grad_norm: ", "learning_rate: ", "stage: denoise", "step 2"):
         assert text in page.text
@@ -257,9 +258,11 @@ def test_a_log_with_a_line_cut_short_and_a_step_done_twice_has_curves(tmp_path):
     lines = [{"step": 1, "text": 0.5}, {"step": 2, "text": 0.4}, {"step": 2, "text": 0.3}]
     log = tmp_path / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 3, "te\n')
-    assert list(report.curves(list(report.read_log(log)))) == [("text", [1, 2], [0.5, 0.3])]
+    assert list(training_report.curves(list(training_report.read_log(log)))) == [
+        ("text", [1, 2], [0.5, 0.3])
+    ]
 
 
 def test_of_many_steps_the_first_the_last_and_some_between_are_shown():
-    assert report.spread(list(range(100)), 4) == [0, 33, 66, 99]
-    assert report.spread([1, 2], 4) == [1, 2]
+    assert training_report.spread(list(range(100)), 4) == [0, 33, 66, 99]
+    assert training_report.spread([1, 2], 4) == [1, 2]

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.model.multimodal import AnyGen
+from anygen.training import precomputed
 from anygen.training.stages import STAGES
 from anygen.training.trainer import Trainer
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from anygen.core.media import Audio
-from anygen.judges import Judges, accuracy, truth, unlearned
-from anygen.suites import judge_networks as networks
-from anygen.suites.judge_networks import FOLDER, KINDS, NOTHING, UNCLEAR, UNSEEN_SHIFT, Network
+from anygen.evaluation.judges.judges import Judges, accuracy, truth, unlearned
+from anygen.evaluation.judges.networks import FOLDER, KINDS, NOTHING, UNCLEAR, UNSEEN_SHIFT, Network
+from anygen.evaluation.suites import judge_networks as networks
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, SoundScene, Thing
 from mosit_data.world.sprites import concept_names

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anygen.metrics import (
+from anygen.evaluation.metrics import (
     bootstrap_interval,
     first_named,
     log_likelihood,

@@ -17,10 +17,9 @@ import numpy as np
 import torch
 
 from anygen.core.media import Image, Message
+from anygen.evaluation.metrics import places
+from anygen.evaluation.suites.base import Answered, Bench, Case, Outcome, words_of
 from anygen.io.media_files import read_media
-from anygen.metrics import places
-from anygen.suites.cases import Case
-from anygen.suites.scoring import Answered, Bench, Outcome, words_of
 from anygen.training.mixtures import PHOTOGRAPH_QUESTIONS
 from encoders.parts.vision import fit
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anygen.evaluation.suites.world.scoring import KEYS
 from anygen.reports import plots
 from anygen.reports.page import Card, show_files, svg_uri, write_page
-from anygen.suites.scoring import KEYS
 
 PAGE = "report.html"
 SAMPLES = "samples"

@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from anygen.core.media import Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import MediaContent, Turn
+from anygen.evaluation.suites.base import Case
 from anygen.training.collate import read_record
 from mosit_data.prompts import read_prompts
 from mosit_data.world import dialogues
@@ -26,18 +26,6 @@ from mosit_data.world.vocabulary import SOUNDS
 
 # Sounds that no training split can leave out: they have one pattern or none.
 ALWAYS_KNOWN = tuple(name for name, sound in SOUNDS.items() if len(sound.patterns) < 2)
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A conversation that wants an answer; the fields below it are what its task needs."""
-
-    messages: Sequence[Message]
-    scene: Scene | None = None  # what is to be made, or what is shown
-    wanted: tuple[MediaModality, ...] = ()  # the media that the answer should hold
-
-
-MakeCase = Callable[[random.Random, int], Case]
 
 
 def picture(rng: random.Random, index: int) -> Case:

@@ -5,8 +5,8 @@ among them. Those of pictures and motions learn from the training split. That of
 meets the held-out combinations, or it would learn that they do not exist and judge against them:
 what it never learns is a transposition (`UNSEEN_SHIFT`). `accuracy` scores what was not learned.
 
-`python -m anygen.judges picture` trains one on the CPU in minutes (`picture`, `sound`, `motion`)
-and writes its weights, less than 1 MB, to anygen/pretrained/judges/.
+`python -m anygen.evaluation.judges.judges picture` trains one on the CPU in minutes (`picture`,
+`sound`, `motion`) and writes its weights, less than 1 MB, to anygen/pretrained/judges/.
 
 B media, C channels, h x w cells of a grid.
 """
@@ -23,7 +23,7 @@ from torch import Tensor
 from anygen.checkpoints.checkpoint import save_weights
 from anygen.core.media import Image, Media, modality_of
 from anygen.core.modality import MediaModality
-from anygen.suites.judge_networks import (
+from anygen.evaluation.judges.networks import (
     FOLDER,
     GRID,
     KINDS,

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anygen.evaluate import (
+from anygen.evaluation.metrics import bootstrap_interval, mcnemar, paired_interval
+from anygen.evaluation.report import LABELS, SAMPLES, is_right, judged, listed, wanted_of
+from anygen.evaluation.results import (
     IDENTITY,
     OUTCOMES,
     Line,
@@ -15,8 +17,6 @@ from anygen.evaluate import (
     read_lines,
     row_result,
 )
-from anygen.metrics import bootstrap_interval, mcnemar, paired_interval
-from anygen.reports.evaluation import LABELS, SAMPLES, is_right, judged, listed, wanted_of
 from anygen.reports.page import Card, Shown, show_files, write_page
 
 CHANGED = 6  # cases of a row in either direction

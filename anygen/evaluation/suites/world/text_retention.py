@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 
 from anygen.config.system import LanguageModel as Settings
+from anygen.evaluation.metrics import log_likelihood
+from anygen.evaluation.suites.base import Answered, Bench, Outcome, words_of
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import plain_ids
-from anygen.metrics import log_likelihood
 from anygen.model.multimodal import find_base
-from anygen.suites.scoring import Answered, Bench, Outcome, words_of
 from anygen.training.text_rows import answer_batch, prompt_ids
 
 

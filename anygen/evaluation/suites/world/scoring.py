@@ -5,25 +5,30 @@ same decoder with the plain caption and the same seed; `judge` the true render, 
 itself gets right; `nearest` the answer again, by the nearest true render instead of the judge.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from anygen.core.media import Media, Message, modality_of
+from anygen.evaluation.judges.judges import Judges, Verdict, truth, unlearned
+from anygen.evaluation.judges.nearest import nearest
+from anygen.evaluation.metrics import first_named, overlap
+from anygen.evaluation.suites.base import (
+    Answered,
+    Bench,
+    Case,
+    Outcome,
+    Score,
+    ScoreAnswers,
+    Scores,
+    words_of,
+)
 from anygen.generation.request import derive_seed
-from anygen.judges import Judges, Verdict, truth, unlearned
-from anygen.metrics import first_named, overlap
-from anygen.suites.cases import Case
-from anygen.suites.nearest import nearest
 from decoders.base import Task, never, no_progress
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
 from mosit_data.world.vocabulary import CONCEPTS, MOTIONS, SOUNDS, plural
-
-Score = tuple[int, int]  # right, judged
-Scores = dict[str, dict[str, Score]]  # row -> source -> score
 
 # What of a verdict each row asks for; a row without any of it in the truth is not scored.
 # Where that is one thing, it is the class of a case, and a report counts which became which.
@@ -43,34 +48,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "understand_instrument": ("sound",),
     "understand_motion": ("motion",),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What is kept of one case; `media` by source, as samples, `true` what was wanted."""
-
-    scores: Scores
-    text: str = ""  # what the model said
-    truth: Verdict = field(default_factory=dict)
-    verdict: Verdict = field(default_factory=dict)  # on the answer; without what it does not show
-    media: Mapping[str, Media] = field(default_factory=dict)
-    numbers: Mapping[str, float] = field(default_factory=dict)  # for rows that are no shares
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """What scoring needs: the model's parts, and judges."""
-
-    model: Any
-    judges: Judges
-
-
-Answered = tuple[Case, int, Message]  # with the seed of the request
-ScoreAnswers = Callable[[Bench, Sequence[Answered]], list[Outcome]]
-
-
-def words_of(answer: Message) -> str:
-    return "".join(part for part in answer.parts if isinstance(part, str)).strip()
 
 
 # --- media that were made ---

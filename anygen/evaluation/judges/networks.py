@@ -1,4 +1,4 @@
-"""The networks behind anygen/judges.py: what each sees, what it learns and how it is trained.
+"""The networks of the judges: what each sees, what it learns and how it is trained.
 
 B media, C channels, h x w cells of a grid.
 """

@@ -3,35 +3,15 @@
 ROWS are the figures of README's table; TASKS are how they are measured, several rows at a time.
 """
 
-from dataclasses import dataclass
-
-from anygen.suites import cases, scoring
-from anygen.suites.cases import MakeCase
-from anygen.suites.general import score_general
-from anygen.suites.photographs import photograph_case, photographs, score_photographs
-from anygen.suites.scoring import ScoreAnswers
+from anygen.evaluation.suites.base import Row, Task
+from anygen.evaluation.suites.world import cases, scoring
+from anygen.evaluation.suites.world.photographs import (
+    photograph_case,
+    photographs,
+    score_photographs,
+)
+from anygen.evaluation.suites.world.text_retention import score_general
 from anygen.training.text_rows import MAX_TOKENS
-
-
-@dataclass(frozen=True)
-class Row:
-    """A figure in percent, and what it should be at least (or, `at_most`, at most)."""
-
-    figure: str
-    target: float
-    at_most: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """Questions of one kind and how their answers are scored, in one or several rows."""
-
-    rows: tuple[str, ...]
-    count: int  # cases of a full run
-    make_case: MakeCase
-    score: ScoreAnswers
-    max_new_tokens: int = 96
-
 
 ROWS: dict[str, Row] = {
     "picture_object": Row("pictures that show the object asked for", 85),

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anygen.core.media import Audio, Image, Media
-from anygen.judges import Verdict
-from anygen.suites.judge_networks import picture_inputs, sound_inputs
+from anygen.evaluation.judges.judges import Verdict
+from anygen.evaluation.judges.networks import picture_inputs, sound_inputs
 from mosit_data.world.pictures import render_picture
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, Thing

@@ -1,0 +1,1 @@
+"""Evaluation: suites, judges, results and their comparison."""

@@ -1,0 +1,96 @@
+"""Scores decoders by themselves, from plain captions, while they are being trained.
+
+python -m anygen.evaluation.decoder_control --weights VAE.safetensors UNET.safetensors
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from anygen.checkpoints import checkpoint
+from anygen.config.loader import find_config, load_system
+from anygen.core.modality import MediaModality
+from anygen.evaluation.judges.judges import Judges
+from anygen.evaluation.results import (
+    Line,
+    find_suite,
+    shares,
+    table,
+)
+from anygen.evaluation.runner import BATCH, make_case, save, say
+from anygen.evaluation.suites.base import Bench, Scores, Task
+from anygen.evaluation.suites.world.scoring import make_controls, score_medium
+from anygen.generation.request import derive_seed
+from anygen.model.multimodal import AnyGen
+
+# Tasks that decoders can be asked without an LLM, and the decoders that each needs.
+MADE: dict[str, tuple[MediaModality, ...]] = {
+    "pictures": ("image",),
+    "pairs": ("image",),
+    "sounds": ("audio",),
+    "videos": ("image", "video"),
+}
+
+
+def control(
+    weights: Sequence[Path], system: str, names: Sequence[str], count: int, out: Path | None
+) -> dict[str, Line]:
+    """What decoders make of plain captions: the rows of these tasks, without an LLM.
+
+    Raises ValueError where the files together leave a part of these decoders untrained.
+    """
+    model = AnyGen(load_system(system), find_config(system).parent, parts=("decoders",))
+    checkpoint.load_weights(model, weights)
+    refuse_untrained(model, weights, names)
+    model.eval().requires_grad_(False)
+    module = find_suite("world")
+    rows: dict[str, Line] = {}
+    for name in names:
+        task: Task = module.TASKS[name]
+        scores = list(control_scores(Bench(model, Judges()), name, count, out))
+        for row in task.rows:
+            found = [score[row] for score in scores if row in score]
+            rows[row] = {"target": module.ROWS[row].target, "at_most": False, **shares(found)}
+    return rows
+
+
+def refuse_untrained(model: AnyGen, weights: Sequence[Path], names: Sequence[str]) -> None:
+    """Noise is no result: a VAE, say, comes from another run than the U-Net."""
+    prefixes = tuple(f"decoders.{part}." for name in names for part in MADE[name])
+    found = {key for path in weights for key in load_file(path)}
+    missing = [key for key in checkpoint.own_tensors(model, prefixes) if key not in found]
+    parts = sorted({".".join(key.split(".")[1:3]) for key in missing})
+    if parts:
+        raise ValueError(f"--weights has nothing for {', '.join(parts)}; add the runs that do")
+
+
+def control_scores(bench: Bench, name: str, count: int, out: Path | None) -> Iterator[Scores]:
+    """Case by case; the medium is kept where `out` says."""
+    task: Task = find_suite("world").TASKS[name]
+    for start in range(0, count, BATCH):
+        indices = range(start, min(start + BATCH, count))
+        cases = [make_case(task, name, index, 0) for index in indices]
+        made = make_controls(bench.model, cases, [derive_seed(0, name, i) for i in indices])
+        for index, case, medium in zip(indices, cases, made):
+            if out is not None:
+                save(medium, out, f"{name}_{index:03d}")
+            yield score_medium(bench.judges, case, "", {"model": medium}, task.rows).scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Score decoders by themselves.")
+    parser.add_argument("--weights", type=Path, nargs="+", required=True, help="later ones win")
+    parser.add_argument("--system", default="mini/system")
+    parser.add_argument("--tasks", nargs="+", choices=MADE, default=["pictures", "pairs"])
+    parser.add_argument("--limit", type=int, default=48, help="cases per task")
+    parser.add_argument("--out", type=Path, help="where to keep the media")
+    given = parser.parse_args()
+    rows = control(given.weights, given.system, given.tasks, given.limit, given.out)
+    for line in table(rows):
+        say(line)
+
+
+if __name__ == "__main__":
+    main()

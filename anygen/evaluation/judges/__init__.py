@@ -1,0 +1,1 @@
+"""Judges: classifiers trained on true renders only."""

@@ -1,0 +1,1 @@
+"""The suite of the small world that mini is trained on."""
