@@ -23,8 +23,10 @@ from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
 from anygen import AnyGen
 from anygen.core.media import Audio, Image, Media, Message, Part, Video
+from anygen.generation.answer import collect
 from anygen.generation.events import Done, Event, MediaStarted, TextDelta
-from anygen.generation.request import AnswerOptions, Feedback, Request, collect
+from anygen.generation.options import AnswerOptions, Feedback
+from anygen.generation.request import Request
 from anygen.llm.kv_cache import Context
 from decoders.base import SampleOptions
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from anygen.chat.repl import run_chat
 from anygen.chat.session import Session, Settings, ready
+from anygen.checkpoints.model_id import Maker
 from anygen.conversation.history import Conversation, Exchange
 from anygen.core.media import Message, Part, media_of
+from anygen.generation.answer import Made
 from anygen.generation.events import (
     Done,
     Event,
@@ -16,7 +18,8 @@ from anygen.generation.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.generation.request import AnswerOptions, Made, Maker, Request
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 from anygen.terminal.screen import Screen
 
 MAKER = Maker("mini", "0" * 64)

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from anygen.checkpoints.model_id import Maker
 from anygen.conversation.history import Exchange
 from anygen.conversation.provenance import tell_origin
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import TABLE
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
 from anygen.core.schema import explain
-from anygen.generation.request import Answer, AnswerOptions, Maker, Request, derive_seed
+from anygen.generation.answer import Answer
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request, derive_seed
 from anygen.io.atomic import replacing
 from anygen.io.media_files import printable, read_media, write_media
 

@@ -15,6 +15,7 @@ from anygen.conversation.history import Conversation, Exchange
 from anygen.conversation.provenance import tell_origin
 from anygen.core.media import Media, Message, Part, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
+from anygen.generation.answer import Draft
 from anygen.generation.events import (
     Done,
     Event,
@@ -26,7 +27,8 @@ from anygen.generation.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.generation.request import AnswerOptions, Draft, Edit, Model, Request
+from anygen.generation.options import AnswerOptions, Edit
+from anygen.generation.request import Model, Request
 from anygen.io.media_files import printable, write_media
 from anygen.terminal.preview import describe
 from anygen.terminal.screen import Screen

@@ -16,7 +16,7 @@ from anygen.conversation.history import Exchange
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
 from anygen.generation.option_names import NAMES, changed, described
-from anygen.generation.request import AnswerOptions, Edit
+from anygen.generation.options import AnswerOptions, Edit
 from anygen.io.media_files import printable, read_comment, read_media, write_media
 from anygen.terminal import capture, playback
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from anygen.chat.session import Session
+from anygen.checkpoints.model_id import Maker
 from anygen.conversation.history import Conversation, Exchange
 from anygen.conversation.serialization import (
     Saved,
@@ -22,7 +23,7 @@ from anygen.conversation.serialization import (
 )
 from anygen.core.media import Media, Message, Part, Role, modality_of
 from anygen.core.modality import TABLE
-from anygen.generation.request import AnswerOptions, Maker
+from anygen.generation.options import AnswerOptions
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable, read_media, write_exact, write_media
 from anygen.reports.page import Shown, show, write_page

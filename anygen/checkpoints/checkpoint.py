@@ -260,3 +260,12 @@ def key_problems(
     if complete:
         problems += [f"missing: {name}" for name in own if name not in found]
     return problems
+
+
+LEARNED = "weights.safetensors"  # in the folder of a run
+
+
+def weights_in(folder: Path) -> Path:
+    """What a run has learned, or the weights of a whole model: either can be gone on from."""
+    learned = folder / LEARNED
+    return learned if learned.is_file() else folder / WEIGHTS

@@ -275,7 +275,7 @@ def pack(
     out: OutOption = Path("out/model"),
 ) -> None:
     """Join the weights of finished training runs into a model's folder."""
-    from anygen.training.trainer import pack
+    from anygen.training.packing import pack
 
     pack(system, runs, out)
     print(out)

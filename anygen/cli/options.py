@@ -11,7 +11,7 @@ from anygen.core.modality import parse_modalities
 
 if TYPE_CHECKING:
     from anygen.config.placement import Placement
-    from anygen.generation.request import AnswerOptions
+    from anygen.generation.options import AnswerOptions
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="A name, such as mini, or a model's folder.")
@@ -73,7 +73,7 @@ OverridesArgument = Annotated[
 def read_options(modalities: str | None, length: int, named: list[str]) -> AnswerOptions:
     """What the options of a command say of its answers. Raises ValueError."""
     from anygen.generation.option_names import changed
-    from anygen.generation.request import AnswerOptions
+    from anygen.generation.options import AnswerOptions
 
     chosen = parse_modalities(modalities) if modalities is not None else None
     options = AnswerOptions(modalities=chosen, max_new_tokens=length)

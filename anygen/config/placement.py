@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import chain
 from typing import Any, Literal
 
 import torch
 from pydantic import field_validator, model_validator
-from torch import nn
 
-from anygen.checkpoints.checkpoint import LORA, named_by
 from anygen.core.schema import Strict
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -138,34 +133,3 @@ def quantization(quant: Quant, dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
     )
-
-
-@torch.no_grad()
-def settle(
-    module: nn.Module, device: torch.device | str, dtype: torch.dtype, but: tuple[str, ...] = ()
-) -> None:
-    """Moves a part to a device and into a precision, in place.
-
-    A part, or a piece of it, names in `safe` how the names begin within it of what half precision
-    would spoil, such as a VAE that overflows: that stays at least float32. What was published,
-    and begins as one of `but`, is left alone.
-    """
-    if not but:
-        module.to(device)
-    safe = named_by(module, "safe")
-    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
-        if but and name.startswith(but) and LORA not in name:
-            continue
-        wider = torch.promote_types(dtype, torch.float32)
-        kind = wider if name.startswith(safe) else dtype
-        tensor.data = tensor.data.to(device, kind if tensor.is_floating_point() else None)
-
-
-@contextmanager
-def visiting(part: nn.Module, device: str, home: str) -> Iterator[None]:
-    """Inside, a part is on the device; then it goes home."""
-    part.to(device)
-    try:
-        yield
-    finally:
-        part.to(home)

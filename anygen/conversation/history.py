@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from anygen.core.media import Media, Message, Part, media_of
+from anygen.generation.answer import Made
 from anygen.generation.events import FinishReason, Forgotten
-from anygen.generation.request import Made, Request, derive_seed
+from anygen.generation.request import Request, derive_seed
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from anygen.checkpoints.model_id import Maker
 from anygen.conversation.history import Exchange
 from anygen.conversation.serialization import (
     Saved,
@@ -28,7 +29,7 @@ from anygen.conversation.serialization import (
 from anygen.core.content_hash import digest
 from anygen.core.media import Media, Message, modality_of
 from anygen.generation.events import MediaDone
-from anygen.generation.request import Maker, Model, Request
+from anygen.generation.request import Model, Request
 from anygen.io.atomic import replacing
 from anygen.io.media_files import MediaError, printable, read_comment, read_media, write_media
 

@@ -13,8 +13,10 @@ from anygen.core.modality import MediaModality
 from anygen.core.records import TextContent
 from anygen.core.schema import Strict
 from anygen.core.version import __version__
+from anygen.generation.answer import Made
 from anygen.generation.events import FinishReason
-from anygen.generation.request import AnswerOptions, Made, Request
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 
 
 class SavedMedium(Strict):

@@ -35,7 +35,8 @@ from anygen.evaluation.results import (
     table,
 )
 from anygen.evaluation.suites.base import Bench, Case, Outcome, Task
-from anygen.generation.request import AnswerOptions, Request, derive_seed
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request, derive_seed
 from anygen.io.atomic import write_json
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import AnyGen

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from anygen.core.modality import MediaModality
-from anygen.generation.request import AnswerOptions
+from anygen.generation.options import AnswerOptions
 
 TOKENS_A_WORD = 4  # so much room is kept for every word that must still be said
 

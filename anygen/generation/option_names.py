@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from anygen.core.modality import MEDIA
-from anygen.generation.request import AnswerOptions
+from anygen.generation.options import AnswerOptions
 from decoders.base import SampleOptions
 
 OF_MEDIA = tuple(SampleOptions.model_fields)

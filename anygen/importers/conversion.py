@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from anygen.checkpoints.checkpoint import WEIGHTS, own_tensors, save_system, save_weights
+from anygen.checkpoints.checkpoint import LEARNED, WEIGHTS, own_tensors, save_system, save_weights
 from anygen.config.loader import find_config, load_system
 from anygen.config.system import System
 from anygen.importers import IMPORTERS
@@ -22,7 +22,6 @@ from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.io.atomic import new_folder, replacing
 from anygen.llm.backbone import outlined
 from anygen.model.multimodal import AnyGen, find_base
-from anygen.training.trainer import LEARNED
 
 BASE_FOLDER = "base"  # in that of the model: its LLM, where the checkpoint has changed it
 

@@ -42,7 +42,9 @@ from transformers.pipelines.any_to_any import Chat
 from anygen.checkpoints.checkpoint import find_model, read_system
 from anygen.core.media import Audio, Image, Media, Message, Part, Video, modality_of
 from anygen.core.modality import MODALITIES, Modality
-from anygen.generation.request import Answer, AnswerOptions, Request
+from anygen.generation.answer import Answer
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 from anygen.io.media_files import read_bytes, read_media
 from anygen.model.multimodal import AnyGen, find_base
 

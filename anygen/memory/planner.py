@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 
 from anygen.config.loader import find_config, load_system
-from anygen.config.placement import Placement, settle
+from anygen.config.placement import Placement
 from anygen.config.system import System
 from anygen.core.schema import Strict
 from anygen.memory import reference_models, workloads
@@ -26,6 +26,7 @@ from anygen.memory.meta_tracker import Rehearsal, rehearsed
 from anygen.memory.weight_sizes import Part, Weights, weigh
 from anygen.model.decoder_cache import waiting_bytes
 from anygen.model.multimodal import AnyGen
+from anygen.model.placing import settle
 from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.training.stages import STAGES
 

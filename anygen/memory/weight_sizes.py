@@ -13,7 +13,7 @@ from torch import nn
 
 from anygen.checkpoints.checkpoint import LORA
 from anygen.core.schema import Strict
-from anygen.training.trainer import part_of
+from anygen.model.parts import part_of
 
 BASE = "llm.base"
 BLOCK = 64  # weights of nf4 that share a scale (Dettmers et al. 2023, section 3)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from anygen.checkpoints import checkpoint
 from anygen.config import plugins
-from anygen.config.placement import settle
 from anygen.config.plugins import Plugin
 from anygen.core.modality import MediaModality
+from anygen.model.placing import settle
 from decoders.base import ConditionSpec
 
 PREFIX = "decoders."  # of a decoder's names in a model

@@ -17,17 +17,20 @@ import torch
 from torch import Tensor, nn
 
 from anygen.checkpoints import checkpoint
+from anygen.checkpoints.model_id import Maker
 from anygen.config import plugins
-from anygen.config.placement import Placement, settle, visiting
+from anygen.config.placement import Placement
 from anygen.config.plugins import Plugin
 from anygen.config.system import System
 from anygen.core.content_hash import digest
 from anygen.core.lru_cache import Recent
 from anygen.core.media import Message, media_of, modality_of
 from anygen.core.modality import MediaModality
+from anygen.generation.answer import Answer, collect
 from anygen.generation.engine import Engine, Seat
 from anygen.generation.events import Event
-from anygen.generation.request import Answer, AnswerOptions, Maker, Request, collect
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 from anygen.generation.sequence import Speaker
 from anygen.generation.truncation import fitting, shortest
 from anygen.io.assets import base_llm, vision_trunk
@@ -35,6 +38,7 @@ from anygen.llm.kv_cache import Contexts, Key
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
 from anygen.model.decoder_cache import DecoderShelf
+from anygen.model.placing import settle, visiting
 from anygen.projectors.input import build_input_projector
 from anygen.projectors.output import build_output_projector
 from decoders.base import Cancelled, never

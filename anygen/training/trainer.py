@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import (
-    LORA,
-    WEIGHTS,
+    LEARNED,
     copy_tensors,
     load_weights,
     own_tensors,
     save_weights,
+    weights_in,
 )
 from anygen.config.loader import find_config, load_run, load_system, to_yaml
 from anygen.config.placement import Placement
@@ -31,13 +31,13 @@ from anygen.core.modality import TABLE
 from anygen.io.atomic import replacing
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import AnyGen
+from anygen.model.parts import part_of
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
 from anygen.training.stages import STAGES, Stage, Step, learned_prefixes
 
 log = logging.getLogger(__name__)
 
-LEARNED = "weights.safetensors"  # in the folder of a run
 FINAL_RATE = 0.05  # the cosine schedule ends at this share of the learning rate
 
 
@@ -78,12 +78,6 @@ def has_fast_int8(accelerator: Accelerator) -> bool:
     return False
 
 
-def weights_in(folder: Path) -> Path:
-    """What a run has learned, or the weights of a whole model: either can be gone on from."""
-    learned = folder / LEARNED
-    return learned if learned.is_file() else folder / WEIGHTS
-
-
 def learning_table(model: nn.Module) -> str:
     """One line per part of the model: how many of its parameters learn."""
     learned: Counter[str] = Counter()
@@ -93,24 +87,6 @@ def learning_table(model: nn.Module) -> str:
         total[part] += parameter.numel()
         learned[part] += parameter.numel() * parameter.requires_grad
     return "\n".join(f"{part:28}{learned[part]:>14,} of {total[part]:>14,}" for part in total)
-
-
-def part_of(name: str) -> str:
-    """`decoders.image.unet.conv_in.weight` belongs to `decoders.image.unet`."""
-    if LORA in name:
-        return "llm.lora"
-    words = name.split(".")
-    return ".".join(words[: 3 if words[0] == "decoders" else 2])
-
-
-def pack(system: str, runs: Sequence[Path], out: Path) -> None:
-    """Join the weights of finished runs, later ones winning, into a model's folder.
-
-    Raises ValueError naming what no run has learned.
-    """
-    model = AnyGen(load_system(system), find_config(system).parent)
-    load_weights(model, map(weights_in, runs), complete=True)
-    model.save_pretrained(out)
 
 
 class StageLoss(nn.Module):

@@ -15,7 +15,7 @@ from transformers import (
 
 from anygen import AnyGen
 from anygen.core.media import Message
-from anygen.generation.request import AnswerOptions
+from anygen.generation.options import AnswerOptions
 from anygen.importers.conversion import import_checkpoint
 from anygen.llm.kv_cache import Context
 

@@ -12,7 +12,8 @@ from anygen.evaluation.results import read_lines, summarize
 from anygen.evaluation.runner import make_case, measure
 from anygen.evaluation.suites.base import Bench
 from anygen.evaluation.suites.world.suite import TASKS
-from anygen.generation.request import Answer, Request
+from anygen.generation.answer import Answer
+from anygen.generation.request import Request
 from decoders import animatediff, audioldm, stable_diffusion
 from mosit_data.world.render import render
 

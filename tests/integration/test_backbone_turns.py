@@ -7,8 +7,8 @@ from conversing import ONE_STEP, forget, told, user
 
 from anygen import AnyGen
 from anygen.core.media import Message
+from anygen.generation.answer import collect
 from anygen.generation.events import Done, MediaDone, TextDelta
-from anygen.generation.request import collect
 from anygen.training.collate import Dialogue, assemble
 from anygen.training.losses import text_loss
 from anygen.training.stages import hidden_of

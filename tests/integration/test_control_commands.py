@@ -12,7 +12,9 @@ import torch
 
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Message
-from anygen.generation.request import AnswerOptions, Made, Request
+from anygen.generation.answer import Made
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 from anygen.io.media_files import read_media, write_media
 
 ROOT = Path(__file__).parents[2]

@@ -30,7 +30,7 @@ from anygen.cli.main import app
 from anygen.config.loader import CONFIGS, load_run, load_system, read_settings
 from anygen.core.modality import TABLE
 from anygen.generation.option_names import NAMES
-from anygen.generation.request import AnswerOptions
+from anygen.generation.options import AnswerOptions
 from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media
 from anygen.terminal.screen import Screen

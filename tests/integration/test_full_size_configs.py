@@ -10,7 +10,7 @@ from anygen.checkpoints.checkpoint import load_weights
 from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Message, Video, modality_of
 from anygen.core.modality import MEDIA
-from anygen.generation.request import collect
+from anygen.generation.answer import collect
 from anygen.training.trainer import train
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))

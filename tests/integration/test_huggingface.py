@@ -12,7 +12,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForMultimodalLM, AutoPr
 
 import anygen.integrations.huggingface as doors
 from anygen.core.media import Message
-from anygen.generation.request import AnswerOptions, Request
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 from anygen.io.media_files import write_media
 
 QUICK = {"max_new_tokens": 4, "media": {"image": {"steps": 1}, "video": {"steps": 1}}}

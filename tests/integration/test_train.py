@@ -10,9 +10,12 @@ from anygen import AnyGen
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.core.media import Image, Message, Video
 from anygen.core.modality import MEDIA
+from anygen.generation.answer import collect
 from anygen.generation.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
-from anygen.generation.request import AnswerOptions, Request, collect
-from anygen.training.trainer import pack, train
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
+from anygen.training.packing import pack
+from anygen.training.trainer import train
 from decoders.base import SampleOptions
 
 # While the rate still rises, a step does not depend on how many there will be.

@@ -8,7 +8,8 @@ from conversing import ONE_STEP, forget, user
 from anygen import AnyGen
 from anygen.core.content_hash import digest
 from anygen.core.media import Message, media_of
-from anygen.generation.request import AnswerOptions, Request
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 
 TEXTS = ["hi", "draw a red cat", "a piano, please, and then a picture of it", "x" * 130]
 

@@ -9,8 +9,10 @@ from conversing import ONE_STEP, forget, listening, spans_are_whole, told, user
 from anygen import AnyGen
 from anygen.core.content_hash import digest
 from anygen.core.media import Message, modality_of
+from anygen.generation.answer import collect
 from anygen.generation.events import Done
-from anygen.generation.request import AnswerOptions, Request, collect
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 
 LIMITS = {"max_new_tokens": 5, "media": ONE_STEP}
 

@@ -9,6 +9,7 @@ from conversing import ONE_STEP, forget, listening, spans_are_whole, told, user
 
 from anygen import AnyGen
 from anygen.core.media import Image
+from anygen.generation.answer import collect
 from anygen.generation.events import (
     Done,
     MediaDone,
@@ -17,7 +18,6 @@ from anygen.generation.events import (
     MediaStarted,
     TextDelta,
 )
-from anygen.generation.request import collect
 
 OPTIONS = {
     "exactly": {"image": 1, "audio": 1},

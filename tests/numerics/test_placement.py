@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_iter
 
 from anygen import AnyGen
 from anygen.config.loader import load_system
-from anygen.config.placement import Placement, settle
+from anygen.config.placement import Placement
 from anygen.core.media import Image, Message
 from anygen.generation.events import MediaDone
 from anygen.llm.kv_cache import Context
@@ -19,6 +19,7 @@ from anygen.memory import workloads
 from anygen.memory.meta_tracker import Rehearsal, aten
 from anygen.memory.planner import outline, planner
 from anygen.memory.weight_sizes import HELD
+from anygen.model.placing import settle
 from decoders.base import SampleOptions, Task, never, no_progress
 
 # What the tests allow, and docs/memory.md tells: the mean distance of logits from those in

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from anygen.core.media import Message
+from anygen.generation.answer import collect
 from anygen.generation.events import Done, Forgotten, MediaDone
-from anygen.generation.request import collect
 from anygen.generation.truncation import EMPTIED, FRAME, FULL, fitting, shortest
 
 CONTEXT = 240

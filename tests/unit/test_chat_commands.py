@@ -8,7 +8,8 @@ from anygen.chat.session import Settings
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image
 from anygen.generation.events import Event
-from anygen.generation.request import AnswerOptions, derive_seed
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import derive_seed
 from anygen.io.media_files import read_media
 from decoders.base import SampleOptions
 

@@ -5,7 +5,7 @@ from scripted import Scripted, chat, kinds, open_session, says, shows, texts
 
 from anygen.chat.repl import run_chat
 from anygen.core.media import Image
-from anygen.generation.request import AnswerOptions, Edit
+from anygen.generation.options import AnswerOptions, Edit
 from anygen.io.media_files import write_media
 
 

@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from anygen.core.media import Image, Message, modality_of
 from anygen.core.modality import MEDIA
+from anygen.generation.answer import collect
 from anygen.generation.constraints import Choice, Control
 from anygen.generation.events import Done, MediaStarted, TextDelta
-from anygen.generation.request import AnswerOptions, Request, collect
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 
 COSTS = {"image": 12, "audio": 11, "video": 27}
 ROOMY = 10_000

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from anygen.batch.runner import Settings, derive_seed, file_stem, generate_file
+from anygen.checkpoints.model_id import Maker
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image, Message
+from anygen.generation.answer import Answer, Made, collect
 from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
-from anygen.generation.request import Answer, AnswerOptions, Edit, Made, Maker, Request, collect
+from anygen.generation.options import AnswerOptions, Edit
+from anygen.generation.request import Request
 from anygen.io.media_files import read_media, write_media
 
 

@@ -10,11 +10,13 @@ import torch
 
 from anygen.chat.repl import run_chat
 from anygen.chat.session import Session, Settings, ready
+from anygen.checkpoints.model_id import Maker
 from anygen.conversation.history import Conversation
 from anygen.conversation.provenance import Provenance, digest, read_provenance, remake, write_again
 from anygen.core.media import Audio, Image, Media
 from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
-from anygen.generation.request import AnswerOptions, Maker, Request, derive_seed
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request, derive_seed
 from anygen.io.media_files import read_comment, write_media
 from anygen.terminal.screen import Screen
 from decoders.base import never

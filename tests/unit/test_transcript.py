@@ -10,10 +10,12 @@ from scripted import MAKER, Scripted, exchange
 
 from anygen.chat.session import Session, Settings, ready
 from anygen.chat.transcript import load, save
+from anygen.checkpoints.model_id import Maker
 from anygen.conversation.history import Conversation, Exchange
 from anygen.conversation.provenance import digest
 from anygen.core.media import Audio, Image, Media, Message, Video, media_of
-from anygen.generation.request import AnswerOptions, Maker, Request
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 from anygen.io.media_files import read_media
 from anygen.terminal.screen import Screen
 from decoders.base import SampleOptions
