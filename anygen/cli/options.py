@@ -10,6 +10,7 @@ import typer
 from anygen.core.modality import parse_modalities
 
 if TYPE_CHECKING:
+    from anygen import AnyGen
     from anygen.config.placement import Placement
     from anygen.generation.options import AnswerOptions
 
@@ -106,3 +107,9 @@ def use_threads(threads: int | None) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def load_model(name: str, place: Placement | None = None) -> AnyGen:
+    from anygen import AnyGen
+
+    return AnyGen.from_pretrained(name, **(dict(place) if place else {}))

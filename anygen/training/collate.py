@@ -3,9 +3,8 @@
 B dialogues, T positions, K features, W width of the encoder, D width of the LLM.
 """
 
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, cast
 
@@ -13,32 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from anygen.core.media import Media, Message, Part, modality_of
+from anygen.core.media import Media, modality_of
 from anygen.core.modality import MediaModality
-from anygen.core.records import Record, TextContent
 from anygen.llm.kv_cache import is_medium
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.llm.signal_tokens import Signals
-from mosit_data.world.misses import near_misses
-from mosit_data.world.render import render
-from mosit_data.world.scene import caption, parse_scene
+from anygen.training.dialogues import Dialogue
 
 IGNORED = -100  # the label of what is not learned
-
-
-@dataclass(frozen=True, eq=False)
-class Dialogue:
-    """Messages with their media; `captions` by the index of the medium among all media.
-
-    `misses` are captions that a medium must not be taken for, where any are known.
-    `features` (K, W) stand for media that exist only as the encoder sees them: prototypes.
-    """
-
-    messages: Sequence[Message]
-    captions: dict[int, str] = field(default_factory=dict)
-    misses: dict[int, list[str]] = field(default_factory=dict)
-    features: dict[int, Tensor] = field(default_factory=dict)
-    plain: bool = False  # answered by the base model itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,26 +44,6 @@ class Batch:
     shared: int = 0  # positions at the beginning that are the same in every row
     branches: Tensor | None = None  # (B, T), see `branches_of`
     media: Tensor | None = None  # (B, T), where media stand
-
-
-def read_record(record: Record, read_media: Any = None) -> Dialogue:
-    """A record of the small world with its scenes rendered, or files read by `read_media`."""
-    messages, captions, misses, media = [], {}, {}, 0
-    rng = random.Random(record.id)
-    for turn in record.messages:
-        parts: list[Part] = []
-        for content in turn.content:
-            if isinstance(content, TextContent):
-                parts.append(content.text)
-                continue
-            scene = parse_scene(content.scene) if content.scene else None
-            parts.append(render(scene) if scene else read_media(content.path))
-            if content.caption is not None:
-                captions[media] = content.caption
-                misses[media] = [caption(miss) for miss in near_misses(scene, rng)] if scene else []
-            media += 1
-        messages.append(Message(turn.role, tuple(parts)))
-    return Dialogue(messages, captions, misses)
 
 
 def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:

@@ -9,45 +9,18 @@ from itertools import pairwise
 from typing import Any, cast
 
 import torch
-from torch import nn
 
 from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
-from anygen.training.collate import Dialogue, read_record
-from decoders.base import Task, never, no_progress
+from anygen.training.dialogues import Dialogue, read_record
 from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
 from mosit_data.world.questions import described
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, in_split, sample_scene, sound_scene
 from mosit_data.world.sounds import render_sound
 from mosit_data.world.vocabulary import SOUNDS, article
-
-SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
-    "image": [
-        "a flat cat on a blue background",
-        "a 3d pizza on a red background",
-        "a cartoon dog",
-        "a 3d rocket to the left of a 3d apple on a green background",
-        "three flat apples on a white background",
-        "a guitar",
-        "a small cartoon star on a black background",
-        "a car",
-    ],
-    "audio": [
-        "a violin playing a rising melody",
-        "a slow trumpet playing repeated notes",
-        "the sound of a seashore",
-        "a drum kit playing a beat",
-    ],
-    "video": [
-        "a 3d rocket moving up on a black background",
-        "a flat cat moving left",
-        "a cartoon star spinning on a blue background",
-        "a 3d apple growing",
-    ],
-}
 
 INSTRUCT_MIX = {"world": 0.54, "photograph": 0.12, "text": 0.34}
 # There are a thousand classes of photographs, and instruments are harder to tell than objects.
@@ -215,50 +188,3 @@ def text_rows() -> list[Record]:
     """Prompts without media, answered by the untouched base model: see text_rows.py."""
     lines = files("mosit_data").joinpath("text_rows.jsonl").read_text(encoding="utf-8")
     return [Record.model_validate_json(line) for line in lines.splitlines()]
-
-
-def examples_to_show(run: Run, count: int) -> dict[str, list[Media]]:
-    """The same few true media at every step of a run."""
-    shown = run.model_copy(update={"batch_size": count, "rows": {}})
-    return {m: draw_media(m, shown, random.Random(0)) for m in run.decoders}
-
-
-@torch.no_grad()
-def reconstructions(model: nn.Module, run: Run) -> dict[str, Media]:
-    """True media, and what the autoencoder makes of them."""
-    shown: dict[str, Media] = {}
-    for modality, media in examples_to_show(run, 4).items():
-        decoder: Any = model.decoders[modality]
-        made = decoder.from_latents(decoder.to_latents(media))
-        for index, (true, again) in enumerate(zip(media, made)):
-            shown[f"{modality}_{index}_true"], shown[f"{modality}_{index}_made"] = true, again
-    return shown
-
-
-@torch.no_grad()
-def resynthesis(model: nn.Module, run: Run) -> dict[str, Media]:
-    """True sounds, and what the vocoder makes of their spectrograms."""
-    shown: dict[str, Media] = {}
-    for modality, media in examples_to_show(run, 4).items():
-        decoder: Any = model.decoders[modality]
-        for index, (true, again) in enumerate(zip(media, decoder.resynthesize(media))):
-            shown[f"{modality}_{index}_true"], shown[f"{modality}_{index}_made"] = true, again
-    return shown
-
-
-@torch.no_grad()
-def renderings(model: nn.Module, run: Run) -> dict[str, Media]:
-    """What the decoders make of a few fixed captions."""
-    shown: dict[str, Media] = {}
-    for modality in dict.fromkeys(run.decoders):
-        decoder: Any = model.decoders[modality]
-        captions = SAMPLE_CAPTIONS[modality]
-        conditions = decoder.caption_condition(captions)
-        tasks = [Task(condition, seed) for seed, condition in enumerate(conditions)]
-        media = decoder.sample(tasks, no_progress, never)
-        shown |= {f"{modality}_{index}": medium for index, medium in enumerate(media)}
-    return shown
-
-
-def no_samples(model: nn.Module, run: Run) -> dict[str, Media]:
-    return {}

@@ -11,7 +11,6 @@ from functools import partial, reduce
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -22,13 +21,13 @@ from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record, captions_of
 from anygen.llm.prompt import Piece, Span, build_prompt
-from anygen.training.collate import common_beginning, media_at, read_record
+from anygen.training.collate import common_beginning, media_at
+from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import draw_scenes, reordered
 from decoders.parts.conditioning import gist
 from encoders.parts.readers import together
 from mosit_data.world.dialogues import sample_request
-from mosit_data.world.facts import UNSAID, fact_names, facts
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, caption
 from mosit_data.world.vocabulary import with_article
@@ -40,33 +39,6 @@ ENCODED = 64  # media at a time
 BANK = 4096  # captions per modality: enough that some differ in the object alone
 
 Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
-
-
-class FactReader(nn.Module):
-    """Reads from a caption's condition what the caption tells; linear, so that all lies open."""
-
-    def __init__(self, model: Any, run: Run) -> None:
-        super().__init__()
-        self.names = fact_names(run.vocabulary == "full")
-        self.heads = nn.ModuleDict(
-            {modality: self.head(model.decoders[modality]) for modality in run.decoders}
-        )
-
-    def head(self, decoder: Any) -> nn.Module:
-        answers = sum(len(values) for values in self.names.values())
-        return nn.Linear(decoder.condition_spec.width, answers)
-
-    def loss(self, modality: MediaModality, condition: Tensor, scenes: Sequence[Scene]) -> Tensor:
-        """Cross-entropy summed over the facts, (B,)."""
-        told = [facts(scene) for scene in scenes]
-        sizes = [len(values) for values in self.names.values()]
-        logits = self.heads[modality](gist(condition)).split(sizes, dim=1)
-        terms = []
-        for (name, values), scores in zip(self.names.items(), logits):
-            true = [values.index(row.get(name, UNSAID)) for row in told]
-            labels = torch.tensor(true, device=scores.device)
-            terms.append(F.cross_entropy(scores, labels, reduction="none"))
-        return torch.stack(terms).sum(0)
 
 
 class CaptionBank(nn.Module):

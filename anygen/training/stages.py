@@ -12,8 +12,10 @@ from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA
 from anygen.model.multimodal import PARTS
-from anygen.training import mixtures
-from anygen.training.collate import IGNORED, Batch, Dialogue, assemble
+from anygen.training import mixtures, samples
+from anygen.training.collate import IGNORED, Batch, assemble
+from anygen.training.dialogues import Dialogue
+from anygen.training.fact_probe import FactReader
 from anygen.training.losses import (
     condition_losses,
     generation_losses,
@@ -22,7 +24,7 @@ from anygen.training.losses import (
     text_loss,
     word_loss,
 )
-from anygen.training.precomputed import CaptionBank, FactReader, FeaturePool, LatentPool, SpanPool
+from anygen.training.precomputed import CaptionBank, FeaturePool, LatentPool, SpanPool
 from decoders.parts.latent_diffusion import unconditional
 from mosit_data.world.scene import caption
 
@@ -161,15 +163,15 @@ def project_losses(model: nn.Module, run: Run, step: Step) -> Losses:
 
 
 STAGES: dict[str, Stage] = {
-    "vae": Stage(("decoders",), ("decoders.{decoder}.vae.",), vae_losses, mixtures.reconstructions),
+    "vae": Stage(("decoders",), ("decoders.{decoder}.vae.",), vae_losses, samples.reconstructions),
     "vocoder": Stage(
-        ("decoders",), ("decoders.{decoder}.vocoder.",), vocoder_losses, mixtures.resynthesis
+        ("decoders",), ("decoders.{decoder}.vocoder.",), vocoder_losses, samples.resynthesis
     ),
     "caption": Stage(
         ("decoders",),
         ("decoders.{decoder}.text_encoder.", "aids."),
         caption_losses,
-        mixtures.no_samples,
+        samples.no_samples,
         FactReader,
     ),
     "denoise": Stage(
@@ -180,41 +182,41 @@ STAGES: dict[str, Stage] = {
             "decoders.{decoder}.layout.",
         ),
         denoise_losses,
-        mixtures.renderings,
+        samples.renderings,
         LatentPool,
     ),
     "joint": Stage(
         ("encoder", "llm", "input_projector"),
         ("encoder.", "input_projector."),
         joint_losses,
-        mixtures.no_samples,
+        samples.no_samples,
         FeaturePool,
     ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),
         ("input_projector.", "llm.signal_rows"),
         encode_losses,
-        mixtures.no_samples,
+        samples.no_samples,
     ),
     "decode": Stage(
         PARTS,
         ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
         decode_losses,
-        mixtures.no_samples,
+        samples.no_samples,
         CaptionBank,
     ),
     "instruct": Stage(
         PARTS,
         ("input_projector.", "output_projectors.", "llm."),
         instruct_losses,
-        mixtures.no_samples,
+        samples.no_samples,
         CaptionBank,
     ),
     "project": Stage(
         PARTS,
         ("output_projectors.{decoder}.",),
         project_losses,
-        mixtures.no_samples,
+        samples.no_samples,
         SpanPool,
     ),
 }

@@ -9,7 +9,8 @@ from anygen import AnyGen
 from anygen.core.media import Message
 from anygen.generation.answer import collect
 from anygen.generation.events import Done, MediaDone, TextDelta
-from anygen.training.collate import Dialogue, assemble
+from anygen.training.collate import assemble
+from anygen.training.dialogues import Dialogue
 from anygen.training.losses import text_loss
 from anygen.training.stages import hidden_of
 

@@ -8,7 +8,8 @@ import torch
 from anygen.config.loader import load_run
 from anygen.core.media import Audio, Image, Message
 from anygen.generation.events import MediaDone
-from anygen.training.collate import Dialogue, assemble
+from anygen.training.collate import assemble
+from anygen.training.dialogues import Dialogue
 from anygen.training.losses import contrast_loss, generation_losses, text_loss
 from anygen.training.stages import STAGES, hidden_of, learned_prefixes
 from anygen.training.trainer import unfreeze

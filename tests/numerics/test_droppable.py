@@ -8,7 +8,8 @@ import torch
 from anygen.core.media import Image, Message
 from anygen.core.records import captions_of
 from anygen.llm.prompt import build_prompt
-from anygen.training.collate import Dialogue, assemble, read_record
+from anygen.training.collate import assemble
+from anygen.training.dialogues import Dialogue, read_record
 from anygen.training.losses import span_hidden
 from anygen.training.precomputed import last_spans
 from anygen.training.stages import hidden_of

@@ -12,7 +12,8 @@ from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.llm.kv_cache import Context
 from anygen.llm.language_model import LanguageModel
-from anygen.training.collate import Dialogue, assemble
+from anygen.training.collate import assemble
+from anygen.training.dialogues import Dialogue
 from anygen.training.losses import hidden_states, text_loss
 from anygen.training.stages import STAGES, hidden_of
 

@@ -3,7 +3,8 @@ import torch
 
 from anygen.core.media import Audio, Image, Message, Video
 from anygen.core.records import Record
-from anygen.training.collate import IGNORED, Dialogue, assemble, read_record
+from anygen.training.collate import IGNORED, assemble
+from anygen.training.dialogues import Dialogue, read_record
 
 
 @pytest.fixture

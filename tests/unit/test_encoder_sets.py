@@ -12,7 +12,8 @@ from anygen.config.loader import load_system
 from anygen.core.media import Message
 from anygen.generation.events import MediaDone
 from anygen.model.multimodal import AnyGen
-from anygen.training.collate import Dialogue, assemble
+from anygen.training.collate import assemble
+from anygen.training.dialogues import Dialogue
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from safetensors.torch import load_file, save_file
 from anygen.config.projectors import OutputLinear, OutputMlp, OutputQFormer, OutputTransformer
 from anygen.core.media import Message
 from anygen.projectors.output import build_output_projector
-from anygen.training.collate import Dialogue, assemble
+from anygen.training.collate import assemble
+from anygen.training.dialogues import Dialogue
 from anygen.training.losses import span_hidden
 from anygen.training.stages import hidden_of
 from decoders.base import ConditionSpec

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.core.media import Message
-from anygen.training.collate import Dialogue
+from anygen.training.dialogues import Dialogue
 from anygen.training.stages import STAGES, Step, dialogue_losses, learned_prefixes
 from anygen.training.trainer import Trainer, unfreeze
 

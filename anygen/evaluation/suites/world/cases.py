@@ -7,7 +7,7 @@ from anygen.core.media import Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import MediaContent, Turn
 from anygen.evaluation.suites.base import Case
-from anygen.training.collate import read_record
+from anygen.training.dialogues import read_record
 from mosit_data.prompts import read_prompts
 from mosit_data.world import dialogues
 from mosit_data.world.phrases import DESCRIBE

@@ -1,0 +1,106 @@
+"""`anygen generate`: answers to a prompt or a file of prompts, and files made once more."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anygen.cli.options import (
+    DeviceMapOption,
+    DeviceOption,
+    DtypeOption,
+    LengthOption,
+    MetadataOption,
+    ModalitiesOption,
+    ModelOption,
+    OffloadOption,
+    OutOption,
+    QuantOption,
+    SeedOption,
+    SetOption,
+    ThreadsOption,
+    load_model,
+    read_options,
+    read_placement,
+    use_threads,
+)
+
+if TYPE_CHECKING:
+    from anygen import AnyGen
+    from anygen.batch.runner import Settings as Batch
+
+
+def generate(  # noqa: PLR0913  # the options of a command
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROMPT|FILE.jsonl]", help="A prompt, or one record per line."),
+    ] = None,
+    again: Annotated[
+        Path | None, typer.Option("--from", help="Make this file of anygen's once more.")
+    ] = None,
+    model: ModelOption = "mini",
+    out: OutOption = Path("out"),
+    seed: SeedOption = 0,
+    modalities: ModalitiesOption = None,
+    max_new_tokens: LengthOption = 256,
+    settings: SetOption = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 1,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = None,
+    quant: QuantOption = None,
+    offload: OffloadOption = "none",
+    device_map: DeviceMapOption = None,
+    metadata: MetadataOption = True,
+) -> None:
+    """Answer a prompt, or every one of a file: media and records.jsonl in --out, and go on there.
+
+    A line is {"id": "a", "prompt": "a red cat"} or a dialogue under "messages". The new records
+    are printed too. Exit code 3: some rows failed, and their records say why.
+    """
+    from anygen.batch.runner import Settings
+
+    if (source is None) == (again is None):
+        raise ValueError("give a prompt, a file of prompts or --from FILE, and only one of them")
+    if again is not None:
+        make_again(again, out)
+        return
+    use_threads(threads)
+    options = read_options(modalities, max_new_tokens, settings or [])
+    batch = Settings(out, seed, options, batch_size, metadata)
+    place = read_placement(device, dtype, quant, offload, device_map)
+    answer_rows(str(source), batch, lambda: load_model(model, place))
+
+
+def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) -> None:
+    from anygen.batch.runner import RECORDS, generate_file
+
+    failed = finished = 0
+    given = Path(source) if source.endswith(".jsonl") else source
+    for record in generate_file(open_model, given, settings):
+        print(json.dumps(record, ensure_ascii=False), flush=True)
+        finished += record["status"] == "ok"
+        failed += record["status"] == "error"
+    print(f"{finished} answered, {failed} failed: {settings.out / RECORDS}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(3)
+
+
+def make_again(source: Path, out: Path) -> None:
+    from anygen.conversation.provenance import read_provenance, remake, write_again
+
+    provenance = read_provenance(source)
+    use_threads(provenance.threads)
+    model = load_model(provenance.model)
+    path, same = write_again(remake(model, provenance), source, out)
+    print(path)
+    if not same:
+        other = provenance.weights != model.maker.weights
+        reason = "other weights made it" if other else "another anygen or machine made it"
+        print(f"anygen: not the same bytes as {source}: {reason}", file=sys.stderr)
+        raise typer.Exit(3)
