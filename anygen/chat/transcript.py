@@ -7,38 +7,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from anygen.chat.session import Session
-from anygen.checkpoints.model_id import Maker
-from anygen.conversation.history import Conversation, Exchange
+from anygen.conversation.history import Conversation
 from anygen.conversation.serialization import (
-    Saved,
     SavedMedium,
-    open_once,
-    open_parts,
     save_messages,
     save_once,
     save_turn,
 )
-from anygen.core.media import Media, Message, Part, Role, modality_of
+from anygen.conversation.transcript_file import Transcript, open_conversation, read_transcript
+from anygen.core.media import Media, Part, Role, modality_of
 from anygen.core.modality import TABLE
-from anygen.generation.options import AnswerOptions
 from anygen.io.atomic import replacing, write_json
-from anygen.io.media_files import printable, read_media, write_exact, write_media
+from anygen.io.media_files import printable, write_exact, write_media
 from anygen.reports.page import Shown, show, write_page
 from anygen.terminal.preview import describe
 
 LARGEST = 1024  # pixels, the longer side of a picture on a page
-
-
-class Transcript(Saved):
-    """A conversation that can go on: its media are files beside it, exact to the last bit."""
-
-    seed: int
-    asked: int
-    attached: list[SavedMedium] = []  # to the next question
-    options: AnswerOptions  # of the next question
 
 
 def save(session: Session, path: Path) -> None:
@@ -91,18 +76,6 @@ def save_json(session: Session, path: Path) -> None:
     write_json(transcript.model_dump(mode="json", exclude_none=True), path)
 
 
-def read_transcript(path: Path) -> Transcript:
-    try:
-        return Transcript.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ValueError(
-            f"{printable(path)}: is no conversation that anygen saved as .json: "
-            f"{where}{': ' if where else ''}{problem['msg']}"
-        ) from None
-
-
 def load(session: Session, path: Path) -> int:
     """Goes on with a saved conversation, as it was asked; returns how many turns it has.
 
@@ -112,33 +85,6 @@ def load(session: Session, path: Path) -> int:
     session.conversation = open_conversation(transcript, path.parent, session.model.maker)
     session.settings = replace(session.settings, options=transcript.options)
     return len(transcript.turns)
-
-
-def open_conversation(transcript: Transcript, folder: Path, maker: Maker) -> Conversation:
-    """The conversation as it was; copies of its media lie below `folder`. Raises MediaError.
-
-    What other weights have said cannot be said again: it is only given.
-    """
-    own = transcript.weights == maker.weights
-
-    def read_copy(saved: SavedMedium) -> Media:
-        media = read_media(folder / (saved.path or ""))
-        source = Path(saved.source or "")
-        return replace(media, path=source) if own and source.is_file() else media
-
-    read = open_once(read_copy, [])
-    given = tuple(Message(m.role, open_parts(m.content, read)) for m in transcript.given)
-    conversation = Conversation(transcript.seed, transcript.asked, given)
-    for saved in transcript.turns:
-        question = Message("user", open_parts(saved.question, read))
-        request = saved.request(conversation.messages(), question)
-        answer = Message("assistant", open_parts(saved.answer, read))
-        conversation.turns.append(Exchange(request, answer, saved.finish, tuple(saved.made)))
-    conversation.attached += map(read, transcript.attached)
-    if not own:
-        conversation.given = tuple(conversation.messages())
-        conversation.turns.clear()
-    return conversation
 
 
 # --- pages

@@ -72,7 +72,8 @@ def doctor(
     model: ModelOption = "mini",
 ) -> None:
     """Look at this installation: what works, what is missing, and what to do about it."""
-    from anygen.doctor.checks import examine, show
+    from anygen.doctor.checks import examine
+    from anygen.doctor.findings import show
 
     if not show(examine(model, smoke)):
         raise typer.Exit(2)

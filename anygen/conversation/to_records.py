@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from anygen.chat.transcript import read_transcript
 from anygen.conversation.serialization import SavedPart, SavedTurn
+from anygen.conversation.transcript_file import read_transcript
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
 from anygen.io.atomic import replacing
 

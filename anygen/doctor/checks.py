@@ -7,20 +7,19 @@ is imported before a check that can report it.
 from __future__ import annotations
 
 import importlib.util
-import io
 import os
 import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from anygen.core.version import DISTRIBUTION, __version__
+from anygen.doctor.findings import Finding, Mark, explain, guarded
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -36,20 +35,6 @@ EXTRAS = {  # what an extra of pyproject.toml is good for
     "docs": "building the documentation",
 }
 CHAT_MEMORY = {"mini": 1.41e9}  # bytes, peak of a chat with all media: benchmarks/mini.py
-# What missing or damaged files and libraries raise, and what those of two versions at once do.
-SENTENCES = (ImportError, OSError, ValueError, RuntimeError)
-BROKEN = (*SENTENCES, AttributeError, LookupError, TypeError)
-
-Mark = Literal["ok", "missing", "problem"]
-STYLES: dict[Mark, str] = {"ok": "green", "missing": "yellow", "problem": "bold red"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    mark: Mark  # missing: not here, and nothing that is needed waits for it
-    what: str
-    text: str
-    advice: str = ""  # what to do about it
 
 
 def examine(model: str, smoke: bool) -> Iterator[Finding]:
@@ -77,22 +62,6 @@ def checks(model: str) -> dict[str, Callable[[], Iterator[Finding]]]:
         "cache": check_cache,
         "terminal": check_terminal,
     }
-
-
-def guarded(what: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; that it failed is one more."""
-    try:
-        yield from check()
-    except BROKEN as error:
-        advice = f"install {DISTRIBUTION} again" if isinstance(error, ImportError) else ""
-        yield Finding("problem", what, explain(error), advice)
-
-
-def explain(error: Exception) -> str:
-    """On one line; what is no sentence by itself begins with the kind of error."""
-    kind = "" if isinstance(error, SENTENCES) else f"{type(error).__name__}: "
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return kind + "; ".join(lines)
 
 
 def check_by_making(model: str) -> Iterator[Finding]:
@@ -352,22 +321,3 @@ def megabytes(count: float) -> str:
 
 
 # --- on the screen
-
-
-def show(findings: Iterable[Finding]) -> bool:
-    """A line as soon as it is found, coloured on a terminal. False if there is a problem."""
-    from rich.console import Console
-    from rich.text import Text
-
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a poor terminal is reported, not stumbled on
-        sys.stdout.reconfigure(errors="backslashreplace")
-    console = Console(highlight=False)
-    problems = 0
-    for finding in findings:
-        problems += finding.mark == "problem"
-        mark = (f"{finding.mark:8}", STYLES[finding.mark])
-        advice = f" -> {finding.advice}" if finding.advice else ""
-        line = Text.assemble(mark, f" {finding.what}: {finding.text}{advice}")
-        console.print(line, soft_wrap=True)
-    console.print(f"{problems} to mend: see above" if problems else "all that is needed works")
-    return not problems

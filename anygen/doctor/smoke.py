@@ -11,7 +11,7 @@ from pathlib import Path
 from anygen import AnyGen
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import TABLE, MediaModality
-from anygen.doctor.checks import Finding, guarded
+from anygen.doctor.findings import Finding, guarded
 from anygen.generation.events import MediaDone
 from anygen.io.media_files import read_media, write_media
 from anygen.terminal.preview import describe

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anygen.llm.kv_cache import Group, Look, attend_all
+from anygen.llm.attention import Group, Look, attend_all
 from anygen.numerics.fp16_linear import packed
 
 

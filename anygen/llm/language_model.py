@@ -19,6 +19,7 @@ from anygen.config.placement import Placement
 from anygen.config.system import LanguageModel as Settings
 from anygen.core.modality import MediaModality
 from anygen.llm.adapters import MediaLayers
+from anygen.llm.attention import Group, Row, attend, grouped, positions_of
 from anygen.llm.backbone import (
     check_backbone,
     decoder_config,
@@ -29,7 +30,7 @@ from anygen.llm.backbone import (
     unspeakable,
 )
 from anygen.llm.fast_llama import Llama
-from anygen.llm.kv_cache import Group, Row, attend, grouped, is_medium, positions_of
+from anygen.llm.kv_cache import is_medium
 from anygen.llm.signal_tokens import Signals, side_mask, side_positions
 from anygen.numerics.batch_invariant import filled_up, stabilize_rows
 from anygen.numerics.fp16_linear import ROWS, packed

@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 import anygen
 from anygen.core.media import Audio, Image, Video
 from anygen.doctor import checks
-from anygen.doctor.checks import Finding, check_library, read_project, requirements, show
+from anygen.doctor.checks import check_library, read_project, requirements
+from anygen.doctor.findings import Finding, show
 from anygen.doctor.smoke import fault_of, fault_of_file
 from anygen.io import assets
 

@@ -15,8 +15,9 @@ from transformers import (
 )
 
 from anygen.config.loader import load_system
+from anygen.llm.attention import Look
 from anygen.llm.backbone import longest_context
-from anygen.llm.kv_cache import BLOCK, Context, Look
+from anygen.llm.kv_cache import BLOCK, Context
 from anygen.llm.language_model import LanguageModel
 from anygen.training.losses import hidden_states, text_loss
 
@@ -124,7 +125,7 @@ def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, publishe
 def test_a_window_is_felt_where_there_is_one(make, published, monkeypatch):
     """What the tests above would not notice without windows."""
     llm, ids = make(), tokens(0)
-    monkeypatch.setattr("anygen.llm.kv_cache.Look", lambda layer, scale, *_: Look(layer, scale))
+    monkeypatch.setattr("anygen.llm.attention.Look", lambda layer, scale, *_: Look(layer, scale))
     logits, expected = read(llm, Context(), ids, LENGTH), published(input_ids=ids[None]).logits[0]
     close(logits[:WINDOW], expected[:WINDOW])
     assert (logits - expected).abs().max() > 0.01 * expected.abs().max()
