@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
@@ -126,3 +127,8 @@ def no_progress(step: int, total: int) -> None:
 def never() -> bool:
     """A `cancelled` that is never true."""
     return False
+
+
+def gist(condition: Tensor) -> Tensor:
+    """The last token (B, W), of unit variance: a causal text encoder has read all others there."""
+    return F.layer_norm(condition[:, -1], condition.shape[-1:])

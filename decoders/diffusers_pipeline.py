@@ -1,6 +1,6 @@
 """Modern image, audio and video models, each through its own diffusers pipeline.
 
-`decoders/parts/pipelines.py` is the table of them. A pipeline gets conditions in place of what its
+`decoders/parts/pipelines/families.py` is the table of them. A pipeline gets conditions in place of what its
 text encoders would make, and none of those is loaded until a caption is to become a condition.
 A token of zeros stands for padding: families that mask padding do not look at it.
 """
@@ -29,16 +29,16 @@ from decoders.parts.latent_diffusion import (
     seeded,
 )
 from decoders.parts.limits import check_frames, check_modality, check_seconds, check_side
-from decoders.parts.pipeline_calls import (
+from decoders.parts.pipelines.calls import (
     Absent,
     Steps,
     assemble,
     call,
     keep_own_precision,
 )
-from decoders.parts.pipeline_losses import TRAININGS, Training, pipeline_loss
-from decoders.parts.pipeline_media import to_floats, to_medium
-from decoders.parts.pipelines import Family, Text, family_of, full_length, seen
+from decoders.parts.pipelines.families import Family, Text, family_of, full_length, seen
+from decoders.parts.pipelines.losses import TRAININGS, Training, pipeline_loss
+from decoders.parts.pipelines.media import to_floats, to_medium
 from decoders.parts.pretrained import only_outlined
 from decoders.parts.published import Source, class_of, described, published
 

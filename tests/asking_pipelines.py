@@ -5,7 +5,7 @@ from tiny_pipelines import TINIES
 
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.diffusers_pipeline import Config, build
-from decoders.parts.pipelines import FAMILIES
+from decoders.parts.pipelines.families import FAMILIES
 
 
 def published_decoder(family, folder, **settings):

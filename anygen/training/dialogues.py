@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anygen.core.media import Message, Part
 from anygen.core.records import Record, TextContent
-from mosit_data.world.misses import near_misses
+from mosit_data.world.language.hard_negatives import near_misses
 from mosit_data.world.render import render
 from mosit_data.world.scene import caption, parse_scene
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from anygen.config.run import Run
 from anygen.core.modality import MediaModality
-from decoders.parts.conditioning import gist
+from decoders.base import gist
 from mosit_data.world.facts import UNSAID, fact_names, facts
 from mosit_data.world.scene import Scene
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from anygen.core.modality import MediaModality
 from anygen.llm.signal_tokens import Signals
 from anygen.training.collate import IGNORED, Batch, Target
-from decoders.base import ConditionSpec
-from decoders.parts.conditioning import gist
+from decoders.base import ConditionSpec, gist
 
 TEMPERATURE = 0.07  # where CLIP starts
 SAME = 0.99  # cosine of the gists of captions that say the same in other words

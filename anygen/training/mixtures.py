@@ -15,8 +15,8 @@ from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
 from anygen.training.dialogues import Dialogue, read_record
-from mosit_data.world.dialogues import sample_caption_pair, sample_dialogue, sample_request
-from mosit_data.world.questions import described
+from mosit_data.world.language.dialogues import sample_caption_pair, sample_dialogue, sample_request
+from mosit_data.world.language.questions import described
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, in_split, sample_scene, sound_scene
 from mosit_data.world.sounds import render_sound

@@ -25,9 +25,9 @@ from anygen.training.collate import common_beginning, media_at
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import draw_scenes, reordered
-from decoders.parts.conditioning import gist
+from decoders.base import gist
 from encoders.parts.readers import together
-from mosit_data.world.dialogues import sample_request
+from mosit_data.world.language.dialogues import sample_request
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, caption
 from mosit_data.world.vocabulary import with_article

@@ -13,14 +13,10 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from anygen.core.schema import Strict
+from decoders.base import gist
 
 # Captions differ in a small part of their gist only; larger weights tell them apart sooner.
 CONTRAST = 3.0
-
-
-def gist(condition: Tensor) -> Tensor:
-    """The last token (B, W), of unit variance: a causal text encoder has read all others there."""
-    return F.layer_norm(condition[:, -1], condition.shape[-1:])
 
 
 class Summary(nn.Module):

@@ -3,7 +3,7 @@
 import random
 
 from anygen.core.modality import MediaModality
-from mosit_data.world.phrases import PLURAL, Language
+from mosit_data.world.language.phrases import PLURAL, Language
 from mosit_data.world.scene import (
     PictureScene,
     Scene,

@@ -19,8 +19,7 @@ from anygen.training.losses import (
     text_loss,
 )
 from anygen.training.trainer import FINAL_RATE, learning_rate
-from decoders.base import ConditionSpec
-from decoders.parts.conditioning import gist
+from decoders.base import ConditionSpec, gist
 
 
 def test_alignment_is_measured_in_units_of_the_wanted_variance():

@@ -19,7 +19,7 @@ from anygen.model.decoder_cache import DecoderShelf
 from anygen.testing.decoders import values
 from decoders.base import Task, never, no_progress
 from decoders.diffusers_pipeline import TINY, Config
-from decoders.parts.pipelines import FAMILIES
+from decoders.parts.pipelines.families import FAMILIES
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from tiny_pipelines import TINIES, Absent, plain
 
 from anygen.core.media import MODALITY_OF
 from anygen.testing.decoders import difference, same, values
-from decoders.parts.pipelines import FAMILIES
+from decoders.parts.pipelines.families import FAMILIES
 
 PROMPT, POOLED = "prompt_embeds", "pooled_prompt_embeds"
 BOTH, BOTH_POOLED = (PROMPT, f"negative_{PROMPT}"), (POOLED, f"negative_{POOLED}")

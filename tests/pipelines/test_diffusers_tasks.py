@@ -7,7 +7,7 @@ from tiny_pipelines import TINIES
 
 from anygen.testing.decoders import difference, same, values
 from decoders.base import CancelledError
-from decoders.parts.pipelines import FAMILIES
+from decoders.parts.pipelines.families import FAMILIES
 
 
 @pytest.mark.parametrize("family", TINIES)

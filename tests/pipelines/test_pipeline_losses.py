@@ -7,7 +7,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from tiny_pipelines import TINIES, publish
 
 from anygen.core.media import Image
-from decoders.parts.pipeline_losses import TRAININGS, flow_loss
+from decoders.parts.pipelines.losses import TRAININGS, flow_loss
 
 
 def generators(*seeds):

@@ -8,7 +8,8 @@ import torch
 from anygen.config.loader import load_run
 from anygen.core.modality import MEDIA
 from anygen.training.fact_probe import FactReader
-from decoders.parts.conditioning import Layout, LayoutSettings, gist
+from decoders.base import gist
+from decoders.parts.conditioning import Layout, LayoutSettings
 from mosit_data.world.facts import fact_names, facts
 from mosit_data.world.scene import PictureScene, SoundScene, Thing, caption, sample_scene
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from anygen.core.modality import MEDIA
-from mosit_data.world.misses import near_misses
+from mosit_data.world.language.hard_negatives import near_misses
 from mosit_data.world.scene import caption, in_split, sample_scene
 
 

@@ -6,14 +6,15 @@ import pytest
 
 from anygen.core.modality import MEDIA
 from anygen.core.records import MediaContent, Record, TextContent, Turn
-from mosit_data.world.dialogues import (
+from mosit_data.world.language.dialogues import (
     KINDS,
     sample_caption_pair,
     sample_dialogue,
     sample_request,
 )
-from mosit_data.world.edits import edit
-from mosit_data.world.questions import ask_about
+from mosit_data.world.language.edits import edit
+from mosit_data.world.language.questions import ask_about
+from mosit_data.world.language.talk import UNKNOWN
 from mosit_data.world.scene import (
     PictureScene,
     SoundScene,
@@ -23,7 +24,6 @@ from mosit_data.world.scene import (
     parse_scene,
     sample_scene,
 )
-from mosit_data.world.talk import UNKNOWN
 from mosit_data.world.vocabulary import CONCEPT, SOUNDS
 
 

@@ -9,8 +9,8 @@ from anygen.core.records import MediaContent, Turn
 from anygen.evaluation.suites.base import Case
 from anygen.training.dialogues import read_record
 from mosit_data.prompts import read_prompts
-from mosit_data.world import dialogues
-from mosit_data.world.phrases import DESCRIBE
+from mosit_data.world.language import dialogues
+from mosit_data.world.language.phrases import DESCRIBE
 from mosit_data.world.render import render
 from mosit_data.world.scene import (
     PictureScene,

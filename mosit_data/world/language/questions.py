@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 
-from mosit_data.world.phrases import DESCRIBE, Language
+from mosit_data.world.language.phrases import DESCRIBE, Language
 from mosit_data.world.scene import (
     PictureScene,
     Scene,

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mosit_data.world.phrases import EDIT, Language
+from mosit_data.world.language.phrases import EDIT, Language
 from mosit_data.world.scene import (
     Mention,
     PictureScene,

@@ -12,7 +12,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from decoders.parts.latent_diffusion import Predict, denoising_loss, rowwise
-from decoders.parts.pipelines import Parts, Text
+from decoders.parts.pipelines.families import Parts, Text
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Small talk, and requests for what mini has not learned."""
 
 from anygen.core.modality import MediaModality
-from mosit_data.world.phrases import Language
+from mosit_data.world.language.phrases import Language
 
 TALK: dict[Language, tuple[tuple[str, str], ...]] = {
     "english": (

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from anygen.core.modality import MediaModality
 from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
-from mosit_data.world.edits import edit
-from mosit_data.world.phrases import (
+from mosit_data.world.language.edits import edit
+from mosit_data.world.language.phrases import (
     AGAIN,
     ASK,
     CLOSING,
@@ -23,7 +23,8 @@ from mosit_data.world.phrases import (
     SEVERAL,
     Language,
 )
-from mosit_data.world.questions import ask_about, describe
+from mosit_data.world.language.questions import ask_about, describe
+from mosit_data.world.language.talk import ACCEPT, REFUSE, TALK, UNKNOWN
 from mosit_data.world.scene import (
     PictureScene,
     Scene,
@@ -39,7 +40,6 @@ from mosit_data.world.scene import (
     video_scene,
 )
 from mosit_data.world.sprites import concept_names
-from mosit_data.world.talk import ACCEPT, REFUSE, TALK, UNKNOWN
 from mosit_data.world.vocabulary import MOTIONS, SOUND_OF
 from mosit_data.world.wording import fill, in_chinese, named, spoken
 

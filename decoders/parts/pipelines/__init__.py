@@ -1,0 +1,1 @@
+"""The pipelines of diffusers: families, calls, media and losses."""

@@ -1,0 +1,1 @@
+"""Requests, questions, answers and dialogues about the small world."""
