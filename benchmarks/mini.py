@@ -220,8 +220,8 @@ def picture_figures(model: AnyGen) -> dict[str, float]:
     captions = [f"a cartoon {name}" for name in ("cat", "dog", "bus", "cake")][:PICTURES]
     seeds = list(range(PICTURES))
     with torch.inference_mode():
-        wanted = decoder.caption_condition(captions)
-        empty = decoder.caption_condition([""] * PICTURES)
+        wanted = decoder.encode_prompt(captions)
+        empty = decoder.encode_prompt([""] * PICTURES)
     pipeline = StableDiffusionPipeline(
         vae=decoder.vae.kl,
         text_encoder=None,

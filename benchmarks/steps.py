@@ -81,7 +81,7 @@ def shares(
 
 @torch.inference_mode()
 def made(decoder: Any, captions: Sequence[str], first: int, options: SampleOptions) -> list[Any]:
-    conditions = decoder.caption_condition(captions)
+    conditions = decoder.encode_prompt(captions)
     tasks = [Task(c, seed, options) for seed, c in enumerate(conditions, first)]
     return decoder.sample(tasks, no_progress, never)
 

@@ -73,8 +73,8 @@ class AnimateDiff(LatentDecoder):
         self.layout = still(image.make_layout(config.frames))
         stabilize_rows(self)
 
-    def caption_condition(self, captions: Sequence[str]) -> Tensor:
-        return self.image.caption_condition(captions)
+    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
+        return self.image.encode_prompt(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
         noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)

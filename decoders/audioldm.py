@@ -124,7 +124,7 @@ class AudioLDM(LatentDecoder):
         self.layout = Layout(config.layout, width, grid) if config.layout else None
         stabilize_rows(self)
 
-    def caption_condition(self, captions: Sequence[str]) -> Tensor:
+    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ class Decoder(Protocol):
     modality: MediaModality
     condition_spec: ConditionSpec
 
-    def caption_condition(self, captions: Sequence[str]) -> Tensor:
+    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         """Captions through the decoder's own text encoder: (B, tokens, width), or flat."""
 
     def check(self, options: SampleOptions) -> None:
@@ -129,6 +129,6 @@ def never() -> bool:
     return False
 
 
-def gist(condition: Tensor) -> Tensor:
+def pooled_condition(condition: Tensor) -> Tensor:
     """The last token (B, W), of unit variance: a causal text encoder has read all others there."""
     return F.layer_norm(condition[:, -1], condition.shape[-1:])

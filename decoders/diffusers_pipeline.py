@@ -1,7 +1,7 @@
 """Modern image, audio and video models, each through its own diffusers pipeline.
 
-`decoders/parts/pipelines/families.py` is the table of them. A pipeline gets conditions in place of what its
-text encoders would make, and none of those is loaded until a caption is to become a condition.
+`decoders/parts/pipelines/families.py` is the table of them. A pipeline gets conditions in place of
+what its text encoders would make; none of those is loaded until a caption is to become a condition.
 A token of zeros stands for padding: families that mask padding do not look at it.
 """
 
@@ -42,7 +42,7 @@ from decoders.parts.pipelines.media import to_floats, to_medium
 from decoders.parts.pretrained import only_outlined
 from decoders.parts.published import Source, class_of, described, published
 
-MOST_NEGATIVES = 16  # negative prompts whose conditions are kept
+MAX_NEGATIVES = 16  # negative prompts whose conditions are kept
 
 
 class Config(Strict):
@@ -188,7 +188,7 @@ class DiffusersPipeline(nn.Module):
         return super().train(mode and not self.frozen)
 
     @torch.no_grad()
-    def caption_condition(self, captions: Sequence[str]) -> Tensor:
+    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         """Loads the text encoders, until `drop_text`, unless all are known. ValueError without."""
         if self.negatives.keys() >= {*captions}:
             return torch.stack([self.negatives[caption] for caption in captions])
@@ -226,10 +226,10 @@ class DiffusersPipeline(nn.Module):
         Of what is published it is kept, and text encoders that were not there go again.
         """
         were_there = all(name in self.parts for name in self.text_names)
-        [condition] = self.caption_condition([negative])
+        [condition] = self.encode_prompt([negative])
         if not were_there:
             self.drop_text()
-        if self.frozen and len(self.negatives) < MOST_NEGATIVES:
+        if self.frozen and len(self.negatives) < MAX_NEGATIVES:
             self.negatives[negative] = condition
         return condition
 

@@ -111,7 +111,7 @@ class StableDiffusion(LatentDecoder):
         self.layout = self.make_layout(frames=1)
         stabilize_rows(self)
 
-    def caption_condition(self, captions: Sequence[str]) -> Tensor:
+    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder(captions)
 
     def make_layout(self, frames: int) -> Layout | None:

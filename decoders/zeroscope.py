@@ -92,7 +92,7 @@ class Zeroscope(LatentDecoder):
         self.condition_spec = ConditionSpec(tokens=tokens, width=width)
         stabilize_rows(self)
 
-    def caption_condition(self, captions: Sequence[str]) -> Tensor:
+    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         return self.text_encoder(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ TINY = Config(
 )
 
 
-def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Several":
+def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Composite":
     """`build_part` makes an encoder from its settings. Raises ValueError for one that does not
     know its modality."""
     built: list[tuple[Part, Any]] = []
@@ -49,10 +49,10 @@ def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Sev
         if modality not in parts[modality].modalities:
             known = " and ".join(parts[modality].modalities)
             raise ValueError(f"the encoder {part.name} is for {known}, not for {modality}")
-    return Several(parts).eval()
+    return Composite(parts).eval()
 
 
-class Several(nn.Module):
+class Composite(nn.Module):
     """Every modality through its own encoder. What is frozen, each encoder says itself."""
 
     def __init__(self, parts: Mapping[MediaModality, Any]) -> None:

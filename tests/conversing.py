@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from anygen.core.content_hash import digest
+from anygen.core.content_hash import content_hash
 from anygen.core.media import Message
 from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 
@@ -32,7 +32,7 @@ def listening(model):
         return read(rows)
 
     def encoding(media):
-        heard.encoded += map(digest, media)
+        heard.encoded += map(content_hash, media)
         return encode(media)
 
     hooks = [
@@ -66,7 +66,7 @@ def told(events):
             case MediaStarted(part, modality):
                 values.append((part, modality, len(text)))
             case MediaDone(part, media, seed):
-                values.append((part, digest(media), seed))
+                values.append((part, content_hash(media), seed))
             case MediaFailed(part, modality, error):
                 values.append((part, modality, error))
             case Done(reason, prompt_tokens, _, new_tokens):

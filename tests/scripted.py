@@ -5,10 +5,10 @@ from pathlib import Path
 
 from anygen.chat.repl import run_chat
 from anygen.chat.session import Session, Settings, ready
-from anygen.checkpoints.model_id import Maker
-from anygen.conversation.history import Conversation, Exchange
+from anygen.checkpoints.model_id import ModelId
+from anygen.conversation.history import Conversation, Turn
 from anygen.core.media import Message, Part, media_of
-from anygen.generation.answer import Made
+from anygen.generation.answer import MediaInfo
 from anygen.generation.events import (
     Done,
     Event,
@@ -22,7 +22,7 @@ from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.terminal.screen import Screen
 
-MAKER = Maker("mini", "0" * 64)
+MAKER = ModelId("mini", "0" * 64)
 Script = Callable[[Callable[[], bool]], Iterator[Event]]
 
 
@@ -72,7 +72,7 @@ def shows(media, before: str = "", after: str = "") -> Script:
 
 def open_session(tmp_path: Path, model: Scripted, write, seed: int = 0, **screen) -> Session:
     def open_model(name: str) -> Scripted:
-        model.maker = Maker(name, "1" * 64)
+        model.maker = ModelId(name, "1" * 64)
         return model
 
     settings = Settings(tmp_path / "out")
@@ -89,8 +89,8 @@ def chat(tmp_path: Path, model: Scripted, *lines: str, seed: int = 0, **screen) 
 def exchange(request: Request, answer: tuple[Part, ...], finish: FinishReason | None = "stop"):
     """A turn in which all media that were asked for were made."""
     media = media_of([message := Message("assistant", answer)])
-    made = tuple(Made(part=part) for part in range(len(media)))
-    return Exchange(request, message, finish, made)
+    made = tuple(MediaInfo(part=part) for part in range(len(media)))
+    return Turn(request, message, finish, made)
 
 
 def kinds(parts) -> list[str | type]:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from anygen.checkpoints.model_id import Maker
-from anygen.conversation.history import Exchange
+from anygen.checkpoints.model_id import ModelId
+from anygen.conversation.history import Turn
 from anygen.conversation.provenance import tell_origin
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import TABLE
-from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
+from anygen.core.records import Content, MediaContent, Record, RecordMessage, TextContent
 from anygen.core.schema import explain
 from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
@@ -34,7 +34,7 @@ class Model(Protocol):
     """What batch generation needs of `anygen.AnyGen`."""
 
     @property
-    def maker(self) -> Maker: ...
+    def maker(self) -> ModelId: ...
 
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         """One answer per request. Raises ValueError where one cannot be answered."""
@@ -141,7 +141,7 @@ def open_row(row: Row, folder: Path, settings: Settings) -> Request:
     return Request(messages, seed, options_of(record, settings.options))
 
 
-def read_parts(turn: Turn, folder: Path, media: list[Media]) -> tuple[Part, ...]:
+def read_parts(turn: RecordMessage, folder: Path, media: list[Media]) -> tuple[Part, ...]:
     return tuple(read_part(content, folder, media) for content in turn.content)
 
 
@@ -197,7 +197,7 @@ def run_batch(
             seed = requests[row.id].seed if asked else derive_seed(settings.seed, row.id)
             yield error_record(row.id, seed, outcome)
         else:
-            exchange = Exchange(requests[row.id], outcome.message, outcome.finish, outcome.made)
+            exchange = Turn(requests[row.id], outcome.message, outcome.finish, outcome.made)
             author = model.maker if settings.metadata else None
             record = answer_record(row.id, exchange, settings.out, author)
             yield record | shortcomings(outcome)
@@ -228,9 +228,7 @@ def error_record(row_id: str, seed: int, error: ValueError) -> dict[str, Any]:
     return {"id": row_id, "status": "error", "seed": seed, "content": [], "error": sentence}
 
 
-def answer_record(
-    row_id: str, exchange: Exchange, out: Path, maker: Maker | None
-) -> dict[str, Any]:
+def answer_record(row_id: str, exchange: Turn, out: Path, maker: ModelId | None) -> dict[str, Any]:
     """The record of an answer; its media are written, and with a maker they tell of it."""
     content: list[dict[str, str]] = []
     given, made = exchange.request.messages[:-1], iter(exchange.made)

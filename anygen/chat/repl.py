@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from anygen.chat.attachments import begins_with_path, parse_line
-from anygen.chat.session import Session, show_attached, take_turn
+from anygen.chat.session import Session, run_turn, show_attached
 from anygen.chat.slash_commands import run_command
 from anygen.core.media import Part
 from anygen.core.schema import explain
@@ -31,10 +31,10 @@ def read_line(session: Session, line: str) -> None:
     elif line:
         parts = parse_line(line.removeprefix("/") if line.startswith("//") else line)
         show_attached(session, parts)
-        take_turn(session, parts)
+        run_turn(session, parts)
 
 
 def answer_once(session: Session, parts: tuple[Part, ...]) -> None:
     """One question, one answer. Raises KeyboardInterrupt after an answer that was stopped."""
-    if not take_turn(session, parts):
+    if not run_turn(session, parts):
         raise KeyboardInterrupt

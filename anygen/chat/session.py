@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from anygen.conversation.history import Conversation, Exchange
+from anygen.conversation.history import Conversation, Turn
 from anygen.conversation.provenance import tell_origin
 from anygen.core.media import Media, Message, Part, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
-from anygen.generation.answer import Draft
+from anygen.generation.answer import AnswerBuilder
 from anygen.generation.events import (
     Done,
     Event,
@@ -44,7 +44,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class EditRequest:
     """An earlier medium of the conversation, or one of the question, that is to be changed."""
 
     medium: Media
@@ -71,7 +71,7 @@ class Session:
         draft, self.draft = self.draft, ""
         return draft
 
-    def request(self, question: Message, seed: int, change: Change | None = None) -> Request:
+    def request(self, question: Message, seed: int, change: EditRequest | None = None) -> Request:
         messages, options = [*self.conversation.messages(), question], self.settings.options
         if change:
             edit = Edit(ref=media_of(messages).index(change.medium) + 1, strength=change.strength)
@@ -86,15 +86,18 @@ def ready(model: Model) -> Future[Model]:
     return loading
 
 
-def take_turn(
-    session: Session, parts: Sequence[Part], seed: int | None = None, change: Change | None = None
+def run_turn(
+    session: Session,
+    parts: Sequence[Part],
+    seed: int | None = None,
+    change: EditRequest | None = None,
 ) -> bool:
     """Asks, shows and remembers; what came before Ctrl-C is kept. False if it was stopped."""
     conversation = session.conversation
     question = conversation.question(parts)
     seed = conversation.next_seed() if seed is None else seed
     request = session.request(question, seed, change)
-    draft = Draft()
+    draft = AnswerBuilder()
     try:
         with stop_on_interrupt() as stopped, suppress(KeyboardInterrupt):
             for event in session.model.answer(request, stopped):
@@ -103,7 +106,7 @@ def take_turn(
     finally:  # also when the disk is full
         answer = draft.answer()
         if answer.message.parts:  # a question that got nothing leaves no trace
-            conversation.turns.append(Exchange(request, answer.message, answer.finish, answer.made))
+            conversation.turns.append(Turn(request, answer.message, answer.finish, answer.made))
             conversation.attached.clear()
     show_ending(answer.finish, session.screen)
     return answer.finish != "cancelled"
@@ -125,7 +128,7 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, previous)
 
 
-def show_event(session: Session, event: Event, request: Request, draft: Draft) -> None:
+def show_event(session: Session, event: Event, request: Request, draft: AnswerBuilder) -> None:
     """What an event, which the draft holds already, looks like."""
     screen = session.screen
     match event:
@@ -157,7 +160,7 @@ def show_forgotten(session: Session, event: Forgotten) -> None:
     session.conversation.forgotten = event
 
 
-def show_made(session: Session, event: MediaDone, request: Request, draft: Draft) -> None:
+def show_made(session: Session, event: MediaDone, request: Request, draft: AnswerBuilder) -> None:
     media = keep_made(session, event, request, draft)
     draft.add(replace(event, media=media))
     session.screen.show(media)
@@ -166,13 +169,13 @@ def show_made(session: Session, event: MediaDone, request: Request, draft: Draft
     )
 
 
-def show_given_up(screen: Screen, request: Request, draft: Draft) -> None:
+def show_given_up(screen: Screen, request: Request, draft: AnswerBuilder) -> None:
     """Media that were asked for and not done when the answer was stopped."""
     if missing := draft.give_up():
         number_again(screen, request, draft, missing[0])
 
 
-def number_again(screen: Screen, request: Request, draft: Draft, missing: int) -> None:
+def number_again(screen: Screen, request: Request, draft: AnswerBuilder, missing: int) -> None:
     """Media that were done before one that will not come have another number now."""
     for part in draft.done():
         if part > missing:
@@ -180,7 +183,7 @@ def number_again(screen: Screen, request: Request, draft: Draft, missing: int) -
             screen.line(f"(now {label(number_of(part, request, draft), media)})")
 
 
-def number_of(part: int, request: Request, draft: Draft) -> int:
+def number_of(part: int, request: Request, draft: AnswerBuilder) -> int:
     """The number, in the conversation, of a medium of the answer."""
     return len(media_of(request.messages)) + draft.number(part)
 
@@ -209,12 +212,12 @@ def label(number: int, media: Media) -> str:
     return f"[{number}] {describe(media)}{path}"
 
 
-def keep_made(session: Session, event: MediaDone, request: Request, draft: Draft) -> Media:
+def keep_made(session: Session, event: MediaDone, request: Request, draft: AnswerBuilder) -> Media:
     """The medium of an answer that is still spoken, written with its provenance."""
     if not session.settings.metadata:
         return keep(event.media, session.settings.out)
     answer = draft.answer(event.part)
-    turn = Exchange(request, answer.message, None, answer.made)
+    turn = Turn(request, answer.message, None, answer.made)
     conversation = session.conversation
     turns = [*conversation.turns, turn]
     origin = tell_origin(session.model.maker, conversation.given, turns, event.part)
@@ -223,7 +226,7 @@ def keep_made(session: Session, event: MediaDone, request: Request, draft: Draft
 
 def keep(media: Media, out: Path, comment: str | None = None) -> Media:
     """The medium with a file of its own in `out`."""
-    path = claim_path(out, modality_of(media))
+    path = reserve_path(out, modality_of(media))
     try:
         return replace(media, path=write_media(media, path, comment))
     except BaseException:
@@ -231,7 +234,7 @@ def keep(media: Media, out: Path, comment: str | None = None) -> Media:
         raise
 
 
-def claim_path(out: Path, modality: MediaModality) -> Path:
+def reserve_path(out: Path, modality: MediaModality) -> Path:
     """An empty file, 001_image.png or the next number: two chats never share a name."""
     out.mkdir(parents=True, exist_ok=True)
     taken = (re.match(r"(\d{3,6})_(?:image|audio|video)\.", path.name) for path in out.iterdir())

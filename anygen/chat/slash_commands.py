@@ -11,8 +11,8 @@ from pathlib import Path
 
 from anygen.chat import transcript
 from anygen.chat.attachments import open_path, parse_line
-from anygen.chat.session import Change, Session, keep, label, ready, show_attached, take_turn
-from anygen.conversation.history import Exchange
+from anygen.chat.session import EditRequest, Session, keep, label, ready, run_turn, show_attached
+from anygen.conversation.history import Turn
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
 from anygen.generation.option_names import NAMES, changed, described
@@ -109,32 +109,32 @@ def edit_medium(session: Session, number: int, strength: str | None, text: str) 
     seen = () if medium in session.conversation.attached else (medium,)
     parts = (*seen, *parse_line(text))
     show_attached(session, parts)
-    take_turn(session, parts, change=Change(medium, edit.strength))
+    run_turn(session, parts, change=EditRequest(medium, edit.strength))
 
 
-def change_of(turn: Exchange) -> Change | None:
+def change_of(turn: Turn) -> EditRequest | None:
     """What the question of a turn asked to change."""
     edited, edit = turn.request.edited, turn.request.options.edit
-    return Change(edited, edit.strength) if edited and edit else None
+    return EditRequest(edited, edit.strength) if edited and edit else None
 
 
 def ask_again(
     session: Session,
-    turn: Exchange,
+    turn: Turn,
     parts: tuple[Part, ...],
     seed: int | None = None,
-    change: Change | None = None,
+    change: EditRequest | None = None,
 ) -> None:
     """A question in the place of the last turn, which comes back if there is no answer."""
     turns = len(session.conversation.turns)
     try:
-        take_turn(session, parts, seed, change)
+        run_turn(session, parts, seed, change)
     finally:
         if len(session.conversation.turns) == turns:
             session.conversation.turns.append(turn)
 
 
-def as_line(turn: Exchange) -> str:
+def as_line(turn: Turn) -> str:
     """What can be typed to ask the same."""
     edit, before = turn.request.options.edit, media_of(turn.request.messages[:-1])
     words, parts = [], turn.question.parts

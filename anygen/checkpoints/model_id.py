@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Maker:
+class ModelId:
     """Which model makes something."""
 
     model: str  # the name of a shipped one, or a folder

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from anygen.core.media import Media, Message, Part, media_of
-from anygen.generation.answer import Made
+from anygen.generation.answer import MediaInfo
 from anygen.generation.events import FinishReason, Forgotten
 from anygen.generation.request import Request, derive_seed
 
 
 @dataclass(frozen=True)
-class Exchange:
+class Turn:
     """A question as it was asked, and what came of it."""
 
     request: Request
     answer: Message
     finish: FinishReason | None  # None: it is still spoken
-    made: tuple[Made, ...] = ()  # of each medium in the answer
+    made: tuple[MediaInfo, ...] = ()  # of each medium in the answer
 
     @property
     def question(self) -> Message:
@@ -32,7 +32,7 @@ class Conversation:
     seed: int = 0
     asked: int = 0  # questions since the seed was set: each has a seed of its own
     given: tuple[Message, ...] = ()  # before the first turn: a system prompt, a chat of old
-    turns: list[Exchange] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
     attached: list[Media] = field(default_factory=list)  # to the next question
     forgotten: Forgotten | None = None  # what the model reads no longer, as it was last told
 
@@ -63,7 +63,7 @@ class Conversation:
         """What is attached stands before the text."""
         return Message("user", (*self.attached, *parts))
 
-    def undo(self) -> Exchange:
+    def undo(self) -> Turn:
         """Forget the last turn. Raises ValueError where there is none."""
         if not self.turns:
             raise ValueError("there is no question to go back to")

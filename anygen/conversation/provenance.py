@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from anygen.checkpoints.model_id import Maker
-from anygen.conversation.history import Exchange
+from anygen.checkpoints.model_id import ModelId
+from anygen.conversation.history import Turn
 from anygen.conversation.serialization import (
     Saved,
     SavedMedium,
@@ -26,7 +26,7 @@ from anygen.conversation.serialization import (
     save_once,
     save_turn,
 )
-from anygen.core.content_hash import digest
+from anygen.core.content_hash import content_hash
 from anygen.core.media import Media, Message, modality_of
 from anygen.generation.events import MediaDone
 from anygen.generation.request import Model, Request
@@ -41,9 +41,7 @@ class Provenance(Saved):
     threads: int  # sums of floats depend on how they are split
 
 
-def tell_origin(
-    maker: Maker, given: Sequence[Message], turns: Sequence[Exchange], part: int
-) -> str:
+def tell_origin(maker: ModelId, given: Sequence[Message], turns: Sequence[Turn], part: int) -> str:
     """The provenance, as JSON, of a medium of the last of the turns."""
     named: list[tuple[Media, SavedMedium]] = []
     asked, made = save_once(name_file, named), save_once(name_made, named)
@@ -127,7 +125,7 @@ def open_file(saved: SavedMedium) -> Media:
     if saved.path is None:
         raise ValueError(f"the {saved.type} that was attached came from no file; it is needed")
     media = read_media(saved.path)
-    if digest(media) != saved.sha256:
+    if content_hash(media) != saved.sha256:
         raise MediaError(f"{printable(saved.path)}: is not the {saved.type} that it was then")
     return media
 
@@ -135,7 +133,7 @@ def open_file(saved: SavedMedium) -> Media:
 def name_file(media: Media) -> SavedMedium:
     """A medium that the model was given: its file, and what was in it."""
     path = None if media.path is None else str(media.path.absolute())
-    return SavedMedium(type=modality_of(media), path=path, sha256=digest(media))
+    return SavedMedium(type=modality_of(media), path=path, sha256=content_hash(media))
 
 
 def name_made(media: Media) -> SavedMedium:

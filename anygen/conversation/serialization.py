@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from anygen.conversation.history import Exchange
+from anygen.conversation.history import Turn
 from anygen.core.media import Media, Message, Part, Role
 from anygen.core.modality import MediaModality
 from anygen.core.records import TextContent
 from anygen.core.schema import Strict
 from anygen.core.version import __version__
-from anygen.generation.answer import Made
+from anygen.generation.answer import MediaInfo
 from anygen.generation.events import FinishReason
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
@@ -42,7 +42,7 @@ class SavedTurn(Strict):
 
     question: list[SavedPart]
     answer: list[SavedPart]
-    made: list[Made] = []  # of each medium in the answer
+    made: list[MediaInfo] = []  # of each medium in the answer
     seed: int
     options: AnswerOptions = AnswerOptions()
     finish: FinishReason | None = None
@@ -80,7 +80,7 @@ def save_messages(messages: Iterable[Message], medium: SaveMedium) -> list[Saved
     ]
 
 
-def save_turn(turn: Exchange, asked: SaveMedium, made: SaveMedium) -> SavedTurn:
+def save_turn(turn: Turn, asked: SaveMedium, made: SaveMedium) -> SavedTurn:
     """`asked` saves the media of the question, `made` those of the answer."""
     return SavedTurn(
         question=save_parts(turn.question.parts, asked),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anygen.conversation.serialization import SavedPart, SavedTurn
 from anygen.conversation.transcript_file import read_transcript
-from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
+from anygen.core.records import Content, MediaContent, Record, RecordMessage, TextContent
 from anygen.io.atomic import replacing
 
 
@@ -30,14 +30,14 @@ def transcript_record(source: Path, folder: Path) -> Record:
     transcript = read_transcript(source)
     beside = os.path.relpath(source.absolute().parent, folder)
     messages = [
-        Turn(role=message.role, content=contents(message.content, beside))
+        RecordMessage(role=message.role, content=contents(message.content, beside))
         for message in transcript.given
     ]
     for turn in transcript.turns:
         if turn.finish == "stop":
-            question = Turn(role="user", content=contents(turn.question, beside))
+            question = RecordMessage(role="user", content=contents(turn.question, beside))
             answer = contents(turn.answer, beside, caption=words(turn))
-            messages += [question, Turn(role="assistant", content=answer)]
+            messages += [question, RecordMessage(role="assistant", content=answer)]
     return Record(id=source.stem, messages=messages)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from anygen.checkpoints.model_id import Maker
-from anygen.conversation.history import Conversation, Exchange
+from anygen.checkpoints.model_id import ModelId
+from anygen.conversation.history import Conversation, Turn
 from anygen.conversation.serialization import (
     Saved,
     SavedMedium,
@@ -41,7 +41,7 @@ def read_transcript(path: Path) -> Transcript:
         ) from None
 
 
-def open_conversation(transcript: Transcript, folder: Path, maker: Maker) -> Conversation:
+def open_conversation(transcript: Transcript, folder: Path, maker: ModelId) -> Conversation:
     """The conversation as it was; copies of its media lie below `folder`. Raises MediaError.
 
     What other weights have said cannot be said again: it is only given.
@@ -60,7 +60,7 @@ def open_conversation(transcript: Transcript, folder: Path, maker: Maker) -> Con
         question = Message("user", open_parts(saved.question, read))
         request = saved.request(conversation.messages(), question)
         answer = Message("assistant", open_parts(saved.answer, read))
-        conversation.turns.append(Exchange(request, answer, saved.finish, tuple(saved.made)))
+        conversation.turns.append(Turn(request, answer, saved.finish, tuple(saved.made)))
     conversation.attached += map(read, transcript.attached)
     if not own:
         conversation.given = tuple(conversation.messages())

@@ -12,7 +12,7 @@ from anygen.core.media import Audio, Image, Media, Video
 KNOWN: WeakKeyDictionary[Media, str] = WeakKeyDictionary()  # media never change
 
 
-def digest(media: Media) -> str:
+def content_hash(media: Media) -> str:
     if media not in KNOWN:
         KNOWN[media] = compute(media)
     return KNOWN[media]

@@ -8,7 +8,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Key, Value]):
+class LRUCache(Generic[Key, Value]):
     def __init__(self, most: int) -> None:
         self.most = most
         self.kept: OrderedDict[Key, Value] = OrderedDict()

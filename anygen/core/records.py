@@ -46,7 +46,7 @@ class MediaContent(Strict):
 Content = TextContent | MediaContent
 
 
-class Turn(Strict):
+class RecordMessage(Strict):
     role: Role
     content: list[Content]
 
@@ -63,7 +63,7 @@ class Record(Strict):
     """A dialogue. `prompt` is short for one user turn of text."""
 
     id: str
-    messages: list[Turn]
+    messages: list[RecordMessage]
     seed: int | None = None
     modalities: list[Modality] | None = None
     options: dict[str, Any] = {}  # of the answer: see anygen.generation.request.AnswerOptions

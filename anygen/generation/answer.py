@@ -20,7 +20,7 @@ from anygen.generation.events import (
 )
 
 
-class Made(Strict):
+class MediaInfo(Strict):
     """What is known of a medium in an answer, beside what it shows."""
 
     part: NonNegativeInt  # its place among all that the answer asked for, failed ones too
@@ -34,11 +34,11 @@ class Answer:
     message: Message
     finish: FinishReason
     failed: tuple[str, ...] = ()
-    made: tuple[Made, ...] = ()  # of each medium in the message
+    made: tuple[MediaInfo, ...] = ()  # of each medium in the message
 
 
 @dataclass
-class Draft:
+class AnswerBuilder:
     """An answer while it is told. A medium stands where it was asked for, whenever it is done."""
 
     parts: list[Part | None] = field(default_factory=list)  # None: a medium that is not there
@@ -91,13 +91,13 @@ class Draft:
         end = len(self.parts) if last is None else self.places[last] + 1
         said = tuple(part for part in self.parts[:end] if part is not None)
         parts = [part for part in self.done() if self.places[part] < end]
-        made = tuple(Made(part=part, fallback=part in self.fallbacks) for part in parts)
+        made = tuple(MediaInfo(part=part, fallback=part in self.fallbacks) for part in parts)
         return Answer(Message("assistant", said), self.finish, tuple(self.failed), made)
 
 
 def collect(events: Iterable[Event]) -> Answer:
     """The answer that a whole stream of events tells."""
-    draft = Draft()
+    draft = AnswerBuilder()
     for event in events:
         draft.add(event)
     return draft.answer()

@@ -28,7 +28,7 @@ class Choice:
 
 
 @dataclass
-class Control:
+class Constraints:
     """Counts what an answer holds."""
 
     options: AnswerOptions

@@ -6,7 +6,7 @@ from typing import Any
 from anygen.generation.events import TextDelta
 
 
-class TextStream:
+class Detokenizer:
     """Text since the last medium; what a token completes is passed on at once."""
 
     def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:

@@ -17,7 +17,7 @@ from anygen.core.media import Media
 from anygen.generation.constraints import Choice
 from anygen.generation.events import Event, MediaDone, MediaFailed, MediaProgress
 from anygen.generation.render_pool import Failed, Progress, RenderingPool
-from anygen.generation.sequence import Await, Pick, Read, Render, Speaker, Turn
+from anygen.generation.sequence import Await, Operations, Pick, Read, Render, Speaker
 from decoders.base import CancelledError, Task
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Seat:
 
     index: int
     speaker: Speaker
-    turn: Turn
+    turn: Operations
     wish: Read | Pick | Await | None = None
     asked: dict[int, Render] = field(default_factory=dict)  # by part
     unsent: list[int] = field(default_factory=list)  # parts that the pool does not know of yet

@@ -10,11 +10,11 @@ import torch
 
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
-from anygen.model.decoder_cache import DecoderShelf
+from anygen.model.decoder_cache import LazyDecoders
 from decoders.base import Task
 
 Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open
-MOST_ROWS = 8  # that are sampled together
+MAX_ROWS = 8  # that are sampled together
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RenderingPool:
     then; the pool can be used on.
     """
 
-    def __init__(self, decoders: DecoderShelf) -> None:
+    def __init__(self, decoders: LazyDecoders) -> None:
         self._decoders = decoders
         self._wanted: dict[Ticket, Row] = {}
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()  # None: no more come
@@ -70,7 +70,7 @@ class RenderingPool:
         self._worker.start()
 
     def submit(self, modality: MediaModality, tasks: Mapping[Ticket, Task]) -> None:
-        """Any number of media. Those of equal `batch_key` are made together, MOST_ROWS at most."""
+        """Any number of media. Those of equal `batch_key` are made together, MAX_ROWS at most."""
         assert self._worker.is_alive(), "the pool is closed"
         assert self._wanted.keys().isdisjoint(tasks), "a ticket is still open"
         rows = [Row(ticket, task) for ticket, task in tasks.items()]
@@ -199,7 +199,7 @@ class RenderingPool:
 
 
 def batches(groups: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:
-    """At most MOST_ROWS each."""
+    """At most MAX_ROWS each."""
     for group in groups:
-        for start in range(0, len(group), MOST_ROWS):
-            yield group[start : start + MOST_ROWS]
+        for start in range(0, len(group), MAX_ROWS):
+            yield group[start : start + MAX_ROWS]

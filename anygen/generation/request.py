@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from anygen.checkpoints.model_id import Maker
+from anygen.checkpoints.model_id import ModelId
 from anygen.core.media import Media, Message, media_of
 from anygen.generation.events import (
     Event,
@@ -39,7 +39,7 @@ class Model(Protocol):
     """What a conversation needs of `anygen.AnyGen`."""
 
     @property
-    def maker(self) -> Maker: ...
+    def maker(self) -> ModelId: ...
 
     def answer(self, request: Request, cancelled: Cancelled = never) -> Iterator[Event]: ...
 

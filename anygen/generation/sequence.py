@@ -19,8 +19,8 @@ from torch import Tensor
 
 from anygen.core.media import Media, modality_of
 from anygen.core.modality import MediaModality
-from anygen.generation.constraints import Choice, Control
-from anygen.generation.detokenizer import TextStream
+from anygen.generation.constraints import Choice, Constraints
+from anygen.generation.detokenizer import Detokenizer
 from anygen.generation.events import Done, Event, FinishReason, Forgotten, MediaFailed, MediaStarted
 from anygen.generation.request import Request, derive_seed
 from anygen.llm.kv_cache import Context, Key
@@ -63,7 +63,7 @@ class Await:
     part: int
 
 
-Turn = Generator[Event | Read | Pick | Render | Await, Any, None]
+Operations = Generator[Event | Read | Pick | Render | Await, Any, None]
 
 
 @dataclass
@@ -82,10 +82,10 @@ class Speaker:
 
     def __post_init__(self) -> None:
         options, llm = self.request.options, self.model.llm
-        self.control = Control(options, llm.signals.modalities)
-        self.text = TextStream(llm.tokenizer, [*llm.stops.texts, *options.stop])
+        self.control = Constraints(options, llm.signals.modalities)
+        self.text = Detokenizer(llm.tokenizer, [*llm.stops.texts, *options.stop])
 
-    def turn(self, forgotten: Forgotten | None) -> Turn:
+    def turn(self, forgotten: Forgotten | None) -> Operations:
         if forgotten:
             yield forgotten
         cached = min(self.context.shared(self.keys), len(self.keys) - 1)
@@ -101,7 +101,7 @@ class Speaker:
             reason = "deadline" if self.is_late() else "cancelled"
         yield Done(reason, len(self.keys), cached, self.control.tokens)
 
-    def read_prompt(self, known: int) -> Turn:
+    def read_prompt(self, known: int) -> Operations:
         """All that the context has not read yet, as one; media that it has are not even encoded."""
         embeds, keys = [], self.keys[known:]
         for piece in self.prompt:
@@ -146,7 +146,7 @@ class Speaker:
         silenced = self.request.options.may_speak and not choice.text
         return "length" if silenced and not self.text.stopped else "stop"
 
-    def say(self, token: int) -> Turn:
+    def say(self, token: int) -> Operations:
         told = ""
         for delta in self.text.add(token):
             told += delta.text
@@ -155,7 +155,7 @@ class Speaker:
         self.control.stopped = self.text.stopped
         yield from self.read(self.model.embed_ids([token]), [token])
 
-    def make(self, modality: MediaModality) -> Turn:
+    def make(self, modality: MediaModality) -> Operations:
         """A whole span in one pass, the medium that it asks for, and what the LLM sees of it."""
         said = self.control.said
         part = self.control.made.total()
@@ -192,7 +192,7 @@ class Speaker:
         """What the decoder is told. ValueError where the condition is unusable."""
         request, options = self.request, self.request.options
         if self.needs_caption(condition):
-            condition = self.model.caption_condition(modality, said, request.messages)
+            condition = self.model.encode_prompt(modality, said, request.messages)
         elif not condition.isfinite().all():
             raise ValueError(f"the condition of this {modality} is not finite")
         seed = derive_seed(request.seed, 0 if options.same_seed else part)
@@ -207,12 +207,12 @@ class Speaker:
     def needs_caption(self, condition: Tensor) -> bool:
         return self.request.options.caption_fallback and not bool(condition.isfinite().all())
 
-    def see_late_media(self) -> Turn:
+    def see_late_media(self) -> Operations:
         for part in self.late:
             yield from self.see(part)
         self.late.clear()
 
-    def see(self, part: int) -> Turn:
+    def see(self, part: int) -> Operations:
         """The context goes on with the medium, once it is there."""
         medium = yield from self.receive(part)
         if medium is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from anygen.importers.layout import BASE, Importer, Made, Row, Target
+from anygen.importers.layout import BASE, DefaultTensor, Importer, Row, Target
 
 HINTS = {
     "llm": "llm.base, llm.lora and llm.signals must be those that it was trained with",
@@ -126,7 +126,9 @@ def put_together(
     return whole
 
 
-def make(ours: str, wanted: Tensor, made: Iterable[Made], account: Account) -> dict[str, Tensor]:
+def make(
+    ours: str, wanted: Tensor, made: Iterable[DefaultTensor], account: Account
+) -> dict[str, Tensor]:
     """What a layout has nothing for, by its name; empty where something was to be expected."""
     if not wanted.numel():
         return {ours: torch.empty(wanted.shape)}

@@ -11,15 +11,15 @@ from anygen.core.modality import MEDIA
 from anygen.importers.layout import (
     BASE,
     NO_BIAS,
+    DefaultTensor,
     File,
     Importer,
-    Made,
     Row,
     Take,
     Target,
-    lora_that_does_nothing,
     squeezed,
     token_rows,
+    zero_lora,
 )
 
 QUERIES, EYES, PAINTER, LLM = "dream/", "clip/", "diffusion/", "llm/"  # put before keys of files
@@ -62,8 +62,8 @@ def special(target: Target, tokens: Sequence[str]) -> Take:
     return take
 
 
-def made(target: Target) -> Sequence[Made]:
-    return [NO_BIAS, *lora_that_does_nothing(target)]
+def made(target: Target) -> Sequence[DefaultTensor]:
+    return [NO_BIAS, *zero_lora(target)]
 
 
 IMPORTER = Importer(

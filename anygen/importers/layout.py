@@ -62,7 +62,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Made:
+class DefaultTensor:
     """Names of ours, a regular expression, that a layout has nothing for, and what fills them."""
 
     ours: str
@@ -70,7 +70,7 @@ class Made:
     make: Callable[[Size], Tensor]
 
 
-def nothing(target: Target) -> Sequence[Made]:
+def nothing(target: Target) -> Sequence[DefaultTensor]:
     return ()
 
 
@@ -81,7 +81,7 @@ class Importer:
     files: tuple[File, ...]
     needs: Mapping[str, Any]  # settings that no shape tells, and that all depends on
     rows: Callable[[Target], Sequence[Row]]
-    made: Callable[[Target], Sequence[Made]] = nothing  # of the LLM
+    made: Callable[[Target], Sequence[DefaultTensor]] = nothing  # of the LLM
     left_out: Mapping[str, str] = field(default_factory=dict)  # their keys, and why
     brings: str = "(?!)"  # the names of the LLM's weights that it brings; none
 
@@ -137,15 +137,15 @@ class Spoken:
         ]
 
 
-NO_BIAS = Made(r"llm\.trigger_bias", "the layout has none: zero", torch.zeros)
+NO_BIAS = DefaultTensor(r"llm\.trigger_bias", "the layout has none: zero", torch.zeros)
 
 
-def lora_that_does_nothing(target: Target) -> list[Made]:
+def zero_lora(target: Target) -> list[DefaultTensor]:
     """As it is before it learns (Hu et al. 2021, section 4.1)."""
     why = "the layout has no LoRA: one that does nothing yet"
     return [
-        Made(r"llm\.base\..*\.lora_B\.default\.weight", why, torch.zeros),
-        Made(r"llm\.base\..*\.lora_A\.default\.weight", why, fresh),
+        DefaultTensor(r"llm\.base\..*\.lora_B\.default\.weight", why, torch.zeros),
+        DefaultTensor(r"llm\.base\..*\.lora_A\.default\.weight", why, fresh),
     ]
 
 

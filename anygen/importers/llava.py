@@ -5,15 +5,15 @@ Features stand alone, with nothing around them (multimodal_projector/builder.py 
 
 from collections.abc import Sequence
 
-from anygen.importers.layout import File, Importer, Made, Row, Target, lora_that_does_nothing
+from anygen.importers.layout import DefaultTensor, File, Importer, Row, Target, zero_lora
 
 
 def rows(target: Target) -> list[Row]:
     return [Row(r"(?:model\.)?mm_projector\.(.+)", r"input_projector.\1")]
 
 
-def made(target: Target) -> Sequence[Made]:
-    return lora_that_does_nothing(target)
+def made(target: Target) -> Sequence[DefaultTensor]:
+    return zero_lora(target)
 
 
 IMPORTER = Importer(

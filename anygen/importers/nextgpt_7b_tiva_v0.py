@@ -7,7 +7,7 @@ NExT-GPT, legacy code), LoRA, a linear input projector and three output projecto
 from collections.abc import Sequence
 
 from anygen.core.modality import MediaModality
-from anygen.importers.layout import NO_BIAS, File, Importer, Made, Row, Spoken, Target
+from anygen.importers.layout import NO_BIAS, DefaultTensor, File, Importer, Row, Spoken, Target
 from anygen.importers.nextgpt_projector import NEEDED, output_projector
 
 PROJECTORS: dict[MediaModality, str] = {
@@ -60,7 +60,7 @@ def rows(target: Target) -> list[Row]:
     ]
 
 
-def made(target: Target) -> Sequence[Made]:
+def made(target: Target) -> Sequence[DefaultTensor]:
     return [NO_BIAS]
 
 

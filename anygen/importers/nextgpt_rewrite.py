@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from anygen.core.modality import MediaModality
 from anygen.importers.layout import (
     NO_BIAS,
+    DefaultTensor,
     File,
     Importer,
-    Made,
     Row,
     Spoken,
     Target,
-    lora_that_does_nothing,
+    zero_lora,
 )
 from anygen.importers.nextgpt_projector import NEEDED, output_projector
 
@@ -59,8 +59,8 @@ def rows(target: Target) -> list[Row]:
     ]
 
 
-def made(target: Target) -> Sequence[Made]:
-    return [NO_BIAS, *lora_that_does_nothing(target)]
+def made(target: Target) -> Sequence[DefaultTensor]:
+    return [NO_BIAS, *zero_lora(target)]
 
 
 IMPORTER = Importer(

@@ -12,7 +12,7 @@ from torch import Size, Tensor
 from transformers import AutoModelForCausalLM
 
 from anygen.core.modality import MEDIA
-from anygen.importers.layout import NO_BIAS, File, Importer, Made, Row, Target
+from anygen.importers.layout import NO_BIAS, DefaultTensor, File, Importer, Row, Target
 from anygen.llm.prompt import plain_ids
 
 BEFORE, AFTER = "<Img>", "</Img>"
@@ -26,7 +26,7 @@ def rows(target: Target) -> list[Row]:
     ]
 
 
-def made(target: Target) -> Sequence[Made]:
+def made(target: Target) -> Sequence[DefaultTensor]:
     """Raises ValueError where a text has another number of tokens than there are rows for it."""
     texts = [plain_ids(text, target.tokenizer) for text in (BEFORE, AFTER)]
     counts, given = [len(text) for text in texts], list(target.signals.settings.marks)
@@ -37,7 +37,7 @@ def made(target: Target) -> Sequence[Made]:
         )
     ids = [i for text in texts for i in text] * len(MEDIA)
     why = f"the LLM's embeddings of {BEFORE} and {AFTER}"
-    return [NO_BIAS, Made(r"llm\.signal_rows", why, partial(mark_rows, target.base, ids))]
+    return [NO_BIAS, DefaultTensor(r"llm\.signal_rows", why, partial(mark_rows, target.base, ids))]
 
 
 def mark_rows(base: Path | str, ids: Sequence[int], shape: Size) -> Tensor:

@@ -157,7 +157,7 @@ def last_token(text: str, tokenizer: Any) -> int | None:
     return ids[-1] if ids and ids[-1] in tokenizer.added_tokens_decoder else None
 
 
-def unspeakable(tokenizer: Any, rows: int, stops: Stops) -> list[int]:
+def non_text_ids(tokenizer: Any, rows: int, stops: Stops) -> list[int]:
     """Ids that are no text: special tokens but for stops, and rows without a token."""
     special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
     empty = set(range(rows)) - set(tokenizer.get_vocab().values())

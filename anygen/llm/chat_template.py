@@ -14,7 +14,7 @@ from anygen.core.media import Message
 TEMPLATES = CONFIGS / "templates"
 # Stands for a part while the chat template is applied; private-use characters are not in its text.
 PLACE = "\ue000{}\ue001"
-Turn = dict[str, str]
+TemplateMessage = dict[str, str]
 
 
 def read_template(name: str) -> str:
@@ -44,7 +44,7 @@ def apply_template(messages: Sequence[Message], tokenizer: Any, reply: bool) -> 
     return rendered(turns, tokenizer, reply)
 
 
-def rendered(turns: Sequence[Turn], tokenizer: Any, reply: bool) -> str:
+def rendered(turns: Sequence[TemplateMessage], tokenizer: Any, reply: bool) -> str:
     """What is to be read, with the token that the tokenizer puts before every text.
 
     Qwen 3 and others would think aloud first: what they think is no part of an answer.
@@ -71,7 +71,7 @@ def knows_system(tokenizer: Any) -> bool:
         return False
 
 
-def told_by_user(turns: Sequence[Turn]) -> list[Turn]:
+def told_by_user(turns: Sequence[TemplateMessage]) -> list[TemplateMessage]:
     """What the system says, in the first user's mouth."""
     system, *others = turns
     if others and others[0]["role"] == "user":

@@ -17,7 +17,7 @@ from collections.abc import Hashable, Sequence
 from torch import Tensor
 
 BLOCK = 128  # positions: the keys and values of a context fill whole blocks
-MOST_IDLE = 8  # conversations
+MAX_IDLE = 8  # conversations
 Key = Hashable  # what stands at a position: a token's id, or a medium's digest and a number
 
 
@@ -121,6 +121,6 @@ class Contexts:
 
     def give_back(self, context: Context) -> None:
         if context.length:
-            self.idle = [*self.idle, context][-MOST_IDLE:]
+            self.idle = [*self.idle, context][-MAX_IDLE:]
         while sum(context.length for context in self.idle[:-1]) > self.most:
             del self.idle[0]

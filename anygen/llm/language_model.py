@@ -27,7 +27,7 @@ from anygen.llm.backbone import (
     load_backbone,
     load_tokenizer,
     longest_context,
-    unspeakable,
+    non_text_ids,
 )
 from anygen.llm.fast_llama import Llama
 from anygen.llm.kv_cache import is_medium
@@ -64,7 +64,7 @@ class LanguageModel(nn.Module):
         check_backbone(self.base, self.tokenizer, settings)
         self.stops = find_stops(self.base, self.tokenizer, settings.stop)
         vocabulary, self.width = self.base.get_input_embeddings().weight.shape
-        silent = unspeakable(self.tokenizer, vocabulary, self.stops)
+        silent = non_text_ids(self.tokenizer, vocabulary, self.stops)
         self.register_buffer("silent", torch.tensor(silent).long(), persistent=False)
         self.register_buffer("ends", torch.tensor([*self.stops.ids]).long(), persistent=False)
         self.signals = Signals(vocabulary, modalities, settings.signals)
@@ -77,7 +77,7 @@ class LanguageModel(nn.Module):
         self.media_layers = None if kind == "none" else MediaLayers(kind, self.decoder)
         inject_adapter_in_model(lora_config(settings, self.decoder), self.decoder)
         for layer in self.lora_layers():
-            bring_lora_near(layer)
+            materialize_lora(layer)
         if self.media_layers:
             self.media_layers.hook(self.decoder)
         self.llama: Llama | None = None  # reads faster, once there is nothing more to learn
@@ -256,7 +256,7 @@ class LanguageModel(nn.Module):
             self.use_lora(True)
 
 
-def bring_lora_near(layer: Any) -> None:
+def materialize_lora(layer: Any) -> None:
     """Where a map leaves weights in host memory or on a disk, LoRA stays where they compute."""
     hook = getattr(layer.base_layer, "_hf_hook", None)
     if hook is not None and layer.base_layer.weight.is_meta:

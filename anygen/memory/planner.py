@@ -67,12 +67,12 @@ class Needs(Strict):
 
 
 @dataclass(frozen=True)
-class Moment:
+class Operation:
     """Something that a conversation does, the bytes that it takes, and whose weights are there."""
 
     name: str
     bytes: int
-    visitors: tuple[str, ...] = ()  # how the names of parts begin that need not stay
+    offloadable: tuple[str, ...] = ()  # how the names of parts begin that need not stay
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Conversation:
 
     weights: Weights
     cache: int  # bytes of keys and values of a full context
-    moments: list[Moment]
+    moments: list[Operation]
 
 
 class Planner:
@@ -113,7 +113,7 @@ class Planner:
         peaks = [
             Peak(
                 during=moment.name,
-                weights=stays + (weights.of(*moment.visitors) if place.offload != "none" else 0),
+                weights=stays + (weights.of(*moment.offloadable) if place.offload != "none" else 0),
                 activations=moment.bytes + weights.unpacked,
                 cache=conversation.cache,
             )
@@ -170,14 +170,16 @@ def rehearse(model: AnyGen) -> Conversation:
     with Rehearsal():
         cache = sum(t.nbytes for t in chain(*workloads.read_to_the_end(model.llm).stored))
     read = rehearsed(lambda: workloads.read_to_the_end(model.llm)) - cache
-    moments = [Moment("reading", read)]
+    moments = [Operation("reading", read)]
     for modality in model.encoder.modalities:
         used = rehearsed(partial(workloads.encode, model, modality))
-        moments.append(Moment(f"seeing {modality}", used, ("encoder.",)))
+        moments.append(Operation(f"seeing {modality}", used, ("encoder.",)))
     for modality in shelf:
         used = rehearsed(partial(workloads.render, model, modality))
         names = (modality, *shelf.outlines[modality].shares)
-        moments.append(Moment(f"making {modality}", used, tuple(f"decoders.{n}." for n in names)))
+        moments.append(
+            Operation(f"making {modality}", used, tuple(f"decoders.{n}." for n in names))
+        )
     return Conversation(weights, cache, moments)
 
 

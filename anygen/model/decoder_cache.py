@@ -23,7 +23,7 @@ PREFIX = "decoders."  # of a decoder's names in a model
 
 
 @dataclass(frozen=True)
-class Outline:
+class DecoderInfo:
     """What is known of a decoder while it is not loaded."""
 
     spec: ConditionSpec
@@ -32,7 +32,7 @@ class Outline:
     size: int  # bytes of its weights, published ones and those that wait for a caption included
 
 
-class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
+class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
     """A mapping whose decoders are sub-modules from when they are loaded until they are dropped.
 
     Those of a file load on first use, in the thread that wants them, and do not learn. Together
@@ -169,11 +169,11 @@ class DecoderShelf(nn.Module, Mapping[MediaModality, Any]):
         return plugins.build("decoders", plugin, where, folder=self.folder, decoders=others)
 
 
-def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModality, Outline]:
+def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModality, DecoderInfo]:
     """In order: what two decoders have in common is the earlier one's own."""
     whole = nn.ModuleDict({PREFIX[:-1]: nn.ModuleDict(decoders)})
     owner: dict[int, MediaModality] = {}
-    outlines: dict[MediaModality, Outline] = {}
+    outlines: dict[MediaModality, DecoderInfo] = {}
     for modality, decoder in decoders.items():
         everything = {id(t): t for t in chain(decoder.parameters(), decoder.buffers())}
         shares = frozenset(owner[tensor] for tensor in everything if tensor in owner)
@@ -182,7 +182,7 @@ def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModali
         own = checkpoint.own_tensors(whole, [f"{PREFIX}{modality}."])
         owner |= {tensor: modality for tensor in everything if tensor not in owner}
         spec: Any = decoder.condition_spec
-        outlines[modality] = Outline(spec, own, shares, size)
+        outlines[modality] = DecoderInfo(spec, own, shares, size)
     return outlines
 
 

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from anygen.checkpoints import checkpoint
-from anygen.checkpoints.model_id import Maker
+from anygen.checkpoints.model_id import ModelId
 from anygen.config import plugins
 from anygen.config.placement import Placement
 from anygen.config.plugins import Plugin
 from anygen.config.system import System
-from anygen.core.content_hash import digest
-from anygen.core.lru_cache import Recent
+from anygen.core.content_hash import content_hash
+from anygen.core.lru_cache import LRUCache
 from anygen.core.media import Message, media_of, modality_of
 from anygen.core.modality import MediaModality
 from anygen.generation.answer import Answer, collect
@@ -37,14 +37,14 @@ from anygen.io.assets import base_llm, vision_trunk
 from anygen.llm.kv_cache import Contexts, Key
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt, plain_ids, texts_of
-from anygen.model.decoder_cache import DecoderShelf
+from anygen.model.decoder_cache import LazyDecoders
 from anygen.model.placing import settle, visiting
 from anygen.projectors.input import build_input_projector
 from anygen.projectors.output import build_output_projector
 from decoders.base import Cancelled, never
 
 PARTS = ("encoder", "llm", "input_projector", "output_projectors", "decoders")
-MOST_SEEN = 256  # media whose features are kept
+MAX_SEEN = 256  # media whose features are kept
 
 
 class AnyGen(nn.Module):
@@ -53,7 +53,7 @@ class AnyGen(nn.Module):
         system: System,
         folder: Path,
         parts: Sequence[str] = PARTS,
-        decoders: DecoderShelf | None = None,
+        decoders: LazyDecoders | None = None,
         placement: Placement = Placement(),
     ) -> None:
         """Random weights around the base ones; `folder` holds the files that `system` names.
@@ -64,7 +64,7 @@ class AnyGen(nn.Module):
         super().__init__()
         self.system, self.folder, self.placement = system, folder, placement
         described = system.decoders if "decoders" in parts else {}
-        self.decoders = DecoderShelf(described, folder) if decoders is None else decoders
+        self.decoders = LazyDecoders(described, folder) if decoders is None else decoders
         if "encoder" in parts:
             self.encoder = build_encoder(system.encoder, folder)
             self.check_seen("decoders", system.decoders)  # the LLM reads what it had made
@@ -92,7 +92,7 @@ class AnyGen(nn.Module):
                     for m in self.decoders
                 }
             )
-        self.seen: Recent[str, Tensor] = Recent(MOST_SEEN)
+        self.seen: LRUCache[str, Tensor] = LRUCache(MAX_SEEN)
 
     @classmethod
     def from_pretrained(
@@ -108,7 +108,7 @@ class AnyGen(nn.Module):
         folder = checkpoint.find_model(name)
         system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
         idle = decoder_memory if place.offload == "none" else decoder_memory or 0
-        decoders = DecoderShelf(system.decoders, folder, weights, idle, place.torch_dtype)
+        decoders = LazyDecoders(system.decoders, folder, weights, idle, place.torch_dtype)
         with torch.device(place.device):
             model = cls(system, folder, decoders=decoders, placement=place)
         model.settle()
@@ -126,9 +126,9 @@ class AnyGen(nn.Module):
         settle(self.llm, device, dtype, but=self.llm.frozen)
 
     @cached_property
-    def maker(self) -> Maker:
+    def maker(self) -> ModelId:
         """What files tell of the model that made them."""
-        return Maker(checkpoint.name_of(self.folder), checkpoint.fingerprint(self.folder))
+        return ModelId(checkpoint.name_of(self.folder), checkpoint.fingerprint(self.folder))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config, weights and tokenizer files to `folder`."""
@@ -261,7 +261,7 @@ class AnyGen(nn.Module):
 
     def name_of(self, piece: Features) -> str:
         """Features of the same name have the same embeddings: of one medium, asked about alike."""
-        return " ".join([digest(piece.media), *map(str, self.heard_of(piece))])
+        return " ".join([content_hash(piece.media), *map(str, self.heard_of(piece))])
 
     def heard_of(self, piece: Features) -> Sequence[int]:
         """What the projector hears of what was asked about a medium, as ids of tokens."""
@@ -315,12 +315,12 @@ class AnyGen(nn.Module):
         conditions: Tensor = self.output_projectors[modality](hidden_NSD)
         return conditions
 
-    def caption_condition(
+    def encode_prompt(
         self, modality: MediaModality, said: str, messages: Sequence[Message]
     ) -> Tensor:
         """The condition of a plain caption: what was just said, else what was asked for."""
         caption = said.strip() or texts_of(messages[-1])
-        condition: Tensor = self.decoders[modality].caption_condition([caption])
+        condition: Tensor = self.decoders[modality].encode_prompt([caption])
         return condition[0]
 
 

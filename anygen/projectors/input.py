@@ -57,7 +57,7 @@ def build_input_projector(
         )
         for width, group in groups.items()
     }
-    projector = Several(shared) if len(shared) > 1 else next(iter(shared.values()))
+    projector = Composite(shared) if len(shared) > 1 else next(iter(shared.values()))
     return projector if pooling is None else Pooled(pooling, projector)
 
 
@@ -78,7 +78,7 @@ class Pooled(nn.Module):
         return length
 
 
-class Several(nn.ModuleDict):
+class Composite(nn.ModuleDict):
     """A projector for each width of features, named after the modalities that share it."""
 
     def __init__(self, shared: Mapping[str, "Projector"]) -> None:

@@ -30,7 +30,7 @@ def decoder(make_decoder):
 
 @torch.inference_mode()
 def tasks_of(decoder, captions, seeds, start=None, strength=0.6, **options):
-    conditions = [decoder.caption_condition([caption])[0] for caption in captions]
+    conditions = [decoder.encode_prompt([caption])[0] for caption in captions]
     asked = SampleOptions(**options)
     return [Task(c, s, asked, start, strength) for c, s in zip(conditions, seeds, strict=True)]
 
@@ -60,14 +60,14 @@ def same(left, right):
 
 @torch.no_grad()
 def test_captions_have_the_promised_condition_whatever_stands_beside_them(decoder):
-    conditions, spec = decoder.caption_condition(CAPTIONS), decoder.condition_spec
+    conditions, spec = decoder.encode_prompt(CAPTIONS), decoder.condition_spec
     tokens, pooled = spec.split(conditions)
     assert tokens.shape == (len(CAPTIONS), spec.tokens, spec.width)
     assert pooled is None if spec.pooled == 0 else pooled.shape == (len(CAPTIONS), spec.pooled)
     assert conditions.isfinite().all()
     if spec.norm == "l2":
         torch.testing.assert_close(conditions.norm(dim=-1), torch.ones(len(CAPTIONS), spec.tokens))
-    alone = torch.cat([decoder.caption_condition([caption]) for caption in CAPTIONS])
+    alone = torch.cat([decoder.encode_prompt([caption]) for caption in CAPTIONS])
     torch.testing.assert_close(conditions, alone, atol=1e-5, rtol=1e-4)
 
 
@@ -106,7 +106,7 @@ def generators(seeds):
 
 def test_the_loss_is_one_number_per_row_and_reaches_the_condition(decoder):
     media = sample(decoder, CAPTIONS, SEEDS)
-    conditions = decoder.caption_condition(CAPTIONS).detach().requires_grad_()
+    conditions = decoder.encode_prompt(CAPTIONS).detach().requires_grad_()
     losses = decoder.loss(media, conditions, generators(SEEDS))
     assert losses.shape == (len(CAPTIONS),)
     assert losses.isfinite().all()
@@ -116,7 +116,7 @@ def test_the_loss_is_one_number_per_row_and_reaches_the_condition(decoder):
 
 @torch.no_grad()
 def test_a_rows_loss_depends_on_its_own_generator_only(decoder):
-    media, conditions = sample(decoder, CAPTIONS, SEEDS), decoder.caption_condition(CAPTIONS)
+    media, conditions = sample(decoder, CAPTIONS, SEEDS), decoder.encode_prompt(CAPTIONS)
     together = decoder.loss(media, conditions, generators(SEEDS))
     alone = [
         decoder.loss([medium], conditions[i : i + 1], generators([SEEDS[i]]))

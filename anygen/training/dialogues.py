@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anygen.core.media import Message, Part
 from anygen.core.records import Record, TextContent
-from mosit_data.world.language.hard_negatives import near_misses
+from mosit_data.world.language.hard_negatives import hard_negatives
 from mosit_data.world.render import render
 from mosit_data.world.scene import caption, parse_scene
 
@@ -43,7 +43,9 @@ def read_record(record: Record, read_media: Any = None) -> Dialogue:
             parts.append(render(scene) if scene else read_media(content.path))
             if content.caption is not None:
                 captions[media] = content.caption
-                misses[media] = [caption(miss) for miss in near_misses(scene, rng)] if scene else []
+                misses[media] = (
+                    [caption(miss) for miss in hard_negatives(scene, rng)] if scene else []
+                )
             media += 1
         messages.append(Message(turn.role, tuple(parts)))
     return Dialogue(messages, captions, misses)

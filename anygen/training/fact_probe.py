@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from anygen.config.run import Run
 from anygen.core.modality import MediaModality
-from decoders.base import gist
+from decoders.base import pooled_condition
 from mosit_data.world.facts import UNSAID, fact_names, facts
 from mosit_data.world.scene import Scene
 
 
-class FactReader(nn.Module):
+class LinearProbe(nn.Module):
     """Reads from a caption's condition what the caption tells; linear, so that all lies open."""
 
     def __init__(self, model: Any, run: Run) -> None:
@@ -32,7 +32,7 @@ class FactReader(nn.Module):
         """Cross-entropy summed over the facts, (B,)."""
         told = [facts(scene) for scene in scenes]
         sizes = [len(values) for values in self.names.values()]
-        logits = self.heads[modality](gist(condition)).split(sizes, dim=1)
+        logits = self.heads[modality](pooled_condition(condition)).split(sizes, dim=1)
         terms = []
         for (name, values), scores in zip(self.names.items(), logits):
             true = [values.index(row.get(name, UNSAID)) for row in told]

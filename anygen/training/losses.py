@@ -13,7 +13,7 @@ from torch import Tensor
 from anygen.core.modality import MediaModality
 from anygen.llm.signal_tokens import Signals
 from anygen.training.collate import IGNORED, Batch, Target
-from decoders.base import ConditionSpec, gist
+from decoders.base import ConditionSpec, pooled_condition
 
 TEMPERATURE = 0.07  # where CLIP starts
 SAME = 0.99  # cosine of the gists of captions that say the same in other words
@@ -57,7 +57,7 @@ def text_loss(llm: Any, hidden_BTD: Tensor, labels_BT: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), following[said])
 
 
-def likeness_loss(llm: Any, hidden_BTD: Tensor, batch: Batch) -> Tensor:
+def distillation_loss(llm: Any, hidden_BTD: Tensor, batch: Batch) -> Tensor:
     """Kullback-Leibler divergence per token of plain answers from the untouched base model's, ().
 
     A token then teaches the whole distribution and not one word of it (Hinton et al. 2015,
@@ -73,7 +73,9 @@ def likeness_loss(llm: Any, hidden_BTD: Tensor, batch: Batch) -> Tensor:
     return F.kl_div(ours[:, : wanted.shape[1]], wanted, reduction="batchmean", log_target=True)
 
 
-def word_loss(projected_BKD: Sequence[Tensor], words: Sequence[list[int]], table: Tensor) -> Tensor:
+def word_alignment_loss(
+    projected_BKD: Sequence[Tensor], words: Sequence[list[int]], table: Tensor
+) -> Tensor:
     """How far the projected features of media are from the LLM's embeddings of their words, ().
 
     Each word of a caption should be near one of the medium's K tokens and far from the tokens of
@@ -111,11 +113,11 @@ def alignment_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
 
 
 def gist_loss(conditions: Tensor, wanted: Tensor) -> Tensor:
-    """Squared distance of the gists, which have unit variance, ().
+    """Squared distance of the pooled conditions, which have unit variance, ().
 
-    All that a caption tells lies in its gist, one of many tokens: so it counts as much as they.
+    One of many tokens holds all that a caption says, so it counts as much as the others together.
     """
-    return (gist(conditions.float()) - gist(wanted)).square().mean()
+    return (pooled_condition(conditions.float()) - pooled_condition(wanted)).square().mean()
 
 
 def contrast_loss(conditions: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
@@ -126,7 +128,7 @@ def contrast_loss(conditions: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
     center = others.mean(0)
     made, true, false = (
         F.normalize(gists.float() - center, dim=-1)
-        for gists in (gist(conditions), gist(wanted), others)
+        for gists in (pooled_condition(conditions), pooled_condition(wanted), others)
     )
     right = (made * true).sum(-1, keepdim=True)
     same = true @ false.T > SAME  # captions of the bank that say the same
@@ -166,10 +168,10 @@ def generation_losses(
         captions = [t.caption for t in targets]
         misses = [caption for t in targets for caption in t.misses]
         with torch.no_grad():
-            told = decoder.caption_condition(captions + misses).float()
+            told = decoder.encode_prompt(captions + misses).float()
         wanted, missed = told[: len(captions)], told[len(captions) :]
         spec = decoder.condition_spec
-        others = torch.cat([model.aids.of(modality), gist(spec.split(missed)[0])])
+        others = torch.cat([model.aids.of(modality), pooled_condition(spec.split(missed)[0])])
         losses |= condition_losses(modality, spec, conditions, wanted, others)
         if denoised:
             media = [t.media for t in targets[:denoised]]

@@ -77,7 +77,7 @@ def encode_dialogues(
 
     def asked(kind: str) -> Dialogue:
         if kind == "medley":
-            return medley(rng)
+            return sound_mix(rng)
         return read_record(sample_caption_pair(cast(MediaModality, kind), rng, "train"))
 
     return mixed(model, run, ENCODE_MIX, asked, rng, generator)
@@ -153,7 +153,7 @@ def photographs(
     return dialogues
 
 
-def medley(rng: random.Random) -> Dialogue:
+def sound_mix(rng: random.Random) -> Dialogue:
     """Up to three clips of one sound at once, their pieces in any order, and what plays.
 
     Else the projector learns that the combinations that are held out cannot be.

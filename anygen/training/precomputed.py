@@ -25,7 +25,7 @@ from anygen.training.collate import common_beginning, media_at
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import draw_scenes, reordered
-from decoders.base import gist
+from decoders.base import pooled_condition
 from encoders.parts.readers import together
 from mosit_data.world.language.dialogues import sample_request
 from mosit_data.world.render import render
@@ -41,7 +41,7 @@ BANK = 4096  # captions per modality: enough that some differ in the object alon
 Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
 
 
-class CaptionBank(nn.Module):
+class NegativeBank(nn.Module):
     """Gists of captions that could have been meant, and were not."""
 
     def __init__(self, model: Any, run: Run) -> None:
@@ -49,9 +49,9 @@ class CaptionBank(nn.Module):
         for modality, decoder in model.decoders.items():
             rng = random.Random(f"{run.seed}/bank/{modality}")
             captions = [caption(scene) for scene in draw_scenes(modality, run, BANK, rng)]
-            conditions = in_chunks(decoder.caption_condition, captions)
+            conditions = in_chunks(decoder.encode_prompt, captions)
             tokens, _ = decoder.condition_spec.split(conditions.float())
-            self.register_buffer(modality, gist(tokens), persistent=False)
+            self.register_buffer(modality, pooled_condition(tokens), persistent=False)
 
     def of(self, modality: MediaModality) -> Tensor:
         """(BANK, W)."""
@@ -59,7 +59,7 @@ class CaptionBank(nn.Module):
         return gists
 
 
-class ScenePool(nn.Module):
+class PrecomputedPool(nn.Module):
     """`run.pool` scenes of the training split per modality, drawn and encoded once.
 
     Encoding takes a small network as long as learning, and it meets each scene many times.
@@ -88,11 +88,11 @@ class LatentPool(nn.Module):
 
     def __init__(self, model: Any, run: Run) -> None:
         super().__init__()
-        self.scenes = ScenePool(
+        self.scenes = PrecomputedPool(
             run, run.decoders, lambda m, media: model.decoders[m].to_latents(media)
         )
         for modality, captions in self.scenes.captions.items():
-            conditions = in_chunks(model.decoders[modality].caption_condition, captions)
+            conditions = in_chunks(model.decoders[modality].encode_prompt, captions)
             self.register_buffer(modality, conditions, persistent=False)
 
     def draw(
@@ -114,7 +114,7 @@ class FeaturePool(nn.Module):
 
     def __init__(self, model: Any, run: Run) -> None:
         super().__init__()
-        self.scenes = ScenePool(
+        self.scenes = PrecomputedPool(
             run, MEDIA, lambda m, media: torch.stack(model.encoder.observe(m, media))
         )
         self.clips: dict[str, list[int]] = {}  # of each sound
@@ -131,11 +131,11 @@ class FeaturePool(nn.Module):
         captions = [self.scenes.captions[modality][index] for index in chosen]
         observed = [self.scenes.rows(modality, chosen)]
         for name in rng.choices(list(self.clips), k=medleys):
-            observed.append(self.medley(name, rng))
+            observed.append(self.sound_mix(name, rng))
             captions.append(with_article(name, name))
         return torch.cat(observed), captions
 
-    def medley(self, name: str, rng: random.Random) -> Tensor:
+    def sound_mix(self, name: str, rng: random.Random) -> Tensor:
         """The spectrogram (1, frames, bands) of pieces of up to three clips of one sound."""
         clips = rng.choices(self.clips[name], k=rng.randint(1, 3))
         rows = self.scenes.rows("audio", clips)
@@ -155,11 +155,11 @@ class SpanPool(nn.Module):
             records = [sample_request(modality, rng, "train") for _ in range(run.pool[modality])]
             spoken = kept(run, modality, partial(last_spans, model, modality), records)
             captions = [captions_of(record)[-1] for record in records]
-            wanted = in_chunks(model.decoders[modality].caption_condition, captions)
+            wanted = in_chunks(model.decoders[modality].encode_prompt, captions)
             self.register_buffer(modality, spoken, persistent=False)
             self.register_buffer(f"{modality}_wanted", wanted, persistent=False)
             tokens, _ = model.decoders[modality].condition_spec.split(wanted[:BANK].float())
-            others = gist(tokens)
+            others = pooled_condition(tokens)
             self.register_buffer(f"{modality}_others", others, persistent=False)
 
     def draw(

@@ -74,7 +74,7 @@ def renderings(model: nn.Module, run: Run) -> dict[str, Media]:
     for modality in dict.fromkeys(run.decoders):
         decoder: Any = model.decoders[modality]
         captions = SAMPLE_CAPTIONS[modality]
-        conditions = decoder.caption_condition(captions)
+        conditions = decoder.encode_prompt(captions)
         tasks = [Task(condition, seed) for seed, condition in enumerate(conditions)]
         media = decoder.sample(tasks, no_progress, never)
         shown |= {f"{modality}_{index}": medium for index, medium in enumerate(media)}

@@ -15,16 +15,16 @@ from anygen.model.multimodal import PARTS
 from anygen.training import mixtures, samples
 from anygen.training.collate import IGNORED, Batch, assemble
 from anygen.training.dialogues import Dialogue
-from anygen.training.fact_probe import FactReader
+from anygen.training.fact_probe import LinearProbe
 from anygen.training.losses import (
     condition_losses,
+    distillation_loss,
     generation_losses,
     hidden_states,
-    likeness_loss,
     text_loss,
-    word_loss,
+    word_alignment_loss,
 )
-from anygen.training.precomputed import CaptionBank, FeaturePool, LatentPool, SpanPool
+from anygen.training.precomputed import FeaturePool, LatentPool, NegativeBank, SpanPool
 from decoders.parts.latent_diffusion import unconditional
 from mosit_data.world.scene import caption
 
@@ -76,7 +76,7 @@ def caption_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     """A text encoder that tells things apart is worth having before the denoiser listens to it."""
     modality, decoder = decoder_of(model, run, step.index)
     scenes = mixtures.draw_scenes(modality, run, run.batch_size, step.rng)
-    condition = decoder.caption_condition([caption(scene) for scene in scenes])
+    condition = decoder.encode_prompt([caption(scene) for scene in scenes])
     aids: Any = model.aids
     return {modality: aids.loss(modality, condition, scenes)}
 
@@ -113,7 +113,7 @@ def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     table = model.llm.base.get_input_embeddings().weight
     return {
         f"{modality}_contrast": model.encoder.match_loss(embedded, captions),
-        f"{modality}_words": word_loss(projected, words, table),
+        f"{modality}_words": word_alignment_loss(projected, words, table),
     }
 
 
@@ -139,7 +139,7 @@ def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dial
     hidden = hidden_of(model, batch)
     losses = {}
     if batch.plain.any():
-        losses["likeness"] = LIKENESS_WEIGHT * likeness_loss(model.llm, hidden, batch)
+        losses["likeness"] = LIKENESS_WEIGHT * distillation_loss(model.llm, hidden, batch)
     if not batch.plain.all():  # of plain answers the base model's doubts are learned, not its words
         labels = batch.labels.masked_fill(batch.plain[:, None], IGNORED)
         losses["text"] = text_loss(model.llm, hidden, labels)
@@ -172,7 +172,7 @@ STAGES: dict[str, Stage] = {
         ("decoders.{decoder}.text_encoder.", "aids."),
         caption_losses,
         samples.no_samples,
-        FactReader,
+        LinearProbe,
     ),
     "denoise": Stage(
         ("decoders",),
@@ -203,14 +203,14 @@ STAGES: dict[str, Stage] = {
         ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
         decode_losses,
         samples.no_samples,
-        CaptionBank,
+        NegativeBank,
     ),
     "instruct": Stage(
         PARTS,
         ("input_projector.", "output_projectors.", "llm."),
         instruct_losses,
         samples.no_samples,
-        CaptionBank,
+        NegativeBank,
     ),
     "project": Stage(
         PARTS,

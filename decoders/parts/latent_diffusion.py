@@ -38,7 +38,7 @@ class LatentDecoder(nn.Module):
     config: Any  # its default `steps`, `solver` and `guidance`
     scheduler: DDIMScheduler  # the noise levels and the target that it was trained with
     predict: Predict
-    caption_condition: Callable[[Sequence[str]], Tensor]
+    encode_prompt: Callable[[Sequence[str]], Tensor]
     check: Callable[[SampleOptions], None]
     shape: Callable[[SampleOptions], tuple[int, ...]]  # of the latents of one row, (C, ...)
     # (media, options) -> (B, *shape(options)): media of any size, rate and length are fitted
@@ -169,7 +169,7 @@ def check_steps_and_guidance(decoder: LatentDecoder, options: SampleOptions) -> 
 def unconditional(decoder: Any, negative: str = "") -> Tensor:
     """(1, T, W): what guidance leads away from. Training teaches it for the empty caption."""
     with torch.no_grad():
-        return decoder.caption_condition([negative])
+        return decoder.encode_prompt([negative])
 
 
 def make_guide(decoder: LatentDecoder, tasks: Sequence[Task]) -> Guide:

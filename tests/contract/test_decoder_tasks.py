@@ -149,7 +149,7 @@ def test_a_strength_that_is_no_share_of_the_steps_is_refused(strength):
 def test_what_is_not_wanted_changes_the_medium_and_is_computed_once(decoder, monkeypatch):
     asked = tasks_of(decoder, ["a cat"] * 4, [7] * 4, negative="three red balls")
     asked += tasks_of(decoder, ["a cat"], [7], negative="")
-    encode, computed = decoder.caption_condition, []
+    encode, computed = decoder.encode_prompt, []
     monkeypatch.setattr(decoder, "caption_condition", lambda c: computed.extend(c) or encode(c))
     *without_balls, plain = decoder.sample(asked, no_progress, never)
     assert sorted(computed) == ["", "three red balls"]

@@ -68,7 +68,7 @@ def test_only_guidance_runs_the_network_on_a_second_branch(decoder, guidance, ro
 def test_an_untrained_animatediff_predicts_every_frame_as_the_image_decoder_does():
     video = make("animatediff")
     latents = torch.randn(2, *video.latent_shape, generator=torch.Generator().manual_seed(0))
-    timesteps, condition = torch.tensor([10, 700]), video.caption_condition(["a cat", "a dog"])
+    timesteps, condition = torch.tensor([10, 700]), video.encode_prompt(["a cat", "a dog"])
     frames = video.predict(latents, timesteps, condition)
     for index in range(video.config.frames):
         still = video.image.predict(latents[:, :, index], timesteps, condition)
@@ -85,7 +85,7 @@ def test_animatediff_moves_once_its_motion_modules_have_learned():
     frames = video.predict(
         latents.expand(-1, -1, video.config.frames, -1, -1),
         torch.tensor([500]),
-        video.caption_condition(["a cat"]),
+        video.encode_prompt(["a cat"]),
     )
     assert (frames[:, :, 1:] - frames[:, :, :1]).abs().max() > 1e-3
 
@@ -110,7 +110,7 @@ def test_stable_diffusion_learns_from_pictures_of_any_size():
     pictures = [Image(torch.full(shape, 200, dtype=torch.uint8)) for shape in shapes]
     latents = decoder.to_latents(pictures)
     torch.testing.assert_close(latents[1:], latents[:1].expand(2, -1, -1, -1))
-    losses = decoder.loss(pictures, decoder.caption_condition(CAPTIONS), generators(SEEDS))
+    losses = decoder.loss(pictures, decoder.encode_prompt(CAPTIONS), generators(SEEDS))
     assert losses.shape == (3,)
 
 

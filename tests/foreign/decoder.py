@@ -31,7 +31,7 @@ class Published(nn.Module):
         self.condition_spec = ConditionSpec(config.tokens, config.width)
         self.weight = nn.Parameter(torch.zeros(1), requires_grad=False)
 
-    def caption_condition(self, captions):
+    def encode_prompt(self, captions):
         spec = self.condition_spec
         return torch.zeros(len(captions), spec.tokens, spec.width)
 

@@ -4,7 +4,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from anygen.core.content_hash import digest
+from anygen.core.content_hash import content_hash
 
 
 class Config(BaseModel):
@@ -33,7 +33,7 @@ class Published(nn.Module):
         return [self.features(medium) for medium in media]
 
     def features(self, medium):
-        generator = torch.Generator().manual_seed(int(digest(medium)[:8], 16))
+        generator = torch.Generator().manual_seed(int(content_hash(medium)[:8], 16))
         return torch.randn(self.config.features, self.width, generator=generator)
 
 

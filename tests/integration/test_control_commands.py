@@ -12,7 +12,7 @@ import torch
 
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Message
-from anygen.generation.answer import Made
+from anygen.generation.answer import MediaInfo
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.io.media_files import read_media, write_media
@@ -108,7 +108,7 @@ def test_a_caption_that_stands_in_for_a_broken_condition_is_told(make_model):
     options = AnswerOptions(modalities=("image",), max_media=1, caption_fallback=True)
     request = Request([Message("user", ("a cat",))], options=options)
     [answer] = model.reply_many([request])
-    assert answer.made == (Made(part=0, fallback=True),)
+    assert answer.made == (MediaInfo(part=0, fallback=True),)
     options = options.model_copy(update={"caption_fallback": False})
     [answer] = model.reply_many([replace(request, options=options)])
     assert (answer.made, answer.failed) == ((), ("the condition of this image is not finite",))

@@ -258,7 +258,7 @@ def test_the_example_plugin_keeps_the_contract_of_decoders(example):
 def check_promises(model):
     """Those of the contract tests that are easily broken."""
     decoder, encoder = model.decoders["image"], model.encoder
-    conditions = decoder.caption_condition(["a red cat", "a cat", "a blue cat"])
+    conditions = decoder.encode_prompt(["a red cat", "a cat", "a blue cat"])
     assert conditions.shape[1:] == (decoder.condition_spec.tokens, decoder.condition_spec.width)
     tasks = [Task(condition, seed) for condition, seed in zip(conditions, [7, 8, 9], strict=True)]
     pictures = decoder.sample(tasks, no_progress, never)

@@ -50,7 +50,7 @@ def test_the_shelf_knows_the_size_of_what_it_will_load(saved):
     shelf = AnyGen.from_pretrained(saved).decoders
     for modality in ("image", "audio"):
         decoder = shelf[modality]
-        decoder.caption_condition(["a cat"])
+        decoder.encode_prompt(["a cat"])
         tensors = [
             *decoder.parameters(),
             *decoder.buffers(),

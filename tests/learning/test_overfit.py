@@ -81,7 +81,7 @@ def study(model, stage, lesson, write_run):
         optimizer.step()
     model.eval().requires_grad_(False)
     for target in batch.targets:  # an untrained text encoder hardly tells captions apart
-        wanted = model.decoders[target.modality].caption_condition([target.caption])
+        wanted = model.decoders[target.modality].encode_prompt([target.caption])
         least = contrast_loss(wanted, wanted, model.aids.of(target.modality))
         losses[f"{target.modality}_contrast"] -= least
     return {name: loss.item() for name, loss in losses.items()}
@@ -122,7 +122,7 @@ def assert_medium_is_that_of(caption, model, question):
     [done] = [e for e in model.reply([question], seed=3) if isinstance(e, MediaDone)]
     modality = "image" if isinstance(done.media, Image) else "audio"
     decoder = model.decoders[modality]
-    conditions = decoder.caption_condition([caption, ""])
+    conditions = decoder.encode_prompt([caption, ""])
     tasks = [Task(condition, done.seed) for condition in conditions]
     wanted, other = decoder.sample(tasks, no_progress, never)
     assert distance(done.media, wanted) < 0.5 * distance(done.media, other)
@@ -140,7 +140,7 @@ def test_a_denoiser_learns_one_medium(modality, make_model):
     decoder.unet.requires_grad_(True)
     decoder.layout.requires_grad_(True)
     with torch.no_grad():
-        condition = decoder.caption_condition(["a cat"])
+        condition = decoder.encode_prompt(["a cat"])
         media = decoder.sample([Task(condition[0], 0)], no_progress, never)
         condition = condition.expand(4, -1, -1)
 

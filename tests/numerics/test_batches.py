@@ -6,7 +6,7 @@ import pytest
 from conversing import ONE_STEP, forget, user
 
 from anygen import AnyGen
-from anygen.core.content_hash import digest
+from anygen.core.content_hash import content_hash
 from anygen.core.media import Message, media_of
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
@@ -49,7 +49,7 @@ def draw_sample(rng):
 
 
 def values(answer):
-    parts = [p if isinstance(p, str) else digest(p) for p in answer.message.parts]
+    parts = [p if isinstance(p, str) else content_hash(p) for p in answer.message.parts]
     return parts, answer.finish, answer.failed
 
 

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from anygen.config.system import LanguageModel as Settings
-from anygen.llm.kv_cache import BLOCK, MOST_IDLE, Context, Contexts
+from anygen.llm.kv_cache import BLOCK, MAX_IDLE, Context, Contexts
 from anygen.llm.language_model import LanguageModel
 from anygen.numerics.fp16_linear import has_fbgemm
 
@@ -265,9 +265,9 @@ def test_those_used_last_are_kept_and_empty_ones_are_not():
     contexts = Contexts(1000)
     contexts.give_back(Context())
     assert contexts.idle == []
-    for number in range(MOST_IDLE + 3):
+    for number in range(MAX_IDLE + 3):
         contexts.give_back(having_read(number))
-    assert [c.positions for c in contexts.idle] == [[n] for n in range(3, MOST_IDLE + 3)]
+    assert [c.positions for c in contexts.idle] == [[n] for n in range(3, MAX_IDLE + 3)]
 
 
 def test_long_ones_are_not_kept_for_ever():

@@ -83,13 +83,13 @@ def test_guidance_goes_beyond_the_condition_away_from_no_condition(guidance):
 @torch.no_grad()
 def test_sampling_is_that_of_diffusers_own_pipeline(guidance, scheduler):
     decoder = plain_decoder()
-    conditions = decoder.caption_condition(["a red cat", "a blue ball"])
+    conditions = decoder.encode_prompt(["a red cat", "a blue ball"])
     options = SampleOptions(steps=6, guidance=guidance, scheduler=scheduler)
     tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
     ours = diffusion.sample_latents(decoder, tasks, no_progress, never)
     theirs = pipeline_of(StableDiffusionPipeline, decoder, scheduler)(
         prompt_embeds=conditions,
-        negative_prompt_embeds=decoder.caption_condition([""]).expand_as(conditions),
+        negative_prompt_embeds=decoder.encode_prompt([""]).expand_as(conditions),
         latents=diffusion.normal_rows(decoder.latent_shape, generators(2)),
         num_inference_steps=6,
         guidance_scale=guidance,
@@ -104,7 +104,7 @@ def test_sampling_is_that_of_diffusers_own_pipeline(guidance, scheduler):
 def test_a_start_is_noised_and_denoised_as_in_diffusers_own_pipeline(scheduler, strength, skipped):
     decoder = plain_decoder()
     picture = Image(torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8))
-    condition = decoder.caption_condition(["a red cat"])
+    condition = decoder.encode_prompt(["a red cat"])
     options = SampleOptions(steps=10, guidance=4.0, scheduler=scheduler)
     task = Task(condition[0], 0, options, picture, strength)
     ours = diffusion.sample_latents(decoder, [task], no_progress, never)
@@ -114,7 +114,7 @@ def test_a_start_is_noised_and_denoised_as_in_diffusers_own_pipeline(scheduler, 
         generator=generators(1)[0],
         strength=(10 - skipped) / 10 + 0.01,  # which runs no step where ours runs one
         prompt_embeds=condition,
-        negative_prompt_embeds=decoder.caption_condition([""]),
+        negative_prompt_embeds=decoder.encode_prompt([""]),
         num_inference_steps=10,
         guidance_scale=4.0,
         output_type="latent",
@@ -176,7 +176,7 @@ def test_every_scheduler_ends_where_a_denoiser_that_knows_the_answer_leads(
 @torch.no_grad()
 def test_ddim_is_that_of_diffusers_where_the_steps_divide_the_noise_levels():
     decoder = plain_decoder()
-    condition = decoder.caption_condition(["a red cat"])
+    condition = decoder.encode_prompt(["a red cat"])
     latents = diffusion.normal_rows(decoder.latent_shape, generators(1))
     theirs = DDIMScheduler.from_config(decoder.scheduler.config, timestep_spacing="trailing")
     theirs.set_timesteps(20)

@@ -7,7 +7,7 @@ import torch
 from conversing import ONE_STEP, forget, listening, spans_are_whole, told, user
 
 from anygen import AnyGen
-from anygen.core.content_hash import digest
+from anygen.core.content_hash import content_hash
 from anygen.core.media import Message, modality_of
 from anygen.generation.answer import collect
 from anygen.generation.events import Done
@@ -111,7 +111,7 @@ def test_conversations_of_different_lengths_in_one_batch_go_on_alike(model, anew
 
 
 def values(answer):
-    parts = [p if isinstance(p, str) else digest(p) for p in answer.message.parts]
+    parts = [p if isinstance(p, str) else content_hash(p) for p in answer.message.parts]
     return parts, answer.finish, answer.failed
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_read_or_encoded_twice(model, anew, mixed):
             assert new <= model.length_of(question) + said_before + 24  # frames of messages
         encoded += heard.encoded
         messages.append(answer)
-    assert len(encoded) == len(set(encoded)) == len({digest(m) for m in all_media(messages)})
+    assert len(encoded) == len(set(encoded)) == len({content_hash(m) for m in all_media(messages)})
 
 
 def text_length(model, message):
@@ -209,7 +209,7 @@ def test_media_of_an_answer_share_style_and_seed_where_told(model, tasks, feedba
     first = next(part for part in made.parts if not isinstance(part, str))
     assert len({task.seed for task in tasks}) == 1
     assert tasks[0].start is None
-    assert {digest(task.start) for task in tasks[1:]} == {digest(first)}
+    assert {content_hash(task.start) for task in tasks[1:]} == {content_hash(first)}
 
 
 def test_an_edit_begins_with_the_medium_that_it_names(model, image, tasks):

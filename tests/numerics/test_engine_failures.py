@@ -180,7 +180,7 @@ def test_a_condition_that_is_not_finite_is_told(spoiled, image, feedback):
 
 
 def test_the_caption_may_stand_in_for_it(spoiled, image, monkeypatch):
-    captions, condition = [], spoiled.decoders["image"].caption_condition
+    captions, condition = [], spoiled.decoders["image"].encode_prompt
     monkeypatch.setattr(
         spoiled.decoders["image"],
         "caption_condition",

@@ -13,13 +13,13 @@ from anygen.training.losses import (
     alignment_loss,
     condition_losses,
     contrast_loss,
+    distillation_loss,
     gist_loss,
-    likeness_loss,
     span_hidden,
     text_loss,
 )
 from anygen.training.trainer import FINAL_RATE, learning_rate
-from decoders.base import ConditionSpec, gist
+from decoders.base import ConditionSpec, pooled_condition
 
 
 def test_alignment_is_measured_in_units_of_the_wanted_variance():
@@ -43,7 +43,7 @@ def test_the_gist_is_compared_whatever_its_length_and_the_other_tokens():
 
 def test_the_contrast_asks_for_the_right_caption_among_others():
     generator = torch.Generator().manual_seed(0)
-    others = gist(torch.randn(50, 1, 64, generator=generator))
+    others = pooled_condition(torch.randn(50, 1, 64, generator=generator))
     wanted = torch.randn(6, 3, 64, generator=generator)
     assert contrast_loss(wanted, wanted, others) < 0.01
     assert contrast_loss(5 * wanted, wanted, others) < 0.01  # whatever the scale
@@ -53,7 +53,9 @@ def test_the_contrast_asks_for_the_right_caption_among_others():
 def test_a_caption_of_the_bank_that_says_the_same_is_not_held_against_it():
     generator = torch.Generator().manual_seed(0)
     wanted = torch.randn(1, 2, 64, generator=generator)
-    others = torch.cat([gist(wanted), gist(torch.randn(20, 1, 64, generator=generator))])
+    others = torch.cat(
+        [pooled_condition(wanted), pooled_condition(torch.randn(20, 1, 64, generator=generator))]
+    )
     assert contrast_loss(wanted, wanted, others) < 0.05
 
 
@@ -87,14 +89,14 @@ def test_likeness_is_the_divergence_from_the_published_model_on_plain_rows_alone
     batch = Batch(embeds, torch.tensor([4, 4]), labels, [], plain)
     published = llm.hidden(embeds)
     llm.trigger_bias.fill_(-1e9)  # the published model knows no triggers
-    assert likeness_loss(llm, published, batch) < 1e-5
+    assert distillation_loss(llm, published, batch) < 1e-5
     strayed = published.clone()
     strayed[1] += 1
-    assert likeness_loss(llm, strayed, batch) < 1e-5
+    assert distillation_loss(llm, strayed, batch) < 1e-5
     strayed[0] += 1
     base, ours = (llm.base.lm_head(h[0, :3]).log_softmax(-1) for h in (published, strayed))
     wanted = (base.exp() * (base - ours)).sum(-1).mean()
-    torch.testing.assert_close(likeness_loss(llm, strayed, batch), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(distillation_loss(llm, strayed, batch), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_learns_from_the_published_model_and_lora_is_back_afterwards(make_model):

@@ -211,7 +211,7 @@ def test_nothing_is_made_on_another_device_while_media_are_seen_and_made(elsewhe
         workloads.encode(elsewhere, modality)
         workloads.render(elsewhere, modality)
         decoder.sample([Task(condition, 0, options, medium, 0.6)], no_progress, never)
-        decoder.caption_condition(["a cat"])
+        decoder.encode_prompt(["a cat"])
 
 
 @pytest.mark.parametrize("stage", ["encode", "decode", "instruct"])

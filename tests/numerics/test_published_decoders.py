@@ -4,7 +4,6 @@ import numpy as np
 import published_pipelines as pipelines
 import pytest
 import torch
-from decoders.parts.published_mel import PublishedMelPictures
 from diffusers import AudioLDMPipeline, StableDiffusionPipeline, TextToVideoSDPipeline
 from tiny_decoders import make_published
 
@@ -12,6 +11,7 @@ from anygen.core.media import Audio, Image, Video
 from anygen.testing.decoders import same, values
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts import latent_diffusion as diffusion
+from decoders.parts.mel import PretrainedMelPictures
 
 CAPTIONS = ["a red cat", "", "a piano, " * 20]
 KINDS = {
@@ -39,10 +39,10 @@ def their_conditions(pipeline, captions):
 @torch.no_grad()
 def test_captions_have_the_condition_of_the_pipeline(name, published):
     ours, pipeline = make_published(name, published), their_pipeline(name, published)
-    conditions, spec = ours.caption_condition(CAPTIONS), ours.condition_spec
+    conditions, spec = ours.encode_prompt(CAPTIONS), ours.condition_spec
     assert conditions.shape == (3, spec.tokens, spec.width)
     torch.testing.assert_close(conditions, their_conditions(pipeline, CAPTIONS))
-    torch.testing.assert_close(ours.caption_condition([""]), conditions[1:2])
+    torch.testing.assert_close(ours.encode_prompt([""]), conditions[1:2])
     assert (conditions[0] - conditions[2]).abs().max() > 1e-3
 
 
@@ -53,7 +53,7 @@ def test_media_are_those_of_the_pipeline(name, scheduler, published):
     ours, pipeline = make_published(name, published), their_pipeline(name, published)
     pipeline.scheduler = diffusion.make_solver(pipeline.scheduler, scheduler)
     options = SampleOptions(steps=6, guidance=4.0, scheduler=scheduler)
-    conditions = ours.caption_condition(["a red cat", "a blue ball"])
+    conditions = ours.encode_prompt(["a red cat", "a blue ball"])
     tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
     theirs = their_media(ours, pipeline, conditions)
     media = ours.sample(tasks, no_progress, never)
@@ -69,7 +69,7 @@ def their_media(decoder, pipeline, conditions):
     generators = diffusion.seeded(range(len(conditions)))
     settings = {
         "prompt_embeds": conditions,
-        "negative_prompt_embeds": decoder.caption_condition([""]).expand_as(conditions),
+        "negative_prompt_embeds": decoder.encode_prompt([""]).expand_as(conditions),
         "latents": decoder.noise(decoder.latent_shape, generators),
         "num_inference_steps": 6,
         "guidance_scale": 4.0,
@@ -122,7 +122,7 @@ def frames_of(latents):
 
 
 def sample(decoder, captions, **options):
-    conditions = decoder.caption_condition(captions)
+    conditions = decoder.encode_prompt(captions)
     tasks = [Task(c, seed, SampleOptions(**options)) for seed, c in enumerate(conditions)]
     return decoder.sample(tasks, no_progress, never)
 
@@ -154,7 +154,7 @@ def test_a_video_has_any_size_and_up_to_as_many_frames_as_were_learned(published
 def test_the_spectrogram_is_that_of_audioldm():
     """Magnitudes of a DFT of its own, librosa's filters by their formula, log at 1e-5."""
     config = pipelines.SpeechT5HifiGanConfig(model_in_dim=64, upsample_rates=[8, 20])
-    mel = PublishedMelPictures(config)
+    mel = PretrainedMelPictures(config)
     samples = torch.randn(1, 1600, generator=torch.Generator().manual_seed(0)) * 0.1
     samples[:, 900:] = 0  # silence is at the floor
     picture = mel(samples)
@@ -187,7 +187,7 @@ def slaney(bands):
 
 
 def test_sounds_are_heard_as_loud_as_those_of_training():
-    mel = PublishedMelPictures(pipelines.SpeechT5HifiGanConfig())
+    mel = PretrainedMelPictures(pipelines.SpeechT5HifiGanConfig())
     level = mel.level(torch.tensor([1.0, 3.0, 2.0]))
     torch.testing.assert_close(level, torch.tensor([-0.5, 0.5, 0.0]))
     assert not mel.level(torch.zeros(3)).any()
@@ -207,7 +207,7 @@ def test_a_row_does_not_depend_on_its_company(name, published, threads):
     """To the last bit, as with weights of our own."""
     decoder = make_published(name, published)
     captions = ["a red cat", "a blue ball", "", "three dogs", "a piano"]
-    conditions = [decoder.caption_condition([caption])[0] for caption in captions]
+    conditions = [decoder.encode_prompt([caption])[0] for caption in captions]
     tasks = [Task(condition, seed) for seed, condition in enumerate(conditions)]
     alone = [decoder.sample([task], no_progress, never)[0] for task in tasks]
     for rows, count in (([1, 0], 1), ([4, 2, 3], 2), ([3, 1, 0, 2, 4], 1), ([0, 1, 3, 2], 2)):

@@ -63,7 +63,7 @@ def prompted(family, caption, seed):
 
 @torch.inference_mode()
 def sample(decoder, caption, seed=5, **options):
-    [condition] = decoder.caption_condition([caption])
+    [condition] = decoder.encode_prompt([caption])
     task = Task(condition, seed, SampleOptions(**options))
     return decoder.sample([task], no_progress, never)[0]
 
@@ -82,11 +82,11 @@ def test_a_caption_is_a_prompt(family, decoder):
 @pytest.mark.parametrize("family", TINIES)
 def test_captions_are_read_whatever_stands_beside_them(family, decoder):
     spec = decoder.condition_spec
-    together = decoder.caption_condition([*CAPTIONS, ""])
+    together = decoder.encode_prompt([*CAPTIONS, ""])
     tokens, pooled = spec.split(together)
     assert tokens.shape == (3, spec.tokens, spec.width)
     assert (pooled is None) == (spec.pooled == 0)
-    alone = torch.cat([decoder.caption_condition([caption]) for caption in [*CAPTIONS, ""]])
+    alone = torch.cat([decoder.encode_prompt([caption]) for caption in [*CAPTIONS, ""]])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
@@ -96,7 +96,7 @@ def test_text_encoders_are_there_while_captions_are_read(family, decoder):
         return [name for name, _ in decoder.named_parameters() if name.startswith("text_encoder")]
 
     assert not names()
-    condition = torch.randn(decoder.caption_condition(["a cat"]).shape[1:])
+    condition = torch.randn(decoder.encode_prompt(["a cat"]).shape[1:])
     assert names()
     decoder.drop_text()
     assert not names()
@@ -110,4 +110,4 @@ def test_text_encoders_are_there_while_captions_are_read(family, decoder):
 def test_another_number_of_tokens_than_the_text_encoders_make_is_refused(family, texts):
     decoder = published_decoder(family, texts(family), tokens=9)
     with pytest.raises(ValueError, match="tokens: the text encoder makes 8, not 9; set 8"):
-        decoder.caption_condition(["a cat"])
+        decoder.encode_prompt(["a cat"])

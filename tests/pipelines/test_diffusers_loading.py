@@ -15,7 +15,7 @@ from torch import nn
 from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import CONFIGS
 from anygen.config.plugins import Plugin
-from anygen.model.decoder_cache import DecoderShelf
+from anygen.model.decoder_cache import LazyDecoders
 from anygen.testing.decoders import values
 from decoders.base import Task, never, no_progress
 from decoders.diffusers_pipeline import TINY, Config
@@ -66,7 +66,7 @@ def test_random_weights_are_ours():
 
 def shelf_of(weights, **options):
     described = {"image": Plugin(name="diffusers_pipeline", **options)}
-    return DecoderShelf(described, CONFIGS / "tiny", weights)
+    return LazyDecoders(described, CONFIGS / "tiny", weights)
 
 
 def picture_of(decoder):
@@ -153,7 +153,7 @@ def test_a_spoiled_network_is_named_in_one_sentence(copy, spoil, reason):
 
 def test_a_model_without_text_encoders_says_so_when_a_caption_comes(sdxl):
     with pytest.raises(ValueError, match="there are no text encoders, which captions, and"):
-        load(sdxl).caption_condition(["a cat"])
+        load(sdxl).encode_prompt(["a cat"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from scripted import Scripted, chat, kinds, open_session, says, shows
 
 from anygen.chat.repl import answer_once
-from anygen.chat.session import claim_path
+from anygen.chat.session import reserve_path
 from anygen.chat.slash_commands import COMMANDS
 from anygen.core.media import Image
 from anygen.generation.events import Done, Event, TextDelta
@@ -180,9 +180,9 @@ def test_a_single_answer_that_is_stopped_interrupts(tmp_path, ctrl_c_interrupts)
 
 
 def test_numbering_goes_on_after_the_highest(tmp_path):
-    assert claim_path(tmp_path, "image").name == "001_image.png"
+    assert reserve_path(tmp_path, "image").name == "001_image.png"
     (tmp_path / "041_audio.wav").touch()
     (tmp_path / "20240101_image.png").touch()
     (tmp_path / "900_notes.txt").touch()
-    assert claim_path(tmp_path, "video").name == "042_video.mp4"
-    assert claim_path(tmp_path, "audio").name == "043_audio.wav"
+    assert reserve_path(tmp_path, "video").name == "042_video.mp4"
+    assert reserve_path(tmp_path, "audio").name == "043_audio.wav"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from anygen.core.media import Image, Message, modality_of
 from anygen.core.modality import MEDIA
 from anygen.generation.answer import collect
-from anygen.generation.constraints import Choice, Control
+from anygen.generation.constraints import Choice, Constraints
 from anygen.generation.events import Done, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
@@ -55,7 +55,7 @@ def text_of(answer):
 
 def control(made=(), said="", **options):
     """After so many media and the words since the last one."""
-    control = Control(AnswerOptions(**options), MEDIA)
+    control = Constraints(AnswerOptions(**options), MEDIA)
     for modality in made:
         control.add_medium(modality)
     for word in said.split():

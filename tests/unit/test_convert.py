@@ -7,8 +7,8 @@ from anygen.batch.runner import read_parts
 from anygen.chat.session import Session, Settings, ready
 from anygen.chat.transcript import save
 from anygen.conversation.history import Conversation
-from anygen.conversation.provenance import digest
 from anygen.conversation.to_records import convert
+from anygen.core.content_hash import content_hash
 from anygen.core.media import Message
 from anygen.core.records import Record, captions_of
 from anygen.generation.request import Request
@@ -40,8 +40,8 @@ def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio)
     assert record.id == "talk"
     assert [turn.role for turn in record.messages] == ["user", "assistant"] * 2
     asked, answered, *_ = [read_parts(turn, out.parent, []) for turn in record.messages]
-    assert digest(asked[1]) == digest(image)
-    assert digest(answered[1]) == digest(audio)
+    assert content_hash(asked[1]) == content_hash(image)
+    assert content_hash(answered[1]) == content_hash(audio)
     assert captions_of(record) == ["like this but loud"]
 
 

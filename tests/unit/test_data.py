@@ -5,7 +5,7 @@ import random
 import torch
 
 from anygen.core.media import Audio
-from anygen.training.mixtures import clip, medley, reordered
+from anygen.training.mixtures import clip, reordered, sound_mix
 from mosit_data.world.scene import in_split
 from mosit_data.world.vocabulary import SOUNDS
 
@@ -33,7 +33,7 @@ def test_clips_of_a_sound_are_of_the_training_split():
 def test_a_medley_is_as_long_as_a_clip_and_only_named():
     rng = random.Random(0)
     for _ in range(10):
-        asked, answered = medley(rng).messages
+        asked, answered = sound_mix(rng).messages
         [sound, question] = asked.parts
         assert isinstance(sound, Audio)
         assert isinstance(question, str)

@@ -7,8 +7,8 @@ import torch
 
 from anygen.config.loader import load_run
 from anygen.core.modality import MEDIA
-from anygen.training.fact_probe import FactReader
-from decoders.base import gist
+from anygen.training.fact_probe import LinearProbe
+from decoders.base import pooled_condition
 from decoders.parts.conditioning import Layout, LayoutSettings
 from mosit_data.world.facts import fact_names, facts
 from mosit_data.world.scene import PictureScene, SoundScene, Thing, caption, sample_scene
@@ -46,13 +46,13 @@ def test_what_the_caption_leaves_out_is_no_fact():
 def test_a_text_encoder_learns_to_tell_captions_apart(make_model, write_run):
     model = make_model("decoders")
     run = load_run(write_run("caption", decoders=["image"]))
-    reader, chosen = FactReader(model, run), scenes("image", 8)
+    reader, chosen = LinearProbe(model, run), scenes("image", 8)
     decoder = model.decoders["image"]
     learned = [*reader.parameters(), *decoder.text_encoder.parameters()]
     optimizer = torch.optim.Adam(learned, 1e-2)
     losses = []
     for _ in range(60):
-        condition = decoder.caption_condition([caption(scene) for scene in chosen])
+        condition = decoder.encode_prompt([caption(scene) for scene in chosen])
         loss = reader.loss("image", condition, chosen).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -63,10 +63,12 @@ def test_a_text_encoder_learns_to_tell_captions_apart(make_model, write_run):
 
 def test_the_gist_is_the_last_token_whatever_its_scale():
     condition = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(gist(condition).std(-1, correction=0), torch.ones(2))
-    torch.testing.assert_close(gist(condition), gist(5 * condition), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(pooled_condition(condition).std(-1, correction=0), torch.ones(2))
+    torch.testing.assert_close(
+        pooled_condition(condition), pooled_condition(5 * condition), atol=1e-3, rtol=1e-3
+    )
     condition[:, :2] = 0
-    assert gist(condition).abs().min() > 0
+    assert pooled_condition(condition).abs().min() > 0
 
 
 def test_every_frame_has_a_layout_of_its_own():

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from anygen.batch.runner import Settings, derive_seed, file_stem, generate_file
-from anygen.checkpoints.model_id import Maker
+from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image, Message
-from anygen.generation.answer import Answer, Made, collect
+from anygen.generation.answer import Answer, MediaInfo, collect
 from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions, Edit
 from anygen.generation.request import Request
@@ -24,14 +24,14 @@ class Painter:
     A prompt that says "refuse" cannot be answered; one that says "stop" interrupts, as Ctrl-C.
     """
 
-    maker = Maker("mini", "0" * 64)
+    maker = ModelId("mini", "0" * 64)
 
     def __init__(self) -> None:
         self.batches: list[list[Request]] = []
 
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         self.batches.append(list(requests))
-        made = (Made(part=0),)
+        made = (MediaInfo(part=0),)
         return [Answer(self.answer(request), "stop", made=made) for request in requests]
 
     def answer(self, request: Request) -> Message:

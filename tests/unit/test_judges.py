@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from anygen.core.media import Audio
+from anygen.evaluation.judges import networks
 from anygen.evaluation.judges.judges import Judges, accuracy, truth, unlearned
 from anygen.evaluation.judges.networks import FOLDER, KINDS, NOTHING, UNCLEAR, UNSEEN_SHIFT, Network
-from anygen.evaluation.suites import judge_networks as networks
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, SoundScene, Thing
 from mosit_data.world.sprites import concept_names
@@ -94,7 +94,7 @@ def test_a_network_learns_the_few_renders_that_it_is_shown():
 def test_blemishes_keep_the_shape_and_change_every_row():
     clean, _ = networks.examples(KINDS["picture"], random.Random(0), 10)
     torch.manual_seed(0)
-    worse = networks.blemish(clean, random.Random(0))
+    worse = networks.corrupt(clean, random.Random(0))
     assert worse.shape == clean.shape
     assert bool(((worse - clean).abs().amax((1, 2, 3)) > 0.01).all())
 

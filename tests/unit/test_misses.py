@@ -5,7 +5,7 @@ import random
 import pytest
 
 from anygen.core.modality import MEDIA
-from mosit_data.world.language.hard_negatives import near_misses
+from mosit_data.world.language.hard_negatives import hard_negatives
 from mosit_data.world.scene import caption, in_split, sample_scene
 
 
@@ -15,7 +15,7 @@ def test_a_near_miss_reads_differently_and_is_of_the_training_split(modality):
     for _ in range(200):
         scene = sample_scene(modality, rng, "train")
         said = caption(scene.model_copy(update={"mentions": ()}))
-        for miss in near_misses(scene, rng):
+        for miss in hard_negatives(scene, rng):
             assert caption(miss.model_copy(update={"mentions": ()})) != said
             assert in_split(miss, "train")
 
@@ -24,6 +24,6 @@ def test_both_of_two_things_are_missed():
     rng = random.Random(1)
     scene = next(s for s in iter(lambda: sample_scene("image", rng), None) if s.relation)
     first, second = (thing.concept for thing in scene.things)
-    missed = [{thing.concept for thing in miss.things} for miss in near_misses(scene, rng)]
+    missed = [{thing.concept for thing in miss.things} for miss in hard_negatives(scene, rng)]
     assert any(first in names and second not in names for names in missed)
     assert any(second in names and first not in names for names in missed)

@@ -34,7 +34,7 @@ def copy(published, tmp_path):
 
 
 def sample(decoder, **options):
-    [condition] = decoder.caption_condition([""])
+    [condition] = decoder.encode_prompt([""])
     task = Task(condition, 7, SampleOptions(**options))
     return decoder.sample([task], no_progress, never)[0]
 
@@ -63,7 +63,7 @@ def test_the_text_encoder_is_there_only_after_a_caption(decoder):
     sample(decoder, guidance=3.0)  # which needs the empty caption
     assert "model" not in vars(captions)
     before = decoder.state_dict().keys()
-    decoder.caption_condition(["a cat"])
+    decoder.encode_prompt(["a cat"])
     assert "model" in vars(captions)
     assert decoder.state_dict().keys() == before
     there = sum(parameter.nbytes for parameter in captions.model.parameters())
@@ -75,14 +75,14 @@ def test_reading_changes_no_random_numbers(decoder):
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    decoder.caption_condition(["a cat"])
+    decoder.encode_prompt(["a cat"])
     assert torch.rand(3).equal(expected)
 
 
 def test_training_reaches_the_condition_and_draws_no_dropout(decoder):
     media = [sample(decoder)]
     decoder.train()
-    conditions = decoder.caption_condition(["a cat"]).requires_grad_()
+    conditions = decoder.encode_prompt(["a cat"]).requires_grad_()
     losses = [decoder.loss(media, conditions, [torch.Generator().manual_seed(0)]) for _ in range(2)]
     assert losses[0].equal(losses[1])
     losses[0].sum().backward()
@@ -96,7 +96,7 @@ def test_a_decoder_works_in_other_precisions(decoder, precision):
     assert MODALITY_OF[type(half)] == decoder.modality
     assert values(half).shape == values(medium).shape
     assert values(half).float().isfinite().all()
-    decoder.loss([medium], decoder.caption_condition(["a cat"]), [torch.Generator()])
+    decoder.loss([medium], decoder.encode_prompt(["a cat"]), [torch.Generator()])
 
 
 def test_the_safe_parts_may_stay_as_they_are(decoder):
@@ -105,7 +105,7 @@ def test_the_safe_parts_may_stay_as_they_are(decoder):
             tensor.data = tensor.data.bfloat16()
     assert any(tensor.dtype == torch.float32 for tensor in decoder.parameters())
     medium = sample(decoder)
-    decoder.loss([medium], decoder.caption_condition(["a cat"]), [torch.Generator()])
+    decoder.loss([medium], decoder.encode_prompt(["a cat"]), [torch.Generator()])
 
 
 def test_shapes_are_known_without_weights(name, published, tmp_path):

@@ -10,9 +10,10 @@ import torch
 
 from anygen.chat.repl import run_chat
 from anygen.chat.session import Session, Settings, ready
-from anygen.checkpoints.model_id import Maker
+from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Conversation
-from anygen.conversation.provenance import Provenance, digest, read_provenance, remake, write_again
+from anygen.conversation.provenance import Provenance, read_provenance, remake, write_again
+from anygen.core.content_hash import content_hash
 from anygen.core.media import Audio, Image, Media
 from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
@@ -28,14 +29,14 @@ class Painter:
     The sound can come first, though it is asked for second, and the picture not at all.
     """
 
-    maker = Maker("mini", "0" * 64)
+    maker = ModelId("mini", "0" * 64)
 
     def __init__(self, order: tuple[int, ...] = (0, 1)) -> None:
         self.order = order
 
     def answer(self, request: Request, cancelled=never) -> Iterator[Event]:
         parts = [part for message in request.messages for part in message.parts]
-        told = [part if isinstance(part, str) else digest(part) for part in parts]
+        told = [part if isinstance(part, str) else content_hash(part) for part in parts]
         yield TextDelta(f"I heard {len(told)} things: ")
         yield MediaStarted(0, "image")
         yield MediaStarted(1, "audio", fallback=True)

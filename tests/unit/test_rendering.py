@@ -9,8 +9,8 @@ import torch
 
 from anygen.checkpoints.checkpoint import read_system
 from anygen.core.media import Audio, Image
-from anygen.generation.render_pool import MOST_ROWS, Failed, Progress, RenderingPool
-from anygen.model.decoder_cache import DecoderShelf
+from anygen.generation.render_pool import MAX_ROWS, Failed, Progress, RenderingPool
+from anygen.model.decoder_cache import LazyDecoders
 from decoders.base import SampleOptions, Task, never, no_progress
 
 
@@ -28,7 +28,7 @@ def pool(tiny_model):
 @pytest.fixture
 def task(tiny_model):
     def make(seed=1, modality="image", **options):
-        [condition] = tiny_model.decoders[modality].caption_condition([f"{seed} red cats"])
+        [condition] = tiny_model.decoders[modality].encode_prompt([f"{seed} red cats"])
         return Task(condition, seed, SampleOptions(**options))
 
     return make
@@ -106,10 +106,10 @@ def test_jobs_are_done_in_the_order_of_their_submission(pool, task):
 
 
 def test_many_media_are_made_in_batches(pool, task, sampled):
-    count = 2 * MOST_ROWS + 3
+    count = 2 * MAX_ROWS + 3
     pool.submit("image", {("ticket", seed): task(seed) for seed in range(count)})
     assert media_of(all_results(pool)).keys() == {("ticket", seed) for seed in range(count)}
-    assert [len(batch) for batch in sampled] == [MOST_ROWS, MOST_ROWS, 3]
+    assert [len(batch) for batch in sampled] == [MAX_ROWS, MAX_ROWS, 3]
     assert [seed for batch in sampled for seed in batch] == list(range(count))
 
 
@@ -295,7 +295,7 @@ def test_the_worker_computes_with_as_many_threads_as_the_caller(pool, decoder, t
 
 def test_decoders_load_when_they_are_wanted_and_go_when_they_are_not(saved_model, task):
     folder = saved_model
-    shelf = DecoderShelf(
+    shelf = LazyDecoders(
         read_system(folder).decoders, folder, folder / "model.safetensors", budget=0
     )
     with RenderingPool(shelf) as pool:

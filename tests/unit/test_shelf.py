@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from anygen import AnyGen
 from anygen.checkpoints.checkpoint import read_system
-from anygen.model.decoder_cache import DecoderShelf
+from anygen.model.decoder_cache import LazyDecoders
 
 MODALITIES = ("image", "audio", "video")
 
@@ -19,7 +19,7 @@ def open_shelf(saved_model):
     def open_it(budget=None, folder=saved_model):
         system = read_system(saved_model)
         weights = folder / "model.safetensors"
-        return DecoderShelf(system.decoders, saved_model, weights, budget).eval()
+        return LazyDecoders(system.decoders, saved_model, weights, budget).eval()
 
     return open_it
 

@@ -5,7 +5,7 @@ from backbones import FAMILIES, publish
 
 from anygen.config.loader import CONFIGS, load_system
 from anygen.core.media import Message
-from anygen.llm.backbone import find_stops, load_backbone, load_tokenizer, unspeakable
+from anygen.llm.backbone import find_stops, load_backbone, load_tokenizer, non_text_ids
 from anygen.llm.chat_template import end_of_turn, knows_system, read_template
 from anygen.llm.prompt import Features, Span, Tokens, build_prompt
 
@@ -128,7 +128,7 @@ def test_special_tokens_but_for_stops_are_no_text(family, folder, settings, toke
     model = load_backbone(folder)
     rows = model.get_input_embeddings().weight.shape[0]
     stops = find_stops(model, tokenizer, settings.stop)
-    silent = unspeakable(tokenizer, rows, stops)
+    silent = non_text_ids(tokenizer, rows, stops)
     assert not stops.ids & set(silent)
     assert {rows - 1, rows - 2, rows - 3} <= set(silent)  # no token has them
     assert set(tokenizer.all_special_ids) <= stops.ids | set(silent)

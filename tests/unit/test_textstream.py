@@ -1,7 +1,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from anygen.generation.detokenizer import TextStream
+from anygen.generation.detokenizer import Detokenizer
 
 TEXTS = [
     "a flat cat on a blue background",
@@ -28,14 +28,14 @@ def shown(events):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_pieces_are_the_text_and_no_character_is_ever_half(tokenizer, text):
-    stream, ids = TextStream(tokenizer), ids_of(text, tokenizer)
+    stream, ids = Detokenizer(tokenizer), ids_of(text, tokenizer)
     deltas = [delta for token in ids for delta in shown(stream.add(token))]
     assert "".join([*deltas, *shown(stream.rest())]) == text
     assert not any("\ufffd" in delta for delta in deltas)
 
 
 def test_text_is_shown_as_soon_as_it_is_whole(tokenizer):
-    stream = TextStream(tokenizer)
+    stream = Detokenizer(tokenizer)
     first, last = ids_of("é", tokenizer)
     assert shown(stream.add(*ids_of("x", tokenizer))) == ["x"]
     assert shown(stream.add(first)) == []
@@ -44,14 +44,14 @@ def test_text_is_shown_as_soon_as_it_is_whole(tokenizer):
 
 
 def test_an_answer_cut_inside_a_character_ends_with_a_replacement(tokenizer):
-    stream = TextStream(tokenizer)
+    stream = Detokenizer(tokenizer)
     ids = ids_of("ok \U0001f600", tokenizer)[:-1]
     deltas = [delta for token in ids for delta in shown(stream.add(token))]
     assert "".join([*deltas, *shown(stream.rest())]) == "ok \ufffd"
 
 
 def test_what_follows_a_medium_starts_anew(tokenizer):
-    stream = TextStream(tokenizer)
+    stream = Detokenizer(tokenizer)
     first, last = ids_of("é", tokenizer)
     assert shown(stream.add(first)) == []
     assert shown(stream.rest()) == ["\ufffd"]
@@ -60,7 +60,7 @@ def test_what_follows_a_medium_starts_anew(tokenizer):
 
 
 def test_special_tokens_are_not_text(tokenizer):
-    stream = TextStream(tokenizer)
+    stream = Detokenizer(tokenizer)
     ids = [*ids_of("a b", tokenizer), tokenizer.eos_token_id, *ids_of(" c", tokenizer)]
     deltas = [delta for token in ids for delta in shown(stream.add(token))]
     assert "".join([*deltas, *shown(stream.rest())]) == "a b c"

@@ -10,9 +10,9 @@ from scripted import MAKER, Scripted, exchange
 
 from anygen.chat.session import Session, Settings, ready
 from anygen.chat.transcript import load, save
-from anygen.checkpoints.model_id import Maker
-from anygen.conversation.history import Conversation, Exchange
-from anygen.conversation.provenance import digest
+from anygen.checkpoints.model_id import ModelId
+from anygen.conversation.history import Conversation, Turn
+from anygen.core.content_hash import content_hash
 from anygen.core.media import Audio, Image, Media, Message, Video, media_of
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
@@ -24,12 +24,12 @@ OPTIONS = AnswerOptions(modalities=("text", "image"), max_new_tokens=99)
 HOSTILE = "<script>alert('x')</script> & \"so\" \x1b[31m"
 
 
-def turn(before: Sequence[Message], question: tuple, answer: tuple, **settings) -> Exchange:
+def turn(before: Sequence[Message], question: tuple, answer: tuple, **settings) -> Turn:
     request = Request([*before, Message("user", question)], 5, OPTIONS)
     return exchange(request, answer, settings.get("finish", "stop"))
 
 
-def session_of(conversation: Conversation, maker: Maker = MAKER, **settings) -> Session:
+def session_of(conversation: Conversation, maker: ModelId = MAKER, **settings) -> Session:
     screen, model = Screen(lambda text: None), Scripted()
     model.maker = maker
     return Session(ready(model), Settings(Path("out"), **settings), screen, None, conversation)
@@ -45,7 +45,7 @@ def talk(image, audio, video) -> Conversation:
 
 
 def same(first: Media, second: Media) -> bool:
-    return digest(first) == digest(second)
+    return content_hash(first) == content_hash(second)
 
 
 def test_json_brings_back_every_bit(talk, tmp_path):
@@ -83,7 +83,7 @@ def test_a_saved_conversation_can_be_moved(talk, tmp_path):
 
 def test_what_other_weights_said_is_only_given(talk, tmp_path):
     save(session_of(talk), tmp_path / "talk.json")
-    session = session_of(Conversation(), Maker("mini", "1" * 64))
+    session = session_of(Conversation(), ModelId("mini", "1" * 64))
     load(session, tmp_path / "talk.json")
     loaded = session.conversation
     assert loaded.turns == []

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from anygen.core.modality import MEDIA
-from anygen.core.records import MediaContent, Record, TextContent, Turn
+from anygen.core.records import MediaContent, Record, RecordMessage, TextContent
 from mosit_data.world.language.dialogues import (
     KINDS,
     sample_caption_pair,
@@ -32,11 +32,11 @@ def dialogues(split: str = "train", count: int = 400) -> list[Record]:
     return [sample_dialogue(rng, split) for _ in range(count)]
 
 
-def media(turns: list[Turn]) -> list[MediaContent]:
+def media(turns: list[RecordMessage]) -> list[MediaContent]:
     return [c for turn in turns for c in turn.content if isinstance(c, MediaContent)]
 
 
-def words(turn: Turn) -> str:
+def words(turn: RecordMessage) -> str:
     return " ".join(c.text for c in turn.content if isinstance(c, TextContent))
 
 

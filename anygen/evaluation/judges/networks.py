@@ -234,7 +234,7 @@ def train(kind: Kind, steps: int, seed: int = 0) -> Network:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     for step, (inputs, labels) in zip(range(steps), batches(kind, rng)):
         with torch.autocast("cpu", torch.bfloat16):
-            maps = network(blemish(inputs, rng).contiguous(memory_format=torch.channels_last))
+            maps = network(corrupt(inputs, rng).contiguous(memory_format=torch.channels_last))
         loss = torch.stack([head_loss(maps[name], labels[name]) for name in maps]).sum()
         optimizer.zero_grad()
         loss.backward()
@@ -266,7 +266,7 @@ def examples(kind: Kind, rng: random.Random, count: int) -> tuple[Tensor, dict[s
     return kind.inputs([render(scene) for scene in scenes]), stacked
 
 
-def blemish(inputs: Tensor, rng: random.Random) -> Tensor:
+def corrupt(inputs: Tensor, rng: random.Random) -> Tensor:
     """Softer, noisier and off in colour or level, as generated media are: a few rows alike."""
     rows = []
     for group in inputs.split(8):

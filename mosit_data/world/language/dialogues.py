@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 
 from anygen.core.modality import MediaModality
-from anygen.core.records import Content, MediaContent, Record, TextContent, Turn
+from anygen.core.records import Content, MediaContent, Record, RecordMessage, TextContent
 from mosit_data.world.language.edits import edit
 from mosit_data.world.language.phrases import (
     AGAIN,
@@ -83,11 +83,11 @@ def sample_request(modality: MediaModality, rng: random.Random, split: Split) ->
             return record(rng, turns)
 
 
-def record(rng: random.Random, turns: list[Turn]) -> Record:
+def record(rng: random.Random, turns: list[RecordMessage]) -> Record:
     return Record(id=f"world-{rng.getrandbits(48):012x}", messages=turns)
 
 
-def scenes(turns: list[Turn]) -> list[Scene]:
+def scenes(turns: list[RecordMessage]) -> list[Scene]:
     """All that is shown or heard in a dialogue."""
     contents = [content for turn in turns for content in turn.content]
     return [parse_scene(c.scene) for c in contents if isinstance(c, MediaContent) and c.scene]
@@ -96,17 +96,17 @@ def scenes(turns: list[Turn]) -> list[Scene]:
 # --- the kinds of dialogue ---
 
 
-def generate(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def generate(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """A request for one medium."""
     return asked_and_answered(rng, wanted(rng, split), language)
 
 
-def pair(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def pair(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """A request for two things in one picture: the hardest to ask a decoder for."""
     return asked_and_answered(rng, related(rng, concept_names()), language)
 
 
-def understand(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def understand(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """A medium of the user, and one or two questions about it."""
     scene = sample_scene(pick_modality(rng), rng, split)
     (question, reply), *rest = ask_about(rng, scene, rng.choice([1, 1, 2]), language)
@@ -114,14 +114,14 @@ def understand(rng: random.Random, split: Split, language: Language) -> list[Tur
     return turns + [turn for q, a in rest for turn in (user(q), assistant(a))]
 
 
-def make_and_ask(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def make_and_ask(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """A request for a medium, and a question about what was made."""
     turns = generate(rng, split, language)
     [(question, reply)] = ask_about(rng, scenes(turns)[0], 1, language)
     return [*turns, user(question), assistant(reply)]
 
 
-def several(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def several(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """Two or three media in one answer, in the order in which they were asked for."""
     media = [wanted(rng, split) for _ in range(rng.choice([2, 2, 2, 3]))]
     names = [named(scene) for scene in media]
@@ -137,7 +137,7 @@ def several(rng: random.Random, split: Split, language: Language) -> list[Turn]:
     return turns + revisit(rng, media, language) if rng.random() < 0.25 else turns
 
 
-def revisit(rng: random.Random, media: list[Scene], language: Language) -> list[Turn]:
+def revisit(rng: random.Random, media: list[Scene], language: Language) -> list[RecordMessage]:
     """A change to one of several media, if any of them can be changed."""
     candidates = [pair for pair in zip(ORDINALS, media, strict=False) if is_changeable(pair[1])]
     if not candidates:
@@ -148,7 +148,7 @@ def revisit(rng: random.Random, media: list[Scene], language: Language) -> list[
     return [user(asked), answer(rng, scene, language)]
 
 
-def cross(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def cross(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """A medium of the user, answered by a medium of another kind that shows the same thing."""
     source, target = rng.choice(list(CROSS))
     concept, motion = rng.choice(list(SOUND_OF)), rng.choice(list(MOTIONS))
@@ -158,7 +158,7 @@ def cross(rng: random.Random, split: Split, language: Language) -> list[Turn]:
     return [user(*shuffled(rng, given, casual(rng, words))), answer(rng, made, language)]
 
 
-def change(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def change(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """One to three follow-ups that change what the model made, or what the user brought."""
     scene = changeable(rng, split)
     if rng.random() < 0.6:
@@ -173,7 +173,7 @@ def change(rng: random.Random, split: Split, language: Language) -> list[Turn]:
     return turns
 
 
-def refuse(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def refuse(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """A request for what is not known, and an offer, which is taken up now and then."""
     modality = pick_modality(rng)
     unknown = rng.choice(UNKNOWN[modality])
@@ -186,13 +186,13 @@ def refuse(rng: random.Random, split: Split, language: Language) -> list[Turn]:
     return turns
 
 
-def talk(rng: random.Random, split: Split, language: Language) -> list[Turn]:
+def talk(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """Small talk, without media."""
     pairs = rng.sample(TALK[language], rng.choice([1, 1, 2]))
     return [turn for said, reply in pairs for turn in (user(said), assistant(reply))]
 
 
-Kind = Callable[[random.Random, Split, Language], list[Turn]]
+Kind = Callable[[random.Random, Split, Language], list[RecordMessage]]
 KINDS: dict[Language, dict[Kind, float]] = {
     "english": {
         generate: 28,
@@ -243,7 +243,7 @@ def portrait(rng: random.Random, concept: str, modality: MediaModality, motion: 
     return centred(rng, (concept,)) if modality == "image" else video_scene(rng, concept, motion)
 
 
-def asked_and_answered(rng: random.Random, scene: Scene, language: Language) -> list[Turn]:
+def asked_and_answered(rng: random.Random, scene: Scene, language: Language) -> list[RecordMessage]:
     """A request for a medium and its answer."""
     return [user(request(rng, scene, language)), answer(rng, scene, language)]
 
@@ -262,7 +262,7 @@ def casual(rng: random.Random, words: str) -> str:
     return words
 
 
-def answer(rng: random.Random, scene: Scene, language: Language) -> Turn:
+def answer(rng: random.Random, scene: Scene, language: Language) -> RecordMessage:
     """The medium with a few words before it, after it, or both."""
     described = in_chinese(scene) if language == "chinese" else caption(scene)
     before, after = (
@@ -283,13 +283,15 @@ def shuffled(rng: random.Random, scene: Scene, words: str) -> tuple[str | Scene,
     return (scene, words) if rng.random() < 0.7 else (words, scene)
 
 
-def user(*parts: str | Scene) -> Turn:
-    return Turn(role="user", content=[content(part) for part in parts])
+def user(*parts: str | Scene) -> RecordMessage:
+    return RecordMessage(role="user", content=[content(part) for part in parts])
 
 
-def assistant(*parts: str | Scene) -> Turn:
+def assistant(*parts: str | Scene) -> RecordMessage:
     """Its media carry captions: they are what the decoders learn from."""
-    return Turn(role="assistant", content=[content(part, captioned=True) for part in parts])
+    return RecordMessage(
+        role="assistant", content=[content(part, captioned=True) for part in parts]
+    )
 
 
 def content(part: str | Scene, captioned: bool = False) -> Content:

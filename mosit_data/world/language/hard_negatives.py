@@ -14,7 +14,7 @@ from mosit_data.world.vocabulary import MOTIONS, RELATIONS, SOUNDS, Sound
 EACH = 3  # other names of each thing
 
 
-def near_misses(scene: Scene, rng: random.Random) -> list[Scene]:
+def hard_negatives(scene: Scene, rng: random.Random) -> list[Scene]:
     """A few scenes that differ in one name; of those of the training split."""
     return [miss for miss in changed(scene, rng) if in_split(miss, "train")]
 

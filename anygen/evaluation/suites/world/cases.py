@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from anygen.core.media import Message
 from anygen.core.modality import MEDIA, MediaModality
-from anygen.core.records import MediaContent, Turn
+from anygen.core.records import MediaContent, RecordMessage
 from anygen.evaluation.suites.base import Case
 from anygen.training.dialogues import read_record
 from mosit_data.prompts import read_prompts
@@ -123,14 +123,14 @@ def scene_is_known(scene: Scene) -> bool:
     return isinstance(scene, SoundScene) and scene.sound in ALWAYS_KNOWN
 
 
-def held_out(rng: random.Random, kind: dialogues.Kind) -> list[Turn]:
+def held_out(rng: random.Random, kind: dialogues.Kind) -> list[RecordMessage]:
     while True:
         turns = kind(rng, "heldout", "english")
         if all(in_split(scene, "heldout") for scene in dialogues.scenes(turns)):
             return turns
 
 
-def opening(turns: Sequence[Turn]) -> Case:
+def opening(turns: Sequence[RecordMessage]) -> Case:
     """The user's first turn, and the media with which it should be answered."""
     record = dialogues.record(random.Random(0), list(turns[:1]))
     answer = turns[1].content

@@ -91,7 +91,7 @@ def make_controls(model: Any, cases: Sequence[Case], seeds: Sequence[int]) -> li
 
 def make_from(decoder: Any, captions: Sequence[str], seeds: Sequence[int]) -> list[Media]:
     with torch.inference_mode():
-        conditions = decoder.caption_condition(captions)
+        conditions = decoder.encode_prompt(captions)
         tasks = [Task(condition, seed) for condition, seed in zip(conditions, seeds)]
         return decoder.sample(tasks, no_progress, never)
 
