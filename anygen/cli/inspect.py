@@ -49,8 +49,9 @@ def plan(  # noqa: PLR0913  # the options of a command
     from anygen.memory.planner import planner
     from anygen.memory.report import Room, as_json_text, lines
 
-    place = named_placement((device or ["cpu"])[0], dtype, quant, offload)
-    room = Room.of(device or ["cpu"], memory)
+    devices = device or ["cpu"]
+    place = named_placement(devices[0], dtype, quant, offload).resolved()
+    room = Room.of([place.device, *devices[1:]], memory)
     with planner(config, overrides or []) as found:
         needs = found.needs(place, rows, length)
         for line in [as_json_text(needs, place)] if as_json else lines(found, needs, place, room):
