@@ -55,7 +55,8 @@ class Placement(Strict):
         try:
             torch.device("cpu" if device == AUTO else device)
         except RuntimeError as error:
-            raise ValueError(f"{device!r} is no device; write cpu, cuda or cuda:1, or auto") from error
+            hint = "write cpu, cuda or cuda:1, or auto"
+            raise ValueError(f"{device!r} is no device; {hint}") from error
         return device
 
     @field_validator("device_map", mode="before")

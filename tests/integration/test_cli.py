@@ -71,7 +71,7 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
         ),
         (
             ["generate", "x", "--device", "gpu"],
-            "device: 'gpu' is no device; write cpu, cuda or cuda:1",
+            "device: 'gpu' is no device; write cpu, cuda or cuda:1, or auto",
         ),
         (
             ["chat", "-p", "x", "--quant", "nf4", "--offload", "sequential"],
