@@ -27,6 +27,7 @@ from anygen.generation.answer import collect
 from anygen.generation.events import Done, Event, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions, Feedback
 from anygen.generation.request import Request
+from anygen.generation.request_checks import prepare
 from anygen.llm.kv_cache import Context
 from decoders.base import SampleOptions
 
@@ -71,8 +72,8 @@ def compared(name: str, plain: Callable[[], float], ours: Callable[[], float]) -
 
 def forget(model: AnyGen) -> None:
     """Nothing of earlier answers helps."""
-    model.contexts.idle.clear()
-    model.seen.kept.clear()
+    model.engine.kv_caches.idle.clear()
+    model.engine.embeddings.kept.clear()
 
 
 # --- text
@@ -96,17 +97,19 @@ def decode(model: AnyGen) -> dict[str, float]:
 @torch.inference_mode()
 def span(model: AnyGen) -> dict[str, float]:
     """The signal tokens of a video: in one pass, and token by token."""
-    ids = model.llm.signals.span("video")
-    prompt = model.embed_ids(model.llm.tokenizer("Show me a rocket flying up.").input_ids)
-    before = Context()
-    model.llm.read([(before, prompt, range(len(prompt)))])
+    ids = model.model.llm.signals.span("video")
+    prompt = model.model.embed_ids(
+        model.model.llm.tokenizer("Show me a rocket flying up.").input_ids
+    )
+    before, llm = Context(), model.model.llm
+    llm.read([(before, prompt, range(len(prompt)))])
 
     def reading(pieces: Sequence[list[int]]) -> float:
         context = before.copy(before.length)
 
         def read() -> None:
             for piece in pieces:
-                model.llm.read([(context, model.embed_ids(piece), piece)])
+                llm.read([(context, model.model.embed_ids(piece), piece)])
 
         return seconds(read)
 
@@ -159,8 +162,8 @@ def conversation(model: AnyGen) -> dict[str, float]:
 
 def generate(plain: Any, model: AnyGen, request: Request, tokens: int) -> None:
     """As many tokens by transformers' `generate`; media are encoded by our encoder, anew."""
-    prompt = model.prompt(model.with_system(request.messages), request.options)
-    embeds = model.embed(prompt)[None]
+    pieces = prepare(model.model, request).pieces
+    embeds = model.model.embed([piece for piece, _ in pieces])[None]
     counts = {"min_new_tokens": tokens, "max_new_tokens": tokens}
     plain.generate(inputs_embeds=embeds, do_sample=False, **counts)
 
@@ -227,7 +230,7 @@ def batch(model: AnyGen) -> dict[str, float]:
 
 def memory(model: AnyGen) -> dict[str, float]:
     """A conversation that never ends: megabytes after half of it, and how many more at its end."""
-    usual, model.llm.context = model.llm.context, SHORT
+    usual, model.model.llm.context = model.model.llm.context, SHORT
     forget(model)
     messages: list[Message] = []
     used = []
@@ -236,7 +239,7 @@ def memory(model: AnyGen) -> dict[str, float]:
         messages.append(Message("user", (f"Tell me something about the number {number}.",)))
         messages.append(collect(model.answer(Request(list(messages), options=options))).message)
         used.append(megabytes_in_use())
-    model.llm.context = usual
+    model.model.llm.context = usual
     half = used[TURNS // 2]
     return {"memory_MB": round(half), "memory_growth_MB": round(used[-1] - half, 1)}
 

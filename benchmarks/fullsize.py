@@ -192,7 +192,7 @@ def decoding(model: AnyGen, system: System, place: Placement) -> dict[str, float
     asked = [Message("user", (" ".join(f"w{number}" for number in range(3, 35)),))]
 
     def ours() -> None:
-        model.contexts.idle.clear()
+        model.engine.kv_caches.idle.clear()
         list(model.reply(asked, modalities=("text",), max_new_tokens=TOKENS))
 
     with torch.inference_mode():
@@ -203,7 +203,7 @@ def decoding(model: AnyGen, system: System, place: Placement) -> dict[str, float
 
 def pictures(model: AnyGen, system: System, place: Placement) -> dict[str, float]:
     """Images per second; the plain way is diffusers' own pipeline."""
-    decoder: Any = model.decoders["image"]
+    decoder: Any = model.model.decoders["image"]
     plain = StableDiffusionPipeline.from_pretrained(
         system.decoders["image"].options["pretrained"],
         dtype=place.torch_dtype,

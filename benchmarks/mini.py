@@ -28,7 +28,7 @@ from anygen import AnyGen
 from anygen.core.media import Message
 from anygen.core.modality import MediaModality
 from anygen.generation.events import Done, MediaDone
-from anygen.model.multimodal import find_base
+from anygen.model.building import find_base
 from decoders.base import Task, never, no_progress
 from decoders.parts.latent_diffusion import make_solver
 
@@ -156,16 +156,16 @@ def text_figures(model: AnyGen) -> dict[str, float]:
 def plain_llm(model: AnyGen) -> Any:
     """The same LLM, transformers' own, in float32."""
     return AutoModelForCausalLM.from_pretrained(
-        find_base(model.system.llm.base, model.folder), dtype=torch.float32
+        find_base(model.model.system.llm.base, model.model.folder), dtype=torch.float32
     )
 
 
 def plain_story(model: AnyGen) -> Callable[[], Any]:
     """Greedy text by transformers' `generate` with the same LLM in float32."""
     plain = plain_llm(model)
-    tokenizer = model.llm.tokenizer
+    tokenizer = model.model.llm.tokenizer
     messages = [
-        {"role": "system", "content": model.system.llm.system_prompt},
+        {"role": "system", "content": model.model.system.llm.system_prompt},
         {"role": "user", "content": STORY},
     ]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -216,7 +216,7 @@ def picture_figures(model: AnyGen) -> dict[str, float]:
 
     Both end with our own VAE, which the pipeline does not know.
     """
-    decoder: Any = model.decoders["image"]
+    decoder: Any = model.model.decoders["image"]
     captions = [f"a cartoon {name}" for name in ("cat", "dog", "bus", "cake")][:PICTURES]
     seeds = list(range(PICTURES))
     with torch.inference_mode():

@@ -47,7 +47,7 @@ def main() -> None:
         scenes = list(some_scenes(modality, given.cases))
         for scheduler, steps in settings:
             options = SampleOptions(scheduler=scheduler, steps=steps)
-            row = shares(model.decoders[modality], judges, modality, scenes, options)
+            row = shares(model.model.decoders[modality], judges, modality, scenes, options)
             figures[f"{modality}_{scheduler}_{steps}"] = row
     print(json.dumps(figures))
 

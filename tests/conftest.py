@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Video
 from anygen.io.media_files import write_media
-from anygen.model.multimodal import AnyGen
+from anygen.model.multimodal import PARTS, MultimodalModel
 
 pytest.register_assert_rewrite("anygen.testing")
 torch.set_num_threads(1)  # tiny tensors are slower on many, and results depend on their number
@@ -129,24 +129,20 @@ def tiny_system(tiny_llm, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_model(tiny_system) -> Callable[..., AnyGen]:
-    """Builds the tiny model anew, the same every time: for tests that change it."""
+def make_model(tiny_system) -> Callable[..., MultimodalModel]:
+    """Builds the tiny network anew, the same every time: for tests that change it."""
 
-    def make(*parts: str, settings: Sequence[str] = ()) -> AnyGen:
+    def make(*parts: str, settings: Sequence[str] = ()) -> MultimodalModel:
         torch.manual_seed(0)
         system = load_system(str(tiny_system), list(settings))
-        return (
-            AnyGen(system, tiny_system.parent, parts)
-            if parts
-            else AnyGen(system, tiny_system.parent)
-        )
+        return MultimodalModel(system, tiny_system.parent, parts or PARTS)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def tiny_model(make_model) -> AnyGen:
-    """An AnyGen of real tiny parts with random weights, to be read only."""
+def tiny_model(make_model) -> MultimodalModel:
+    """A network of real tiny parts with random weights, to be read only."""
     return make_model().eval().requires_grad_(False)
 
 

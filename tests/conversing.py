@@ -24,7 +24,8 @@ class Heard:
 @contextmanager
 def listening(model):
     """Counts what is read and encoded, and keeps the conditions of media."""
-    heard, read, encode = Heard(), model.llm.read, model.encoder.encode
+    network = model.model
+    heard, read, encode = Heard(), network.llm.read, network.encoder.encode
 
     def reading(rows):
         heard.positions += sum(len(keys) for _, _, keys in rows)
@@ -37,22 +38,22 @@ def listening(model):
 
     hooks = [
         projector.register_forward_hook(lambda *args: heard.conditions.append(args[-1]))
-        for projector in model.output_projectors.values()
+        for projector in network.output_projectors.values()
     ]
-    model.llm.read, model.encoder.encode = reading, encoding
+    network.llm.read, network.encoder.encode = reading, encoding
     try:
         yield heard
     finally:
-        model.llm.read, model.encoder.encode = read, encode
+        network.llm.read, network.encoder.encode = read, encode
         for hook in hooks:
             hook.remove()
 
 
 def forget(model):
     """The model as if it had just been opened: it reads and encodes everything anew."""
-    model.contexts.idle.clear()
-    model.seen.kept.clear()
-    model.llm.trigger_bias.fill_(2.0)  # it likes to make media of all kinds
+    model.engine.kv_caches.idle.clear()
+    model.engine.embeddings.kept.clear()
+    model.model.llm.trigger_bias.fill_(2.0)  # it likes to make media of all kinds
     return model
 
 
@@ -80,7 +81,7 @@ def user(*parts):
 
 def spans_are_whole(model, context):
     """Signal tokens stand in a context as whole spans only, and a mark before whole features."""
-    signals, left = model.llm.signals, list(context.positions)
+    signals, left = model.model.llm.signals, list(context.positions)
     while left:
         modality = signals.modality_of(left[0]) if isinstance(left[0], int) else None
         if modality:

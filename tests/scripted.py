@@ -34,7 +34,7 @@ class Scripted:
         self.asked: list[tuple[Message, ...]] = []
         self.seeds: list[int] = []
         self.options: list[AnswerOptions] = []
-        self.maker = MAKER
+        self.model_id = MAKER
 
     def answer(self, request: Request, cancelled) -> Iterator[Event]:
         self.asked.append(tuple(request.messages))
@@ -72,7 +72,7 @@ def shows(media, before: str = "", after: str = "") -> Script:
 
 def open_session(tmp_path: Path, model: Scripted, write, seed: int = 0, **screen) -> Session:
     def open_model(name: str) -> Scripted:
-        model.maker = ModelId(name, "1" * 64)
+        model.model_id = ModelId(name, "1" * 64)
         return model
 
     settings = Settings(tmp_path / "out")

@@ -34,7 +34,7 @@ class Model(Protocol):
     """What batch generation needs of `anygen.AnyGen`."""
 
     @property
-    def maker(self) -> ModelId: ...
+    def model_id(self) -> ModelId: ...
 
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         """One answer per request. Raises ValueError where one cannot be answered."""
@@ -198,7 +198,7 @@ def run_batch(
             yield error_record(row.id, seed, outcome)
         else:
             exchange = Turn(requests[row.id], outcome.message, outcome.finish, outcome.made)
-            author = model.maker if settings.metadata else None
+            author = model.model_id if settings.metadata else None
             record = answer_record(row.id, exchange, settings.out, author)
             yield record | shortcomings(outcome)
 

@@ -220,7 +220,7 @@ def keep_made(session: Session, event: MediaDone, request: Request, draft: Answe
     turn = Turn(request, answer.message, None, answer.made)
     conversation = session.conversation
     turns = [*conversation.turns, turn]
-    origin = tell_origin(session.model.maker, conversation.given, turns, event.part)
+    origin = tell_origin(session.model.model_id, conversation.given, turns, event.part)
     return keep(event.media, session.settings.out, origin)
 
 

@@ -277,7 +277,7 @@ def model(session: Session, argument: str) -> None:
     if argument:
         session.conversation.require_beginning("a model")
         session.loading = ready(session.open_model(argument))
-    session.screen.line(f"model {printable(session.model.maker.model)}")
+    session.screen.line(f"model {printable(session.model.model_id.model)}")
 
 
 def help_(session: Session, argument: str) -> None:

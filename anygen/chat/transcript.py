@@ -52,7 +52,7 @@ def media_folder(path: Path) -> Path:
 
 
 def save_json(session: Session, path: Path) -> None:
-    conversation, maker = session.conversation, session.model.maker
+    conversation, maker = session.conversation, session.model.model_id
     saved: list[tuple[Media, SavedMedium]] = []
 
     def write(media: Media) -> SavedMedium:
@@ -82,7 +82,7 @@ def load(session: Session, path: Path) -> int:
     Raises ValueError for a file that is none, OSError for one that cannot be read.
     """
     transcript = read_transcript(path)
-    session.conversation = open_conversation(transcript, path.parent, session.model.maker)
+    session.conversation = open_conversation(transcript, path.parent, session.model.model_id)
     session.settings = replace(session.settings, options=transcript.options)
     return len(transcript.turns)
 
@@ -102,7 +102,7 @@ def save_markdown(session: Session, path: Path) -> None:
         link = f"[{describe(part)}](<{written.relative_to(path.parent).as_posix()}>)"
         return f"!{link}" if modality_of(part) == "image" else link
 
-    sections = [f"# anygen chat, {session.model.maker.model}"]
+    sections = [f"# anygen chat, {session.model.model_id.model}"]
     for role, parts, note in spoken(session.conversation):
         sections += [f"**{role}**{note}", *map(show, parts)]
     write_text("\n\n".join(sections) + "\n", path)
@@ -119,7 +119,7 @@ def save_html(session: Session, path: Path) -> None:
             {"role": role, "note": note, "parts": list(map(show_part, parts))}
             for role, parts, note in spoken(session.conversation)
         ]
-    write_page(path, "conversation.html", {"model": session.model.maker.model, "turns": turns})
+    write_page(path, "conversation.html", {"model": session.model.model_id.model, "turns": turns})
 
 
 def show_medium(media: Media, stem: Path) -> Shown:

@@ -100,7 +100,7 @@ def make_again(source: Path, out: Path) -> None:
     path, same = write_again(remake(model, provenance), source, out)
     print(path)
     if not same:
-        other = provenance.weights != model.maker.weights
+        other = provenance.weights != model.model_id.weights
         reason = "other weights made it" if other else "another anygen or machine made it"
         print(f"anygen: not the same bytes as {source}: {reason}", file=sys.stderr)
         raise typer.Exit(3)

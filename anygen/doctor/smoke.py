@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from anygen import AnyGen
+from anygen.anygen import AnyGen
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import TABLE, MediaModality
 from anygen.doctor.findings import Finding, guarded
@@ -30,7 +30,7 @@ def try_model(name: str) -> Iterator[Finding]:
     model = AnyGen.from_pretrained(name)
     yield Finding("ok", "smoke", f"{name} loaded in {time.perf_counter() - start:.1f} s")
     with tempfile.TemporaryDirectory() as folder:
-        for modality in model.system.decoders:
+        for modality in model.model.system.decoders:
             yield from guarded(f"smoke {modality}", partial(try_one, model, modality, Path(folder)))
 
 

@@ -20,10 +20,10 @@ from anygen.evaluation.results import (
     table,
 )
 from anygen.evaluation.runner import BATCH, make_case, save, say
-from anygen.evaluation.suites.base import Bench, Scores, Task
+from anygen.evaluation.suites.base import Scores, Task
 from anygen.evaluation.suites.world.scoring import make_controls, score_medium
 from anygen.generation.request import derive_seed
-from anygen.model.multimodal import AnyGen
+from anygen.model.multimodal import MultimodalModel
 
 # Tasks that decoders can be asked without an LLM, and the decoders that each needs.
 MADE: dict[str, tuple[MediaModality, ...]] = {
@@ -41,22 +41,22 @@ def control(
 
     Raises ValueError where the files together leave a part of these decoders untrained.
     """
-    model = AnyGen(load_system(system), find_config(system).parent, parts=("decoders",))
+    model = MultimodalModel(load_system(system), find_config(system).parent, parts=("decoders",))
     checkpoint.load_weights(model, weights)
     refuse_untrained(model, weights, names)
     model.eval().requires_grad_(False)
-    module = find_suite("world")
+    module, judges = find_suite("world"), Judges()
     rows: dict[str, Line] = {}
     for name in names:
         task: Task = module.TASKS[name]
-        scores = list(control_scores(Bench(model, Judges()), name, count, out))
+        scores = list(control_scores(model, judges, name, count, out))
         for row in task.rows:
             found = [score[row] for score in scores if row in score]
             rows[row] = {"target": module.ROWS[row].target, "at_most": False, **shares(found)}
     return rows
 
 
-def refuse_untrained(model: AnyGen, weights: Sequence[Path], names: Sequence[str]) -> None:
+def refuse_untrained(model: MultimodalModel, weights: Sequence[Path], names: Sequence[str]) -> None:
     """Noise is no result: a VAE, say, comes from another run than the U-Net."""
     prefixes = tuple(f"decoders.{part}." for name in names for part in MADE[name])
     found = {key for path in weights for key in load_file(path)}
@@ -66,17 +66,19 @@ def refuse_untrained(model: AnyGen, weights: Sequence[Path], names: Sequence[str
         raise ValueError(f"--weights has nothing for {', '.join(parts)}; add the runs that do")
 
 
-def control_scores(bench: Bench, name: str, count: int, out: Path | None) -> Iterator[Scores]:
+def control_scores(
+    model: MultimodalModel, judges: Judges, name: str, count: int, out: Path | None
+) -> Iterator[Scores]:
     """Case by case; the medium is kept where `out` says."""
     task: Task = find_suite("world").TASKS[name]
     for start in range(0, count, BATCH):
         indices = range(start, min(start + BATCH, count))
         cases = [make_case(task, name, index, 0) for index in indices]
-        made = make_controls(bench.model, cases, [derive_seed(0, name, i) for i in indices])
+        made = make_controls(model, cases, [derive_seed(0, name, i) for i in indices])
         for index, case, medium in zip(indices, cases, made):
             if out is not None:
                 save(medium, out, f"{name}_{index:03d}")
-            yield score_medium(bench.judges, case, "", {"model": medium}, task.rows).scores
+            yield score_medium(judges, case, "", {"model": medium}, task.rows).scores
 
 
 def main() -> None:

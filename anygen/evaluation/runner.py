@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from anygen.anygen import AnyGen
 from anygen.checkpoints import checkpoint
 from anygen.config.placement import Placement
 from anygen.core.media import Media, media_of, modality_of
@@ -39,7 +40,6 @@ from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request, derive_seed
 from anygen.io.atomic import write_json
 from anygen.io.media_files import write_media
-from anygen.model.multimodal import AnyGen
 
 BATCH = 8  # conversations at a time
 SAMPLES = 24  # cases of a task whose media are kept
@@ -127,7 +127,7 @@ def answer_cases(
         Request(case.messages, case_seed, AnswerOptions(max_new_tokens=task.max_new_tokens))
         for case, case_seed in zip(cases, seeds)
     ]
-    answers = [answer.message for answer in bench.model.reply_many(requests)]
+    answers = [answer.message for answer in bench.anygen.reply_many(requests)]
     return list(zip(cases, task.score(bench, list(zip(cases, seeds, answers)))))
 
 

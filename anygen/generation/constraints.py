@@ -1,4 +1,4 @@
-"""What an answer may hold next: limits as constrained decoding, not by hope."""
+"""What may come next in an answer: its limits, as constrained decoding."""
 
 from __future__ import annotations
 
@@ -8,65 +8,67 @@ from dataclasses import dataclass, field
 from anygen.core.modality import MediaModality
 from anygen.generation.options import AnswerOptions
 
-TOKENS_A_WORD = 4  # so much room is kept for every word that must still be said
+TOKENS_PER_WORD = 4  # room that is reserved for every word that must still come
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What may come next; `media` alone, with neither text nor end, is forced."""
+    """What may come next; one of `media` alone, with neither text nor end, is forced."""
 
     text: bool
     end: bool
     media: tuple[MediaModality, ...]
-    instead: MediaModality | None = None  # what is owed comes where the answer would end
+    instead: MediaModality | None = None  # an owed medium, which replaces the end
 
     @property
     def forced(self) -> MediaModality | None:
-        """The only thing that may come next."""
+        """The medium that must come next."""
         alone = len(self.media) == 1 and not self.text and not self.end
         return self.media[0] if alone else None
 
 
 @dataclass
 class Constraints:
-    """Counts what an answer holds."""
+    """What an answer holds so far, and what its options still allow and demand."""
 
     options: AnswerOptions
-    modalities: tuple[MediaModality, ...]  # that can be made
+    modalities: tuple[MediaModality, ...]  # that have a decoder
     tokens: int = 0  # of text so far
-    made: Counter[MediaModality] = field(default_factory=Counter)
-    said: str = ""  # since the last medium
-    stopped: bool = False  # whether a text that stops was said
+    generated: Counter[MediaModality] = field(default_factory=Counter)
+    text: str = ""  # since the last medium
+    stopped: bool = False  # whether a stop text has come
 
     def add_token(self, text: str) -> None:
         self.tokens += 1
-        self.said += text
+        self.text += text
 
     def add_medium(self, modality: MediaModality) -> None:
-        self.made[modality] += 1
-        self.said = ""
+        self.generated[modality] += 1
+        self.text = ""
 
     def choice(self, room: int, costs: dict[MediaModality, int]) -> Choice:
-        """`room` is how many positions are left, `costs` what a medium takes of them."""
-        options, owing = self.options, self.owed_positions(costs)
-        kept = owing if owing <= room else 0
+        """`room` is the number of positions left, `costs` how many each medium takes."""
+        options, owed_positions = self.options, self.owed_positions(costs)
+        reserved = owed_positions if owed_positions <= room else 0
         fitting = [
             m
             for m in self.modalities
-            if self.may_make(m) and costs[m] <= room - (0 if self.owed(m) else kept)
+            if self.may_make(m) and costs[m] <= room - (0 if self.owed(m) else reserved)
         ]
-        if options.begin and not self.made.total() and not self.tokens:
+        if options.begin and not self.generated.total() and not self.tokens:
             return Choice(False, False, tuple(m for m in fitting if m == options.begin))
         owed = [m for m in fitting if self.owed(m)]
-        may_speak = self.may_speak and room > kept
+        may_speak = self.may_speak and room > reserved
         if owed and (not may_speak or self.must_hurry()):
             return Choice(False, False, (owed[0],))
-        if self.stopped or (options.may_speak and not may_speak):  # the text was cut short
+        if self.stopped or (options.may_speak and not may_speak):  # the text is cut short
             return Choice(False, False, ())
-        spaced = fitting if not self.made.total() or self.words >= options.words_between else []
+        spaced = (
+            fitting if not self.generated.total() or self.words >= options.words_between else []
+        )
         if owed:
             return Choice(may_speak, bool(spaced), tuple(spaced), owed[0])
-        waits = not options.may_speak and not self.made.total() and bool(spaced)
+        waits = not options.may_speak and not self.generated.total() and bool(spaced)
         return Choice(may_speak, not waits, tuple(spaced))
 
     @property
@@ -75,13 +77,13 @@ class Constraints:
         return options.may_speak and self.tokens < options.max_new_tokens and not self.stopped
 
     def may_make(self, modality: MediaModality) -> bool:
-        """Whether the limits allow it; what is owed has its place among the most media."""
-        places = self.options.max_media - self.made.total()
+        """Whether the limits allow one more; owed media have their places among `max_media`."""
+        places = self.options.max_media - self.generated.total()
         taken = 0 if self.owed(modality) else self.all_owed
-        return places > taken and self.made[modality] < self.options.most(modality)
+        return places > taken and self.generated[modality] < self.options.most(modality)
 
     def owed(self, modality: MediaModality) -> int:
-        return max(0, self.options.exactly.get(modality, 0) - self.made[modality])
+        return max(0, self.options.exactly.get(modality, 0) - self.generated[modality])
 
     @property
     def all_owed(self) -> int:
@@ -91,12 +93,12 @@ class Constraints:
         return sum(self.owed(m) * costs[m] for m in self.options.exactly if self.owed(m))
 
     def must_hurry(self) -> bool:
-        """Whether the text that is left is just enough for the media that must still come."""
-        needed = (self.all_owed - 1) * self.options.words_between * TOKENS_A_WORD
+        """Whether the tokens that are left only just suffice for the media that must still come."""
+        needed = (self.all_owed - 1) * self.options.words_between * TOKENS_PER_WORD
         return self.options.max_new_tokens - self.tokens <= needed and self.words >= (
-            self.options.words_between if self.made.total() else 0
+            self.options.words_between if self.generated.total() else 0
         )
 
     @property
     def words(self) -> int:
-        return len(self.said.split())
+        return len(self.text.split())

@@ -1,112 +1,202 @@
-"""Many turns at once: one forward pass reads for all of them, media are rendered together.
+"""Answers many requests at once: one forward pass reads for all, media are rendered meanwhile.
 
-Turns (turn.py) wish; the engine fulfils. Nothing that a turn becomes depends on the others, so
-answers are the same alone, in a batch and in any order.
+A request gets a slot when one is free. Its sequence (sequence.py) yields operations, which the
+engine batches; requests never affect each other's output, so answers are the same alone, in any
+batch and in any order. Requests may be admitted at any time and from any thread; whoever waits for
+events drives the engine.
 """
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 
+from anygen.core.lru_cache import LRUCache
 from anygen.core.media import Media
 from anygen.generation.constraints import Choice
 from anygen.generation.events import Event, MediaDone, MediaFailed, MediaProgress
-from anygen.generation.render_pool import Failed, Progress, RenderingPool
-from anygen.generation.sequence import Await, Operations, Pick, Read, Render, Speaker
-from decoders.base import CancelledError, Task
+from anygen.generation.render_pool import Failed, Progress, RenderingPool, Result
+from anygen.generation.request_checks import PreparedRequest
+from anygen.generation.sequence import (
+    Forward,
+    Operations,
+    RenderMedia,
+    SampleToken,
+    Sequence,
+    WaitForMedia,
+)
+from anygen.llm.kv_cache import Contexts
+from anygen.model.multimodal import MultimodalModel
+from decoders.base import Cancelled, CancelledError, Task, never
 
-if TYPE_CHECKING:
-    from anygen.model.multimodal import AnyGen
-
-SEATS = 8  # turns at a time; the next begins where one ends
-PATIENCE = 8  # passes; media mostly come early in an answer, so those of others come soon or late
+MAX_SLOTS = 8  # requests at a time; the next one starts where one ends
+MAX_WAIT_PASSES = 8  # most media come early in an answer: those of other requests soon, or late
+MAX_EMBEDDED_MEDIA = 256
 
 
 @dataclass(eq=False)
-class Seat:
-    """A turn, what it wishes for, and the media that it asked for."""
+class Slot:
+    """A request that is being answered: its next operation, its media and its events."""
 
-    index: int
-    speaker: Speaker
-    turn: Operations
-    wish: Read | Pick | Await | None = None
-    asked: dict[int, Render] = field(default_factory=dict)  # by part
-    unsent: list[int] = field(default_factory=list)  # parts that the pool does not know of yet
-    made: dict[int, Media | None] = field(default_factory=dict)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it can go on without the pool."""
-        return not isinstance(self.wish, Await) or self.wish.part not in self.rendering
+    prepared: PreparedRequest
+    cancelled: Cancelled
+    events: deque[Event] = field(default_factory=deque)  # that nobody has taken yet
+    error: BaseException | None = None  # what kept it from being answered
+    finished: bool = False
+    sequence: Sequence | None = None  # once it has been admitted
+    operations: Operations | None = None
+    pending: Forward | SampleToken | WaitForMedia | None = None
+    renders: dict[int, RenderMedia] = field(default_factory=dict)  # by part
+    unsubmitted: list[int] = field(default_factory=list)  # parts that the pool does not know yet
+    media: dict[int, Media | None] = field(default_factory=dict)  # by part; None: it failed
 
     @property
     def rendering(self) -> set[int]:
-        return self.asked.keys() - self.made.keys()
+        """Parts that are asked for and not there yet."""
+        return self.renders.keys() - self.media.keys()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it cannot go on without the render pool."""
+        return isinstance(self.pending, WaitForMedia) and self.pending.part in self.rendering
 
 
 class Engine:
-    """Answers requests. It lives as long as they do."""
+    """Owns what outlives a request: KV caches of conversations, and media as the LLM reads them."""
 
-    def __init__(self, model: AnyGen, sit_down: Callable[[int], Seat], count: int) -> None:
-        self.model, self.sit_down = model, sit_down
-        self.waiting = deque(range(count))
-        self.seats: list[Seat] = []
-        self.pool = RenderingPool(model.decoders)
-        self.quiet = 0  # passes since a turn asked for a medium
+    def __init__(self, model: MultimodalModel) -> None:
+        self.model = model
+        self.kv_caches = Contexts(model.llm.context)
+        self.embeddings: LRUCache[str, Tensor] = LRUCache(MAX_EMBEDDED_MEDIA)
+        self.inbox: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        self.waiting: deque[Slot] = deque()  # admitted requests that have no place yet
+        self.slots: list[Slot] = []
+        self.render_pool: RenderingPool | None = None  # while there are slots
+        self.quiet_passes = 0  # since a sequence asked for a medium
+        self.lock = threading.RLock()  # of all that steps change
 
-    def run(self) -> Iterator[tuple[int, Event]]:
-        """What happens, with the index of the request that it happens to."""
-        try:
-            while self.waiting or self.seats:
-                while self.waiting and len(self.seats) < SEATS:
-                    seat = self.sit_down(self.waiting.popleft())
-                    self.seats.append(seat)
-                    yield from self.go_on(seat, None)
-                yield from self.fulfil_picks()
-                yield from self.fulfil_reads()
-                self.send_to_pool()
-                yield from self.take_from_pool()
-                yield from self.wake()
-        finally:
-            for seat in self.seats:
-                self.leave(seat)
-            self.pool.close()
+    # --- for callers
 
-    def go_on(self, seat: Seat, sent: Any) -> Iterator[tuple[int, Event]]:
-        """Lets a turn go on until it wishes for what is done for all at once, or is over."""
-        seat.wish = None
-        while seat.wish is None:
-            try:
-                said = seat.turn.send(sent)
-            except StopIteration:
-                self.seats.remove(seat)
-                self.leave(seat)
+    def admit(self, prepared: PreparedRequest, cancelled: Cancelled = never) -> Slot:
+        """A slot whose request is answered as the engine steps; end it with `release`."""
+        slot = Slot(prepared, cancelled)
+        self.inbox.put(slot)
+        return slot
+
+    def events(self, slot: Slot) -> Iterator[Event]:
+        """The events of a request as they come. Raises what kept it from being answered."""
+        while True:
+            while slot.events:
+                yield slot.events.popleft()
+            if slot.error:
+                raise slot.error
+            if slot.finished:
                 return
-            sent = None
-            if isinstance(said, Render):
-                seat.asked[said.part] = said
-                seat.unsent.append(said.part)
-                self.quiet = 0
-            elif isinstance(said, Read | Pick | Await):
-                seat.wish = said
+            with self.lock:
+                if not (slot.events or slot.finished):  # another thread may have made a step
+                    self.step()
+
+    def release(self, slot: Slot) -> None:
+        """Ends a request, whatever its state; its conversation's KV cache is kept."""
+        with self.lock:
+            self.receive_admitted()
+            if slot in self.waiting:
+                self.waiting.remove(slot)
+            if slot in self.slots:
+                self.finish(slot)
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """One piece of work for all requests: sampled tokens, or else a forward pass."""
+        with self.lock:
+            self.fill_slots()
+            if not self.sample_step():
+                self.forward_step()
+                self.submit_renders()
+            self.collect_renders()
+            self.resume()
+
+    # --- slots
+
+    def receive_admitted(self) -> None:
+        while not self.inbox.empty():
+            self.waiting.append(self.inbox.get())
+
+    def fill_slots(self) -> None:
+        self.receive_admitted()
+        while self.waiting and len(self.slots) < MAX_SLOTS:
+            slot = self.waiting.popleft()
+            cache = self.kv_caches.borrow(slot.prepared.keys)
+            slot.sequence = Sequence(
+                self.model, slot.prepared, cache, self.embeddings, slot.cancelled
+            )
+            slot.operations = slot.sequence.run()
+            self.slots.append(slot)
+            self.advance(slot)
+
+    def advance(self, slot: Slot, result: Any = None, error: Exception | None = None) -> None:
+        """Resumes a sequence with what came of its operation, up to the next one or the end."""
+        assert slot.operations is not None
+        slot.pending = None
+        while slot.pending is None:
+            try:
+                item = slot.operations.throw(error) if error else slot.operations.send(result)
+            except StopIteration:
+                self.finish(slot)
+                return
+            except BaseException as failure:  # of this request: the others go on
+                self.fail(slot, failure)
+                if isinstance(failure, Exception):
+                    return
+                raise
+            result = error = None
+            if isinstance(item, RenderMedia):
+                slot.renders[item.part] = item
+                slot.unsubmitted.append(item.part)
+                self.quiet_passes = 0
+            elif isinstance(item, Forward | SampleToken | WaitForMedia):
+                slot.pending = item
             else:
-                yield seat.index, said
+                slot.events.append(item)
 
-    def fulfil_picks(self) -> Iterator[tuple[int, Event]]:
-        picking = [(seat, seat.wish) for seat in self.seats if isinstance(seat.wish, Pick)]
-        if not picking:
-            return
-        last = torch.stack([wish.context.last for _, wish in picking])
-        for (seat, wish), logits in zip(picking, self.model.llm.logits(last), strict=True):
-            yield from self.go_on(seat, self.likeliest(logits, wish.choice))
+    def fail(self, slot: Slot, error: BaseException) -> None:
+        slot.error = error
+        self.finish(slot)
 
-    def likeliest(self, logits: torch.Tensor, choice: Choice) -> int:
-        """Of logits (V + modalities), as a token id; special tokens are no text."""
+    def finish(self, slot: Slot) -> None:
+        assert slot.operations is not None
+        assert slot.sequence is not None
+        self.cancel_renders(slot)
+        slot.operations.close()
+        slot.finished = True
+        self.slots.remove(slot)
+        self.kv_caches.give_back(slot.sequence.cache)
+        if not self.slots and self.render_pool:
+            self.render_pool.close()
+            self.render_pool = None
+
+    # --- the LLM
+
+    def sample_step(self) -> bool:
+        """Samples for all sequences that want a token. False if there are none."""
+        sampling = [(s, s.pending) for s in self.slots if isinstance(s.pending, SampleToken)]
+        if not sampling:
+            return False
+        last = torch.stack([cast(Tensor, operation.cache.last) for _, operation in sampling])
+        logits = self.model.llm.logits(last)
+        for (slot, operation), row in zip(sampling, logits, strict=True):
+            self.advance(slot, self.greedy_token(row, operation.choice))
+        return True
+
+    def greedy_token(self, logits: Tensor, choice: Choice) -> int:
+        """The likeliest of what `choice` allows, from logits (V + modalities), as a token id."""
         llm, signals = self.model.llm, self.model.llm.signals
         ends = logits[llm.ends]
         logits[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
@@ -121,74 +211,82 @@ class Engine:
             return best
         return signals.trigger(signals.modalities[best - signals.vocabulary])
 
-    def fulfil_reads(self) -> Iterator[tuple[int, Event]]:
-        reading = [(seat, seat.wish) for seat in self.seats if isinstance(seat.wish, Read)]
+    def forward_step(self) -> None:
+        """One forward pass for all sequences that have something to read."""
+        reading = [(s, s.pending) for s in self.slots if isinstance(s.pending, Forward)]
         if not reading:
             return
-        rows = [(wish.context, wish.embeds, wish.keys) for _, wish in reading]
-        for (seat, _), hidden in zip(reading, self.model.llm.read(rows), strict=True):
-            yield from self.go_on(seat, hidden)
+        rows = [(operation.cache, operation.embeds, operation.keys) for _, operation in reading]
+        try:
+            hidden = self.model.llm.read(rows)
+        except Exception as error:
+            for slot, _ in reading:
+                self.fail(slot, error)
+            return
+        for (slot, _), states in zip(reading, hidden, strict=True):
+            self.advance(slot, states)
 
-    def send_to_pool(self) -> None:
-        """Media are sent off together: when no other turn goes on, or none asked for a while."""
-        self.quiet += 1
-        others = any(seat.is_ready and not seat.unsent for seat in self.seats)
-        if others and self.quiet < PATIENCE:
+    # --- media
+
+    def submit_renders(self) -> None:
+        """Media are submitted together: when no other sequence can go on, or none asks for more."""
+        self.quiet_passes += 1
+        others = any(not slot.is_waiting and not slot.unsubmitted for slot in self.slots)
+        if others and self.quiet_passes < MAX_WAIT_PASSES:
             return
         for modality in self.model.decoders:
             tasks: dict[Hashable, Task] = {
-                (seat, part): seat.asked[part].task
-                for seat in self.seats
-                for part in seat.unsent
-                if seat.asked[part].modality == modality
+                (slot, part): slot.renders[part].task
+                for slot in self.slots
+                for part in slot.unsubmitted
+                if slot.renders[part].modality == modality
             }
             if tasks:
-                self.pool.submit(modality, tasks)
-        for seat in self.seats:
-            seat.unsent.clear()
+                self.open_render_pool().submit(modality, tasks)
+        for slot in self.slots:
+            slot.unsubmitted.clear()
 
-    def take_from_pool(self) -> Iterator[tuple[int, Event]]:
-        """What was made meanwhile; waits for it where no turn can go on without."""
-        if not any(seat.rendering for seat in self.seats):
+    def open_render_pool(self) -> RenderingPool:
+        if self.render_pool is None:
+            self.render_pool = RenderingPool(self.model.decoders)
+        return self.render_pool
+
+    def collect_renders(self) -> None:
+        """Takes what was rendered meanwhile; waits for it where no sequence can go on without."""
+        if self.render_pool is None or not any(slot.rendering for slot in self.slots):
             return
-        idle = not any(seat.is_ready for seat in self.seats)
-        for ticket, result in self.pool.results(wait=idle):
-            seat, part = cast(tuple[Seat, int], ticket)
-            modality = seat.asked[part].modality
-            if isinstance(result, Progress):
-                yield seat.index, MediaProgress(part, modality, result.step, result.total)
-            elif isinstance(result, Failed):
-                seat.made[part] = None
-                yield seat.index, MediaFailed(part, modality, str(result.error))
-            else:
-                seat.made[part] = result
-                yield seat.index, MediaDone(part, result, seat.asked[part].task.seed)
+        idle = all(slot.is_waiting for slot in self.slots)
+        for ticket, result in self.render_pool.results(wait=idle):
+            slot, part = cast(tuple[Slot, int], ticket)
+            slot.events.append(self.receive(slot, part, result))
 
-    def wake(self) -> Iterator[tuple[int, Event]]:
-        """Turns whose medium is there go on; those that were cancelled learn of it."""
-        for seat in [s for s in self.seats if isinstance(s.wish, Await)]:
-            assert isinstance(seat.wish, Await)
-            if seat.is_ready:
-                yield from self.go_on(seat, seat.made.get(seat.wish.part))
+    def receive(self, slot: Slot, part: int, result: Result) -> Event:
+        """The event of a result; the sequence can have the medium from now on."""
+        render = slot.renders[part]
+        if isinstance(result, Progress):
+            return MediaProgress(part, render.modality, result.step, result.total)
+        if isinstance(result, Failed):
+            slot.media[part] = None
+            return MediaFailed(part, render.modality, str(result.error))
+        slot.media[part] = result
+        return MediaDone(part, result, render.task.seed)
+
+    def resume(self) -> None:
+        """Sequences whose medium has come go on; cancelled ones stop waiting."""
+        for slot in [s for s in self.slots if isinstance(s.pending, WaitForMedia)]:
+            assert isinstance(slot.pending, WaitForMedia)
+            assert slot.sequence is not None
+            if not slot.is_waiting:
+                self.advance(slot, slot.media.get(slot.pending.part))
                 continue
             try:
-                seat.speaker.stop_if_cancelled()
+                slot.sequence.check_cancelled()
             except CancelledError as error:
-                self.abandon(seat)
-                yield from self.go_on_after(seat, error)
+                self.cancel_renders(slot)
+                self.advance(slot, error=error)
 
-    def go_on_after(self, seat: Seat, error: CancelledError) -> Iterator[tuple[int, Event]]:
-        """A turn that was cancelled says its last."""
-        said = seat.turn.throw(error)  # text that was held back, or that it is done
-        yield seat.index, cast(Event, said)
-        yield from self.go_on(seat, None)
-
-    def abandon(self, seat: Seat) -> None:
-        for part in seat.rendering:
-            self.pool.cancel((seat, part))
-            seat.made[part] = None
-
-    def leave(self, seat: Seat) -> None:
-        self.abandon(seat)
-        seat.turn.close()
-        self.model.contexts.give_back(seat.speaker.context)
+    def cancel_renders(self, slot: Slot) -> None:
+        for part in slot.rendering:
+            if self.render_pool:
+                self.render_pool.cancel((slot, part))
+            slot.media[part] = None

@@ -9,9 +9,7 @@ from typing import Protocol
 
 from anygen.checkpoints.model_id import ModelId
 from anygen.core.media import Media, Message, media_of
-from anygen.generation.events import (
-    Event,
-)
+from anygen.generation.events import Event
 from anygen.generation.options import AnswerOptions
 from decoders.base import Cancelled, never
 
@@ -26,7 +24,7 @@ class Request:
 
     @property
     def edited(self) -> Media | None:
-        """The medium that those of the answer begin with. ValueError where there is none."""
+        """The medium that those of the answer start from. Raises ValueError where it is missing."""
         if self.options.edit is None:
             return None
         media, number = media_of(self.messages), self.options.edit.ref
@@ -39,7 +37,7 @@ class Model(Protocol):
     """What a conversation needs of `anygen.AnyGen`."""
 
     @property
-    def maker(self) -> ModelId: ...
+    def model_id(self) -> ModelId: ...
 
     def answer(self, request: Request, cancelled: Cancelled = never) -> Iterator[Event]: ...
 

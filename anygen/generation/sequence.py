@@ -1,246 +1,256 @@
-"""One turn of a conversation, from the LLM's side: it reads, speaks, and asks for media.
+"""One answer as the LLM generates it: it reads the prompt, samples tokens and asks for media.
 
-A turn is a generator that the engine drives. It yields events for whoever listens, and wishes,
-which the engine fulfils for many turns at once: `Read` is sent the hidden states, `Pick` the token
-that was chosen, `Render` nothing, `Await` the medium, or None where it could not be made.
+A sequence is a generator that the engine drives. It yields events for whoever listens, and
+operations, which the engine batches over many sequences: `Forward` is answered with hidden states,
+`SampleToken` with the token, `RenderMedia` with nothing, and `WaitForMedia` with the medium, or
+None where it could not be made.
 
-T positions, K features, S signal tokens, D width of the LLM.
+T positions, S signal tokens, D width of the LLM.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections import abc
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from anygen.core.lru_cache import LRUCache
 from anygen.core.media import Media, modality_of
 from anygen.core.modality import MediaModality
 from anygen.generation.constraints import Choice, Constraints
 from anygen.generation.detokenizer import Detokenizer
-from anygen.generation.events import Done, Event, FinishReason, Forgotten, MediaFailed, MediaStarted
-from anygen.generation.request import Request, derive_seed
+from anygen.generation.events import Done, Event, FinishReason, MediaFailed, MediaStarted
+from anygen.generation.request import derive_seed
+from anygen.generation.request_checks import PreparedRequest
 from anygen.llm.kv_cache import Context, Key
-from anygen.llm.prompt import Features, Piece
+from anygen.llm.prompt import Features, Piece, texts_of
+from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, CancelledError, SampleOptions, Task
 
-if TYPE_CHECKING:
-    from anygen.model.multimodal import AnyGen
-
-AT_ONCE = 256  # positions that are read in one pass, so that others are not kept waiting
+MAX_FORWARD = 256  # positions that are read in one pass, so that other sequences need not wait
 SAME_STYLE = 0.8  # strength: the subject changes, colours and composition mostly stay
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
-    """Embeddings (T, D) that the context goes on with, and what they are."""
+class Forward:
+    """Embeddings (T, D) to append to a KV cache, and the keys of their positions."""
 
-    context: Context
+    cache: Context
     embeds: Tensor
-    keys: Sequence[Key]
+    keys: abc.Sequence[Key]
 
 
 @dataclass(frozen=True, eq=False)
-class Pick:
-    """The likeliest of what may come next."""
+class SampleToken:
+    """The next token, among those that `choice` allows."""
 
-    context: Context
+    cache: Context
     choice: Choice
 
 
 @dataclass(frozen=True, eq=False)
-class Render:
+class RenderMedia:
     part: int
     modality: MediaModality
     task: Task
 
 
 @dataclass(frozen=True)
-class Await:
+class WaitForMedia:
     part: int
 
 
-Operations = Generator[Event | Read | Pick | Render | Await, Any, None]
+Operation = Forward | SampleToken | RenderMedia | WaitForMedia
+Operations = Generator[Event | Operation, Any, None]
 
 
 @dataclass
-class Speaker:
-    """The state of one turn."""
+class Sequence:
+    """The state of one answer."""
 
-    model: AnyGen
-    request: Request
-    context: Context
-    prompt: Sequence[Piece]
-    keys: Sequence[Key]  # of the prompt
+    model: MultimodalModel
+    prepared: PreparedRequest
+    cache: Context
+    embeddings: LRUCache[str, Tensor]  # of media, by `MultimodalModel.feature_key`
     cancelled: Cancelled
-    started: float = field(default_factory=time.monotonic)
-    late: list[int] = field(default_factory=list)  # parts that the context has not read
+    clock: Callable[[], float] = time.monotonic
+    late: list[int] = field(default_factory=list)  # parts that the LLM has not read yet
     first: dict[MediaModality, Media] = field(default_factory=dict)  # for `same_style`
 
     def __post_init__(self) -> None:
-        options, llm = self.request.options, self.model.llm
-        self.control = Constraints(options, llm.signals.modalities)
-        self.text = Detokenizer(llm.tokenizer, [*llm.stops.texts, *options.stop])
+        llm, options = self.model.llm, self.prepared.request.options
+        self.constraints = Constraints(options, llm.signals.modalities)
+        self.detokenizer = Detokenizer(llm.tokenizer, [*llm.stops.texts, *options.stop])
+        self.started = self.clock()
 
-    def turn(self, forgotten: Forgotten | None) -> Operations:
-        if forgotten:
-            yield forgotten
-        cached = min(self.context.shared(self.keys), len(self.keys) - 1)
-        self.context.crop(cached)
+    def run(self) -> Operations:
+        """The whole answer."""
+        if self.prepared.forgotten:
+            yield self.prepared.forgotten
+        keys = self.prepared.keys
+        cached = min(self.cache.shared(keys), len(keys) - 1)
+        self.cache.crop(cached)
         try:
             yield from self.read_prompt(cached)
-            reason = yield from self.speak()
-            yield from self.text.rest()
-            for part in range(self.control.made.total()):
-                yield Await(part)
+            reason = yield from self.decode()
+            yield from self.detokenizer.rest()
+            for part in range(self.constraints.generated.total()):
+                yield WaitForMedia(part)
         except CancelledError:
-            yield from self.text.rest()
-            reason = "deadline" if self.is_late() else "cancelled"
-        yield Done(reason, len(self.keys), cached, self.control.tokens)
+            yield from self.detokenizer.rest()
+            reason = "deadline" if self.is_past_deadline() else "cancelled"
+        yield Done(reason, len(keys), cached, self.constraints.tokens)
 
-    def read_prompt(self, known: int) -> Operations:
-        """All that the context has not read yet, as one; media that it has are not even encoded."""
-        embeds, keys = [], self.keys[known:]
-        for piece in self.prompt:
-            self.stop_if_cancelled()
-            length = len(self.model.keys_of(piece))
-            if known < length:
-                embeds.append(self.model.recall_piece(piece)[known:])
-            known = max(0, known - length)
-        yield from self.read(torch.cat(embeds), keys)
+    def read_prompt(self, cached: int) -> Operations:
+        """Reads what is not cached in one go; media that are cached are not even encoded."""
+        embeds, keys = [], self.prepared.keys[cached:]
+        for piece, piece_keys in self.prepared.pieces:
+            self.check_cancelled()
+            if cached < len(piece_keys):
+                embeds.append(self.embed(piece)[cached:])
+            cached = max(0, cached - len(piece_keys))
+        yield from self.forward(torch.cat(embeds), keys)
 
-    def read(self, embeds: Tensor, keys: Sequence[Key]) -> Generator[Any, Any, Tensor]:
+    def embed(self, piece: Piece) -> Tensor:
+        """The embeddings of a piece (T, D); a medium is not encoded twice."""
+        if not isinstance(piece, Features):
+            return self.model.embed_piece(piece)
+        key = self.model.feature_key(piece)
+        return self.embeddings.get(key, lambda: self.model.embed_piece(piece))
+
+    def forward(self, embeds: Tensor, keys: abc.Sequence[Key]) -> Generator[Any, Any, Tensor]:
         """Hidden states (T, D)."""
         hidden = []
-        for start in range(0, len(keys), AT_ONCE):
-            self.stop_if_cancelled()
-            part = slice(start, start + AT_ONCE)
-            hidden.append((yield Read(self.context, embeds[part], keys[part])))
+        for start in range(0, len(keys), MAX_FORWARD):
+            self.check_cancelled()
+            part = slice(start, start + MAX_FORWARD)
+            hidden.append((yield Forward(self.cache, embeds[part], keys[part])))
         return torch.cat(hidden)
 
-    def speak(self) -> Generator[Any, Any, FinishReason]:
-        """Text and media until the end of the turn; returns why it ended."""
+    def decode(self) -> Generator[Any, Any, FinishReason]:
+        """Text and media until the answer ends; returns why it ended."""
         llm = self.model.llm
         while True:
-            self.stop_if_cancelled()
-            choice = self.control.choice(self.room, self.model.media_costs)
+            self.check_cancelled()
+            choice = self.constraints.choice(self.remaining_positions, self.model.media_costs)
             if choice.forced:
-                yield from self.make(choice.forced)
+                yield from self.generate_media(choice.forced)
                 continue
             if not choice.text and not choice.media:
-                return self.ending(choice)
-            token = yield Pick(self.context, choice)
+                return self.finish_reason(choice)
+            token = yield SampleToken(self.cache, choice)
             if token in llm.stops.ids:
-                return self.ending(choice)
+                return self.finish_reason(choice)
             modality = llm.signals.modality_of(token)
             if modality:
-                yield from self.make(modality)
+                yield from self.generate_media(modality)
             else:
-                yield from self.say(token)
+                yield from self.append_token(token)
 
-    def ending(self, choice: Choice) -> FinishReason:
-        """Text that was cut short is told from an answer that ends by itself."""
-        silenced = self.request.options.may_speak and not choice.text
-        return "length" if silenced and not self.text.stopped else "stop"
+    def finish_reason(self, choice: Choice) -> FinishReason:
+        """Distinguishes text that was cut short from an answer that ends by itself."""
+        cut = self.prepared.request.options.may_speak and not choice.text
+        return "length" if cut and not self.detokenizer.stopped else "stop"
 
-    def say(self, token: int) -> Operations:
-        told = ""
-        for delta in self.text.add(token):
-            told += delta.text
+    def append_token(self, token: int) -> Operations:
+        text = ""
+        for delta in self.detokenizer.add(token):
+            text += delta.text
             yield delta
-        self.control.add_token(told)
-        self.control.stopped = self.text.stopped
-        yield from self.read(self.model.embed_ids([token]), [token])
+        self.constraints.add_token(text)
+        self.constraints.stopped = self.detokenizer.stopped
+        yield from self.forward(self.model.embed_ids([token]), [token])
 
-    def make(self, modality: MediaModality) -> Operations:
-        """A whole span in one pass, the medium that it asks for, and what the LLM sees of it."""
-        said = self.control.said
-        part = self.control.made.total()
-        yield from self.text.rest()
-        yield from self.see_late_media()
-        condition = yield from self.ask_for(modality)
-        self.control.add_medium(modality)
+    def generate_media(self, modality: MediaModality) -> Operations:
+        """Reads a whole span in one pass, asks for its medium, and reads that back."""
+        options = self.prepared.request.options
+        caption = self.constraints.text
+        part = self.constraints.generated.total()
+        yield from self.detokenizer.rest()
+        yield from self.read_late_media()
+        condition = yield from self.compute_condition(modality)
+        self.constraints.add_medium(modality)
         yield MediaStarted(part, modality, self.needs_caption(condition))
         try:
-            task = self.task(modality, part, condition, said)
+            task = self.task(modality, part, condition, caption)
         except ValueError as error:
             yield MediaFailed(part, modality, str(error))
             return
-        yield Render(part, modality, task)
-        if self.request.options.feedback == "wait":
-            yield from self.see(part)
-        elif self.request.options.feedback == "late":
+        yield RenderMedia(part, modality, task)
+        if options.feedback == "wait":
+            yield from self.read_back(part)
+        elif options.feedback == "late":
             self.late.append(part)
-        elif self.request.options.same_style and modality not in self.first:
+        elif options.same_style and modality not in self.first:
             yield from self.receive(part)
 
-    def ask_for(self, modality: MediaModality) -> Generator[Any, Any, Tensor]:
+    def compute_condition(self, modality: MediaModality) -> Generator[Any, Any, Tensor]:
         """The decoder's condition, from the hidden states of a span."""
         signals = self.model.llm.signals
-        ids, last = signals.span(modality), self.context.last
-        hidden_TD = yield from self.read(self.model.embed_ids(ids), ids)
-        if signals.droppable:  # whatever comes of it: the text that follows is blind to the span
-            self.context.crop(self.context.length - len(ids))
-            self.context.last = last
+        ids, last = signals.span(modality), self.cache.last
+        hidden_TD = yield from self.forward(self.model.embed_ids(ids), ids)
+        if signals.droppable:  # whatever becomes of it, the text that follows never sees the span
+            self.cache.crop(self.cache.length - len(ids))
+            self.cache.last = last
         hidden_SD = signals.conditions(hidden_TD)
         return self.model.condition_of(modality, hidden_SD[None])[0]
 
-    def task(self, modality: MediaModality, part: int, condition: Tensor, said: str) -> Task:
-        """What the decoder is told. ValueError where the condition is unusable."""
-        request, options = self.request, self.request.options
+    def task(self, modality: MediaModality, part: int, condition: Tensor, caption: str) -> Task:
+        """What the decoder is to render. Raises ValueError where the condition is not finite."""
+        request, options = self.prepared.request, self.prepared.request.options
         if self.needs_caption(condition):
-            condition = self.model.encode_prompt(modality, said, request.messages)
+            caption = caption.strip() or texts_of(request.messages[-1])
+            condition = self.model.encode_prompt(modality, caption)
         elif not condition.isfinite().all():
             raise ValueError(f"the condition of this {modality} is not finite")
         seed = derive_seed(request.seed, 0 if options.same_seed else part)
-        sample = options.media.get(modality)
+        sample = options.media.get(modality, SampleOptions())
         edited = request.edited
         if options.edit and edited and modality_of(edited) == modality:
-            return make_task(condition, seed, sample, edited, options.edit.strength)
+            return Task(condition, seed, sample, edited, options.edit.strength)
         if options.same_style and modality in self.first:
-            return make_task(condition, seed, sample, self.first[modality], SAME_STYLE)
-        return make_task(condition, seed, sample)
+            return Task(condition, seed, sample, self.first[modality], SAME_STYLE)
+        return Task(condition, seed, sample)
 
     def needs_caption(self, condition: Tensor) -> bool:
-        return self.request.options.caption_fallback and not bool(condition.isfinite().all())
+        fallback = self.prepared.request.options.caption_fallback
+        return fallback and not bool(condition.isfinite().all())
 
-    def see_late_media(self) -> Operations:
+    def read_late_media(self) -> Operations:
         for part in self.late:
-            yield from self.see(part)
+            yield from self.read_back(part)
         self.late.clear()
 
-    def see(self, part: int) -> Operations:
-        """The context goes on with the medium, once it is there."""
+    def read_back(self, part: int) -> Operations:
+        """The LLM reads a medium that it asked for, once it is there."""
         medium = yield from self.receive(part)
         if medium is not None:
             piece = Features(modality_of(medium), medium)
-            yield from self.read(self.model.recall_piece(piece), self.model.keys_of(piece))
+            yield from self.forward(self.embed(piece), self.model.cache_keys(piece))
 
     def receive(self, part: int) -> Generator[Any, Any, Media | None]:
         """The medium, once it is there; None where it could not be made."""
-        medium: Media | None = yield Await(part)
+        medium: Media | None = yield WaitForMedia(part)
         if medium is not None:
             self.first.setdefault(modality_of(medium), medium)
         return medium
 
     @property
-    def room(self) -> int:
-        """Positions that are left; late media have theirs already."""
-        taken = sum(self.model.media_costs.values()) if self.late else 0
-        return self.model.llm.context - self.context.length - taken * len(self.late)
+    def remaining_positions(self) -> int:
+        """Positions that are left in the context; late media have theirs reserved."""
+        reserved = sum(self.model.media_costs.values()) if self.late else 0
+        return self.model.llm.context - self.cache.length - reserved * len(self.late)
 
-    def stop_if_cancelled(self) -> None:
+    def check_cancelled(self) -> None:
         """Raises CancelledError."""
-        if self.cancelled() or self.is_late():
+        if self.cancelled() or self.is_past_deadline():
             raise CancelledError
 
-    def is_late(self) -> bool:
-        deadline = self.request.options.deadline
-        return deadline is not None and time.monotonic() - self.started > deadline
-
-
-def make_task(condition: Tensor, seed: int, options: SampleOptions | None, *start: Any) -> Task:
-    return Task(condition, seed, options or SampleOptions(), *start)
+    def is_past_deadline(self) -> bool:
+        deadline = self.prepared.request.options.deadline
+        return deadline is not None and self.clock() - self.started > deadline

@@ -21,7 +21,8 @@ from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.io.atomic import new_folder, replacing
 from anygen.llm.backbone import outlined
-from anygen.model.multimodal import AnyGen, find_base
+from anygen.model.building import find_base
+from anygen.model.multimodal import MultimodalModel
 
 BASE_FOLDER = "base"  # in that of the model: its LLM, where the checkpoint has changed it
 
@@ -84,17 +85,19 @@ def check_settings(layout: str, importer: Importer, system: System, parts: Seque
             raise ValueError(f"{key} is {given!r}, and {layout} needs {needed!r}")
 
 
-def outline(system: System, folder: Path, base: Path | str, source: Path) -> tuple[AnyGen, Target]:
+def outline(
+    system: System, folder: Path, base: Path | str, source: Path
+) -> tuple[MultimodalModel, Target]:
     """The model without values, and what importers want to know of it."""
     tokenizer = AutoTokenizer.from_pretrained(base)
     with torch.device("meta"):
-        model = AnyGen(system, folder)
+        model = MultimodalModel(system, folder)
     added = added_tokens(source, tokenizer)
     return model, Target(model.llm.signals, model.llm.width, base, tokenizer, added)
 
 
 def wanted_tensors(
-    model: AnyGen, base: Path | str, importer: Importer, parts: Sequence[str]
+    model: MultimodalModel, base: Path | str, importer: Importer, parts: Sequence[str]
 ) -> dict[str, Tensor]:
     """All of our own, and what the layout brings of the LLM's, or the `parts` of these.
 

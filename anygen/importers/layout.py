@@ -1,7 +1,7 @@
 """What a foreign layout is: its files, what becomes of each of its keys, what it leaves to us.
 
-Names of ours are those of an AnyGen's own tensors; `base.` begins those of the LLM's weights that
-a layout brings, as the LLM itself names them. D width of the LLM.
+Names of ours are those of the model's own tensors; `base.` begins those of the LLM's weights that a
+layout brings, as the LLM itself names them. D width of the LLM.
 """
 
 import math

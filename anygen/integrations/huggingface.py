@@ -39,6 +39,7 @@ from transformers import (
 )
 from transformers.pipelines.any_to_any import Chat
 
+from anygen.anygen import AnyGen
 from anygen.checkpoints.checkpoint import find_model, read_system
 from anygen.core.media import Audio, Image, Media, Message, Part, Video, modality_of
 from anygen.core.modality import MODALITIES, Modality
@@ -46,7 +47,7 @@ from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.io.media_files import read_bytes, read_media
-from anygen.model.multimodal import AnyGen, find_base
+from anygen.model.building import find_base
 
 MODES = ("auto", *MODALITIES)  # of an answer: what the model chooses, or one modality alone
 DATA_URL = re.compile(r"data:[\w/.+-]*;base64,")
@@ -93,7 +94,7 @@ class AnyGenModel(PreTrainedModel):
 
     @property
     def output_modalities(self) -> tuple[Modality, ...]:
-        return ("text", *self.anygen.decoders)
+        return ("text", *self.anygen.model.decoders)
 
     @classmethod
     def can_generate(cls) -> bool:

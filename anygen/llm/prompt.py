@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from anygen.core.media import Media, Message, Part, modality_of
@@ -15,12 +15,13 @@ PLACES = re.compile(PLACE.format("([0-9]+)"))
 @dataclass(frozen=True)
 class Tokens:
     ids: tuple[int, ...]
-    learned: bool = False  # whether an assistant said them: training learns to
+    learned: bool = False  # whether they are an assistant's words, which training learns
+    message: int | None = field(default=None, compare=False)  # whose text it is; None: template
 
 
 @dataclass(frozen=True)
 class Span:
-    """The signal tokens of a medium that the assistant made."""
+    """The signal tokens of a medium that the assistant generated."""
 
     modality: MediaModality
     medium: int  # index among all media of the prompt
@@ -32,7 +33,7 @@ class Features:
 
     modality: MediaModality
     media: Media
-    asked: str = ""  # all text of the message that it came with, unless an assistant made it
+    question: str = ""  # all text of the user's message that it is part of
 
 
 Piece = Tokens | Span | Features
@@ -43,25 +44,28 @@ def build_prompt(
 ) -> list[Piece]:
     """Pieces in reading order; with `reply`, up to where the assistant is to speak.
 
-    Without `spans` the media that the assistant made stand there as if they had been given to it.
+    Without `spans`, media that the assistant generated read as if they had been given to it.
     Text of users is tokenised as plain text: it can never become a role marker.
     """
-    parts = [(message, part) for message in messages for part in message.parts]
+    parts = [(index, part) for index, message in enumerate(messages) for part in message.parts]
     around = PLACES.split(apply_template(messages, tokenizer, reply))
     texts, parts = around[::2], [parts[int(number)] for number in around[1::2]]
     move_spaces(texts, parts)
-    end = end_of_turn(tokenizer) if any(m.role == "assistant" for m, _ in parts) else ""
+    speaks = [message.role == "assistant" for message in messages]
+    end = end_of_turn(tokenizer) if any(speaks[index] for index, _ in parts) else ""
     pieces: list[Piece] = [*template_tokens(texts[0], tokenizer)]
     media = 0
-    for (message, part), text in zip(parts, texts[1:], strict=True):
-        said = message.role == "assistant"
+    for (index, part), text in zip(parts, texts[1:], strict=True):
+        learned = speaks[index]
         if isinstance(part, str):
-            pieces.append(Tokens(plain_ids(part, tokenizer), learned=said))
+            pieces.append(Tokens(plain_ids(part, tokenizer), learned, index))
         else:
-            pieces += [Span(modality_of(part), media)] if said and spans else []
-            pieces.append(Features(modality_of(part), part, "" if said else texts_of(message)))
+            modality = modality_of(part)
+            pieces += [Span(modality, media)] if learned and spans else []
+            question = "" if learned else texts_of(messages[index])
+            pieces.append(Features(modality, part, question))
             media += 1
-        pieces += template_tokens(text, tokenizer, end if said else "")
+        pieces += template_tokens(text, tokenizer, end if learned else "")
     return [piece for piece in pieces if not isinstance(piece, Tokens) or piece.ids]
 
 
@@ -69,8 +73,8 @@ def texts_of(message: Message) -> str:
     return " ".join(part for part in message.parts if isinstance(part, str))
 
 
-def move_spaces(texts: list[str], parts: list[tuple[Message, Part]]) -> None:
-    """A space before a part of text is spelt with its first word, as an LLM would say it."""
+def move_spaces(texts: list[str], parts: list[tuple[int, Part]]) -> None:
+    """A space before a part of text is spelt with its first word, as an LLM spells it."""
     for index, (message, part) in enumerate(parts):
         if isinstance(part, str) and texts[index].endswith(" "):
             texts[index] = texts[index][:-1]
@@ -78,7 +82,7 @@ def move_spaces(texts: list[str], parts: list[tuple[Message, Part]]) -> None:
 
 
 def template_tokens(text: str, tokenizer: Any, end: str = "") -> list[Tokens]:
-    """Template text; where a turn of the assistant ends there, `end` is learned."""
+    """Text of the template; the `end` of an assistant's turn is learned."""
     if end and text.startswith(end):
         learned = Tokens(ids_of(end, tokenizer), learned=True)
         return [learned, Tokens(ids_of(text.removeprefix(end), tokenizer))]

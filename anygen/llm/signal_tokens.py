@@ -1,9 +1,10 @@
-"""Signals: what the LLM says for a medium. Their ids follow the vocabulary; spans may be hidden.
+"""Signal tokens: what the LLM emits for a medium. Their ids follow the vocabulary.
 
 B rows, P positions, S those of a span, D width of the LLM.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,10 +15,10 @@ from anygen.core.modality import MEDIA, MediaModality
 
 @dataclass(frozen=True)
 class Signals:
-    """Rows of the signal table: a span for each of `modalities`, then the marks of each of MEDIA.
+    """The table of signal rows: a span for each of `modalities`, then the marks of each of MEDIA.
 
-    A span is what the LLM emits for a medium; its first position is the trigger, the only one
-    that can be sampled. Marks stand before or around the features of a medium that the LLM reads.
+    A span is what the LLM emits for a medium; its first token is the trigger, the only one that
+    can be sampled. Marks stand before or around the features of a medium that the LLM reads.
     """
 
     vocabulary: int  # size of the LLM's own
@@ -30,12 +31,12 @@ class Signals:
 
     @property
     def around(self) -> int:
-        """Positions that a medium takes beside its features."""
+        """Positions of the marks around a medium's features."""
         return sum(self.settings.marks)
 
     @property
     def droppable(self) -> bool:
-        """Whether a span may be forgotten as soon as its hidden states are read."""
+        """Whether a span is dropped as soon as its hidden states are read."""
         return self.settings.droppable
 
     @property
@@ -45,7 +46,7 @@ class Signals:
 
     @property
     def closing(self) -> int:
-        """Positions of a span after those."""
+        """Positions of a span after those that condition the decoder."""
         return int(self.settings.closing)
 
     def length(self, modality: MediaModality) -> int:
@@ -53,17 +54,17 @@ class Signals:
         return self.leading + self.settings.tokens[modality] + self.closing
 
     def span(self, modality: MediaModality) -> list[int]:
-        """Ids of a whole span."""
+        """The ids of a whole span."""
         index = self.modalities.index(modality)
         first = self.vocabulary + sum(map(self.length, self.modalities[:index]))
         return list(range(first, first + self.length(modality)))
 
     def conditions(self, hidden: Tensor) -> Tensor:
-        """Of the hidden states (..., S, D) of a whole span those that condition the decoder."""
+        """Hidden states (..., S, D) of a whole span -> those that condition the decoder."""
         return hidden[..., self.leading : hidden.shape[-2] - self.closing, :]
 
     def marks(self, modality: MediaModality) -> tuple[list[int], list[int]]:
-        """Ids of what stands before and after the features of a medium."""
+        """The ids of the marks before and after the features of a medium."""
         behind = (len(MEDIA) - MEDIA.index(modality)) * self.around
         first = self.vocabulary + self.rows - behind
         middle = first + self.settings.marks[0]
@@ -74,15 +75,18 @@ class Signals:
 
     def modality_of(self, token: int) -> MediaModality | None:
         """The modality that a sampled token triggers; None for text."""
-        triggers = {self.trigger(modality): modality for modality in self.modalities}
-        return triggers.get(token)
+        return self.triggers.get(token)
+
+    @cached_property
+    def triggers(self) -> dict[int, MediaModality]:
+        return {self.trigger(modality): modality for modality in self.modalities}
 
 
 def side_positions(branches_BP: Tensor) -> Tensor:
     """Position ids (B, P) where spans are side branches.
 
-    `branches_BP` tells for each position which span of its row it belongs to, 0 for none. A span
-    begins after what stands before it, and so does what follows it, as if there were no span.
+    `branches_BP` holds the number of the span that each position belongs to, 0 for none. A span
+    begins after what stands before it; what follows continues as if there were no span.
     """
     place = torch.arange(branches_BP.shape[1], device=branches_BP.device)
     main = branches_BP == 0
@@ -97,9 +101,9 @@ def begins(branches_BP: Tensor) -> Tensor:
 
 
 def side_mask(branches_BP: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to attention scores (B, 1, P, P): a span is seen by itself alone.
+    """What is added to attention scores (B, 1, P, P): only a span itself attends to it.
 
-    Everything else that stands before a position is seen by it.
+    A position attends to everything else that stands before it.
     """
     reader, read = branches_BP[:, :, None], branches_BP[:, None, :]
     seen = ((read == 0) | (read == reader)).tril()

@@ -25,7 +25,7 @@ from anygen.memory import reference_models, workloads
 from anygen.memory.meta_tracker import Rehearsal, rehearsed
 from anygen.memory.weight_sizes import Part, Weights, weigh
 from anygen.model.decoder_cache import waiting_bytes
-from anygen.model.multimodal import AnyGen
+from anygen.model.multimodal import MultimodalModel
 from anygen.model.placing import settle
 from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.training.stages import STAGES
@@ -144,12 +144,12 @@ def planner(name: str, overrides: list[str]) -> Iterator[Planner]:
         yield Planner(system, find_config(name).parent)
 
 
-def outline(system: System, folder: Path, dtype: torch.dtype, place: Placement) -> AnyGen:
+def outline(system: System, folder: Path, dtype: torch.dtype, place: Placement) -> MultimodalModel:
     """The system without values."""
     named = str(dtype).removeprefix("torch.")
     on_meta = place.model_copy(update={"device": "meta", "dtype": named, "offload": "none"})
     with torch.device("meta"):
-        model = AnyGen(system, folder, placement=on_meta)
+        model = MultimodalModel(system, folder, placement=on_meta)
     model.settle()
     for decoder in model.decoders.values():
         settle(decoder, "meta", dtype)
@@ -163,7 +163,7 @@ def packing(place: Placement) -> str | None:
     return "packed" if plain and on_cpu and has_fbgemm() else place.quant
 
 
-def rehearse(model: AnyGen) -> Conversation:
+def rehearse(model: MultimodalModel) -> Conversation:
     """Everything that a conversation may do, once, and at its most."""
     weights, shelf = weigh(model), model.requires_grad_(False).decoders
     model.llm.prepare_answering()
@@ -183,7 +183,9 @@ def rehearse(model: AnyGen) -> Conversation:
     return Conversation(weights, cache, moments)
 
 
-def learning_peak(model: AnyGen, weights: Weights, stage: Stage, rows: int, length: int) -> Peak:
+def learning_peak(
+    model: MultimodalModel, weights: Weights, stage: Stage, rows: int, length: int
+) -> Peak:
     """The second step: the optimizer has its averages then."""
     learning = workloads.Learning(model, stage, rows, length)
     learned = sum(parameter.nbytes for parameter in learning.learned.values())

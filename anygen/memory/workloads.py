@@ -14,7 +14,7 @@ from torch import Tensor
 from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality
-from anygen.generation.sequence import AT_ONCE
+from anygen.generation.sequence import MAX_FORWARD
 from anygen.llm.kv_cache import Context, empty_like, whole_blocks
 from anygen.llm.prompt import Features
 from anygen.training.collate import Batch, Target
@@ -37,7 +37,7 @@ MEDIA: dict[MediaModality, Callable[[], Media]] = {
 @torch.inference_mode()
 def read_to_the_end(llm: Any) -> Context:
     """The last pass of a conversation that fills the LLM's context."""
-    count = min(AT_ONCE, llm.context // 2)
+    count = min(MAX_FORWARD, llm.context // 2)
     context, embeds_TD = Context(), llm.signal_rows.new_zeros((count, llm.width))
     llm.read([(context, embeds_TD, range(count))])
     size, before = whole_blocks(llm.context), llm.context - count

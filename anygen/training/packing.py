@@ -8,7 +8,7 @@ from anygen.checkpoints.checkpoint import (
     weights_in,
 )
 from anygen.config.loader import find_config, load_system
-from anygen.model.multimodal import AnyGen
+from anygen.model.multimodal import MultimodalModel
 
 
 def pack(system: str, runs: Sequence[Path], out: Path) -> None:
@@ -16,6 +16,6 @@ def pack(system: str, runs: Sequence[Path], out: Path) -> None:
 
     Raises ValueError naming what no run has learned.
     """
-    model = AnyGen(load_system(system), find_config(system).parent)
+    model = MultimodalModel(load_system(system), find_config(system).parent)
     load_weights(model, map(weights_in, runs), complete=True)
     model.save_pretrained(out)

@@ -30,7 +30,7 @@ from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
 from anygen.io.atomic import replacing
 from anygen.io.media_files import write_media
-from anygen.model.multimodal import AnyGen
+from anygen.model.multimodal import MultimodalModel
 from anygen.model.parts import part_of
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
@@ -51,7 +51,9 @@ def train(name: str, overrides: list[str]) -> Path:
     stage = STAGES[run.stage]
     torch.manual_seed(run.seed)
     system, folder = load_system(run.system), find_config(run.system).parent
-    model = AnyGen(system, folder, parts=stage.needs, placement=placement_of(run, accelerator))
+    model = MultimodalModel(
+        system, folder, parts=stage.needs, placement=placement_of(run, accelerator)
+    )
     load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
         model.llm.prepare_training(int8=run.precision == "int8" and has_fast_int8(accelerator))
@@ -92,7 +94,7 @@ def learning_table(model: nn.Module) -> str:
 class StageLoss(nn.Module):
     """The sum of a stage's losses as a forward pass, so that DDP can wrap it."""
 
-    def __init__(self, model: AnyGen, run: Run, stage: Stage) -> None:
+    def __init__(self, model: MultimodalModel, run: Run, stage: Stage) -> None:
         super().__init__()
         self.model, self.run, self.stage = model, run, stage
 
@@ -104,7 +106,9 @@ class StageLoss(nn.Module):
 class Trainer:
     """The state of one run: model, optimizer, averaged weights, step."""
 
-    def __init__(self, run: Run, stage: Stage, model: AnyGen, accelerator: Accelerator) -> None:
+    def __init__(
+        self, run: Run, stage: Stage, model: MultimodalModel, accelerator: Accelerator
+    ) -> None:
         self.run, self.stage, self.accelerator = run, stage, accelerator
         self.model = model
         if stage.aids:

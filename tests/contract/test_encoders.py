@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from anygen.config import plugins
 from anygen.core.media import Audio
-from anygen.model.multimodal import build_encoder
+from anygen.model.building import build_encoder
 from anygen.testing.encoders import *  # noqa: F403
 from anygen.testing.encoders import CAPTIONS, close, sound
 

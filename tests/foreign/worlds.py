@@ -15,7 +15,8 @@ from transformers import (
 
 from anygen import AnyGen
 from anygen.core.media import Message
-from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
+from anygen.generation.request_checks import prepare
 from anygen.importers.conversion import import_checkpoint
 from anygen.llm.kv_cache import Context
 
@@ -124,9 +125,9 @@ def user(*parts):
 @torch.no_grad()
 def hidden_of(model, messages):
     """What our LLM makes of a prompt, (T, D)."""
-    prompt = model.prompt(model.with_system(messages), AnswerOptions())
-    keys = [key for piece in prompt for key in model.keys_of(piece)]
-    [hidden] = model.llm.read([(Context(), model.embed(prompt), keys)])
+    prepared = prepare(model.model, Request(messages))
+    embeds = model.model.embed([piece for piece, _ in prepared.pieces])
+    [hidden] = model.model.llm.read([(Context(), embeds, prepared.keys)])
     return hidden
 
 

@@ -18,14 +18,14 @@ from decoders import animatediff, audioldm, stable_diffusion
 from mosit_data.world.render import render
 
 
-class Prepared(nn.Module):
+class Prepared:
     """A model whose answers are prepared; its decoders are real, tiny and untrained."""
 
     def __init__(self, *answers: Part) -> None:
-        super().__init__()
+        self.model = nn.Module()
         folder = Path(configs.__path__[0]) / "mini"
         image = stable_diffusion.build(stable_diffusion.TINY, folder)
-        self.decoders = nn.ModuleDict(
+        self.model.decoders = nn.ModuleDict(
             {
                 "image": image,
                 "audio": audioldm.build(audioldm.TINY, folder),

@@ -55,9 +55,9 @@ def test_a_conversation_goes_on_as_if_it_were_read_anew(model, image):
         done = events[-1]
         assert isinstance(done, Done)
         assert done.cached_tokens > 0 or len(messages) == 1
-        contexts = list(model.contexts.idle)
+        contexts = list(model.engine.kv_caches.idle)
         assert told(forget(model).reply(messages, **OPTIONS)) == told(events)
-        model.contexts.idle = contexts
+        model.engine.kv_caches.idle = contexts
         assert any(isinstance(event, MediaDone) for event in events)
         messages.append(collect(iter(events)).message)
 
@@ -77,15 +77,15 @@ def test_an_answer_learns_to_end(make, image):
 
 def speak(model, monkeypatch, ids):
     """The model wants to say these, one after the other, and special tokens before them."""
-    wanted, special = iter(ids), model.llm.silent
+    wanted, special = iter(ids), model.model.llm.silent
 
     def logits(hidden):
-        made = torch.zeros(len(hidden), model.llm.signals.vocabulary + 3)
+        made = torch.zeros(len(hidden), model.model.llm.signals.vocabulary + 3)
         made[:, next(wanted)] = 5.0
         made[:, special] = 9.0
         return made
 
-    monkeypatch.setattr(model.llm, "logits", logits)
+    monkeypatch.setattr(model.model.llm, "logits", logits)
 
 
 def stop_sequences(llm):
@@ -94,8 +94,8 @@ def stop_sequences(llm):
 
 
 def test_every_stop_ends_an_answer_and_is_not_shown(model, monkeypatch):
-    said = model.llm.tokenizer(" here", add_special_tokens=False).input_ids
-    for stop in stop_sequences(model.llm):
+    said = model.model.llm.tokenizer(" here", add_special_tokens=False).input_ids
+    for stop in stop_sequences(model.model.llm):
         speak(model, monkeypatch, [*said, *stop])
         events = list(model.reply([user("hi")], modalities=("text",), max_new_tokens=40))
         text = "".join(e.text for e in events if isinstance(e, TextDelta))
@@ -105,8 +105,8 @@ def test_every_stop_ends_an_answer_and_is_not_shown(model, monkeypatch):
 
 def test_where_an_answer_may_not_end_a_stop_is_not_said(model, monkeypatch):
     """A medium is owed, and words must come before it."""
-    [stop, *_] = model.llm.stops.ids
-    word = model.llm.tokenizer(" a", add_special_tokens=False).input_ids[-1]
+    [stop, *_] = model.model.llm.stops.ids
+    word = model.model.llm.tokenizer(" a", add_special_tokens=False).input_ids[-1]
     speak(model, monkeypatch, [stop, word, stop] * 40)
     message = model.generate(
         [user("hi")], exactly={"image": 2}, words_between=2, max_new_tokens=30, media=ONE_STEP

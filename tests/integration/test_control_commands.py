@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from anygen import AnyGen
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Message
 from anygen.generation.answer import MediaInfo
@@ -102,8 +103,8 @@ def test_a_chat_edits_what_it_made_and_its_files_are_made_again(anygen, anygen_c
 
 
 def test_a_caption_that_stands_in_for_a_broken_condition_is_told(make_model):
-    model = make_model().eval().requires_grad_(False)
-    for parameter in model.output_projectors["image"].parameters():
+    model = AnyGen(make_model().eval().requires_grad_(False))
+    for parameter in model.model.output_projectors["image"].parameters():
         parameter.fill_(torch.nan)
     options = AnswerOptions(modalities=("image",), max_media=1, caption_fallback=True)
     request = Request([Message("user", ("a cat",))], options=options)

@@ -11,6 +11,7 @@ from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Message, Video, modality_of
 from anygen.core.modality import MEDIA
 from anygen.generation.answer import collect
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.trainer import train
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -72,13 +73,15 @@ def test_a_config_begins_with_its_command_memory_and_time(name):
 def test_a_twin_learns_in_every_stage_is_saved_and_answers(twin, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = [train_one_step(twin, stage, STAGES[:number]) for number, stage in enumerate(STAGES)]
-    model = AnyGen(load_system(str(twin)), tmp_path)
+    model = MultimodalModel(load_system(str(twin)), tmp_path)
     load_weights(model, [run / "weights.safetensors" for run in runs])
     model.save_pretrained(tmp_path / "model")
     model = AnyGen.from_pretrained(tmp_path / "model")
-    seen = [medium for kind, medium in some_media().items() if kind in model.encoder.modalities]
+    seen = [
+        medium for kind, medium in some_media().items() if kind in model.model.encoder.modalities
+    ]
     question = Message("user", (*seen, "What are these?"))
-    for modality in model.decoders:
+    for modality in model.model.decoders:
         options = {"begin": modality, "max_media": 1, "max_new_tokens": 3}
         answer = collect(model.reply([question], **options))
         assert not answer.failed

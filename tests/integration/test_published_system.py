@@ -10,6 +10,7 @@ from anygen import AnyGen
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_system, to_yaml
 from anygen.core.media import Message, media_of, modality_of
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.trainer import train
 
 
@@ -35,7 +36,7 @@ def system(tiny_system, published):
 def saved(system, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     torch.manual_seed(0)
-    AnyGen(load_system(str(system)), system.parent).save_pretrained(folder)
+    MultimodalModel(load_system(str(system)), system.parent).save_pretrained(folder)
     return folder
 
 
@@ -47,7 +48,7 @@ def test_nothing_published_is_in_the_file(saved):
 
 
 def test_the_shelf_knows_the_size_of_what_it_will_load(saved):
-    shelf = AnyGen.from_pretrained(saved).decoders
+    shelf = AnyGen.from_pretrained(saved).model.decoders
     for modality in ("image", "audio"):
         decoder = shelf[modality]
         decoder.encode_prompt(["a cat"])
@@ -94,5 +95,5 @@ def test_a_component_stage_has_nothing_to_train(system, write_run):
 
 
 def test_own_tensors_are_those_of_the_llm_side(system):
-    model = AnyGen(load_system(str(system)), system.parent)
+    model = MultimodalModel(load_system(str(system)), system.parent)
     assert not [name for name in own_tensors(model) if name.startswith("decoders.")]

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
-from anygen.model.multimodal import AnyGen
+from anygen.model.multimodal import MultimodalModel
 from anygen.training import precomputed
 from anygen.training.stages import STAGES
 from anygen.training.trainer import Trainer
@@ -47,7 +47,7 @@ def test_a_step_teaches_whole_spans_and_what_was_learned_is_loaded(trainer, tmp_
     assert any(bool(changed[span].all()) for span in spans)
     del model.aids  # of the run alone
     model.save_pretrained(tmp_path / "model")
-    loaded = AnyGen.from_pretrained(tmp_path / "model")
+    loaded = MultimodalModel.from_pretrained(tmp_path / "model")
     assert loaded.llm.signals == signals
     learned = own_tensors(model)
     for name, tensor in own_tensors(loaded).items():

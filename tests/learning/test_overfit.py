@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from anygen import AnyGen
 from anygen.config.loader import load_run
 from anygen.core.media import Audio, Image, Message
 from anygen.generation.events import MediaDone
@@ -102,14 +103,14 @@ def test_two_records_are_learned_by_heart(stage, settings, make_model, write_run
         if stage == "encode":  # its model has no decoders to build
             assert said(model, question) == "".join(answer.parts)
             continue
-        made = model.generate([question], max_new_tokens=60)
+        made = AnyGen(model).generate([question], max_new_tokens=60)
         assert outline(made) == outline(answer)
         for caption in dialogue.captions.values():
             assert_medium_is_that_of(caption, model, question)
 
 
 def said(model, question):
-    events = model.reply([question], max_new_tokens=5)
+    events = AnyGen(model).reply([question], max_new_tokens=5)
     return "".join(event.text for event in list(events)[:-1])
 
 
@@ -119,7 +120,7 @@ def outline(message):
 
 def assert_medium_is_that_of(caption, model, question):
     """What the LLM's hidden states ask for is what the caption asks for."""
-    [done] = [e for e in model.reply([question], seed=3) if isinstance(e, MediaDone)]
+    [done] = [e for e in AnyGen(model).reply([question], seed=3) if isinstance(e, MediaDone)]
     modality = "image" if isinstance(done.media, Image) else "audio"
     decoder = model.decoders[modality]
     conditions = decoder.encode_prompt([caption, ""])

@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 
+from anygen import AnyGen
 from anygen.core.media import Image, Message
 from anygen.core.records import captions_of
 from anygen.llm.prompt import build_prompt
@@ -61,7 +62,7 @@ def test_what_is_not_a_span_is_as_in_the_same_dialogue_without_spans(model, dial
     batch = assemble(model, dialogues)
     hidden = hidden_of(model, batch)
     for row, dialogue in enumerate(dialogues):
-        messages = model.with_system(dialogue.messages)
+        messages = model.with_system_prompt(dialogue.messages)
         prompt = build_prompt(messages, model.llm.tokenizer, reply=False, spans=False)
         alone = model.llm.hidden(model.embed(prompt)[None])[0]
         main = (batch.branches[row] == 0)[: batch.lengths[row]]
@@ -113,7 +114,7 @@ def test_decoding_asks_for_the_same_as_training_teaches(model, image):
     heard = []
     model.llm.trigger_bias.copy_(torch.tensor([40.0, -100.0, -100.0]))
     model.output_projectors["image"].register_forward_hook(lambda _, args, __: heard.extend(args))
-    made = model.generate(asked, max_new_tokens=60).parts[:2]
+    made = AnyGen(model).generate(asked, max_new_tokens=60).parts[:2]
     assert [type(part) for part in made] == [Image, Image]
     model.llm.prepare_training()  # another implementation of attention
     taught = Dialogue([*asked, Message("assistant", made)], dict.fromkeys(range(3), "a cat"))

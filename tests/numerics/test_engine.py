@@ -13,6 +13,7 @@ from anygen.generation.answer import collect
 from anygen.generation.events import Done
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
+from anygen.llm.prompt import plain_ids
 
 LIMITS = {"max_new_tokens": 5, "media": ONE_STEP}
 
@@ -72,7 +73,7 @@ def test_every_turn_is_as_if_all_had_been_read_anew(model, anew, mixed, feedback
         same(answer, ask(anew(), messages, options))
         messages.append(answer[2])
         made += len(answer[1].conditions)
-        assert all(spans_are_whole(model, context) for context in model.contexts.idle)
+        assert all(spans_are_whole(model, context) for context in model.engine.kv_caches.idle)
     assert made >= 5
 
 
@@ -123,18 +124,25 @@ def test_nothing_is_read_or_encoded_twice(model, anew, mixed):
         _, heard, answer, done = ask(model, messages, options)
         assert isinstance(done, Done)
         new = done.prompt_tokens - done.cached_tokens
-        made = sum(model.media_costs[modality_of(medium)] for medium in all_media([answer]))
+        made = sum(model.model.media_costs[modality_of(medium)] for medium in all_media([answer]))
         assert heard.positions == new + done.new_tokens + made
         if len(messages) > 1:  # text is not always spelt as it was said: then it is read anew
             said_before = text_length(model, messages[-2])
-            assert new <= model.length_of(question) + said_before + 24  # frames of messages
+            assert new <= text_length(model, question) + media_length(model, question) + (
+                said_before + 24  # frames of messages
+            )
         encoded += heard.encoded
         messages.append(answer)
     assert len(encoded) == len(set(encoded)) == len({content_hash(m) for m in all_media(messages)})
 
 
 def text_length(model, message):
-    return sum(model.length_of(Message("user", (p,))) for p in message.parts if isinstance(p, str))
+    texts = [part for part in message.parts if isinstance(part, str)]
+    return sum(len(plain_ids(text, model.model.llm.tokenizer)) for text in texts)
+
+
+def media_length(model, message):
+    return sum(model.model.media_costs[modality_of(medium)] for medium in all_media([message]))
 
 
 def all_media(messages):
@@ -152,12 +160,14 @@ def test_the_same_question_again_reads_one_position(model, image):
 
 def test_a_span_is_read_in_one_pass(model, monkeypatch):
     passes = []
-    read = model.llm.read
+    read = model.model.llm.read
     monkeypatch.setattr(
-        model.llm, "read", lambda rows: passes.append([len(k) for _, _, k in rows]) or read(rows)
+        model.model.llm,
+        "read",
+        lambda rows: passes.append([len(k) for _, _, k in rows]) or read(rows),
     )
     model.generate([user("hi")], begin="video", max_media=1, max_new_tokens=1, media=ONE_STEP)
-    signals = model.llm.signals
+    signals = model.model.llm.signals
     assert [signals.length("video")] in passes
     assert len(passes) <= 8
 
@@ -167,14 +177,14 @@ def test_feedback_is_what_the_context_has_read(model):
     order = {}
     for feedback in ("wait", "late", "off"):
         forget(model)
-        model.llm.trigger_bias.fill_(-100.0)
+        model.model.llm.trigger_bias.fill_(-100.0)
         model.generate(
             [user("hi")],
             **{**LIMITS, "feedback": feedback, "exactly": {"image": 2}, "max_new_tokens": 4},
             words_between=0,
             begin="image",
         )
-        [context] = model.contexts.idle
+        [context] = model.engine.kv_caches.idle
         order[feedback] = outline(model, context.positions)
     assert order["wait"].count("features") == 2
     assert order["wait"][:4] == ["text", "span", "features", "text"]
@@ -184,7 +194,7 @@ def test_feedback_is_what_the_context_has_read(model):
 
 def outline(model, positions):
     """Runs of text, spans and features."""
-    vocabulary = model.llm.signals.vocabulary
+    vocabulary = model.model.llm.signals.vocabulary
     kinds = [
         "features" if isinstance(key, tuple) else "span" if key >= vocabulary else "text"
         for key in positions
@@ -195,9 +205,9 @@ def outline(model, positions):
 @pytest.fixture
 def tasks(model, monkeypatch):
     """What the image decoder is told."""
-    tasks, sample = [], model.decoders["image"].sample
+    tasks, sample = [], model.model.decoders["image"].sample
     monkeypatch.setattr(
-        model.decoders["image"], "sample", lambda t, *a: tasks.extend(t) or sample(t, *a)
+        model.model.decoders["image"], "sample", lambda t, *a: tasks.extend(t) or sample(t, *a)
     )
     return tasks
 

@@ -47,7 +47,7 @@ def asked(image):
 def is_usable(model, messages, expected):
     """It answers as a new one, from what it has kept and from nothing."""
     assert told(model.reply(messages, **OPTIONS)) == expected
-    assert all(spans_are_whole(model, context) for context in model.contexts.idle)
+    assert all(spans_are_whole(model, context) for context in model.engine.kv_caches.idle)
     assert told(forget(model).reply(messages, **OPTIONS)) == expected
 
 
@@ -76,7 +76,7 @@ def test_a_decoder_that_raises_costs_its_medium_and_nothing_else(
         def broken(*_):
             raise RuntimeError("the paint is dry")
 
-        patch.setattr(model.decoders["image"], "sample", broken)
+        patch.setattr(model.model.decoders["image"], "sample", broken)
         events = answer(model, image, feedback=feedback)
     failed = [event for event in events if isinstance(event, MediaFailed)]
     assert [(f.modality, f.error) for f in failed] == [("image", "the paint is dry")]
@@ -117,7 +117,7 @@ def test_a_cancel_stops_the_decoder_within_one_step(model, image, step, monkeypa
         if len(steps) == step:
             stop.set()
 
-    hook = model.decoders["image"].unet.register_forward_pre_hook(count)
+    hook = model.model.decoders["image"].unet.register_forward_pre_hook(count)
     options = {**OPTIONS, "media": {**ONE_STEP, "image": {"steps": 100}}, "begin": "image"}
     *_, done = model.reply(asked(image), cancelled=stop.is_set, **options)
     hook.remove()
@@ -143,7 +143,7 @@ def test_who_stops_listening_at_any_event_leaves_nothing_behind(model, image, fe
 
 def test_an_interrupt_in_the_middle_of_a_pass_leaves_the_context_whole(model, image, monkeypatch):
     expected = told(answer(model, image))
-    layer = model.llm.llama.layers[1].inward
+    layer = model.model.llm.llama.layers[1].inward
     for number in (1, 2, 5, 9):
         forget(model)
         passes = []
@@ -164,7 +164,7 @@ def test_an_interrupt_in_the_middle_of_a_pass_leaves_the_context_whole(model, im
 @pytest.fixture
 def spoiled(model):
     """The conditions of pictures are not finite."""
-    hook = model.output_projectors["image"].register_forward_hook(
+    hook = model.model.output_projectors["image"].register_forward_hook(
         lambda _, __, made: torch.full_like(made, torch.nan)
     )
     yield model
@@ -180,10 +180,10 @@ def test_a_condition_that_is_not_finite_is_told(spoiled, image, feedback):
 
 
 def test_the_caption_may_stand_in_for_it(spoiled, image, monkeypatch):
-    captions, condition = [], spoiled.decoders["image"].encode_prompt
+    captions, condition = [], spoiled.model.decoders["image"].encode_prompt
     monkeypatch.setattr(
-        spoiled.decoders["image"],
-        "caption_condition",
+        spoiled.model.decoders["image"],
+        "encode_prompt",
         lambda texts: captions.extend(texts) or condition(texts),
     )
     options = {"caption_fallback": True, "begin": "image", "max_media": 1, "max_new_tokens": 1}
@@ -196,27 +196,28 @@ def test_a_medium_that_fails_is_not_read(model, image, monkeypatch):
     def broken(*_):
         raise RuntimeError("no")
 
-    monkeypatch.setattr(model.decoders["image"], "sample", broken)
-    model.llm.trigger_bias.fill_(-100.0)
+    monkeypatch.setattr(model.model.decoders["image"], "sample", broken)
+    model.model.llm.trigger_bias.fill_(-100.0)
     answer(model, image, exactly={"image": 1})
-    [context] = model.contexts.idle
+    [context] = model.engine.kv_caches.idle
     features = [key for key in context.positions if isinstance(key, tuple)]
     assert len({name for name, _ in features}) == 1  # the user's
 
 
 @pytest.mark.parametrize("kind", ["tokens", "queries"])
 def test_a_span_that_is_dropped_goes_also_where_its_medium_fails(make_model, kind, monkeypatch):
-    model = make_model(settings=[f"llm.signals={{kind: {kind}, droppable: true}}"]).eval()
-    model.llm.trigger_bias.data.fill_(-100.0)
+    settings = [f"llm.signals={{kind: {kind}, droppable: true}}"]
+    model = AnyGen(make_model(settings=settings).eval())
+    model.model.llm.trigger_bias.data.fill_(-100.0)
 
     def broken(*_):
         raise RuntimeError("no")
 
-    monkeypatch.setattr(model.decoders["image"], "sample", broken)
+    monkeypatch.setattr(model.model.decoders["image"], "sample", broken)
     with_failure = answer_text(model, begin="image", max_media=1)
     assert with_failure == answer_text(model, max_media=0)
-    vocabulary = model.llm.signals.vocabulary
-    assert all(key < vocabulary for c in model.contexts.idle for key in c.positions)
+    vocabulary = model.model.llm.signals.vocabulary
+    assert all(key < vocabulary for c in model.engine.kv_caches.idle for key in c.positions)
 
 
 def answer_text(model, **options):
@@ -243,6 +244,6 @@ def test_random_scripts_with_cancels_leave_the_model_as_it_was(model, image, aud
         messages += [question, collect(iter(events)).message]
         if rng.random() < 0.3:
             del messages[-2 * rng.randint(1, len(messages) // 2) :]
-        assert all(spans_are_whole(model, context) for context in model.contexts.idle)
+        assert all(spans_are_whole(model, context) for context in model.engine.kv_caches.idle)
     last = [*messages, user("what was that?")]
     assert told(model.reply(last, **OPTIONS)) == told(forget(model).reply(last, **OPTIONS))

@@ -33,7 +33,7 @@ def test_reading_in_pieces_equals_one_forward_pass(tiny_model, prompt):
     context = Context()
     hidden = []
     for piece, part in zip(prompt, embeds, strict=True):
-        hidden += tiny_model.llm.read([(context, part, tiny_model.keys_of(piece))])
+        hidden += tiny_model.llm.read([(context, part, tiny_model.cache_keys(piece))])
     whole = tiny_model.llm.hidden(torch.cat(embeds)[None])[0]
     close(torch.cat(hidden), whole)
     close(context.last, whole[-1])

@@ -185,7 +185,7 @@ def test_they_are_saved_and_loaded_and_what_was_saved_answers_alike(build, kind,
             parameter.add_(torch.randn_like(parameter) * 0.3)
     model.save_pretrained(tmp_path / "saved")
     loaded = AnyGen.from_pretrained(tmp_path / "saved")
-    names = [name for name in own_tensors(loaded) if "media_layers" in name]
+    names = [name for name in own_tensors(loaded.model) if "media_layers" in name]
     assert names == [name for name in own_tensors(model) if "media_layers" in name]
     loaded.save_pretrained(tmp_path / "again")
     again = AnyGen.from_pretrained(tmp_path / "again")
@@ -195,9 +195,9 @@ def test_they_are_saved_and_loaded_and_what_was_saved_answers_alike(build, kind,
         for m in (loaded, again)
     ]
     assert answers[0] == answers[1]
-    zeros = {n: t * 0 for n, t in own_tensors(again, ["llm.media_layers"]).items()}
+    zeros = {n: t * 0 for n, t in own_tensors(again.model, ["llm.media_layers"]).items()}
     save_weights(zeros, tmp_path / "zero")
-    load_weights(again, [tmp_path / "zero"])
+    load_weights(again.model, [tmp_path / "zero"])
     changed = told(forget(again).reply(asked, max_new_tokens=8, begin="image", media=ONE_STEP))
     assert changed != answers[0]
 

@@ -48,18 +48,18 @@ def distance(found, wanted):
 
 @pytest.fixture(scope="module")
 def plain(saved_model):
-    return logits(AnyGen.from_pretrained(saved_model).llm)
+    return logits(AnyGen.from_pretrained(saved_model).model.llm)
 
 
 @pytest.mark.parametrize("named", TOLERANCE)
 def test_fewer_bits_move_logits_by_no_more_than_is_documented(saved_model, plain, named):
     field = "dtype" if "float" in named else "quant"
-    found = logits(AnyGen.from_pretrained(saved_model, **{field: named}).llm)
+    found = logits(AnyGen.from_pretrained(saved_model, **{field: named}).model.llm)
     assert 0 < distance(found, plain) < TOLERANCE[named]
 
 
 def test_a_layer_that_is_wrong_is_seen(saved_model, plain):
-    llm = AnyGen.from_pretrained(saved_model, quant="nf4").llm
+    llm = AnyGen.from_pretrained(saved_model, quant="nf4").model.llm
     with torch.no_grad():
         llm.base.model.norm.weight[::2] *= -1
     assert distance(logits(llm), plain) > 2 * TOLERANCE["nf4"]
@@ -67,7 +67,7 @@ def test_a_layer_that_is_wrong_is_seen(saved_model, plain):
 
 @pytest.mark.parametrize(("quant", "kind"), [("int8", Linear8bitLt), ("nf4", Linear4bit)])
 def test_the_layers_of_the_llm_take_as_many_bytes_as_the_plan_says(saved_model, quant, kind):
-    base = AnyGen.from_pretrained(saved_model, quant=quant).llm.base
+    base = AnyGen.from_pretrained(saved_model, quant=quant).model.llm.base
     layers = [m for m in base.modules() if isinstance(m, kind)]
     assert len(layers) == 14  # seven in each of two; the head is tied to the table
     for layer in layers:
@@ -119,14 +119,14 @@ PLACES = [
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: str(place)[:32])
 def test_what_is_moved_answers_alike(saved_model, plain, question, place):
     model = AnyGen.from_pretrained(saved_model, **place)
-    assert distance(logits(model.llm), plain) < 2e-3  # FBGEMM's weights are in half precision
+    assert distance(logits(model.model.llm), plain) < 2e-3  # FBGEMM's weights are in half precision
     media = {"image": SampleOptions(steps=2)}
     answer = model.generate(question, max_new_tokens=2, exactly={"image": 1}, media=media)
     assert sum(isinstance(part, Image) for part in answer.parts) == 1
 
 
 def test_with_model_offload_idle_decoders_are_gone_and_the_encoder_waits_at_home(saved_model):
-    model = AnyGen.from_pretrained(saved_model, offload="model")
+    model = AnyGen.from_pretrained(saved_model, offload="model").model
     with model.decoders.hold("image"):
         assert model.decoders.loaded == ("image",)
     assert model.decoders.loaded == ()
@@ -134,7 +134,7 @@ def test_with_model_offload_idle_decoders_are_gone_and_the_encoder_waits_at_home
 
 
 def test_with_sequential_offload_no_layer_of_the_llm_stays(saved_model):
-    base = AnyGen.from_pretrained(saved_model, offload="sequential").llm.base
+    base = AnyGen.from_pretrained(saved_model, offload="sequential").model.llm.base
     layers = [p for n, p in base.named_parameters() if ".layers." in n and ".lora_" not in n]
     assert {parameter.device.type for parameter in layers} == {"meta"}  # values wait in hooks
 
@@ -148,7 +148,7 @@ def test_an_answer_in_half_precision_has_every_medium(saved_model, question, dty
         model.reply(question, max_new_tokens=2, exactly=dict.fromkeys(wanted, 1), media=media)
     )
     assert sum(isinstance(event, MediaDone) for event in events) == 3
-    kinds = {n: p.dtype for n, p in model.named_parameters()}
+    kinds = {n: p.dtype for n, p in model.model.named_parameters()}
     safe = {t for n, t in kinds.items() if ".vae." in n or ".vocoder." in n}
     assert safe == {torch.float32}
     others = {t for n, t in kinds.items() if ".vae." not in n and ".vocoder." not in n}
@@ -159,7 +159,7 @@ def test_an_answer_in_half_precision_has_every_medium(saved_model, question, dty
 def test_half_precision_makes_nearly_the_same_medium(saved_model, modality):
     made = []
     for dtype in ("float32", "bfloat16"):
-        decoder = AnyGen.from_pretrained(saved_model, dtype=dtype).decoders[modality]
+        decoder = AnyGen.from_pretrained(saved_model, dtype=dtype).model.decoders[modality]
         spec = decoder.condition_spec
         torch.manual_seed(0)
         condition = torch.randn(spec.tokens, spec.width).to(getattr(torch, dtype))

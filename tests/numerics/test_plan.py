@@ -55,7 +55,7 @@ def test_weights_are_exact(needs, make_model):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_weights_for_answering_are_those_of_a_loaded_model(planned, saved_model, dtype):
-    model = AnyGen.from_pretrained(saved_model, dtype=dtype)
+    model = AnyGen.from_pretrained(saved_model, dtype=dtype).model
     for modality in model.decoders:
         model.decoders[modality]
     parts = {part.name: part.bytes for part in planned.weights(Placement(dtype=dtype)).parts}
@@ -72,7 +72,7 @@ def weigh_all(model):
 
 
 def test_reading_takes_what_the_rehearsal_says(saved_model, planned):
-    llm = AnyGen.from_pretrained(saved_model).llm
+    llm = AnyGen.from_pretrained(saved_model).model.llm
     peak, _ = measured(lambda: workloads.read_to_the_end(llm))
     chat = planned.conversation(Placement())
     [reading] = [m for m in chat.moments if m.name == "reading"]
@@ -82,7 +82,7 @@ def test_reading_takes_what_the_rehearsal_says(saved_model, planned):
 @pytest.mark.parametrize("modality", ["image", "audio", "video"])
 def test_a_whole_chat_stays_within_a_tenth_of_the_plan(saved_model, planned, modality):
     """Weights are most of it, as they are of any larger model."""
-    model = AnyGen.from_pretrained(saved_model)
+    model = AnyGen.from_pretrained(saved_model).model
     decoder = model.decoders[modality]
     peak, _ = measured(lambda: workloads.render(model, modality))
     used = next(

@@ -16,7 +16,7 @@ from transformers import (
 
 from anygen.config.plugins import Plugin
 from anygen.core.media import Audio, Image, Video
-from anygen.model.multimodal import build_encoder
+from anygen.model.building import build_encoder
 
 PROCESSORS = {
     "clip": CLIPImageProcessorPil,

@@ -4,10 +4,11 @@ import itertools
 
 import pytest
 
+from anygen import AnyGen
 from anygen.core.media import Message
 from anygen.generation.answer import collect
 from anygen.generation.events import Done, Forgotten, MediaDone
-from anygen.generation.truncation import EMPTIED, FRAME, FULL, fitting, shortest
+from anygen.generation.truncation import EMPTIED, FRAME, FULL, shortest, truncate
 
 CONTEXT = 240
 STEPS = {m: {"steps": 1} for m in ("image", "audio", "video")}
@@ -24,7 +25,7 @@ def length_of(message):
 
 
 def kept(messages, context=1000):
-    return fitting(messages, length_of, context)
+    return truncate(messages, [*map(length_of, messages)], context)
 
 
 SYSTEM = Message("system", ("s" * 92,))  # leaves room for 900
@@ -64,7 +65,7 @@ def test_media_that_go_are_counted(image, audio):
     def length(message):
         return sum(len(part) if isinstance(part, str) else 10 for part in message.parts)
 
-    assert fitting(said, length, 1000)[1] == Forgotten(2, 3)
+    assert truncate(said, [*map(length, said)], 1000)[1] == Forgotten(2, 3)
 
 
 def test_without_a_system_prompt_nothing_is_taken_for_one():
@@ -114,13 +115,13 @@ def test_the_system_prompt_and_the_last_message_are_read_in_any_case():
 
 @pytest.fixture
 def model(make_model):
-    return make_model(settings=[f"llm.context={CONTEXT}"]).eval().requires_grad_(False)
+    return AnyGen(make_model(settings=[f"llm.context={CONTEXT}"]).eval().requires_grad_(False))
 
 
 @pytest.fixture
 def read(model, monkeypatch):
     """How long each context was after each pass; none is ever longer than what can be read."""
-    lengths, usual = [], model.llm.read
+    lengths, usual = [], model.model.llm.read
 
     def spy(rows):
         hidden = usual(rows)
@@ -128,17 +129,17 @@ def read(model, monkeypatch):
         assert max(lengths) <= CONTEXT
         return hidden
 
-    monkeypatch.setattr(model.llm, "read", spy)
+    monkeypatch.setattr(model.model.llm, "read", spy)
     return lengths
 
 
 def bytes_of(model):
-    contexts = model.contexts.idle
+    contexts = model.engine.kv_caches.idle
     return sum(t.nbytes for c in contexts for pair in c.stored for t in pair)
 
 
 def test_a_conversation_of_200_turns_stays_within_bounds(model, read, image):
-    model.llm.trigger_bias.fill_(-100.0)  # a medium now and then is enough
+    model.model.llm.trigger_bias.fill_(-100.0)  # a medium now and then is enough
     messages, used, forgotten, saved = [], [], [], 0
     for number in range(200):
         seen = (image,) if number % 5 == 0 else ()
@@ -175,13 +176,13 @@ def test_idle_contexts_take_no_more_than_the_longest_conversation(model):
     """Besides the one that was used last, whatever the number of conversations."""
     for number in range(12):
         model.generate([Message("user", (f"{number} " + "x" * 150,))], max_new_tokens=1)
-    lengths = [context.length for context in model.contexts.idle]
-    assert sum(lengths[:-1]) <= model.contexts.most
-    assert model.contexts.most == CONTEXT
+    lengths = [context.length for context in model.engine.kv_caches.idle]
+    assert sum(lengths[:-1]) <= model.engine.kv_caches.most
+    assert model.engine.kv_caches.most == CONTEXT
 
 
 def test_a_question_that_is_too_long_is_refused(model, read):
-    system = len(model.llm.tokenizer("You are a helpful assistant.").input_ids)
+    system = len(model.model.llm.tokenizer("You are a helpful assistant.").input_ids)
     for length in (CONTEXT - system // 2, CONTEXT, 10 * CONTEXT):
         question = Message("user", ("9" * length,))
         with pytest.raises(ValueError, match=r"messages: .* the model can read 240; shorten them"):
@@ -206,7 +207,7 @@ def test_every_question_that_is_not_refused_is_answered_within_range(model, read
 
 @pytest.mark.parametrize("feedback", ["wait", "late", "off"])
 def test_a_medium_is_not_asked_for_where_it_does_not_fit(model, read, feedback):
-    model.llm.trigger_bias.fill_(100.0)
+    model.model.llm.trigger_bias.fill_(100.0)
     options = {"max_new_tokens": 40, "max_media": 99, "feedback": feedback, "media": STEPS}
     for length in (120, 150, 170, 180):
         events = list(model.reply([Message("user", ("9" * length,))], **options))
@@ -217,6 +218,6 @@ def test_a_medium_is_not_asked_for_where_it_does_not_fit(model, read, feedback):
 def test_what_must_be_made_is_given_room(model, read):
     """The text ends early, so that the medium fits."""
     question = [Message("user", ("9" * 130,))]
-    model.llm.trigger_bias.fill_(-100.0)
+    model.model.llm.trigger_bias.fill_(-100.0)
     answer = collect(model.reply(question, max_new_tokens=200, exactly={"video": 1}, media=STEPS))
     assert [type(part).__name__ for part in answer.message.parts] == ["str", "Video"]

@@ -163,8 +163,8 @@ def test_a_model_in_pieces_opens_and_is_named_by_its_bytes(saved_model, tmp_path
     for name in ("config.json", "captions.json"):
         (tmp_path / name).write_bytes((saved_model / name).read_bytes())
     save_pieces(tensors, tmp_path / "model.safetensors", torch.bfloat16, 20_000)
-    model = AnyGen.from_pretrained(tmp_path)
-    expected = AnyGen.from_pretrained(saved_model).decoders["image"].state_dict()
+    model = AnyGen.from_pretrained(tmp_path).model
+    expected = AnyGen.from_pretrained(saved_model).model.decoders["image"].state_dict()
     found = model.decoders["image"].state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
     first = files_of(tmp_path / "model.safetensors")[0]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from anygen import AnyGen
 from anygen.core.media import Image, Message, modality_of
 from anygen.core.modality import MEDIA
 from anygen.generation.answer import collect
@@ -24,19 +25,19 @@ FEW = {"media": {m: {"steps": 1} for m in MEDIA}}
 
 @pytest.fixture
 def model(make_model):
-    return make_model().eval().requires_grad_(False)
+    return AnyGen(make_model().eval().requires_grad_(False))
 
 
 def let(model, image=UNWILLING, audio=UNWILLING, video=UNWILLING):
     """How much it wants media."""
-    model.llm.trigger_bias.copy_(torch.tensor([image, audio, video]))
+    model.model.llm.trigger_bias.copy_(torch.tensor([image, audio, video]))
     return model
 
 
 def prefer(model, text):
     """It would rather say this one token than any other, or a medium of an unwilling one."""
-    [token] = model.llm.tokenizer(text, add_special_tokens=False).input_ids
-    model.llm.base.lm_head.register_forward_hook(
+    [token] = model.model.llm.tokenizer(text, add_special_tokens=False).input_ids
+    model.model.llm.base.lm_head.register_forward_hook(
         lambda _, __, logits: logits.index_fill(-1, torch.tensor(token), 50.0)
     )
 
@@ -217,16 +218,16 @@ def test_options_that_cannot_be_met_are_refused(options, said):
 def test_what_a_model_cannot_do_is_refused_before_anything_is_computed(
     make_model, tiny_system, image, options, said
 ):
-    model = make_model().eval()
-    del model.decoders.described["audio"]
-    model.llm.read = model.encoder.encode = None
+    model = AnyGen(make_model().eval())
+    del model.model.decoders.described["audio"]
+    model.model.llm.read = model.model.encoder.encode = None
     with pytest.raises(ValueError, match=said):
         model.answer(Request([Message("user", (image,))], 0, AnswerOptions(**options)))
 
 
 def test_there_must_be_a_question(tiny_model):
     with pytest.raises(ValueError, match="messages: there is none"):
-        tiny_model.reply([])
+        AnyGen(tiny_model).reply([])
 
 
 # --- the same with a model that picks
@@ -249,15 +250,17 @@ def test_exactly_so_many_whether_it_wants_or_not(model):
 
 def test_a_forbidden_modality_costs_nothing(model, monkeypatch):
     asked = []
-    monkeypatch.setattr(model.decoders["image"], "sample", lambda *_: asked.append("decoder"))
-    model.output_projectors["image"].register_forward_hook(lambda *_: asked.append("projector"))
-    read, positions = model.llm.read, []
+    monkeypatch.setattr(model.model.decoders["image"], "sample", lambda *_: asked.append("decoder"))
+    model.model.output_projectors["image"].register_forward_hook(
+        lambda *_: asked.append("projector")
+    )
+    read, positions = model.model.llm.read, []
 
     def spy(rows):
         positions.extend(len(keys) for _, _, keys in rows)
         return read(rows)
 
-    monkeypatch.setattr(model.llm, "read", spy)
+    monkeypatch.setattr(model.model.llm, "read", spy)
     *events, done = let(model, image=WILLING).reply(
         HI, modalities=["text", "audio"], max_new_tokens=4
     )
@@ -325,13 +328,13 @@ def test_an_answer_ends_at_its_deadline(model):
 
 def test_signal_tokens_are_read_as_whole_spans_alone(model, monkeypatch):
     """Whatever the model would rather say: no stray signal token, no part of a span."""
-    signals, read, pieces = model.llm.signals, model.llm.read, []
+    signals, read, pieces = model.model.llm.signals, model.model.llm.read, []
 
     def spy(rows):
         pieces.extend(list(keys) for _, _, keys in rows)
         return read(rows)
 
-    monkeypatch.setattr(model.llm, "read", spy)
+    monkeypatch.setattr(model.model.llm, "read", spy)
     let(model, image=20.0, audio=20.0, video=20.0)
     events = list(model.reply(HI, max_new_tokens=30, **FEW, max_media=6))
     spans = {tuple(signals.span(m)): m for m in signals.modalities}

@@ -24,7 +24,7 @@ class Painter:
     A prompt that says "refuse" cannot be answered; one that says "stop" interrupts, as Ctrl-C.
     """
 
-    maker = ModelId("mini", "0" * 64)
+    model_id = ModelId("mini", "0" * 64)
 
     def __init__(self) -> None:
         self.batches: list[list[Request]] = []

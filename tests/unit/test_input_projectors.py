@@ -144,13 +144,13 @@ def test_a_projector_that_hears_the_question_hears_its_beginning_alone(make_mode
     none, cat, same, dog = (
         Features("image", image, asked) for asked in ("", "a cat", "a cat", "a dog and much more")
     )
-    beginning = model.llm.tokenizer.decode(model.heard_of(dog))
+    beginning = model.llm.tokenizer.decode(model.question_ids(dog))
     pieces = [none, cat, same, dog, Features("image", image, beginning), Features("image", image)]
-    embeds = [model.recall_piece(piece) for piece in pieces]
+    embeds = [model.embed_piece(piece) for piece in pieces]
     alike = [[torch.equal(one, other) for other in embeds] for one in embeds]
     groups = [0, 1, 1, 2, 2, 0]
     assert alike == [[one == other for other in groups] for one in groups]
-    keys = [model.keys_of(piece)[0] for piece in pieces]
+    keys = [model.cache_keys(piece)[0] for piece in pieces]
     assert [[a == b for b in keys] for a in keys] == alike
 
 
@@ -169,7 +169,7 @@ def test_a_model_knows_from_its_encoder_how_many_frames_a_video_is_told_in(
 
 def test_what_is_asked_is_nothing_to_other_projectors(tiny_model, image):
     asked, plain = Features("image", image, "what is this?"), Features("image", image)
-    assert tiny_model.keys_of(asked) == tiny_model.keys_of(plain)
+    assert tiny_model.cache_keys(asked) == tiny_model.cache_keys(plain)
     assert torch.equal(tiny_model.embed_piece(asked), tiny_model.embed_piece(plain))
 
 
@@ -180,5 +180,5 @@ def test_a_model_with_any_projector_reads_and_counts_media_alike(kind, make_mode
     model = make_model(*parts, settings=[f"input_projector={told}"]).eval()
     piece = Features("image", image)
     embeds = model.embed_piece(piece)
-    assert len(model.keys_of(piece)) == len(embeds) == 1 + model.input_projector.length("image")
+    assert len(model.cache_keys(piece)) == len(embeds) == 1 + model.input_projector.length("image")
     assert model.media_costs["image"] == 4 + len(embeds)

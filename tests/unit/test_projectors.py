@@ -2,6 +2,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from anygen import AnyGen
 from anygen.config.projectors import OutputLinear, OutputMlp, OutputQFormer, OutputTransformer
 from anygen.core.media import Message
 from anygen.projectors.output import build_output_projector
@@ -141,7 +142,7 @@ def test_answering_and_training_add_the_llms_input_alike(make_model):
     heard = []
     model.output_projectors["image"].register_forward_hook(lambda _, args, __: heard.extend(args))
     asked = [Message("user", ("draw",))]
-    made = model.generate(asked, exactly={"image": 1}, max_new_tokens=20).parts
+    made = AnyGen(model).generate(asked, exactly={"image": 1}, max_new_tokens=20).parts
     batch = assemble(model, [Dialogue([*asked, Message("assistant", made)], {0: "a cat"})])
     model.condition_of(
         "image", span_hidden(model.llm.signals, hidden_of(model, batch), batch.targets)

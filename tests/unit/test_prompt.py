@@ -64,7 +64,7 @@ def test_a_medium_knows_what_was_asked_with_it(tokenizer, image, audio):
         Message("user", (image,)),
     ]
     pieces = build_prompt(messages, tokenizer, reply=True)
-    asked = [piece.asked for piece in pieces if isinstance(piece, Features)]
+    asked = [piece.question for piece in pieces if isinstance(piece, Features)]
     assert asked == ["what is this?"] * 2 + ["", ""]
 
 

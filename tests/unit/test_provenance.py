@@ -29,7 +29,7 @@ class Painter:
     The sound can come first, though it is asked for second, and the picture not at all.
     """
 
-    maker = ModelId("mini", "0" * 64)
+    model_id = ModelId("mini", "0" * 64)
 
     def __init__(self, order: tuple[int, ...] = (0, 1)) -> None:
         self.order = order

@@ -11,7 +11,7 @@ from tiny_published import publish
 from anygen.checkpoints.checkpoint import named_files, own_tensors
 from anygen.config.plugins import Plugin
 from anygen.config.system import System
-from anygen.model.multimodal import build_encoder
+from anygen.model.building import build_encoder
 
 WEIGHTS = "model.safetensors"
 

@@ -56,7 +56,7 @@ def test_nothing_is_loaded_before_it_is_wanted(open_shelf):
 
 
 def test_a_model_opens_without_its_decoders(saved_model):
-    model = AnyGen.from_pretrained(saved_model)
+    model = AnyGen.from_pretrained(saved_model).model
     assert model.decoders.loaded == ()
     assert set(model.output_projectors) == set(MODALITIES)
     decoder = model.decoders["image"]
@@ -175,7 +175,7 @@ def test_a_file_that_is_written_anew_changes_no_open_model(saved_model, tmp_path
 
 
 def test_a_model_whose_decoders_are_not_loaded_is_saved_whole(saved_model, tmp_path):
-    model = AnyGen.from_pretrained(saved_model, decoder_memory=0)
+    model = AnyGen.from_pretrained(saved_model, decoder_memory=0).model
     model.save_pretrained(tmp_path)
     saved, copy = (load_file(f / "model.safetensors") for f in (saved_model, tmp_path))
     assert same(saved, copy)

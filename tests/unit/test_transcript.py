@@ -31,7 +31,7 @@ def turn(before: Sequence[Message], question: tuple, answer: tuple, **settings) 
 
 def session_of(conversation: Conversation, maker: ModelId = MAKER, **settings) -> Session:
     screen, model = Screen(lambda text: None), Scripted()
-    model.maker = maker
+    model.model_id = maker
     return Session(ready(model), Settings(Path("out"), **settings), screen, None, conversation)
 
 

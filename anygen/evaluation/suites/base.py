@@ -3,8 +3,8 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from anygen.anygen import AnyGen
 from anygen.core.media import Media, Message
 from anygen.core.modality import MediaModality
 from anygen.evaluation.judges.judges import Judges, Verdict
@@ -45,9 +45,9 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What scoring needs: the model's parts, and judges."""
+    """What asking and scoring need: the model, and judges."""
 
-    model: Any
+    anygen: AnyGen
     judges: Judges
 
 

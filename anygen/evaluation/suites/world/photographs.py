@@ -102,7 +102,7 @@ def score_photographs(bench: Bench, answered: Sequence[Answered]) -> list[Outcom
     for case, _, answer in answered:
         photograph = case.messages[0].parts[0]
         assert isinstance(photograph, Image)
-        text, seen = words_of(answer), trunk_class(bench.model.encoder, photograph)
+        text, seen = words_of(answer), trunk_class(bench.anygen.model.encoder, photograph)
         right = bool(places(seen.lower(), text.lower()))
         scores = {"photographs": {"model": (int(right), 1)}}
         outcomes.append(Outcome(scores, text, {"what the vision trunk sees": seen}))

@@ -58,7 +58,7 @@ def scored_media(*rows: str) -> ScoreAnswers:
 
     def score(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
         cases, seeds, answers = zip(*answered)
-        controls = make_controls(bench.model, cases, seeds)
+        controls = make_controls(bench.anygen.model, cases, seeds)
         return [
             score_medium(
                 bench.judges,

@@ -12,14 +12,15 @@ from anygen.evaluation.metrics import log_likelihood
 from anygen.evaluation.suites.base import Answered, Bench, Outcome, words_of
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import plain_ids
-from anygen.model.multimodal import find_base
+from anygen.model.building import find_base
 from anygen.training.text_rows import answer_batch, prompt_ids
 
 
 def score_general(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
     """Numbers: the sum of log-likelihoods and the tokens, of our answer and of the base's."""
-    settings = bench.model.system.llm
-    base = untouched(find_base(settings.base, bench.model.folder))
+    model = bench.anygen.model
+    settings = model.system.llm
+    base = untouched(find_base(settings.base, model.folder))
     outcomes = []
     for case, _, answer in answered:
         prompt = str(case.messages[0].parts[0])

@@ -1,0 +1,104 @@
+"""Checks a request once, before anything is computed, and prepares it for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anygen.core.media import Message, media_of, modality_of
+from anygen.generation.events import Forgotten
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
+from anygen.generation.truncation import shortest, truncate
+from anygen.llm.kv_cache import Key
+from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt
+from anygen.model.multimodal import MultimodalModel
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRequest:
+    """A valid request, and its prompt as the LLM reads it."""
+
+    request: Request
+    pieces: Sequence[tuple[Piece, Sequence[Key]]]  # of the prompt, with what stands where
+    keys: Sequence[Key]  # of the whole prompt, one per position
+    forgotten: Forgotten | None  # what of the conversation no longer fits
+
+
+def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
+    """Raises ValueError for a request that cannot be met; the sentence names the field."""
+    check_options(model, request)
+    messages = model.with_system_prompt(request.messages)
+    pieces = prompt_of(model, messages, request.options)
+    lengths = [length_of(model, pieces, index, m) for index, m in enumerate(messages)]
+    kept, forgotten = truncate(messages, lengths, model.llm.context)
+    if forgotten:
+        pieces = prompt_of(model, kept, request.options)
+    keyed = [(piece, model.cache_keys(piece)) for piece in pieces]
+    keys = [key for _, piece_keys in keyed for key in piece_keys]
+    if len(keys) >= model.llm.context:
+        raise ValueError(too_long(model, messages, request.options))
+    return PreparedRequest(request, keyed, keys, forgotten)
+
+
+def check_options(model: MultimodalModel, request: Request) -> None:
+    """Raises ValueError where the model lacks what a request asks of it."""
+    options = request.options
+    if not request.messages:
+        raise ValueError("messages: there is none to answer")
+    model.check_encodable("messages", map(modality_of, media_of(request.messages)))
+    for field, modalities in (
+        ("modalities", [] if options.may_speak else options.modalities or ()),
+        ("begin", [options.begin] if options.begin else []),
+        ("exactly", [m for m, count in options.exactly.items() if count]),
+        ("media", options.media),
+        ("ref", [modality_of(request.edited)] if request.edited else []),
+    ):
+        for modality in modalities:
+            if modality not in model.decoders:
+                raise ValueError(f"{field}: this model makes no {modality}")
+    if model.llm.signals.droppable and options.feedback != "wait":
+        raise ValueError(
+            f"feedback: this model forgets that it asked for a medium, so it must see it; "
+            f"{options.feedback!r} is for other models, write wait"
+        )
+    for modality, sample in options.media.items():
+        model.decoders[modality].check(sample)
+
+
+def prompt_of(
+    model: MultimodalModel, messages: Sequence[Message], options: AnswerOptions
+) -> list[Piece]:
+    """The prompt of a conversation that the assistant is to answer."""
+    spans = not model.llm.signals.droppable
+    pieces = build_prompt(messages, model.llm.tokenizer, reply=True, spans=spans)
+    if options.feedback == "off":  # of the media that it made, the LLM reads the spans alone
+        generated = {piece.medium for piece in pieces if isinstance(piece, Span)}
+        return without_features(pieces, generated)
+    return pieces
+
+
+def without_features(pieces: Sequence[Piece], media: set[int]) -> list[Piece]:
+    """Pieces without the features of the media that have these numbers."""
+    kept, number = [], -1
+    for piece in pieces:
+        number += isinstance(piece, Features)
+        if not (isinstance(piece, Features) and number in media):
+            kept.append(piece)
+    return kept
+
+
+def length_of(model: MultimodalModel, pieces: Sequence[Piece], index: int, message: Message) -> int:
+    """The most positions that a message takes of its own, without the template around it."""
+    texts = (piece for piece in pieces if isinstance(piece, Tokens) and piece.message == index)
+    media = (model.media_costs[modality_of(medium)] for medium in media_of([message]))
+    return sum(len(piece.ids) for piece in texts) + sum(media)
+
+
+def too_long(model: MultimodalModel, messages: Sequence[Message], options: AnswerOptions) -> str:
+    pieces = prompt_of(model, shortest(messages), options)
+    length = sum(len(model.cache_keys(piece)) for piece in pieces)
+    return (
+        f"messages: the last one and the system prompt have {length} tokens, and the "
+        f"model can read {model.llm.context}; shorten them"
+    )
