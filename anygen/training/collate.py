@@ -49,7 +49,7 @@ class Batch:
 def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
     """One forward pass of the encoder for all media of the batch, then a row per dialogue."""
     prompts = [
-        build_prompt(model.with_system(d.messages), model.llm.tokenizer, reply=False)
+        build_prompt(model.with_system_prompt(d.messages), model.llm.tokenizer, reply=False)
         for d in dialogues
     ]
     features = encode_media(model, prompts, dialogues)
@@ -74,7 +74,7 @@ def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
 
 def media_at(model: Any, prompt: Sequence[Piece]) -> Tensor:
     """Where media stand in a prompt (T,), as its keys tell."""
-    keys = [key for piece in prompt for key in model.keys_of(piece)]
+    keys = [key for piece in prompt for key in model.cache_keys(piece)]
     return torch.tensor([is_medium(key) for key in keys], device=model.llm.signal_rows.device)
 
 

@@ -180,7 +180,7 @@ def last_spans(model: Any, modality: MediaModality, records: Sequence[Record]) -
     """Hidden states (B, S, D) that condition the decoder, of the last spans of dialogues."""
     rows, prompts = [], []
     for record in records:
-        messages = model.with_system(read_record(record).messages)
+        messages = model.with_system_prompt(read_record(record).messages)
         prompt = build_prompt(messages, model.llm.tokenizer, reply=False)
         prompts.append(up_to_last_span(prompt, alone=model.llm.signals.droppable))
         rows.append(model.embed(prompts[-1]))
