@@ -44,7 +44,7 @@ class AnyGen:
         bytes: the least recently used are dropped, and loaded again when needed. `placement` are
         the fields of `Placement`: device, dtype, quant, offload, device_map. Raises ValueError.
         """
-        place = Placement(**placement).here()
+        place = Placement(**placement).validate_available()
         return cls(MultimodalModel.from_pretrained(name, decoder_memory, place))
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--work", type=Path, help="where the weights go, and stay")
     given = parser.parse_args()
-    place = Placement(device=given.device, dtype=given.dtype).here()
+    place = Placement(device=given.device, dtype=given.dtype).validate_available()
     work = given.work or Path(tempfile.mkdtemp())
     try:
         print(json.dumps(measured(SIZES[given.size], place, work)))

@@ -98,7 +98,7 @@ def named_placement(
 
 def read_placement(*said: str | None) -> Placement:
     """As `named_placement`, and the device and the libraries are there. Raises ValueError."""
-    return named_placement(*said).here()  # type: ignore[arg-type]
+    return named_placement(*said).validate_available()  # type: ignore[arg-type]
 
 
 def use_threads(threads: int | None) -> None:

@@ -28,7 +28,7 @@ class Placement(Strict):
     """How a model is laid out in memory; every field is an option of the commands.
 
     `device` is a name that torch knows, or `auto`: CUDA, then MPS, then the CPU. `auto` has to be
-    replaced by the device that it stands for (`here` or `resolved`) before a model
+    replaced by the device that it stands for (`validate_available` or `resolved`) before a model
     is built. `quant` applies to the LLM's linear layers only: `int8` (Dettmers et al. 2022,
     "LLM.int8()") or `nf4` (Dettmers et al. 2023, "QLoRA"). `offload` keeps idle weights in host
     memory: with `model` every part but the LLM, with `sequential` also the LLM's layers, which are
@@ -82,7 +82,7 @@ class Placement(Strict):
             return self
         return self.model_copy(update={"device": preferred_device(find_accelerator())})
 
-    def here(self) -> Placement:
+    def validate_available(self) -> Placement:
         """The resolved placement.
 
         Raises ValueError if this machine lacks the device, or the library that `quant` needs.
@@ -96,7 +96,7 @@ class Placement(Strict):
         return place
 
     @property
-    def told(self) -> dict[str, Any]:
+    def non_defaults(self) -> dict[str, Any]:
         """The fields that differ from their defaults, and may change the last bits of answers."""
         return self.model_dump(exclude_defaults=True)
 
@@ -113,15 +113,15 @@ class Placement(Strict):
         return self.device if self.offload == "none" else "cpu"
 
     @property
-    def merges(self) -> bool:
+    def can_merge_lora(self) -> bool:
         """Whether LoRA can be folded into the LLM: its layers are plain and in one place."""
         return self.quant is None and self.device_map is None
 
-    def of_llm(self) -> dict[str, Any]:
+    def load_kwargs(self) -> dict[str, Any]:
         """The arguments of transformers' `from_pretrained` for the LLM."""
         home = "cpu" if self.offload == "sequential" else self.device
         kwargs: dict[str, Any] = {"dtype": self.torch_dtype}
-        if self.device != "cpu" or not self.merges:
+        if self.device != "cpu" or not self.can_merge_lora:
             kwargs["device_map"] = self.device_map or {"": home}
         if self.quant:
             kwargs["quantization_config"] = quantization_config(self.quant, self.torch_dtype)

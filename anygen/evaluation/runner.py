@@ -63,7 +63,7 @@ def run(  # noqa: PLR0913  # what the command is told
     tasks = chosen_tasks(suite, rows)
     folder = checkpoint.find_model(model)
     digest = checkpoint.fingerprint(folder)
-    told = {"placement": place.told} if place.told else {}
+    told = {"placement": place.non_defaults} if place.non_defaults else {}
     claim(out, {"suite": suite, "weights": digest, "seed": seed, **told})
     bench = Bench(AnyGen.from_pretrained(model, **dict(place)), Judges())
     measure(bench, tasks, out, limit, seed)

@@ -56,7 +56,7 @@ def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
         return model.requires_grad_(False)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            base, output_loading_info=True, **placement.of_llm()
+            base, output_loading_info=True, **placement.load_kwargs()
         )
     except (OSError, SafetensorError, UnpicklingError, ValueError, RuntimeError) as error:
         raise ValueError(f"llm.base {base}: no LLM can be read: {line(error)}") from error

@@ -209,7 +209,7 @@ class LanguageModel(nn.Module):
         A Llama is read by layers of our own from then on. Weights of few bits, and those that
         are spread over devices, are left as they are, with LoRA beside them.
         """
-        if not self.placement.merges:
+        if not self.placement.can_merge_lora:
             return
         self.fold_lora()
         if self.placement.offload == "sequential":

@@ -130,7 +130,7 @@ class Planner:
         return self.conversation(place).weights.held(packing(place))
 
     def conversation(self, place: Placement) -> Conversation:
-        alike = (place.torch_dtype, place.merges)
+        alike = (place.torch_dtype, place.can_merge_lora)
         if alike not in self.conversations:
             model = outline(self.system, self.folder, place.torch_dtype, place)
             self.conversations[alike] = rehearse(model)
@@ -158,7 +158,7 @@ def outline(system: System, folder: Path, dtype: torch.dtype, place: Placement) 
 
 def packing(place: Placement) -> str | None:
     """How the LLM's linear layers are held for answering."""
-    plain = place.merges and place.offload != "sequential"
+    plain = place.can_merge_lora and place.offload != "sequential"
     on_cpu = torch.device(place.device).type == "cpu" and place.torch_dtype == torch.float32
     return "packed" if plain and on_cpu and has_fbgemm() else place.quant
 

@@ -69,7 +69,9 @@ def placement_of(run: Run, accelerator: Accelerator) -> Placement:
     """Everything learns in float32; weights of four bits are made where they compute."""
     if run.precision != "nf4":
         return Placement()
-    return Placement(device=str(accelerator.device), dtype="float32", quant="nf4").here()
+    return Placement(
+        device=str(accelerator.device), dtype="float32", quant="nf4"
+    ).validate_available()
 
 
 def has_fast_int8(accelerator: Accelerator) -> bool:

@@ -254,7 +254,7 @@ def test_what_cannot_be_is_one_sentence(saved_model, said, complaint):
 def test_few_bits_without_their_library_are_refused(saved_model, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="nf4 needs the extra quant: pip install bitsandbytes"):
-        Placement(quant="nf4").here()
+        Placement(quant="nf4").validate_available()
 
 
 def test_torchs_own_words_are_understood():

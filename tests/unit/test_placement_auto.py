@@ -28,7 +28,7 @@ def test_a_model_on_auto_knows_the_device_that_it_is_on(saved_model, device_here
 
 def test_results_hold_the_device_that_auto_stands_for(device_here):
     expected = {} if device_here == "cpu" else {"device": device_here}
-    assert Placement(device="auto").here().told == expected
+    assert Placement(device="auto").validate_available().non_defaults == expected
 
 
 def test_auto_replaces_no_device_that_is_named():
