@@ -21,7 +21,7 @@ def test_auto_prefers_cuda_then_mps_then_the_cpu(accelerator, device):
 
 
 def test_a_model_on_auto_knows_the_device_that_it_is_on(saved_model, device_here):
-    model = AnyGen.from_pretrained(saved_model, device="auto")
+    model = AnyGen.from_pretrained(saved_model, device="auto").model
     assert model.placement.device == device_here
     assert model.llm.signal_rows.device.type == device_here
 
