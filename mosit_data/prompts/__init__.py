@@ -1,4 +1,4 @@
-"""Everyday text-only prompts: what is asked of an assistant when no medium is wanted."""
+"""Everyday prompts that ask an assistant for text, and for no medium."""
 
 from importlib.resources import files
 from typing import Literal

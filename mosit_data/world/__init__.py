@@ -1,1 +1,1 @@
-"""A small world whose pictures, sounds and videos are programs, so that the truth is known."""
+"""A small world whose pictures, sounds and videos are programs, so that their content is known."""

@@ -1,4 +1,4 @@
-"""What a caption tells, as names out of small closed lists: what text encoders learn to tell."""
+"""The facts in a caption, as names from closed lists: what text encoders learn to distinguish."""
 
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, angle_word, size_word
 from mosit_data.world.sprites import concept_names
@@ -16,11 +16,11 @@ from mosit_data.world.vocabulary import (
     TEMPI,
 )
 
-UNSAID = ""  # of what a caption leaves open
+UNSAID = ""  # the value of a fact that the caption does not mention
 
 
 def fact_names(full: bool = False) -> dict[str, tuple[str, ...]]:
-    """Every fact and all that it can be."""
+    """Every fact and its possible values."""
     return {
         "thing": (UNSAID, *concept_names(full)),
         "other": (UNSAID, *concept_names(full)),
@@ -39,14 +39,14 @@ def fact_names(full: bool = False) -> dict[str, tuple[str, ...]]:
 
 
 def facts(scene: Scene) -> dict[str, str]:
-    """What the scene's caption tells; facts that are not there are UNSAID."""
-    told = sound_facts(scene) if isinstance(scene, SoundScene) else seen_facts(scene)
+    """The facts that the scene's caption mentions; all others are UNSAID."""
+    values = sound_facts(scene) if isinstance(scene, SoundScene) else seen_facts(scene)
     optional = {"size", "style", "background", "pattern", "pitch", "tempo"} - set(scene.mentions)
-    return {name: value for name, value in told.items() if value and name not in optional}
+    return {name: value for name, value in values.items() if value and name not in optional}
 
 
 def sound_facts(scene: SoundScene) -> dict[str, str | None]:
-    pitch = scene.pitch if scene.pitch != "middle" else None  # captions never say it
+    pitch = scene.pitch if scene.pitch != "middle" else None  # captions never mention it
     return {"sound": scene.sound, "pattern": scene.pattern, "pitch": pitch, "tempo": scene.tempo}
 
 

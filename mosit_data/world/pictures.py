@@ -1,4 +1,4 @@
-"""Draws picture scenes."""
+"""Renders picture scenes."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from mosit_data.world.vocabulary import COLOURS
 
 
 def render_picture(scene: PictureScene, size: int = 64) -> Image:
-    """The picture of a scene, (3, size, size); the same scene gives the same pixels."""
+    """The picture of a scene, (3, size, size). The same scene gives the same pixels."""
     red, green, blue = (min(255, round(c * scene.shade)) for c in COLOURS[scene.background].rgb)
     canvas = Canvas.new("RGB", (size, size), (red, green, blue))
     for thing in scene.things:

@@ -1,4 +1,4 @@
-"""Makes the medium of any scene."""
+"""Renders scenes of every kind."""
 
 from collections.abc import Callable
 from typing import Any

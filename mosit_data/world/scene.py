@@ -1,8 +1,8 @@
 """Scenes: a picture, a sound or a video as a small program, its caption and its split.
 
-`sample_scene` draws one; `caption` says what it shows; `mosit_data.world.render` makes the medium.
-A scene goes through JSON: `scene.model_dump()` and back with `parse_scene`.
-Some combinations (`combinations`) are held out: no training scene ever contains one of them.
+`sample_scene` draws one, `caption` describes it, and `mosit_data.world.render` renders it.
+`scene.model_dump()` makes JSON of a scene, and `parse_scene` reads it.
+Some combinations (`combinations`) are held out: no training scene contains one of them.
 """
 
 import hashlib
@@ -64,12 +64,12 @@ class Thing(Strict):
 
 
 class Drawn(Strict):
-    """What pictures and videos share."""
+    """The fields that pictures and videos share."""
 
     style: str
     background: str
     shade: float = 1.0  # the background's brightness is multiplied by this
-    mentions: tuple[Mention, ...] = ()  # what the caption names
+    mentions: tuple[Mention, ...] = ()  # what the caption mentions
 
 
 class PictureScene(Drawn):
@@ -79,7 +79,7 @@ class PictureScene(Drawn):
 
 
 class SoundScene(Strict):
-    """Melodies have a pattern, a pitch and a tempo; the drum kit no pitch; effects none of them."""
+    """A melody has a pattern, a pitch and a tempo; the drum kit has no pitch, an effect none."""
 
     type: Literal["audio"] = "audio"
     sound: str
@@ -93,7 +93,7 @@ class SoundScene(Strict):
 
 class VideoScene(Drawn):
     type: Literal["video"] = "video"
-    thing: Thing  # half way through, of its largest size
+    thing: Thing  # at half time, in its largest size
     motion: str
     reach: float = Field(default=1.0, gt=0, le=1)  # how far it moves, 1 being as far as possible
 
@@ -103,7 +103,7 @@ SCENE: TypeAdapter[Scene] = TypeAdapter(Annotated[Scene, Field(discriminator="ty
 
 
 def parse_scene(data: dict[str, Any]) -> Scene:
-    """The scene of a record; ValueError (pydantic's) where a field is not right."""
+    """The scene of a record. Raises ValueError (pydantic's) if a field is invalid."""
     return SCENE.validate_python(data)
 
 
@@ -111,7 +111,7 @@ def parse_scene(data: dict[str, Any]) -> Scene:
 
 
 def caption(scene: Scene) -> str:
-    """What a scene shows, of what it mentions: "a flat cat on a blue background"."""
+    """A description of what the scene mentions: "a flat cat on a blue background"."""
     if isinstance(scene, SoundScene):
         return sound_caption(scene)
     place = f" on {article(scene.background)} background" if "background" in scene.mentions else ""
@@ -128,7 +128,7 @@ def caption(scene: Scene) -> str:
 
 
 def fully(scene: Scene) -> Scene:
-    """The scene with a caption that names all there is to name."""
+    """The scene with a caption that mentions everything."""
     if isinstance(scene, SoundScene):
         names: tuple[Mention, ...] = ("pattern", "pitch", "tempo")
     else:
@@ -145,7 +145,7 @@ def described(scene: PictureScene | VideoScene, thing: Thing) -> str:
 
 
 def size_word(thing: Thing) -> str:
-    """small, large or nothing."""
+    """`small`, `large`, or empty for the normal size."""
     pixels = thing.size * NORMAL
     if pixels <= 28:
         return "small"
@@ -153,7 +153,7 @@ def size_word(thing: Thing) -> str:
 
 
 def angle_word(thing: Thing) -> str:
-    """tilted, upside-down or, when nearly upright, nothing."""
+    """`tilted`, `upside-down`, or empty if the thing is nearly upright."""
     turned = abs((thing.angle + 180) % 360 - 180)
     if turned <= 25:
         return ""
@@ -174,7 +174,7 @@ def sound_caption(scene: SoundScene) -> str:
 
 
 def combinations(scene: Scene) -> list[tuple[str, ...]]:
-    """What a scene combines, each as (kind, names); the one that it is about comes first."""
+    """The combinations in a scene, each as (kind, names); the one that defines it comes first."""
     if isinstance(scene, SoundScene):
         return [("sound", scene.sound, scene.pattern)] if scene.pattern else []
     if isinstance(scene, VideoScene):
@@ -187,7 +187,7 @@ def combinations(scene: Scene) -> list[tuple[str, ...]]:
 
 
 def is_held_out(combination: tuple[str, ...]) -> bool:
-    """The same in every process and for ever; the drum kit's only pattern is never held out."""
+    """Decided by a hash of the names. The drum kit's only pattern is never held out."""
     if combination[-1] == "beat":
         return False
     digest = hashlib.sha256("|".join(combination).encode()).digest()
@@ -195,7 +195,7 @@ def is_held_out(combination: tuple[str, ...]) -> bool:
 
 
 def in_split(scene: Scene, split: Split) -> bool:
-    """Training scenes contain nothing held out; what a held-out scene is about is held out."""
+    """Training scenes contain nothing held out; of held-out scenes the first combination is."""
     held = [is_held_out(combination) for combination in combinations(scene)]
     return not any(held) if split == "train" else any(held[:1])
 
@@ -246,7 +246,7 @@ def counted(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
 
 
 def anywhere(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
-    """One object as it may be met in a frame of a video: any size, place and angle."""
+    """One object as in a frame of a video: of any size, at any place and angle."""
     pixels = rng.choice([*SIZES.values(), PAIRED])
     margin = math.ceil(pixels / NORMAL / 2 * GRID)
     middle = (rng.randint(margin, GRID - margin) / GRID, rng.randint(margin, GRID - margin) / GRID)
@@ -281,7 +281,7 @@ def look(rng: random.Random, unsaid: tuple[Mention, ...] = ()) -> dict[str, Any]
 def mention(
     rng: random.Random, names: tuple[Mention, ...], unsaid: tuple[Mention, ...] = ()
 ) -> tuple[Mention, ...]:
-    """Those of `names` that the caption will say."""
+    """Those of `names` that the caption will mention."""
     said = [name for name in names if rng.random() < MENTIONED[name]]
     return tuple(name for name in said if name not in unsaid)
 

@@ -22,12 +22,12 @@ PEAK = 0.7
 OVERSAMPLING = 3  # the synthesiser has no low-pass filter of its own
 START = 0.05  # seconds of silence before the first note
 PLAYING = 2.8  # seconds from the first note to the end of the last one
-FLUSH = 0.2  # seconds in which the voices of the last clip die
+FLUSH = 0.2  # seconds in which the voices of the previous clip end
 FADE = 0.1  # seconds at the end
 
 BASE_KEY = {"low": 43, "middle": 60, "high": 77}  # MIDI keys: 60 is middle C
 EFFECT_KEY = 60
-EFFECT_STRIKES = {"bird": 9, "telephone": 11}  # whose samples are short
+EFFECT_STRIKES = {"bird": 9, "telephone": 11}  # their samples are short
 ASCENT = {"slow": (0, 4, 7, 12, 16), "fast": (0, 2, 4, 5, 7, 9, 11, 12, 14, 16)}  # semitones
 CHORD = (0, 4, 7, 12)
 STRIKES = {"slow": 1, "fast": 4}  # of a chord
@@ -44,7 +44,7 @@ class Note(NamedTuple):
 
 
 def render_sound(scene: SoundScene) -> Audio:
-    """The clip of a scene: mono, 16 kHz, 3.072 s; the same scene gives the same samples."""
+    """The clip of a scene: mono, 16 kHz, 3.072 s. The same scene gives the same samples."""
     wide = play(scene, notes(scene))  # (N * OVERSAMPLING,)
     samples = soxr.resample(wide, RATE * OVERSAMPLING, RATE)[:SAMPLES]
     fade = int(FADE * RATE)
@@ -54,7 +54,7 @@ def render_sound(scene: SoundScene) -> Audio:
 
 
 def notes(scene: SoundScene) -> list[Note]:
-    """What is played."""
+    """The notes of a melody, a beat or an effect."""
     if scene.pitch and scene.tempo:
         return melody(scene, BASE_KEY[scene.pitch] + scene.transpose, scene.tempo)
     return beat(scene.tempo) if scene.tempo else effect(scene)
@@ -71,13 +71,13 @@ def melody(scene: SoundScene, base: int, tempo: str) -> list[Note]:
 
 
 def effect(scene: SoundScene) -> list[Note]:
-    """One long note, or short ones again and again."""
+    """One long note, or a short one repeated."""
     key = EFFECT_KEY + scene.transpose
     return evenly([(key,)] * EFFECT_STRIKES.get(scene.sound, 1), legato=1.0)
 
 
 def evenly(chords: Sequence[tuple[int, ...]], legato: float) -> list[Note]:
-    """One chord after the other; each sounds for the share `legato` of its time."""
+    """Chords in equal times; each sounds for the share `legato` of its time."""
     step = PLAYING / len(chords)
     return [Note(START + i * step, legato * step, keys) for i, keys in enumerate(chords)]
 
@@ -106,27 +106,28 @@ def play(scene: SoundScene, score: list[Note]) -> np.ndarray:
 
 
 def events(score: list[Note], velocity: int, rate: int) -> list[tuple[int, int, int]]:
-    """(sample, velocity, key) in order of time; velocity 0 ends a note, before others start."""
+    """(sample, velocity, key) in order of time; velocity 0 ends a note, before new ones start."""
     starts = [(round(n.start * rate), velocity, key) for n in score for key in n.keys]
     ends = [(round((n.start + n.length) * rate), 0, key) for n in score for key in n.keys]
     return sorted(starts + ends)
 
 
 def generate(synth: Any, count: int) -> np.ndarray:
+    """The next samples in mono, (count,) float32."""
     stereo = np.frombuffer(synth.generate(count), dtype=np.float32).reshape(-1, 2)
     return stereo.mean(axis=1)
 
 
 @cache
 def synthesiser() -> tuple[Any, int]:
-    """The one synthesiser of this process, and the number of its soundfont."""
+    """The synthesiser of this process, and the number of its soundfont."""
     tinysoundfont, path = soundfont()
     synth = tinysoundfont.Synth(samplerate=RATE * OVERSAMPLING)
     return synth, synth.sfload(str(path))
 
 
 def soundfont() -> tuple[Any, Path]:
-    """The module tinysoundfont and the file TimGM6mb.sf2, fetched once."""
+    """The module tinysoundfont and the file TimGM6mb.sf2; both are downloaded once."""
     folder = str(assets.tinysoundfont_folder())
     if folder not in sys.path:
         sys.path.append(folder)

@@ -1,4 +1,4 @@
-"""Makes the tokenizer of mini's caption encoders: `python -m mosit_data.world.tokenizer OUT.json`.
+"""Trains the tokenizer of mini's caption encoders: `python -m mosit_data.world.tokenizer OUT.json`.
 
 Byte-pair encoding over the captions of the training split: every word of the small world is one
 token, any other text falls back to smaller pieces.

@@ -1,4 +1,4 @@
-"""Animates video scenes: every frame is a picture."""
+"""Renders video scenes: every frame is a picture."""
 
 import math
 from collections.abc import Callable
@@ -14,13 +14,13 @@ FPS = 8.0
 
 
 def render_video(scene: VideoScene, size: int = 64) -> Video:
-    """The clip of a scene, (16, 3, size, size) at 8 frames/s: 2 s; always the same pixels."""
+    """The clip of a scene, (16, 3, size, size) at 8 frames/s; the same scene, the same pixels."""
     frames = [render_picture(frame(scene, i / (FRAMES - 1)), size).pixels for i in range(FRAMES)]
     return Video(torch.stack(frames), FPS)
 
 
 def frame(scene: VideoScene, time: float) -> PictureScene:
-    """What is seen at `time`, from 0 (the first frame) to 1 (the last)."""
+    """The picture at `time`, from 0 (the first frame) to 1 (the last)."""
     thing = PATHS[scene.motion](scene.thing, time, scene.reach)
     return PictureScene(
         things=(thing,), style=scene.style, background=scene.background, shade=scene.shade

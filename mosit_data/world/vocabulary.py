@@ -1,4 +1,4 @@
-"""The words of the small world: what can be drawn, heard and moved, and how it is called."""
+"""The vocabulary of the small world: things, styles, colours, motions and sounds."""
 
 from typing import NamedTuple
 
@@ -128,7 +128,7 @@ ANGLES: dict[str, str] = {"tilted": "倾斜的", "upside-down": "倒着的"}
 
 
 class Motion(NamedTuple):
-    verb: str  # what one says the thing does
+    verb: str  # of a sentence about the thing: "moves left"
     chinese: str
 
 
@@ -150,8 +150,8 @@ class Sound(NamedTuple):
     program: int  # from 0; of the drum bank when the only pattern is "beat"
     chinese: str
     patterns: tuple[str, ...]
-    concept: str | None = None  # what it looks like, where that can be drawn
-    countable: bool = True  # one says "a piano", but "applause"
+    concept: str | None = None  # the thing that makes it, if that can be drawn
+    countable: bool = True  # takes an article: "a piano", but "applause"
 
 
 MELODIC = ("rising", "falling", "repeated", "chord")
@@ -185,7 +185,7 @@ SOUNDS: dict[str, Sound] = {
 
 SOUND_OF: dict[str, str] = {s.concept: name for name, s in SOUNDS.items() if s.concept}
 
-PATTERNS: dict[str, tuple[str, str]] = {  # how captions say it, and Chinese
+PATTERNS: dict[str, tuple[str, str]] = {  # in captions, and in Chinese
     "rising": ("a rising melody", "上行旋律"),
     "falling": ("a falling melody", "下行旋律"),
     "repeated": ("repeated notes", "重复音符"),
@@ -197,7 +197,7 @@ TEMPI: dict[str, str] = {"slow": "慢速", "fast": "快速"}
 
 
 def plural(name: str) -> str:
-    """`name` as two or three of it are called."""
+    """`name` in the plural."""
     if name in PLURALS:
         return PLURALS[name]
     if name.endswith(("s", "x", "ch", "sh")):
@@ -208,10 +208,10 @@ def plural(name: str) -> str:
 
 
 def article(words: str) -> str:
-    """`words` with "a" or "an" before them."""
+    """`words` with "a" or "an" in front."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def with_article(sound: str, words: str) -> str:
-    """Words for a sound, with an article where it can be counted: "a violin", "applause"."""
+    """Words for a sound, with an article if it is countable: "a violin", "applause"."""
     return article(words) if SOUNDS[sound].countable else words

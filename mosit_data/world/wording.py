@@ -1,4 +1,4 @@
-"""Other words for a scene than its caption: as people ask for it, and in Chinese."""
+"""Descriptions of a scene that differ from its caption: as people phrase it, and in Chinese."""
 
 import random
 
@@ -35,38 +35,38 @@ PLACES = ("with {} background", "against {} background", "in front of {} backgro
 
 
 def spoken(rng: random.Random, scene: Scene, language: Language) -> str:
-    """A description that names what the caption names, in words of its own."""
+    """A description that mentions what the caption mentions, in other words."""
     if language == "chinese":
         return in_chinese(scene)
     return spoken_sound(rng, scene) if isinstance(scene, SoundScene) else spoken_look(rng, scene)
 
 
 def spoken_sound(rng: random.Random, scene: SoundScene) -> str:
-    said = caption(scene)
+    text = caption(scene)
     if scene.pattern is None or rng.random() < 0.5:
-        return said
-    heard = caption(without(scene, "pattern"))
+        return text
+    instrument = caption(without(scene, "pattern"))
     if "pattern" in scene.mentions:
-        return f"{PATTERNS[scene.pattern][0]} on {heard}"
-    return SOUND_PREFIX + heard
+        return f"{PATTERNS[scene.pattern][0]} on {instrument}"
+    return SOUND_PREFIX + instrument
 
 
 def spoken_look(rng: random.Random, scene: PictureScene | VideoScene) -> str:
-    said = caption(scene)
+    text = caption(scene)
     if "style" in scene.mentions and is_single(scene) and rng.random() < 0.3:
         bare = caption(without(scene, "style", "background"))
         place = caption(scene).removeprefix(caption(without(scene, "background")))
-        said = f"{bare} in {scene.style} style{place}"
+        text = f"{bare} in {scene.style} style{place}"
     if isinstance(scene, VideoScene) and rng.random() < 0.3:
-        said = said.replace(scene.motion, f"that {MOTIONS[scene.motion].verb}")
+        text = text.replace(scene.motion, f"that {MOTIONS[scene.motion].verb}")
     coloured = article(scene.background)
     if rng.random() < 0.4:
-        said = said.replace(f"on {coloured} background", rng.choice(PLACES).format(coloured))
-    return said
+        text = text.replace(f"on {coloured} background", rng.choice(PLACES).format(coloured))
+    return text
 
 
 def fill(template: str, described: str, noun: str = "") -> str:
-    """A phrase about what is described, in the plural where that is: only articles are singular."""
+    """A phrase about what is described; in the plural unless the description has an article."""
     if not described.startswith(("a ", "an ", "the ")):
         for singular, many in PLURAL:
             template = template.replace(singular, many)
@@ -85,7 +85,7 @@ def without(scene: Scene, *names: str) -> Scene:
 
 
 def named(scene: Scene) -> str:
-    """With the word for its modality, for requests that mix modalities."""
+    """The caption with the word for its modality, for requests that mix modalities."""
     kinds: dict[MediaModality, str] = {
         "image": "a picture of ",
         "audio": SOUND_PREFIX,
@@ -98,7 +98,7 @@ def named(scene: Scene) -> str:
 
 
 def in_chinese(scene: Scene) -> str:
-    """What the caption says."""
+    """The caption in Chinese."""
     if isinstance(scene, SoundScene):
         return chinese_sound(scene)
     place = f"{COLOURS[scene.background].chinese}背景上" if "background" in scene.mentions else ""

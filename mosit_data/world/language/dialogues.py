@@ -1,8 +1,8 @@
-"""Dialogues about the small world: what mini is instructed with.
+"""Dialogues about the small world, for the instruction tuning of mini.
 
-Each kind of dialogue is one function of this file, and one row of KINDS. A medium that the
-assistant makes carries a caption; it names only what the user asked for. Held-out dialogues contain
-only media of the held-out split, and training dialogues none of it.
+Each kind of dialogue is one function of this file and one row of KINDS. A medium that the assistant
+generates carries a caption, which mentions only what the user asked for. Held-out dialogues contain
+only media of the held-out split, training dialogues none of it.
 """
 
 import random
@@ -45,7 +45,7 @@ from mosit_data.world.wording import fill, in_chinese, named, spoken
 
 CHINESE = 0.12  # share of the dialogues that are in Chinese
 SMALL_TALK = 0.12  # share of the dialogues that begin with small talk
-CHANGED = 0.25  # share of the requests alone that are followed by a change
+CHANGED = 0.25  # share of the records of `sample_request` in which a change follows
 MIX: dict[MediaModality, float] = {"image": 40, "audio": 30, "video": 30}
 
 
@@ -64,18 +64,18 @@ def sample_dialogue(rng: random.Random, split: Split = "train") -> Record:
 
 
 def sample_caption_pair(modality: MediaModality, rng: random.Random, split: Split) -> Record:
-    """For the encode stage: a medium and a prompt, answered by its caption."""
+    """For stage `encode`: a medium and a question, answered by the medium's caption."""
     scene = sample_scene(modality, rng, split)
     question, answer = describe(rng, scene)
     return record(rng, [user(*shuffled(rng, scene, question)), assistant(answer)])
 
 
 def sample_request(modality: MediaModality, rng: random.Random, split: Split) -> Record:
-    """For the decode and project stages: requests for one medium, the last thing that is made."""
+    """For stages `decode` and `project`: a request for a medium, which is the last one made."""
     language: Language = "chinese" if rng.random() < CHINESE else "english"
     while True:
-        scene = wanted(rng, split, modality)
-        turns = asked_and_answered(rng, scene, language)
+        scene = requested_scene(rng, split, modality)
+        turns = request_and_answer(rng, scene, language)
         if is_changeable(scene) and rng.random() < CHANGED:
             words, scene = edit(rng, scene, language)
             turns += [user(words), answer(rng, scene, language)]
@@ -88,7 +88,7 @@ def record(rng: random.Random, turns: list[RecordMessage]) -> Record:
 
 
 def scenes(turns: list[RecordMessage]) -> list[Scene]:
-    """All that is shown or heard in a dialogue."""
+    """The scenes of all media in a dialogue."""
     contents = [content for turn in turns for content in turn.content]
     return [parse_scene(c.scene) for c in contents if isinstance(c, MediaContent) and c.scene]
 
@@ -98,16 +98,16 @@ def scenes(turns: list[RecordMessage]) -> list[Scene]:
 
 def generate(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """A request for one medium."""
-    return asked_and_answered(rng, wanted(rng, split), language)
+    return request_and_answer(rng, requested_scene(rng, split), language)
 
 
 def pair(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
-    """A request for two things in one picture: the hardest to ask a decoder for."""
-    return asked_and_answered(rng, related(rng, concept_names()), language)
+    """A request for two things in one picture: the hardest condition to predict."""
+    return request_and_answer(rng, related(rng, concept_names()), language)
 
 
 def understand(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
-    """A medium of the user, and one or two questions about it."""
+    """A medium from the user, and one or two questions about it."""
     scene = sample_scene(pick_modality(rng), rng, split)
     (question, reply), *rest = ask_about(rng, scene, rng.choice([1, 1, 2]), language)
     turns = [user(*shuffled(rng, scene, question)), assistant(reply)]
@@ -115,15 +115,15 @@ def understand(rng: random.Random, split: Split, language: Language) -> list[Rec
 
 
 def make_and_ask(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
-    """A request for a medium, and a question about what was made."""
+    """A request for a medium, and a question about the result."""
     turns = generate(rng, split, language)
     [(question, reply)] = ask_about(rng, scenes(turns)[0], 1, language)
     return [*turns, user(question), assistant(reply)]
 
 
 def several(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
-    """Two or three media in one answer, in the order in which they were asked for."""
-    media = [wanted(rng, split) for _ in range(rng.choice([2, 2, 2, 3]))]
+    """Two or three media in one answer, in the order of the request."""
+    media = [requested_scene(rng, split) for _ in range(rng.choice([2, 2, 2, 3]))]
     names = [named(scene) for scene in media]
     listed = ", ".join(names[:-1]) + " and " + names[-1]
     contents: list[str | Scene] = []
@@ -132,8 +132,8 @@ def several(rng: random.Random, split: Split, language: Language) -> list[Record
         contents += [text for text in [words.format(x=name)] if text] + [scene]
     if rng.random() < 0.25:
         contents = [content for content in contents if not isinstance(content, str)]
-    asked = casual(rng, rng.choice(SEVERAL).format(list=listed))
-    turns = [user(asked), assistant(*contents)]
+    text = casual(rng, rng.choice(SEVERAL).format(list=listed))
+    turns = [user(text), assistant(*contents)]
     return turns + revisit(rng, media, language) if rng.random() < 0.25 else turns
 
 
@@ -144,29 +144,29 @@ def revisit(rng: random.Random, media: list[Scene], language: Language) -> list[
         return []
     which, scene = rng.choice(candidates)
     words, scene = edit(rng, scene, language)
-    asked = f"{rng.choice(AGAIN).format(which=which)} {words}"
-    return [user(asked), answer(rng, scene, language)]
+    text = f"{rng.choice(AGAIN).format(which=which)} {words}"
+    return [user(text), answer(rng, scene, language)]
 
 
 def cross(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
-    """A medium of the user, answered by a medium of another kind that shows the same thing."""
+    """A medium from the user, answered by the same thing in another modality."""
     source, target = rng.choice(list(CROSS))
     concept, motion = rng.choice(list(SOUND_OF)), rng.choice(list(MOTIONS))
-    given = portrait(rng, concept, source, rng.choice(list(MOTIONS)))
-    made = portrait(rng, concept, target, motion).model_copy(update={"mentions": ()})
+    shown = portrait(rng, concept, source, rng.choice(list(MOTIONS)))
+    requested = portrait(rng, concept, target, motion).model_copy(update={"mentions": ()})
     words = rng.choice(CROSS[source, target]).format(value=motion)
-    return [user(*shuffled(rng, given, casual(rng, words))), answer(rng, made, language)]
+    return [user(*shuffled(rng, shown, casual(rng, words))), answer(rng, requested, language)]
 
 
 def change(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
-    """One to three follow-ups that change what the model made, or what the user brought."""
+    """One to three follow-ups that change a medium from the model or from the user."""
     scene = changeable(rng, split)
     if rng.random() < 0.6:
-        turns = asked_and_answered(rng, scene, language)
+        turns = request_and_answer(rng, scene, language)
     else:
-        given, scene = scene, fully(scene)
+        shown, scene = scene, fully(scene)
         words, scene = edit(rng, scene, language)
-        turns = [user(*shuffled(rng, given, words)), answer(rng, scene, language)]
+        turns = [user(*shuffled(rng, shown, words)), answer(rng, scene, language)]
     for _ in range(rng.choice([1, 1, 2, 3] if split == "train" else [1])):
         words, scene = edit(rng, scene, language)
         turns += [user(words), answer(rng, scene, language)]
@@ -174,13 +174,13 @@ def change(rng: random.Random, split: Split, language: Language) -> list[RecordM
 
 
 def refuse(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
-    """A request for what is not known, and an offer, which is taken up now and then."""
+    """A request for something unknown, and an offer, which is sometimes accepted."""
     modality = pick_modality(rng)
     unknown = rng.choice(UNKNOWN[modality])
-    scene = wanted(rng, split, modality)
+    scene = requested_scene(rng, split, modality)
     words = rng.choice(REFUSE[modality]).format(x=unknown, other=caption(scene))
-    asked = casual(rng, rng.choice(ASK["english"][modality]).format(x=unknown, bare=unknown))
-    turns = [user(asked), assistant(words)]
+    text = casual(rng, rng.choice(ASK["english"][modality]).format(x=unknown, bare=unknown))
+    turns = [user(text), assistant(words)]
     if rng.random() < 0.3:
         turns += [user(rng.choice(ACCEPT)), answer(rng, scene, language)]
     return turns
@@ -189,7 +189,7 @@ def refuse(rng: random.Random, split: Split, language: Language) -> list[RecordM
 def talk(rng: random.Random, split: Split, language: Language) -> list[RecordMessage]:
     """Small talk, without media."""
     pairs = rng.sample(TALK[language], rng.choice([1, 1, 2]))
-    return [turn for said, reply in pairs for turn in (user(said), assistant(reply))]
+    return [turn for text, reply in pairs for turn in (user(text), assistant(reply))]
 
 
 Kind = Callable[[random.Random, Split, Language], list[RecordMessage]]
@@ -216,34 +216,36 @@ def pick_modality(rng: random.Random) -> MediaModality:
     return rng.choices(list(MIX), list(MIX.values()))[0]
 
 
-def wanted(rng: random.Random, split: Split, modality: MediaModality | None = None) -> Scene:
-    """A scene as people ask for it: often with nothing but the name."""
+def requested_scene(
+    rng: random.Random, split: Split, modality: MediaModality | None = None
+) -> Scene:
+    """A scene as people request it: often by nothing but the name."""
     scene = sample_scene(modality or pick_modality(rng), rng, split)
     return scene if rng.random() < 0.65 else scene.model_copy(update={"mentions": ()})
 
 
 def changeable(rng: random.Random, split: Split) -> Scene:
     while True:
-        scene = wanted(rng, split)
+        scene = requested_scene(rng, split)
         if is_changeable(scene):
             return scene
 
 
 def is_changeable(scene: Scene) -> bool:
-    """Edits apply to sounds, and to one upright thing."""
+    """Whether edits apply: to sounds, videos, and pictures of one upright thing."""
     if not isinstance(scene, PictureScene):
         return True
     return len(scene.things) == 1 and not scene.things[0].angle
 
 
 def portrait(rng: random.Random, concept: str, modality: MediaModality, motion: str) -> Scene:
-    """A thing that has a sound, as a picture, as its sound or as a video."""
+    """A thing that has a sound: as a picture, as its sound or as a video."""
     if modality == "audio":
         return sound_scene(rng, SOUND_OF[concept])
     return centred(rng, (concept,)) if modality == "image" else video_scene(rng, concept, motion)
 
 
-def asked_and_answered(rng: random.Random, scene: Scene, language: Language) -> list[RecordMessage]:
+def request_and_answer(rng: random.Random, scene: Scene, language: Language) -> list[RecordMessage]:
     """A request for a medium and its answer."""
     return [user(request(rng, scene, language)), answer(rng, scene, language)]
 
@@ -255,7 +257,7 @@ def request(rng: random.Random, scene: Scene, language: Language) -> str:
 
 
 def casual(rng: random.Random, words: str) -> str:
-    """Now and then as people type: without a capital or a full stop."""
+    """Sometimes as people type: without a capital letter or a full stop."""
     if rng.random() < 0.25:
         words = words[0].lower() + words[1:] if not words.startswith("I ") else words
         words = words.rstrip(".")
@@ -263,7 +265,7 @@ def casual(rng: random.Random, words: str) -> str:
 
 
 def answer(rng: random.Random, scene: Scene, language: Language) -> RecordMessage:
-    """The medium with a few words before it, after it, or both."""
+    """The medium, usually with a few words before it, after it, or both."""
     described = in_chinese(scene) if language == "chinese" else caption(scene)
     before, after = (
         fill(rng.choice(table[language]), described, NOUNS[scene.type])
@@ -279,7 +281,7 @@ def answer(rng: random.Random, scene: Scene, language: Language) -> RecordMessag
 
 
 def shuffled(rng: random.Random, scene: Scene, words: str) -> tuple[str | Scene, str | Scene]:
-    """A medium and what is said about it, usually in this order."""
+    """A medium and the text about it, usually in this order."""
     return (scene, words) if rng.random() < 0.7 else (words, scene)
 
 
@@ -288,7 +290,7 @@ def user(*parts: str | Scene) -> RecordMessage:
 
 
 def assistant(*parts: str | Scene) -> RecordMessage:
-    """Its media carry captions: they are what the decoders learn from."""
+    """Its media carry captions, from which the decoders' conditions are learned."""
     return RecordMessage(
         role="assistant", content=[content(part, captioned=True) for part in parts]
     )
@@ -297,5 +299,5 @@ def assistant(*parts: str | Scene) -> RecordMessage:
 def content(part: str | Scene, captioned: bool = False) -> Content:
     if isinstance(part, str):
         return TextContent(text=part)
-    said = caption(part) if captioned else None
-    return MediaContent(type=part.type, scene=part.model_dump(mode="json"), caption=said)
+    text = caption(part) if captioned else None
+    return MediaContent(type=part.type, scene=part.model_dump(mode="json"), caption=text)

@@ -34,7 +34,7 @@ RESIZED = {"small": ("smaller", 0.38), "large": ("larger", 0.9)}  # in widths of
 
 
 class Edit(NamedTuple):
-    """The scene that is asked for, and the words for it."""
+    """The requested scene, and the words for the change."""
 
     kind: str  # a row of phrases.EDIT
     scene: Scene
@@ -43,7 +43,7 @@ class Edit(NamedTuple):
 
 
 def edit(rng: random.Random, scene: Scene, language: Language) -> tuple[str, Scene]:
-    """A request and the scene that fulfils it; `scene` shows one thing, or is a sound."""
+    """A request and the scene that fulfils it. `scene` is a sound or shows a single thing."""
     while True:
         change = rng.choice(EDITORS[type(scene)])(rng, scene)
         if change and change.kind in EDIT[language]:
@@ -63,7 +63,7 @@ def is_countable(name: str) -> bool:
     return name not in SOUNDS or SOUNDS[name].countable
 
 
-def say(scene: Any, name: Mention, **changes: Any) -> Any:
+def mentioning(scene: Any, name: Mention, **changes: Any) -> Any:
     """The scene with `changes`, and `name` in its caption."""
     mentions = tuple(dict.fromkeys((*scene.mentions, name)))
     return scene.model_copy(update={**changes, "mentions": mentions})
@@ -78,13 +78,13 @@ def other(rng: random.Random, names: Any, than: str | None) -> str:
 
 def recolour(rng: random.Random, scene: PictureScene | VideoScene) -> Edit:
     colour = other(rng, COLOURS, scene.background)
-    new = say(scene, "background", background=colour)
+    new = mentioning(scene, "background", background=colour)
     return Edit("background", new, colour, COLOURS[colour].chinese)
 
 
 def restyle(rng: random.Random, scene: PictureScene | VideoScene) -> Edit:
     style = other(rng, STYLES, scene.style)
-    return Edit("style", say(scene, "style", style=style), style, STYLES[style].chinese)
+    return Edit("style", mentioning(scene, "style", style=style), style, STYLES[style].chinese)
 
 
 def replace_thing(rng: random.Random, scene: PictureScene | VideoScene) -> Edit:
@@ -99,7 +99,7 @@ def replace_thing(rng: random.Random, scene: PictureScene | VideoScene) -> Edit:
 def resize(rng: random.Random, scene: PictureScene) -> Edit:
     word, size = RESIZED[other(rng, RESIZED, size_word(scene.things[0]))]
     thing = scene.things[0].model_copy(update={"size": size, "x": 0.5, "y": 0.5})
-    return Edit("size", say(scene, "size", things=(thing,)), word)
+    return Edit("size", mentioning(scene, "size", things=(thing,)), word)
 
 
 def animate(rng: random.Random, scene: PictureScene | VideoScene) -> Edit:
@@ -125,10 +125,10 @@ def thing_of(scene: PictureScene | VideoScene) -> Thing:
 
 
 def keep_look(new: Scene, old: PictureScene | VideoScene) -> Scene:
-    """`new` in the style and on the background of `old`, as far as those were said."""
-    said = tuple(name for name in old.mentions if name != "size")
+    """`new` in the style and on the background of `old`; its caption mentions the same of them."""
+    mentions = tuple(name for name in old.mentions if name != "size")
     look = {"style": old.style, "background": old.background, "shade": old.shade}
-    return new.model_copy(update={**look, "mentions": said})
+    return new.model_copy(update={**look, "mentions": mentions})
 
 
 # --- sounds ---
@@ -138,21 +138,21 @@ def repattern(rng: random.Random, scene: SoundScene) -> Edit | None:
     if scene.pitch is None:
         return None
     pattern = other(rng, SOUNDS[scene.sound].patterns, scene.pattern)
-    return Edit("pattern", say(scene, "pattern", pattern=pattern), PATTERNS[pattern][0])
+    return Edit("pattern", mentioning(scene, "pattern", pattern=pattern), PATTERNS[pattern][0])
 
 
 def retune(rng: random.Random, scene: SoundScene) -> Edit | None:
     if scene.pitch is None:
         return None
     pitch = other(rng, [name for name in PITCHES if name != "middle"], scene.pitch)
-    return Edit("pitch", say(scene, "pitch", pitch=pitch), pitch)
+    return Edit("pitch", mentioning(scene, "pitch", pitch=pitch), pitch)
 
 
 def pace(rng: random.Random, scene: SoundScene) -> Edit | None:
     if scene.tempo is None:
         return None
     tempo = other(rng, TEMPI, scene.tempo)
-    return Edit("tempo", say(scene, "tempo", tempo=tempo), tempo, TEMPI[tempo])
+    return Edit("tempo", mentioning(scene, "tempo", tempo=tempo), tempo, TEMPI[tempo])
 
 
 def reinstrument(rng: random.Random, scene: SoundScene) -> Edit | None:
@@ -172,7 +172,7 @@ def draw(rng: random.Random, scene: SoundScene) -> Edit | None:
 
 
 def replace_sound(rng: random.Random, scene: SoundScene) -> Edit | None:
-    """An effect knows no other change than to another effect."""
+    """An effect can only be changed into another effect."""
     if scene.pattern is not None:
         return None
     effects = [name for name, sound in SOUNDS.items() if not sound.patterns]

@@ -1,7 +1,7 @@
-"""Near misses: what else could have been meant, were one word of a caption another one.
+"""Hard negatives: scenes whose captions differ from a given one in a single name.
 
-An LLM that asks a decoder for a picture gets the background right long before the second of two
-objects; random captions hardly ever differ in that alone.
+An LLM that conditions a decoder gets the background right long before the second of two objects,
+and random captions hardly ever differ in that object alone.
 """
 
 import random
@@ -15,11 +15,12 @@ EACH = 3  # other names of each thing
 
 
 def hard_negatives(scene: Scene, rng: random.Random) -> list[Scene]:
-    """A few scenes that differ in one name; of those of the training split."""
-    return [miss for miss in changed(scene, rng) if in_split(miss, "train")]
+    """A few scenes of the training split that differ from `scene` in one name."""
+    return [negative for negative in changed(scene, rng) if in_split(negative, "train")]
 
 
 def changed(scene: Scene, rng: random.Random) -> Sequence[Scene]:
+    """Scenes of either split that differ in one name."""
     if isinstance(scene, SoundScene):
         return [scene.model_copy(update={"sound": name}) for name in other_sounds(scene, rng)]
     if not isinstance(scene, PictureScene):
@@ -29,17 +30,17 @@ def changed(scene: Scene, rng: random.Random) -> Sequence[Scene]:
             *(scene.model_copy(update={"thing": thing}) for thing in renamed),
             scene.model_copy(update={"motion": rng.choice(motions)}),
         ]
-    misses = [
+    scenes: list[Scene] = [
         replaced(scene, old, new) for old in concepts(scene) for new in other_names(scene, rng)
     ]
     if scene.relation:
         relations = [relation for relation in RELATIONS if relation != scene.relation]
-        misses.append(scene.model_copy(update={"relation": rng.choice(relations)}))
-    return misses
+        scenes.append(scene.model_copy(update={"relation": rng.choice(relations)}))
+    return scenes
 
 
 def concepts(scene: Scene) -> list[str]:
-    """The names of what is seen, each once."""
+    """The names of the visible things, each once."""
     if isinstance(scene, SoundScene):
         return []
     things = scene.things if isinstance(scene, PictureScene) else (scene.thing,)
@@ -52,10 +53,10 @@ def other_names(scene: Scene, rng: random.Random) -> list[str]:
 
 
 def other_sounds(scene: SoundScene, rng: random.Random) -> list[str]:
-    """Sounds that have the scene's pattern, or none as well."""
-    fitting = [name for name, sound in SOUNDS.items() if can_play(sound, scene.pattern)]
-    fitting.remove(scene.sound)
-    return rng.sample(fitting, min(EACH, len(fitting)))
+    """Other sounds that can have the scene's pattern; of an effect, other effects."""
+    names = [name for name, sound in SOUNDS.items() if can_play(sound, scene.pattern)]
+    names.remove(scene.sound)
+    return rng.sample(names, min(EACH, len(names)))
 
 
 def can_play(sound: Sound, pattern: str | None) -> bool:

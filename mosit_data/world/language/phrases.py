@@ -1,7 +1,7 @@
-"""What people and the model say in dialogues about the small world, in English and Chinese.
+"""The phrases of users and of the model in dialogues about the small world.
 
-{x} is a description ({bare} without "the sound of"), {value} what an edit changes to, {noun} what
-the medium is called.
+{x} is a description ({bare} without "the sound of"), {value} the new value in an edit, {noun} the
+word for the medium.
 """
 
 from typing import Literal

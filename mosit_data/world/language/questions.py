@@ -1,4 +1,4 @@
-"""Questions about a scene with their true answers."""
+"""Questions about a scene and their true answers."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from mosit_data.world.vocabulary import (
 )
 from mosit_data.world.wording import in_chinese
 
-Asked = tuple[str, str]  # a question and its answer
+QuestionAnswer = tuple[str, str]
 INVERSE = {
     "to the left of": "to the right of",
     "to the right of": "to the left of",
@@ -46,20 +46,22 @@ MELODY = {
 }
 
 
-def ask_about(rng: random.Random, scene: Scene, count: int, language: Language) -> list[Asked]:
-    """`count` different questions that can be answered about the scene, or all there are."""
-    askers = {"english": ENGLISH, "chinese": CHINESE}[language]
-    asked = list(askers[type(scene)](rng, scene))
-    return rng.sample(asked, min(count, len(asked)))
+def ask_about(
+    rng: random.Random, scene: Scene, count: int, language: Language
+) -> list[QuestionAnswer]:
+    """`count` different questions that the scene can answer, or all if there are fewer."""
+    generators = {"english": ENGLISH, "chinese": CHINESE}[language]
+    questions = list(generators[type(scene)](rng, scene))
+    return rng.sample(questions, min(count, len(questions)))
 
 
-def describe(rng: random.Random, scene: Scene) -> Asked:
-    """The general question, answered with all there is to say or a part of it."""
+def describe(rng: random.Random, scene: Scene) -> QuestionAnswer:
+    """The general question, answered by a full description or by the scene's caption."""
     return described(rng, fully(scene) if rng.random() < 0.7 else scene)
 
 
-def described(rng: random.Random, scene: Scene) -> Asked:
-    """The general question, answered with what the scene mentions."""
+def described(rng: random.Random, scene: Scene) -> QuestionAnswer:
+    """The general question, answered by the scene's caption."""
     return rng.choice(DESCRIBE[scene.type]), sentence(caption(scene))
 
 
@@ -70,7 +72,7 @@ def sentence(words: str) -> str:
 # --- pictures ---
 
 
-def about_picture(rng: random.Random, scene: PictureScene) -> Iterator[Asked]:
+def about_picture(rng: random.Random, scene: PictureScene) -> Iterator[QuestionAnswer]:
     yield describe(rng, scene)
     yield from about_look(scene)
     yield from about_presence(rng, scene)
@@ -82,14 +84,14 @@ def about_picture(rng: random.Random, scene: PictureScene) -> Iterator[Asked]:
         yield from about_place(scene.things[0])
 
 
-def about_look(scene: PictureScene | VideoScene) -> Iterator[Asked]:
+def about_look(scene: PictureScene | VideoScene) -> Iterator[QuestionAnswer]:
     yield "What colour is the background?", f"The background is {scene.background}."
     yield "Which colour is behind it?", f"It is {scene.background}."
     yield "In which style is it drawn?", f"It is drawn in {scene.style} style."
 
 
-def about_presence(rng: random.Random, scene: PictureScene) -> Iterator[Asked]:
-    """Is it there? As often no as yes."""
+def about_presence(rng: random.Random, scene: PictureScene) -> Iterator[QuestionAnswer]:
+    """Whether something is there: one question to affirm and one to deny."""
     present = [thing.concept for thing in scene.things]
     here = rng.choice(present)
     is_one = present.count(here) == 1
@@ -99,7 +101,7 @@ def about_presence(rng: random.Random, scene: PictureScene) -> Iterator[Asked]:
     yield f"Is there {article(absent)} in it?", f"No, but {there}."
 
 
-def about_kind(scene: PictureScene) -> Iterator[Asked]:
+def about_kind(scene: PictureScene) -> Iterator[QuestionAnswer]:
     concept, count = CONCEPT[scene.things[0].concept], len(scene.things)
     number, _ = COUNTS[count]
     several = plural(concept.name)
@@ -110,7 +112,7 @@ def about_kind(scene: PictureScene) -> Iterator[Asked]:
     yield f"How many {several} are there?", are
 
 
-def about_relation(scene: PictureScene, relation: str) -> Iterator[Asked]:
+def about_relation(scene: PictureScene, relation: str) -> Iterator[QuestionAnswer]:
     first, second = (thing.concept for thing in scene.things)
     back = INVERSE[relation]
     yield f"Where is the {first}?", f"The {first} is {relation} the {second}."
@@ -120,8 +122,8 @@ def about_relation(scene: PictureScene, relation: str) -> Iterator[Asked]:
     yield "Which things do you see?", f"I see {article(first)} and {article(second)}."
 
 
-def about_place(thing: Thing) -> Iterator[Asked]:
-    """Only what is clear: nothing between the middle and a side is asked for."""
+def about_place(thing: Thing) -> Iterator[QuestionAnswer]:
+    """Only clear cases: no question about places between the middle and a side."""
     across, down = third(thing.x, "left", "right"), third(thing.y, "top", "bottom")
     if across is not None and down is not None:
         where = " ".join(word for word in (down, across) if word)
@@ -132,7 +134,7 @@ def about_place(thing: Thing) -> Iterator[Asked]:
 
 
 def third(value: float, low: str, high: str) -> str | None:
-    """`low`, `high`, nothing for the middle, or None where it is hard to say."""
+    """`low`, `high`, empty for the middle, or None if the place is unclear."""
     if 0.43 < value < 0.57:
         return ""
     if 0.37 < value < 0.63:
@@ -143,18 +145,18 @@ def third(value: float, low: str, high: str) -> str | None:
 # --- sounds ---
 
 
-def about_sound(rng: random.Random, scene: SoundScene) -> Iterator[Asked]:
+def about_sound(rng: random.Random, scene: SoundScene) -> Iterator[QuestionAnswer]:
     yield describe(rng, scene)
-    heard = with_article(scene.sound, scene.sound)
+    name = with_article(scene.sound, scene.sound)
     if scene.pattern is None:
-        yield "What makes this sound?", f"It is {heard}."
+        yield "What makes this sound?", f"It is {name}."
         yield "Is this music?", f"No, it is {caption(scene)}."
         return
-    yield "Which instrument is this?", f"It is {heard}."
+    yield "Which instrument is this?", f"It is {name}."
     guess = rng.choice([name for name, sound in SOUNDS.items() if sound.patterns])
     yes = "Yes" if guess == scene.sound else "No"
     guessed = with_article(guess, guess)
-    yield f"Is this {guessed}?", f"{yes}, it is {heard}."
+    yield f"Is this {guessed}?", f"{yes}, it is {name}."
     yield "What is being played?", f"I hear {PATTERNS[scene.pattern][0]}."
     yield "What does the melody do?", MELODY[scene.pattern]
     yield "Is it slow or fast?", f"It is {scene.tempo}."
@@ -166,7 +168,7 @@ def about_sound(rng: random.Random, scene: SoundScene) -> Iterator[Asked]:
 # --- videos ---
 
 
-def about_video(rng: random.Random, scene: VideoScene) -> Iterator[Asked]:
+def about_video(rng: random.Random, scene: VideoScene) -> Iterator[QuestionAnswer]:
     concept, verb = scene.thing.concept, MOTIONS[scene.motion].verb
     yield describe(rng, scene)
     yield from about_look(scene)
@@ -181,7 +183,7 @@ def about_video(rng: random.Random, scene: VideoScene) -> Iterator[Asked]:
 # --- Chinese ---
 
 
-def picture_in_chinese(rng: random.Random, scene: PictureScene) -> Iterator[Asked]:
+def picture_in_chinese(rng: random.Random, scene: PictureScene) -> Iterator[QuestionAnswer]:
     yield rng.choice(("图里有什么？", "这是什么图片？")), f"这是{in_chinese(scene)}。"
     yield "背景是什么颜色？", f"背景是{COLOURS[scene.background].chinese}。"
     if not scene.relation:
@@ -190,7 +192,7 @@ def picture_in_chinese(rng: random.Random, scene: PictureScene) -> Iterator[Aske
         yield f"有几{concept.measure}{concept.chinese}？", f"有{many}。"
 
 
-def sound_in_chinese(rng: random.Random, scene: SoundScene) -> Iterator[Asked]:
+def sound_in_chinese(rng: random.Random, scene: SoundScene) -> Iterator[QuestionAnswer]:
     yield rng.choice(("你听到了什么？", "这是什么声音？")), f"这是{in_chinese(scene)}。"
     if scene.pattern:
         yield "这是什么乐器？", f"这是{SOUNDS[scene.sound].chinese}。"
@@ -201,20 +203,20 @@ def sound_in_chinese(rng: random.Random, scene: SoundScene) -> Iterator[Asked]:
         yield "是高音还是低音？", f"是{PITCHES[scene.pitch]}。"
 
 
-def video_in_chinese(rng: random.Random, scene: VideoScene) -> Iterator[Asked]:
+def video_in_chinese(rng: random.Random, scene: VideoScene) -> Iterator[QuestionAnswer]:
     concept, motion = CONCEPT[scene.thing.concept].chinese, MOTIONS[scene.motion].chinese
     yield rng.choice(("视频里发生了什么？", "你看到了什么？")), f"{concept}在{motion}。"
     yield f"{concept}在做什么？", f"它在{motion}。"
     yield "背景是什么颜色？", f"背景是{COLOURS[scene.background].chinese}。"
 
 
-Askers = dict[type, Callable[..., Iterator[Asked]]]
-ENGLISH: Askers = {
+Questions = dict[type, Callable[..., Iterator[QuestionAnswer]]]
+ENGLISH: Questions = {
     PictureScene: about_picture,
     SoundScene: about_sound,
     VideoScene: about_video,
 }
-CHINESE: Askers = {
+CHINESE: Questions = {
     PictureScene: picture_in_chinese,
     SoundScene: sound_in_chinese,
     VideoScene: video_in_chinese,
