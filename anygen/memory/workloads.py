@@ -5,7 +5,6 @@ T positions, D width of the LLM, B rows.
 """
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -85,8 +84,7 @@ class Learning:
         hidden = hidden_states(llm, batch.embeds, batch.lengths)
         losses = {"text": text_loss(llm, hidden, batch.labels)}
         if self.generates:
-            self.model.aids = SimpleNamespace(of=self.others)
-            losses |= generation_losses(self.model, hidden, batch, [], 0)
+            losses |= generation_losses(self.model, hidden, batch, self.others, [], 0)
         return torch.stack(list(losses.values())).sum()
 
     def batch(self) -> Batch:

@@ -1,1 +1,1 @@
-"""Stages, data mixtures, losses, the training loop, and its report."""
+"""Training: stages, data mixtures, losses, the loop and its report."""

@@ -6,7 +6,6 @@ B dialogues, T positions, K features, W width of the encoder, D width of the LLM
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -17,21 +16,22 @@ from anygen.core.modality import MediaModality
 from anygen.llm.kv_cache import is_medium
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.llm.signal_tokens import Signals
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.dialogues import Dialogue
 
-IGNORED = -100  # the label of what is not learned
+IGNORED = -100  # the label of positions without a loss: torch's default in cross_entropy
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What a span must become."""
+    """The medium that the decoder should render from one span of signal tokens."""
 
     modality: MediaModality
-    row: int
+    row: int  # of the batch
     start: int  # position of the trigger
     media: Media
     caption: str
-    misses: Sequence[str] = ()
+    hard_negatives: Sequence[str] = ()  # similar captions that are wrong for this medium
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +40,14 @@ class Batch:
     lengths: Tensor  # (B,) without the padding at the end
     labels: Tensor  # (B, T) columns of LanguageModel.logits, or IGNORED
     targets: list[Target]
-    plain: Tensor  # (B,) whether the base model itself has answered
-    shared: int = 0  # positions at the beginning that are the same in every row
+    plain: Tensor  # (B,) bool: the answer is the base model's own
+    shared: int = 0  # leading positions that are the same in every row
     branches: Tensor | None = None  # (B, T), see `branches_of`
-    media: Tensor | None = None  # (B, T), where media stand
+    media: Tensor | None = None  # (B, T) bool: a feature of a medium stands here
 
 
-def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
-    """One forward pass of the encoder for all media of the batch, then a row per dialogue."""
+def assemble(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> Batch:
+    """One row per dialogue; the encoder runs once for all media of the batch."""
     prompts = [
         build_prompt(model.with_system_prompt(d.messages), model.llm.tokenizer, reply=False)
         for d in dialogues
@@ -66,20 +66,87 @@ def assemble(model: Any, dialogues: Sequence[Dialogue]) -> Batch:
         labels=labels_BT,
         targets=targets,
         plain=torch.tensor([dialogue.plain for dialogue in dialogues]),
-        shared=min(common_beginning(prompts), int(lengths.min()) - 1),
+        shared=min(common_prefix_length(prompts), int(lengths.min()) - 1),
         branches=branches_of(model.llm.signals, targets, labels_BT),
-        media=pad_sequence([media_at(model, prompt) for prompt in prompts], batch_first=True),
+        media=pad_sequence([media_mask(model, prompt) for prompt in prompts], batch_first=True),
     )
 
 
-def media_at(model: Any, prompt: Sequence[Piece]) -> Tensor:
-    """Where media stand in a prompt (T,), as its keys tell."""
-    keys = [key for piece in prompt for key in model.cache_keys(piece)]
-    return torch.tensor([is_medium(key) for key in keys], device=model.llm.signal_rows.device)
+def encode_media(
+    model: MultimodalModel, prompts: Sequence[Sequence[Piece]], dialogues: Sequence[Dialogue]
+) -> list[list[Tensor]]:
+    """The features (K, W) of the media of each dialogue, in reading order."""
+    media = [[p.media for p in prompt if isinstance(p, Features)] for prompt in prompts]
+    unencoded = [
+        medium
+        for row, dialogue in zip(media, dialogues)
+        for index, medium in enumerate(row)
+        if index not in dialogue.features
+    ]
+    model.check_encodable("messages", map(modality_of, unencoded))
+    encoded = iter(model.encoder.encode(unencoded) if unencoded else [])
+    return [
+        [d.features[i] if i in d.features else next(encoded) for i in range(len(row))]
+        for row, d in zip(media, dialogues)
+    ]
+
+
+def assemble_row(
+    model: MultimodalModel,
+    prompt: Sequence[Piece],
+    dialogue: Dialogue,
+    features: list[Tensor],
+    row: int,
+) -> tuple[Tensor, Tensor, list[Target]]:
+    """Embeddings (T, D), labels (T,) and targets of one dialogue."""
+    embeds: list[Tensor] = []
+    labels: list[int] = []
+    targets: list[Target] = []
+    remaining = iter(features)
+    for index, piece in enumerate(prompt):
+        if isinstance(piece, Features):
+            embeds.append(model.embed_features(piece, next(remaining)))
+            labels += [IGNORED] * len(embeds[-1])
+            continue
+        embeds.append(model.embed_piece(piece))
+        if isinstance(piece, Tokens):
+            labels += list(piece.ids) if piece.learned else [IGNORED] * len(piece.ids)
+            continue
+        features_of_span = prompt[index + 1]
+        assert isinstance(features_of_span, Features)
+        targets.append(target_of(piece, features_of_span.media, dialogue, row, len(labels)))
+        trigger = model.llm.signals.trigger(piece.modality)
+        labels += [model.llm.label_of(trigger)] + [IGNORED] * (len(embeds[-1]) - 1)
+    return torch.cat(embeds), torch.tensor(labels, device=embeds[0].device), targets
+
+
+def target_of(span: Span, media: Media, dialogue: Dialogue, row: int, start: int) -> Target:
+    """Raises ValueError if the medium has no caption."""
+    if span.medium not in dialogue.captions:
+        raise ValueError(f"a {span.modality} that the assistant makes needs a caption")
+    negatives = dialogue.hard_negatives.get(span.medium, ())
+    caption = dialogue.captions[span.medium]
+    return Target(span.modality, row, start, media, caption, negatives)
+
+
+def common_prefix_length(prompts: Sequence[Sequence[Piece]]) -> int:
+    """How many leading tokens all prompts share: the system prompt and the template around it."""
+    prefixes = []
+    for prompt in prompts:
+        ids: list[int] = []
+        for piece in prompt:
+            if not isinstance(piece, Tokens):
+                break
+            ids += piece.ids
+        prefixes.append(ids)
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*prefixes)))
 
 
 def branches_of(signals: Signals, targets: Sequence[Target], labels_BT: Tensor) -> Tensor | None:
-    """Which span each position belongs to (B, T), 0 for none; None where all see all spans."""
+    """The number of the span that each position belongs to (B, T), 0 for none.
+
+    None if spans stay visible to what follows them.
+    """
     if not signals.droppable:
         return None
     branches_BT = torch.zeros_like(labels_BT)
@@ -88,55 +155,7 @@ def branches_of(signals: Signals, targets: Sequence[Target], labels_BT: Tensor) 
     return branches_BT
 
 
-def common_beginning(prompts: Sequence[Sequence[Piece]]) -> int:
-    """How many tokens all prompts begin with: the system prompt and what surrounds it."""
-    beginnings = []
-    for prompt in prompts:
-        text = takewhile(lambda piece: isinstance(piece, Tokens), prompt)
-        beginnings.append([token for piece in text for token in cast(Tokens, piece).ids])
-    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*beginnings)))
-
-
-def encode_media(
-    model: Any, prompts: Sequence[Sequence[Piece]], dialogues: Sequence[Dialogue]
-) -> list[list[Tensor]]:
-    """Per dialogue, the features (K, W) of its media in reading order."""
-    media = [[p.media for p in prompt if isinstance(p, Features)] for prompt in prompts]
-    seen = [m for row, d in zip(media, dialogues) for i, m in enumerate(row) if i not in d.features]
-    model.check_seen("messages", map(modality_of, seen))
-    encoded = iter(model.encoder.encode(seen) if seen else [])
-    return [
-        [d.features[i] if i in d.features else next(encoded) for i in range(len(row))]
-        for row, d in zip(media, dialogues)
-    ]
-
-
-def assemble_row(
-    model: Any, prompt: Sequence[Piece], dialogue: Dialogue, features: list[Tensor], row: int
-) -> tuple[Tensor, Tensor, list[Target]]:
-    """Embeddings (T, D), labels (T,) and the spans of one dialogue."""
-    embeds: list[Tensor] = []
-    labels: list[int] = []
-    targets: list[Target] = []
-    unread = iter(features)
-    for index, piece in enumerate(prompt):
-        if isinstance(piece, Features):
-            embeds.append(model.embed_features(piece, next(unread)))
-            labels += [IGNORED] * len(embeds[-1])
-            continue
-        embeds.append(model.embed_piece(piece))
-        if isinstance(piece, Tokens):
-            labels += list(piece.ids) if piece.learned else [IGNORED] * len(piece.ids)
-            continue
-        targets.append(target_of(piece, prompt[index + 1], dialogue, row, len(labels)))
-        trigger = model.llm.signals.trigger(piece.modality)
-        labels += [model.llm.label_of(trigger)] + [IGNORED] * (len(embeds[-1]) - 1)
-    return torch.cat(embeds), torch.tensor(labels, device=embeds[0].device), targets
-
-
-def target_of(span: Span, medium: Any, dialogue: Dialogue, row: int, start: int) -> Target:
-    """A span is followed by the features of the medium that it stands for."""
-    if span.medium not in dialogue.captions:
-        raise ValueError(f"a {span.modality} that the assistant makes needs a caption")
-    said, misses = dialogue.captions[span.medium], dialogue.misses.get(span.medium, ())
-    return Target(span.modality, row, start, medium.media, said, misses)
+def media_mask(model: MultimodalModel, prompt: Sequence[Piece]) -> Tensor:
+    """Where features of media stand in a prompt, (T,) bool."""
+    keys = [key for piece in prompt for key in model.cache_keys(piece)]
+    return torch.tensor([is_medium(key) for key in keys], device=model.llm.signal_rows.device)

@@ -1,14 +1,14 @@
-"""Dialogues: records with their media read."""
+"""Dialogues: records whose media have been rendered or read from files."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
-from anygen.core.media import Message, Part
+from anygen.core.media import Media, Message, Part
 from anygen.core.records import Record, TextContent
+from anygen.io.media_files import read_media
 from mosit_data.world.language.hard_negatives import hard_negatives
 from mosit_data.world.render import render
 from mosit_data.world.scene import caption, parse_scene
@@ -16,22 +16,21 @@ from mosit_data.world.scene import caption, parse_scene
 
 @dataclass(frozen=True, eq=False)
 class Dialogue:
-    """Messages with their media; `captions` by the index of the medium among all media.
-
-    `misses` are captions that a medium must not be taken for, where any are known.
-    `features` (K, W) stand for media that exist only as the encoder sees them: prototypes.
-    """
+    """Messages to learn from. The keys of its tables are positions among all of its media."""
 
     messages: Sequence[Message]
     captions: dict[int, str] = field(default_factory=dict)
-    misses: dict[int, list[str]] = field(default_factory=dict)
-    features: dict[int, Tensor] = field(default_factory=dict)
-    plain: bool = False  # answered by the base model itself
+    hard_negatives: dict[int, list[str]] = field(default_factory=dict)  # similar wrong captions
+    features: dict[int, Tensor] = field(default_factory=dict)  # (K, W), of media without pixels
+    plain: bool = False  # the answer is the base model's own
 
 
-def read_record(record: Record, read_media: Any = None) -> Dialogue:
-    """A record of the small world with its scenes rendered, or files read by `read_media`."""
-    messages, captions, misses, media = [], {}, {}, 0
+def read_record(record: Record, read: Callable[[str], Media] = read_media) -> Dialogue:
+    """Renders the scenes of a record and reads its files.
+
+    The hard negatives of a scene are drawn with the record's id as the seed; files have none.
+    """
+    messages, captions, negatives, index = [], {}, {}, 0
     rng = random.Random(record.id)
     for turn in record.messages:
         parts: list[Part] = []
@@ -40,12 +39,11 @@ def read_record(record: Record, read_media: Any = None) -> Dialogue:
                 parts.append(content.text)
                 continue
             scene = parse_scene(content.scene) if content.scene else None
-            parts.append(render(scene) if scene else read_media(content.path))
+            parts.append(render(scene) if scene else read(content.path or ""))
             if content.caption is not None:
-                captions[media] = content.caption
-                misses[media] = (
-                    [caption(miss) for miss in hard_negatives(scene, rng)] if scene else []
-                )
-            media += 1
+                captions[index] = content.caption
+                similar = hard_negatives(scene, rng) if scene else []
+                negatives[index] = [caption(negative) for negative in similar]
+            index += 1
         messages.append(Message(turn.role, tuple(parts)))
-    return Dialogue(messages, captions, misses)
+    return Dialogue(messages, captions, negatives)

@@ -1,4 +1,4 @@
-"""Batches for training, and the sample media that a training log shows."""
+"""Batches for training: media, scenes and dialogues, all drawn from a random generator."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -9,11 +9,13 @@ from itertools import pairwise
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.dialogues import Dialogue, read_record
 from mosit_data.world.language.dialogues import sample_caption_pair, sample_dialogue, sample_request
 from mosit_data.world.language.questions import described
@@ -24,7 +26,7 @@ from mosit_data.world.vocabulary import SOUNDS, article
 
 INSTRUCT_MIX = {"world": 0.54, "photograph": 0.12, "text": 0.34}
 # There are a thousand classes of photographs, and instruments are harder to tell than objects.
-ENCODE_MIX = {"photograph": 0.52, "audio": 0.18, "medley": 0.14, "image": 0.08, "video": 0.08}
+ENCODE_MIX = {"photograph": 0.52, "audio": 0.18, "sound_mix": 0.14, "image": 0.08, "video": 0.08}
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
@@ -37,11 +39,11 @@ PHOTOGRAPH_QUESTIONS = [
     "what do you see",
 ]
 PHOTOGRAPH_ANSWERS = ["This is a photo of {}.", "It is a photo of {}.", "I see {} in this photo."]
-PLACEHOLDER = Image(torch.zeros(3, 1, 1, dtype=torch.uint8))  # read only as given features
+PLACEHOLDER = Image(torch.zeros(3, 1, 1, dtype=torch.uint8))  # stands for features without pixels
 
 
 def draw_scenes(modality: MediaModality, run: Run, count: int, rng: random.Random) -> list[Scene]:
-    """Scenes of the training split, of the run's vocabulary."""
+    """Scenes of the training split, in the run's vocabulary."""
     full = run.vocabulary == "full"
     return [sample_scene(modality, rng, "train", full) for _ in range(count)]
 
@@ -52,35 +54,17 @@ def draw_media(modality: MediaModality, run: Run, rng: random.Random) -> list[Me
     return [render(scene) for scene in draw_scenes(modality, run, rows, rng)]
 
 
-def imagined_photographs(
-    model: Any, count: int, rng: random.Random, generator: torch.Generator
-) -> tuple[torch.Tensor, list[str]]:
-    """Features (count, K, W) of random classes of ImageNet as the vision trunk sees them."""
-    names = model.encoder.class_names()
-    classes = [rng.randrange(len(names)) for _ in range(count)]
-    features = model.encoder.prototype_tokens(torch.tensor(classes).long(), generator)
-    return features, [names[index] for index in classes]
-
-
-def content_words(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of the words of a caption that carry its meaning."""
-    words = [f" {word}" for word in text.split() if word not in FUNCTION_WORDS]
-    return [
-        token for word in words for token in tokenizer(word, add_special_tokens=False).input_ids
-    ]
-
-
 def encode_dialogues(
-    model: Any, run: Run, rng: random.Random, generator: torch.Generator
+    model: MultimodalModel, run: Run, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
-    """Media of the small world and imagined photographs, answered by what they are."""
+    """Media of the small world and imagined photographs, each answered by its description."""
 
-    def asked(kind: str) -> Dialogue:
-        if kind == "medley":
+    def draw(kind: str) -> Dialogue:
+        if kind == "sound_mix":
             return sound_mix(rng)
         return read_record(sample_caption_pair(cast(MediaModality, kind), rng, "train"))
 
-    return mixed(model, run, ENCODE_MIX, asked, rng, generator)
+    return draw_mixture(model, run, ENCODE_MIX, draw, rng, generator)
 
 
 def decode_dialogues(
@@ -92,79 +76,97 @@ def decode_dialogues(
 
 
 def instruct_dialogues(
-    model: Any, run: Run, rng: random.Random, generator: torch.Generator
+    model: MultimodalModel, run: Run, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
-    """Dialogues of the small world, photographs, and text-only rows of the base model's own."""
-    answered = text_rows()
+    """Dialogues of the small world, photographs, and text-only answers of the base model."""
+    plain_rows = text_rows()
 
-    def spoken(kind: str) -> Dialogue:
+    def draw(kind: str) -> Dialogue:
         if kind == "world":
             return read_record(world_record(model, rng))
-        return replace(read_record(rng.choice(answered)), plain=True)
+        return replace(read_record(rng.choice(plain_rows)), plain=True)
 
-    return mixed(model, run, INSTRUCT_MIX, spoken, rng, generator)
+    return draw_mixture(model, run, INSTRUCT_MIX, draw, rng, generator)
 
 
-def mixed(
-    model: Any,
+def draw_mixture(
+    model: MultimodalModel,
     run: Run,
     shares: Mapping[str, float],
-    other: Callable[[str], Dialogue],
+    draw: Callable[[str], Dialogue],
     rng: random.Random,
     generator: torch.Generator,
 ) -> list[Dialogue]:
-    """A batch of dialogues of random kinds: photographs, and what `other` makes of its kind."""
-    able = {kind: share for kind, share in shares.items() if is_able(model, kind)}
-    kinds = rng.choices(list(able), list(able.values()), k=run.batch_size)
+    """A batch of dialogues of random kinds: photographs, and what `draw` makes of other kinds."""
+    usable = {kind: share for kind, share in shares.items() if can_read(model, kind)}
+    kinds = rng.choices(list(usable), list(usable.values()), k=run.batch_size)
     count = kinds.count("photograph")
     imagined = iter(photographs(model, count, rng, generator) if count else [])
-    return [next(imagined) if kind == "photograph" else other(kind) for kind in kinds]
+    return [next(imagined) if kind == "photograph" else draw(kind) for kind in kinds]
 
 
-def is_able(model: Any, kind: str) -> bool:
-    """Whether the encoder takes what dialogues of a kind are about, or can imagine it."""
+def can_read(model: MultimodalModel, kind: str) -> bool:
+    """Whether the encoder takes the media of a kind of dialogue, or can imagine them."""
     if kind == "photograph":
         return hasattr(model.encoder, "prototype_tokens")
-    modality = "audio" if kind == "medley" else kind
+    modality = "audio" if kind == "sound_mix" else kind
     return modality not in MEDIA or modality in model.encoder.modalities
 
 
-def world_record(model: Any, rng: random.Random) -> Record:
-    """A dialogue of the small world whose media the model can read and, where it answers, make."""
+def world_record(model: MultimodalModel, rng: random.Random) -> Record:
+    """A dialogue of the small world whose media the model can read and, in answers, render."""
     while True:
         record = sample_dialogue(rng, "train")
-        said = [(turn.role, part.type) for turn in record.messages for part in turn.content]
-        media = {kind for _, kind in said} & {*MEDIA}
-        made = {kind for role, kind in said if role == "assistant"} & {*MEDIA}
-        if media <= {*model.encoder.modalities} and made <= {*model.decoders}:
+        parts = [(turn.role, part.type) for turn in record.messages for part in turn.content]
+        media = {kind for _, kind in parts} & {*MEDIA}
+        rendered = {kind for role, kind in parts if role == "assistant"} & {*MEDIA}
+        if media <= {*model.encoder.modalities} and rendered <= {*model.decoders}:
             return record
 
 
 def photographs(
-    model: Any, count: int, rng: random.Random, generator: torch.Generator
+    model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
-    """Questions about imagined photographs: training data without a single one."""
+    """Questions about imagined photographs: no real photograph is needed."""
     dialogues = []
     for features, name in zip(*imagined_photographs(model, count, rng, generator)):
         answer = rng.choice(PHOTOGRAPH_ANSWERS).format(article(name))
-        user = Message("user", (PLACEHOLDER, rng.choice(PHOTOGRAPH_QUESTIONS)))
-        said = Message("assistant", (answer,))
-        dialogues.append(Dialogue([user, said], features={0: features}))
+        question = Message("user", (PLACEHOLDER, rng.choice(PHOTOGRAPH_QUESTIONS)))
+        reply = Message("assistant", (answer,))
+        dialogues.append(Dialogue([question, reply], features={0: features}))
     return dialogues
 
 
-def sound_mix(rng: random.Random) -> Dialogue:
-    """Up to three clips of one sound at once, their pieces in any order, and what plays.
+def imagined_photographs(
+    model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
+) -> tuple[Tensor, list[str]]:
+    """Features (count, K, W) of random classes of ImageNet, and the names of the classes."""
+    names = model.encoder.class_names()
+    classes = [rng.randrange(len(names)) for _ in range(count)]
+    features = model.encoder.prototype_tokens(torch.tensor(classes).long(), generator)
+    return features, [names[index] for index in classes]
 
-    Else the projector learns that the combinations that are held out cannot be.
+
+def content_words(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a caption's words but for its function words."""
+    words = [f" {word}" for word in text.split() if word not in FUNCTION_WORDS]
+    return [
+        token for word in words for token in tokenizer(word, add_special_tokens=False).input_ids
+    ]
+
+
+def sound_mix(rng: random.Random) -> Dialogue:
+    """Up to three clips of one sound at once, their pieces in random order, and its name.
+
+    Without them the projector learns that the combinations that are held out are impossible.
     """
     first = clip(rng, rng.choice(list(SOUNDS)))
     clips = [first, *(clip(rng, first.sound) for _ in range(rng.randrange(3)))]
-    heard = [render_sound(scene) for scene in clips]
-    samples = torch.stack([reordered(sound.samples[0], rng) for sound in heard]).sum(0)
-    samples *= heard[0].samples.abs().max() / samples.abs().max()
+    sounds = [render_sound(scene) for scene in clips]
+    samples = torch.stack([reordered(sound.samples[0], rng) for sound in sounds]).sum(0)
+    samples *= sounds[0].samples.abs().max() / samples.abs().max()
     question, answer = described(rng, first.model_copy(update={"mentions": ()}))
-    user = Message("user", (Audio(samples[None], heard[0].rate), question))
+    user = Message("user", (Audio(samples[None], sounds[0].rate), question))
     return Dialogue([user, Message("assistant", (answer,))])
 
 
@@ -176,8 +178,8 @@ def clip(rng: random.Random, sound: str) -> SoundScene:
             return scene
 
 
-def reordered(frames: torch.Tensor, rng: random.Random) -> torch.Tensor:
-    """A sound (frames, ...) cut at up to four places, its pieces in another order."""
+def reordered(frames: Tensor, rng: random.Random) -> Tensor:
+    """A sound (frames, ...) cut at up to four places, its pieces in random order."""
     cuts = sorted(rng.sample(range(1, len(frames)), rng.randint(0, 4)))
     pieces = [frames[start:end] for start, end in pairwise([0, *cuts, len(frames)])]
     return torch.cat(rng.sample(pieces, len(pieces)))

@@ -1,6 +1,7 @@
-"""What a training stage needs beside the model: it learns or is kept with the run, never shipped.
+"""What stages compute once, before the first step, and learn from many times.
 
-B rows, N scenes of a pool, C channels of a latent, W width of a condition.
+B rows, N scenes of a pool, M captions of a bank, C channels of a latent, S signal tokens,
+T tokens and W width of a condition, D width of the LLM.
 """
 
 import logging
@@ -21,7 +22,8 @@ from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record, captions_of
 from anygen.llm.prompt import Piece, Span, build_prompt
-from anygen.training.collate import common_beginning, media_at
+from anygen.model.multimodal import MultimodalModel
+from anygen.training.collate import common_prefix_length, media_mask
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import draw_scenes, reordered
@@ -35,16 +37,16 @@ from mosit_data.world.vocabulary import with_article
 log = logging.getLogger(__name__)
 
 POOL_FILE = "pool.safetensors"  # in the folder of a run
-ENCODED = 64  # media at a time
+CHUNK = 64  # rows that are encoded at a time
 BANK = 4096  # captions per modality: enough that some differ in the object alone
 
 Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
 
 
 class NegativeBank(nn.Module):
-    """Gists of captions that could have been meant, and were not."""
+    """Pooled conditions of random captions, as negatives of a contrastive loss."""
 
-    def __init__(self, model: Any, run: Run) -> None:
+    def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
         for modality, decoder in model.decoders.items():
             rng = random.Random(f"{run.seed}/bank/{modality}")
@@ -53,72 +55,72 @@ class NegativeBank(nn.Module):
             tokens, _ = decoder.condition_spec.split(conditions.float())
             self.register_buffer(modality, pooled_condition(tokens), persistent=False)
 
-    def of(self, modality: MediaModality) -> Tensor:
-        """(BANK, W)."""
-        gists: Tensor = getattr(self, modality)
-        return gists
+    def negatives(self, modality: MediaModality) -> Tensor:
+        """(M, W)."""
+        return self.get_buffer(modality)
 
 
 class PrecomputedPool(nn.Module):
     """`run.pool` scenes of the training split per modality, drawn and encoded once.
 
-    Encoding takes a small network as long as learning, and it meets each scene many times.
+    Encoding a scene takes as long as a step of a small network, which meets each scene many times.
     """
 
     def __init__(self, run: Run, modalities: Iterable[MediaModality], encode: Encode) -> None:
         super().__init__()
-        self.drawn = {modality: drawn(modality, run) for modality in modalities}
+        self.scenes = {modality: draw_pool(modality, run) for modality in modalities}
         self.captions: dict[MediaModality, list[str]] = {}
-        for modality, scenes in self.drawn.items():
+        for modality, scenes in self.scenes.items():
             self.captions[modality] = [caption(scene) for scene in scenes]
-            encoded = kept(run, modality, partial(encode_scenes, encode, modality), scenes)
+            encoded = cached(run, modality, partial(encode_scenes, encode, modality), scenes)
             self.register_buffer(modality, encoded, persistent=False)
 
-    def rows(self, modality: MediaModality, chosen: Sequence[int]) -> Tensor:
-        """What the chosen scenes were encoded to."""
-        encoded: Tensor = getattr(self, modality)
-        return encoded[torch.tensor(chosen)].float()
+    def rows(self, modality: MediaModality, indices: Sequence[int]) -> Tensor:
+        """The encoded scenes at these indices."""
+        return self.get_buffer(modality)[torch.tensor(indices)].float()
 
     def choose(self, modality: MediaModality, count: int, rng: random.Random) -> list[int]:
+        """Indices of random scenes."""
         return [rng.randrange(len(self.captions[modality])) for _ in range(count)]
 
 
 class LatentPool(nn.Module):
-    """Latents of scenes, and their captions through the decoder's own text encoder."""
+    """Latents of scenes, and the conditions of their captions."""
 
-    def __init__(self, model: Any, run: Run) -> None:
+    def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
-        self.scenes = PrecomputedPool(
+        self.pool = PrecomputedPool(
             run, run.decoders, lambda m, media: model.decoders[m].to_latents(media)
         )
-        for modality, captions in self.scenes.captions.items():
+        for modality, captions in self.pool.captions.items():
             conditions = in_chunks(model.decoders[modality].encode_prompt, captions)
             self.register_buffer(modality, conditions, persistent=False)
 
     def draw(
         self, modality: MediaModality, count: int, rng: random.Random
     ) -> tuple[Tensor, Tensor]:
-        """Latents (count, C, ...) and conditions (count, tokens, W) of random scenes."""
-        chosen = self.scenes.choose(modality, count, rng)
-        conditions: Tensor = getattr(self, modality)
-        return self.scenes.rows(modality, chosen), conditions[torch.tensor(chosen)].float()
+        """Latents (count, C, ...) and conditions (count, T, W) of random scenes."""
+        indices = self.pool.choose(modality, count, rng)
+        conditions = self.get_buffer(modality)[torch.tensor(indices)].float()
+        return self.pool.rows(modality, indices), conditions
 
 
 class FeaturePool(nn.Module):
-    """What the frozen part of the encoder makes of scenes, and their captions.
+    """What the frozen part of the encoder computes of scenes, and their captions.
 
-    Half of the sounds are medleys: clips of one sound cut into pieces, in any order, up to three
-    at once, with its name alone as their caption. Else the encoder learns that what is held out
-    cannot be: without them it took a chord for proof that no accordion was playing.
+    Half of the sounds are mixes: up to three clips of one sound at once, each cut into pieces in
+    random order, with the name of the sound alone as their caption. Without them the encoder
+    learns that held-out combinations are impossible: it took a chord for proof that no accordion
+    was playing.
     """
 
-    def __init__(self, model: Any, run: Run) -> None:
+    def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
-        self.scenes = PrecomputedPool(
+        self.pool = PrecomputedPool(
             run, MEDIA, lambda m, media: torch.stack(model.encoder.observe(m, media))
         )
-        self.clips: dict[str, list[int]] = {}  # of each sound
-        for index, scene in enumerate(self.scenes.drawn["audio"]):
+        self.clips: dict[str, list[int]] = {}  # indices in the pool, by the name of the sound
+        for index, scene in enumerate(self.pool.scenes["audio"]):
             assert isinstance(scene, SoundScene)
             self.clips.setdefault(scene.sound, []).append(index)
 
@@ -126,11 +128,11 @@ class FeaturePool(nn.Module):
         self, modality: MediaModality, count: int, rng: random.Random
     ) -> tuple[Tensor, list[str]]:
         """Observations (count, ...), see `Bind.observe`, and captions of random scenes."""
-        medleys = count // 2 if modality == "audio" else 0
-        chosen = self.scenes.choose(modality, count - medleys, rng)
-        captions = [self.scenes.captions[modality][index] for index in chosen]
-        observed = [self.scenes.rows(modality, chosen)]
-        for name in rng.choices(list(self.clips), k=medleys):
+        mixes = count // 2 if modality == "audio" else 0
+        indices = self.pool.choose(modality, count - mixes, rng)
+        captions = [self.pool.captions[modality][index] for index in indices]
+        observed = [self.pool.rows(modality, indices)]
+        for name in rng.choices(list(self.clips), k=mixes):
             observed.append(self.sound_mix(name, rng))
             captions.append(with_article(name, name))
         return torch.cat(observed), captions
@@ -138,45 +140,46 @@ class FeaturePool(nn.Module):
     def sound_mix(self, name: str, rng: random.Random) -> Tensor:
         """The spectrogram (1, frames, bands) of pieces of up to three clips of one sound."""
         clips = rng.choices(self.clips[name], k=rng.randint(1, 3))
-        rows = self.scenes.rows("audio", clips)
+        rows = self.pool.rows("audio", clips)
         return reduce(together, [reordered(row, rng) for row in rows])[None]
 
 
 class SpanPool(nn.Module):
-    """What the LLM says in the spans of requests, and the conditions that should become of it.
+    """Hidden states of the spans of requests, and the conditions of the requested captions.
 
-    The LLM speaks once; the projectors listen many times.
+    The LLM runs once per request; the projectors learn from it many times.
     """
 
-    def __init__(self, model: Any, run: Run) -> None:
+    def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
         for modality in run.decoders:
             rng = random.Random(f"{run.seed}/requests/{modality}")
             records = [sample_request(modality, rng, "train") for _ in range(run.pool[modality])]
-            spoken = kept(run, modality, partial(last_spans, model, modality), records)
+            hidden = cached(run, modality, partial(last_spans, model, modality), records)
             captions = [captions_of(record)[-1] for record in records]
-            wanted = in_chunks(model.decoders[modality].encode_prompt, captions)
-            self.register_buffer(modality, spoken, persistent=False)
-            self.register_buffer(f"{modality}_wanted", wanted, persistent=False)
-            tokens, _ = model.decoders[modality].condition_spec.split(wanted[:BANK].float())
-            others = pooled_condition(tokens)
-            self.register_buffer(f"{modality}_others", others, persistent=False)
+            conditions = in_chunks(model.decoders[modality].encode_prompt, captions)
+            tokens, _ = model.decoders[modality].condition_spec.split(conditions[:BANK].float())
+            self.register_buffer(modality, hidden, persistent=False)
+            self.register_buffer(f"{modality}_conditions", conditions, persistent=False)
+            pooled = pooled_condition(tokens)
+            self.register_buffer(f"{modality}_negatives", pooled, persistent=False)
 
     def draw(
         self, modality: MediaModality, count: int, rng: random.Random
     ) -> tuple[Tensor, Tensor]:
-        """Hidden states (count, S, D) of random spans and conditions (count, tokens, W)."""
-        spoken, wanted = getattr(self, modality), getattr(self, f"{modality}_wanted")
-        chosen = torch.tensor([rng.randrange(len(spoken)) for _ in range(count)])
-        return spoken[chosen].float(), wanted[chosen].float()
+        """Hidden states (count, S, D) of random spans and conditions (count, T, W)."""
+        hidden, conditions = self.get_buffer(modality), self.get_buffer(f"{modality}_conditions")
+        indices = torch.tensor([rng.randrange(len(hidden)) for _ in range(count)])
+        return hidden[indices].float(), conditions[indices].float()
 
-    def of(self, modality: MediaModality) -> Tensor:
-        """Gists of captions that could have been meant, (at most BANK, W)."""
-        gists: Tensor = getattr(self, f"{modality}_others")
-        return gists
+    def negatives(self, modality: MediaModality) -> Tensor:
+        """Pooled conditions of other captions, (at most BANK, W)."""
+        return self.get_buffer(f"{modality}_negatives")
 
 
-def last_spans(model: Any, modality: MediaModality, records: Sequence[Record]) -> Tensor:
+def last_spans(
+    model: MultimodalModel, modality: MediaModality, records: Sequence[Record]
+) -> Tensor:
     """Hidden states (B, S, D) that condition the decoder, of the last spans of dialogues."""
     rows, prompts = [], []
     for record in records:
@@ -185,31 +188,36 @@ def last_spans(model: Any, modality: MediaModality, records: Sequence[Record]) -
         prompts.append(up_to_last_span(prompt, alone=model.llm.signals.droppable))
         rows.append(model.embed(prompts[-1]))
     lengths = torch.tensor([len(row) for row in rows])
-    media = pad_sequence([media_at(model, prompt) for prompt in prompts], batch_first=True)
+    media = pad_sequence([media_mask(model, prompt) for prompt in prompts], batch_first=True)
     embeds = pad_sequence(rows, batch_first=True)
-    hidden = hidden_states(model.llm, embeds, lengths, common_beginning(prompts), media=media)
+    shared = common_prefix_length(prompts)
+    hidden = hidden_states(model.llm, embeds, lengths, shared, media=media)
     length = model.llm.signals.length(modality)
     spans = [row[end - length : end] for row, end in zip(hidden, lengths.tolist())]
     return model.llm.signals.conditions(torch.stack(spans))
 
 
 def up_to_last_span(prompt: Sequence[Piece], *, alone: bool) -> list[Piece]:
-    """A prompt as far as its last span, which, if it is `alone`, sees no other span."""
+    """A prompt up to and including its last span; if `alone`, without the spans before it."""
     last = max(index for index, piece in enumerate(prompt) if isinstance(piece, Span))
     before = [p for p in prompt[:last] if not (alone and isinstance(p, Span))]
     return [*before, prompt[last]]
 
 
-def drawn(modality: MediaModality, run: Run) -> list[Scene]:
+def draw_pool(modality: MediaModality, run: Run) -> list[Scene]:
     """The scenes of a pool: a function of the run's seed alone."""
     rng = random.Random(f"{run.seed}/pool/{modality}")
     return draw_scenes(modality, run, run.pool[modality], rng)
 
 
-def kept(
+def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:
+    return encode(modality, [render(scene) for scene in scenes])
+
+
+def cached(
     run: Run, name: str, encode: Callable[[Sequence[Any]], Tensor], rows: Sequence[Any]
 ) -> Tensor:
-    """What `encode` makes of all rows; made once and kept in the run's folder for these rows."""
+    """All rows encoded, from the run's folder if the same rows lie there already."""
     path = run.out / POOL_FILE
     tensors = load_file(path) if path.is_file() else {}
     key = f"{name}-{zlib.crc32(repr(rows).encode()):08x}"
@@ -221,12 +229,8 @@ def kept(
     return tensors[key]
 
 
-def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:
-    return encode(modality, [render(scene) for scene in scenes])
-
-
 @torch.no_grad()
 def in_chunks(encode: Callable[[Sequence[Any]], Tensor], rows: Sequence[Any]) -> Tensor:
-    """What `encode` makes of all rows, in half precision."""
-    starts = range(0, len(rows), ENCODED)
-    return torch.cat([encode(rows[start : start + ENCODED]).half() for start in starts])
+    """All rows encoded, in half precision."""
+    starts = range(0, len(rows), CHUNK)
+    return torch.cat([encode(rows[start : start + CHUNK]).half() for start in starts])

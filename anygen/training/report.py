@@ -1,4 +1,4 @@
-"""The page of a training run: its config, its curves, and its samples step by step."""
+"""The HTML page of a training run: its config, its curves, and its samples step by step."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +9,14 @@ from anygen.reports import plots
 from anygen.reports.page import Shown, show, svg_uri, write_page
 
 PAGE, LOG, CONFIG = "report.html", "log.jsonl", "run.yaml"
-STEPS = 6  # of which samples are shown
+STEPS = 6  # whose samples are shown
 POINTS = 400  # of a curve
 
-Row = dict[str, Any]  # of log.jsonl
+LogRow = dict[str, Any]  # a line of log.jsonl
 
 
 def write(out: Path) -> Path:
-    """Write report.html from what lies in the folder of a run; returns its path."""
+    """Write report.html from the files in the folder of a run; returns its path."""
     rows = list(read_log(out / LOG))
     logged = [row for row in rows if "samples" not in row]
     values = {
@@ -32,8 +32,8 @@ def write(out: Path) -> Path:
     return write_page(out / PAGE, "training.html", values)
 
 
-def read_log(path: Path) -> Iterator[Row]:
-    """The lines of a log; one that was cut short by a kill is left out."""
+def read_log(path: Path) -> Iterator[LogRow]:
+    """The lines of a log but for one that a killed process left incomplete."""
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
             yield json.loads(line)
@@ -41,32 +41,32 @@ def read_log(path: Path) -> Iterator[Row]:
             continue
 
 
-def curves(rows: Sequence[Row]) -> Iterator[tuple[str, list[int], list[float]]]:
-    """All that was logged, over the steps; a step that was done twice counts as it was last."""
+def curves(rows: Sequence[LogRow]) -> Iterator[tuple[str, list[int], list[float]]]:
+    """Name, steps and values of every quantity in the log; of a repeated step the last values."""
     by_step = {row["step"]: row for row in rows}
     names = dict.fromkeys(name for row in rows for name in row if name not in ("step", "seconds"))
     for name in names:
-        steps = spread([step for step in sorted(by_step) if name in by_step[step]], POINTS)
+        steps = evenly_spaced([step for step in sorted(by_step) if name in by_step[step]], POINTS)
         yield name, steps, [by_step[step][name] for step in steps]
 
 
-def spread(items: list[Any], count: int) -> list[Any]:
-    """At most `count` of the items, evenly, the first and the last among them."""
+def evenly_spaced(items: list[Any], count: int) -> list[Any]:
+    """At most `count` of the items, evenly spaced, the first and the last among them."""
     if len(items) <= count:
         return items
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
 
 
-def shown_samples(out: Path, rows: Sequence[Row]) -> dict[str, Any]:
-    """`steps`, and `samples`: by the file's name what it holds at each of them."""
+def shown_samples(out: Path, rows: Sequence[LogRow]) -> dict[str, Any]:
+    """`steps`, and `samples`: by the name of the file, the sample of each of these steps."""
     by_step: Mapping[int, list[str]] = {row["step"]: row["samples"] for row in rows}
-    steps = spread(sorted(by_step), STEPS)
+    steps = evenly_spaced(sorted(by_step), STEPS)
     names = dict.fromkeys(Path(path).name for step in steps for path in by_step[step])
     samples = {name: [sample(out, by_step[step], name) for step in steps] for name in names}
     return {"steps": steps, "samples": samples}
 
 
 def sample(out: Path, paths: Sequence[str], name: str) -> Shown | None:
-    """A sample of a step, if there is one of this name."""
+    """The sample of this name among the files of a step, if there is one."""
     found = [out / path for path in paths if Path(path).name == name and (out / path).is_file()]
     return show(found[0], name) if found else None

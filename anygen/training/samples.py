@@ -1,17 +1,18 @@
-"""What a run shows of what it has learned: media that are written beside its log."""
+"""Sample media that show what a run has learned; they are written beside its log."""
 
 import random
 from typing import Any
 
 import torch
-from torch import nn
 
 from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.mixtures import draw_media
 from decoders.base import Task, never, no_progress
 
+EXAMPLES = 4  # true media per decoder
 SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     "image": [
         "a flat cat on a blue background",
@@ -38,38 +39,43 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 }
 
 
-def examples_to_show(run: Run, count: int) -> dict[str, list[Media]]:
-    """The same few true media at every step of a run."""
-    shown = run.model_copy(update={"batch_size": count, "rows": {}})
-    return {m: draw_media(m, shown, random.Random(0)) for m in run.decoders}
+def true_media(run: Run) -> dict[MediaModality, list[Media]]:
+    """A few true media of each of the run's decoders, the same at every step."""
+    small = run.model_copy(update={"batch_size": EXAMPLES, "rows": {}})
+    return {m: draw_media(m, small, random.Random(0)) for m in run.decoders}
+
+
+def pairs(modality: MediaModality, true: list[Media], decoded: list[Media]) -> dict[str, Media]:
+    """True media and what became of them, by the names of their files."""
+    names: dict[str, Media] = {}
+    for index, (before, after) in enumerate(zip(true, decoded)):
+        names |= {f"{modality}_{index}_true": before, f"{modality}_{index}_made": after}
+    return names
 
 
 @torch.no_grad()
-def reconstructions(model: nn.Module, run: Run) -> dict[str, Media]:
-    """True media, and what the autoencoder makes of them."""
+def reconstructions(model: MultimodalModel, run: Run) -> dict[str, Media]:
+    """True media, and their reconstruction by the autoencoder."""
     shown: dict[str, Media] = {}
-    for modality, media in examples_to_show(run, 4).items():
+    for modality, media in true_media(run).items():
         decoder: Any = model.decoders[modality]
-        made = decoder.from_latents(decoder.to_latents(media))
-        for index, (true, again) in enumerate(zip(media, made)):
-            shown[f"{modality}_{index}_true"], shown[f"{modality}_{index}_made"] = true, again
+        shown |= pairs(modality, media, decoder.from_latents(decoder.to_latents(media)))
     return shown
 
 
 @torch.no_grad()
-def resynthesis(model: nn.Module, run: Run) -> dict[str, Media]:
-    """True sounds, and what the vocoder makes of their spectrograms."""
+def resynthesis(model: MultimodalModel, run: Run) -> dict[str, Media]:
+    """True sounds, and the vocoder's sounds from their spectrograms."""
     shown: dict[str, Media] = {}
-    for modality, media in examples_to_show(run, 4).items():
+    for modality, media in true_media(run).items():
         decoder: Any = model.decoders[modality]
-        for index, (true, again) in enumerate(zip(media, decoder.resynthesize(media))):
-            shown[f"{modality}_{index}_true"], shown[f"{modality}_{index}_made"] = true, again
+        shown |= pairs(modality, media, decoder.resynthesize(media))
     return shown
 
 
 @torch.no_grad()
-def renderings(model: nn.Module, run: Run) -> dict[str, Media]:
-    """What the decoders make of a few fixed captions."""
+def renderings(model: MultimodalModel, run: Run) -> dict[str, Media]:
+    """What the decoders render from a few fixed captions."""
     shown: dict[str, Media] = {}
     for modality in dict.fromkeys(run.decoders):
         decoder: Any = model.decoders[modality]
@@ -81,5 +87,6 @@ def renderings(model: nn.Module, run: Run) -> dict[str, Media]:
     return shown
 
 
-def no_samples(model: nn.Module, run: Run) -> dict[str, Media]:
+def no_samples(model: MultimodalModel, run: Run) -> dict[str, Media]:
+    """For stages whose results can be judged by their losses alone."""
     return {}

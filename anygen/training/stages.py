@@ -1,21 +1,24 @@
-"""The table of training stages: what each builds, what learns, from which batch, by which loss."""
+"""The table of training stages: what each builds and trains, from which batch, by which loss.
+
+B rows, S signal tokens, K features, W their width, D width of the LLM.
+"""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anygen.config.run import Run
 from anygen.core.media import Media
-from anygen.core.modality import MEDIA
-from anygen.model.multimodal import PARTS
+from anygen.core.modality import MEDIA, MediaModality
+from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
 from anygen.training.collate import IGNORED, Batch, assemble
 from anygen.training.dialogues import Dialogue
-from anygen.training.fact_probe import LinearProbe
+from anygen.training.linear_probe import LinearProbe
 from anygen.training.losses import (
     condition_losses,
     distillation_loss,
@@ -28,87 +31,89 @@ from anygen.training.precomputed import FeaturePool, LatentPool, NegativeBank, S
 from decoders.parts.latent_diffusion import unconditional
 from mosit_data.world.scene import caption
 
-LIKENESS_WEIGHT = 16.0  # plain answers are few, and what they lose shows first
-EMPTY_CAPTIONS = 0.1  # share of rows that teach the unconditional branch (Ho and Salimans 2022)
+DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
+EMPTY_CAPTIONS = 0.1  # share of rows that train the unconditional branch (Ho and Salimans 2022)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Everything random about one training step: a function of (seed, step, process) alone."""
+    """All randomness of one training step: a function of (seed, step, process) alone."""
 
     index: int
     rng: random.Random
     generators: list[torch.Generator]  # one per row
 
 
-Losses = dict[str, Tensor]  # every term (B,) or ()
+Losses = dict[str, Tensor]  # every term (B,) or (); the names stand in the run's log
 Samples = dict[str, Media]
+Auxiliaries = TypeVar("Auxiliaries")  # an nn.Module, or None
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Generic[Auxiliaries]):
     needs: tuple[str, ...]  # the parts of the system that are built
     learns: tuple[str, ...]  # prefixes of parameter names; {decoder} stands for each of the run's
-    losses: Callable[[nn.Module, Run, Step], Losses]
-    samples: Callable[[nn.Module, Run], Samples]
-    aids: Callable[[nn.Module, Run], nn.Module] | None = None  # `model.aids`, of this stage alone
+    losses: Callable[[MultimodalModel, Auxiliaries, Run, Step], Losses]
+    samples: Callable[[MultimodalModel, Run], Samples]
+    auxiliaries: Callable[[MultimodalModel, Run], Auxiliaries]  # a further input of `losses`
 
 
-def decoder_of(model: nn.Module, run: Run, step: int) -> tuple[Any, Any]:
-    """Decoders take turns: the one of this step, and its modality."""
-    modality = run.decoders[step % len(run.decoders)]
+def no_auxiliaries(model: MultimodalModel, run: Run) -> None:
+    """For stages whose losses need the model alone."""
+
+
+def decoder_of_step(model: MultimodalModel, run: Run, step: Step) -> tuple[MediaModality, Any]:
+    """The decoders of a run take turns: the modality of this step and its decoder."""
+    modality = run.decoders[step.index % len(run.decoders)]
     return modality, model.decoders[modality]
 
 
-def vae_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    modality, decoder = decoder_of(model, run, step.index)
+def vae_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
+    modality, decoder = decoder_of_step(model, run, step)
     media = mixtures.draw_media(modality, run, step.rng)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
 
 
-def vocoder_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    modality, decoder = decoder_of(model, run, step.index)
+def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
+    modality, decoder = decoder_of_step(model, run, step)
     media = mixtures.draw_media(modality, run, step.rng)
     return {"spectrum": decoder.vocoder_loss(media)}
 
 
-def caption_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    """A text encoder that tells things apart is worth having before the denoiser listens to it."""
-    modality, decoder = decoder_of(model, run, step.index)
+def caption_losses(model: MultimodalModel, probe: LinearProbe, run: Run, step: Step) -> Losses:
+    """The text encoder learns to distinguish captions before the denoiser depends on it."""
+    modality, decoder = decoder_of_step(model, run, step)
     scenes = mixtures.draw_scenes(modality, run, run.batch_size, step.rng)
     condition = decoder.encode_prompt([caption(scene) for scene in scenes])
-    aids: Any = model.aids
-    return {modality: aids.loss(modality, condition, scenes)}
+    return {modality: probe.loss(modality, condition, scenes)}
 
 
-def denoise_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    modality, decoder = decoder_of(model, run, step.index)
+def denoise_losses(model: MultimodalModel, pool: LatentPool, run: Run, step: Step) -> Losses:
+    modality, decoder = decoder_of_step(model, run, step)
     rows = run.rows.get(modality, run.batch_size)
-    aids: Any = model.aids
-    latents, conditions = aids.draw(modality, rows, step.rng)
-    told = [step.rng.random() >= EMPTY_CAPTIONS for _ in range(rows)]
-    told_B11 = torch.tensor(told, device=conditions.device)[:, None, None]
-    conditions = conditions.where(told_B11, unconditional(decoder))
+    latents, conditions = pool.draw(modality, rows, step.rng)
+    conditional = [step.rng.random() >= EMPTY_CAPTIONS for _ in range(rows)]
+    conditional_B11 = torch.tensor(conditional, device=conditions.device)[:, None, None]
+    conditions = conditions.where(conditional_B11, unconditional(decoder))
     return {modality: decoder.latent_loss(latents, conditions, step.generators[:rows])}
 
 
-def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    """Media lie near their captions in the joint space, and, projected, near the LLM's words.
+def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step) -> Losses:
+    """Media near their captions in the joint space and, projected, near the words of the LLM.
 
     Both losses share the features, and the LLM itself does not run: this is five times cheaper
-    than letting `encode` find the words. Imagined photographs teach the names of ImageNet.
+    than finding the words in stage `encode`. Imagined photographs teach the names of ImageNet.
     """
     modality = MEDIA[step.index % len(MEDIA)]
-    aids: Any = model.aids
-    observed, captions = aids.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
+    observed, captions = pool.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
     features_BKW = model.encoder.read(modality, observed)
     embedded = model.encoder.embed_features(modality, features_BKW)
     imagined, names = mixtures.imagined_photographs(
         model, len(captions), step.rng, step.generators[0]
     )
     words = [mixtures.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
-    told_BKW = model.encoder.told(modality, features_BKW)
-    rows = [(modality, row) for row in told_BKW] + [("image", row) for row in imagined]
+    rows_BKW = model.encoder.told(modality, features_BKW)
+    rows = [(modality, row) for row in rows_BKW] + [("image", row) for row in imagined]
     projected = [model.input_projector.project(*row) for row in rows]
     table = model.llm.base.get_input_embeddings().weight
     return {
@@ -117,59 +122,74 @@ def joint_losses(model: nn.Module, run: Run, step: Step) -> Losses:
     }
 
 
-def encode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    """Media and prototypes of ImageNet classes, answered by what they are."""
+def encode_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
+    """Media and prototypes of ImageNet classes, answered by their descriptions."""
     dialogues = mixtures.encode_dialogues(model, run, step.rng, step.generators[0])
     batch = assemble(model, dialogues)
     return {"text": text_loss(model.llm, hidden_of(model, batch), batch.labels)}
 
 
-def decode_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+def decode_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
     dialogues = mixtures.decode_dialogues(list(model.decoders), run, step.rng)
-    return dialogue_losses(model, run, step, dialogues)
+    return dialogue_losses(model, bank, run, step, dialogues)
 
 
-def instruct_losses(model: nn.Module, run: Run, step: Step) -> Losses:
+def instruct_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
     dialogues = mixtures.instruct_dialogues(model, run, step.rng, step.generators[0])
-    return dialogue_losses(model, run, step, dialogues)
+    return dialogue_losses(model, bank, run, step, dialogues)
 
 
-def dialogue_losses(model: nn.Module, run: Run, step: Step, dialogues: list[Dialogue]) -> Losses:
+def project_losses(model: MultimodalModel, pool: SpanPool, run: Run, step: Step) -> Losses:
+    """The output projectors alone: a hundred times as many spans a second as with the LLM."""
+    modality, decoder = decoder_of_step(model, run, step)
+    rows = run.rows.get(modality, run.batch_size)
+    hidden_BSD, target = pool.draw(modality, rows, step.rng)
+    conditions = model.condition_of(modality, hidden_BSD)
+    others = pool.negatives(modality)
+    return condition_losses(modality, decoder.condition_spec, conditions, target, others)
+
+
+def dialogue_losses(
+    model: MultimodalModel, bank: NegativeBank, run: Run, step: Step, dialogues: Sequence[Dialogue]
+) -> Losses:
     batch = assemble(model, dialogues)
     hidden = hidden_of(model, batch)
     losses = {}
     if batch.plain.any():
-        losses["likeness"] = LIKENESS_WEIGHT * distillation_loss(model.llm, hidden, batch)
-    if not batch.plain.all():  # of plain answers the base model's doubts are learned, not its words
+        loss = distillation_loss(model.llm, hidden, batch)
+        losses["likeness"] = DISTILLATION_WEIGHT * loss
+    if not batch.plain.all():  # plain answers teach their distribution, not their words
         labels = batch.labels.masked_fill(batch.plain[:, None], IGNORED)
         losses["text"] = text_loss(model.llm, hidden, labels)
-    return losses | generation_losses(model, hidden, batch, step.generators, run.denoised)
+    return losses | generation_losses(
+        model, hidden, batch, bank.negatives, step.generators, run.denoised
+    )
 
 
-def hidden_of(model: nn.Module, batch: Batch) -> Tensor:
+def hidden_of(model: MultimodalModel, batch: Batch) -> Tensor:
     return hidden_states(
         model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches, batch.media
     )
 
 
-def project_losses(model: nn.Module, run: Run, step: Step) -> Losses:
-    """The projectors alone: a hundred times as many spans a second as with the LLM at work."""
-    modality, decoder = decoder_of(model, run, step.index)
-    aids: Any = model.aids
-    rows = run.rows.get(modality, run.batch_size)
-    hidden_BSD, wanted = aids.draw(modality, rows, step.rng)
-    conditions = model.condition_of(modality, hidden_BSD)
-    return condition_losses(modality, decoder.condition_spec, conditions, wanted, aids.of(modality))
-
-
-STAGES: dict[str, Stage] = {
-    "vae": Stage(("decoders",), ("decoders.{decoder}.vae.",), vae_losses, samples.reconstructions),
+STAGES: dict[str, Stage[Any]] = {
+    "vae": Stage(
+        ("decoders",),
+        ("decoders.{decoder}.vae.",),
+        vae_losses,
+        samples.reconstructions,
+        no_auxiliaries,
+    ),
     "vocoder": Stage(
-        ("decoders",), ("decoders.{decoder}.vocoder.",), vocoder_losses, samples.resynthesis
+        ("decoders",),
+        ("decoders.{decoder}.vocoder.",),
+        vocoder_losses,
+        samples.resynthesis,
+        no_auxiliaries,
     ),
     "caption": Stage(
         ("decoders",),
-        ("decoders.{decoder}.text_encoder.", "aids."),
+        ("decoders.{decoder}.text_encoder.",),
         caption_losses,
         samples.no_samples,
         LinearProbe,
@@ -197,6 +217,7 @@ STAGES: dict[str, Stage] = {
         ("input_projector.", "llm.signal_rows"),
         encode_losses,
         samples.no_samples,
+        no_auxiliaries,
     ),
     "decode": Stage(
         PARTS,
@@ -223,7 +244,7 @@ STAGES: dict[str, Stage] = {
 
 
 def learned_prefixes(run: Run) -> list[str]:
-    """What learns in a run, as prefixes of parameter names."""
+    """What a run trains of the model, as prefixes of parameter names."""
     prefixes = []
     for prefix in STAGES[run.stage].learns:
         names = run.decoders if "{decoder}" in prefix else [""]

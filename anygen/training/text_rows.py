@@ -1,4 +1,4 @@
-"""Text-only training rows: the base model's own answers, so that tuning keeps its voice.
+"""Text-only training rows: the base model's own answers, so that tuning preserves its style.
 
 `python -m anygen.training.text_rows OUT.jsonl` answers mosit_data/prompts/train.txt greedily.
 """
@@ -18,7 +18,7 @@ from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Tokens, build_prompt
 from mosit_data.prompts import read_prompts
 
-MAX_TOKENS = 72  # a longer answer ends with its last whole sentence
+MAX_TOKENS = 72  # longer answers are cut after their last whole sentence
 BATCH = 20
 SENTENCES = re.compile(r".*[.!?。！？](?=\s|$)", re.DOTALL)
 
@@ -43,16 +43,17 @@ def turns(prompt: str, answer: str) -> list[dict[str, str]]:
 
 @torch.inference_mode()
 def answer_batch(llm: LanguageModel, system_prompt: str, prompts: Sequence[str]) -> list[str]:
+    """Greedy answers; empty if one has no whole sentence within MAX_TOKENS."""
     rows = [prompt_ids(llm, system_prompt, prompt) for prompt in prompts]
     end, longest = llm.tokenizer.eos_token_id, max(map(len, rows))
     ids = torch.tensor([[end] * (longest - len(row)) + row for row in rows])
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
-    made = llm.base.generate(
+    output = llm.base.generate(
         ids, attention_mask=mask, max_new_tokens=MAX_TOKENS, do_sample=False, pad_token_id=end
     )
-    texts = llm.tokenizer.batch_decode(made[:, longest:], skip_special_tokens=True)
-    finished = (made[:, longest:] == end).any(1)
-    return [whole(text.strip(), bool(done)) for text, done in zip(texts, finished)]
+    texts = llm.tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)
+    finished = (output[:, longest:] == end).any(1)
+    return [whole_sentences(text.strip(), bool(done)) for text, done in zip(texts, finished)]
 
 
 def prompt_ids(llm: LanguageModel, system_prompt: str, prompt: str) -> list[int]:
@@ -61,8 +62,8 @@ def prompt_ids(llm: LanguageModel, system_prompt: str, prompt: str) -> list[int]
     return [i for piece in pieces if isinstance(piece, Tokens) for i in piece.ids]
 
 
-def whole(text: str, finished: bool) -> str:
-    """An answer that was cut short ends with its last whole sentence, if it has one."""
+def whole_sentences(text: str, finished: bool) -> str:
+    """The text up to the end of its last whole sentence, or all of it if it is finished."""
     if finished:
         return text
     match = SENTENCES.match(text)

@@ -1,4 +1,4 @@
-"""The one training loop. A step's batch and noise are functions of its number: resume is exact."""
+"""The training loop. A step's batch and noise are functions of its number: resuming is exact."""
 
 import json
 import logging
@@ -38,13 +38,14 @@ from anygen.training.stages import STAGES, Stage, Step, learned_prefixes
 
 log = logging.getLogger(__name__)
 
-FINAL_RATE = 0.05  # the cosine schedule ends at this share of the learning rate
+AUXILIARY = "aids."  # prefix of the names of auxiliaries in weights.safetensors and state.pt
+FINAL_RATE = 0.05  # share of the learning rate at which the cosine schedule ends
 
 
 def train(name: str, overrides: list[str]) -> Path:
-    """Train what a run's YAML says; returns the folder with `weights.safetensors`.
+    """Run the training that a YAML file describes; returns the folder with `weights.safetensors`.
 
-    A run that was stopped goes on from its last checkpoint and ends with the same weights.
+    A run that was stopped continues from its last checkpoint and ends with the same weights.
     """
     run = load_run(name, overrides)
     accelerator = Accelerator(mixed_precision="bf16" if run.precision == "bf16" else "no")
@@ -66,7 +67,7 @@ def train(name: str, overrides: list[str]) -> Path:
 
 
 def placement_of(run: Run, accelerator: Accelerator) -> Placement:
-    """Everything learns in float32; weights of four bits are made where they compute."""
+    """Everything trains in float32; 4-bit weights are quantized on the device that computes."""
     if run.precision != "nf4":
         return Placement()
     return Placement(
@@ -75,7 +76,7 @@ def placement_of(run: Run, accelerator: Accelerator) -> Placement:
 
 
 def has_fast_int8(accelerator: Accelerator) -> bool:
-    """False, and said so, on a CPU that multiplies 8-bit numbers more slowly than any others."""
+    """Whether 8-bit layers are faster than float32 ones; logs if they are not."""
     if accelerator.device.type != "cpu" or has_vnni():
         return True
     log.info("this CPU has no VNNI: the base LLM stays in float32, two to four times as slow")
@@ -83,7 +84,7 @@ def has_fast_int8(accelerator: Accelerator) -> bool:
 
 
 def learning_table(model: nn.Module) -> str:
-    """One line per part of the model: how many of its parameters learn."""
+    """One line per part of the model: how many of its parameters are trained."""
     learned: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for name, parameter in model.named_parameters():
@@ -94,32 +95,35 @@ def learning_table(model: nn.Module) -> str:
 
 
 class StageLoss(nn.Module):
-    """The sum of a stage's losses as a forward pass, so that DDP can wrap it."""
+    """The sum of a stage's losses as a module, so that DDP can wrap its forward pass."""
 
-    def __init__(self, model: MultimodalModel, run: Run, stage: Stage) -> None:
+    def __init__(
+        self, model: MultimodalModel, auxiliaries: nn.Module | None, run: Run, stage: Stage[Any]
+    ) -> None:
         super().__init__()
-        self.model, self.run, self.stage = model, run, stage
+        self.model, self.auxiliaries, self.run, self.stage = model, auxiliaries, run, stage
 
     def forward(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
-        losses = {k: v.mean() for k, v in self.stage.losses(self.model, self.run, step).items()}
+        terms = self.stage.losses(self.model, self.auxiliaries, self.run, step)
+        losses = {name: term.mean() for name, term in terms.items()}
         return torch.stack(list(losses.values())).sum(), losses
 
 
 class Trainer:
-    """The state of one run: model, optimizer, averaged weights, step."""
+    """The state of one run: model, auxiliaries, optimizer, averaged weights, step."""
 
     def __init__(
-        self, run: Run, stage: Stage, model: MultimodalModel, accelerator: Accelerator
+        self, run: Run, stage: Stage[Any], model: MultimodalModel, accelerator: Accelerator
     ) -> None:
         self.run, self.stage, self.accelerator = run, stage, accelerator
         self.model = model
-        if stage.aids:
-            model.aids = stage.aids(model, run)
-        self.learned = unfreeze(model, learned_prefixes(run))
+        self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
+        self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
         optimizer = torch.optim.AdamW(
             self.learned.values(), run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay
         )
-        wrapped = accelerator.prepare(StageLoss(model, run, stage), optimizer)
+        loss = StageLoss(model, self.auxiliaries, run, stage)
+        wrapped = accelerator.prepare(loss, optimizer)
         self.loss, self.optimizer = wrapped
         self.average = {n: p.detach().clone() for n, p in self.learned.items()} if run.ema else {}
         self.step = 0
@@ -133,21 +137,21 @@ class Trainer:
             for name, value in self.update().items():
                 terms.setdefault(name, []).append(value.detach())
             self.step += 1
-            if self.due(self.run.log_every):
+            if self.is_due(self.run.log_every):
                 self.write_log(terms, time.perf_counter() - started)
                 terms, started = {}, time.perf_counter()
-            if self.due(self.run.save_every):
+            if self.is_due(self.run.save_every):
                 self.save()
-            if self.due(self.run.sample_every):
+            if self.is_due(self.run.sample_every):
                 self.write_samples()
-            if self.due(self.run.save_every):
+            if self.is_due(self.run.save_every):
                 self.write_page()
 
     def update(self) -> dict[str, Tensor]:
-        """One step: forward, backward, clip, update, average."""
+        """One step: forward, backward, clip, optimize, average. Returns the terms of the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.run, self.step)
-        step = self.randomness()
+        step = self.draw_step()
         with self.accelerator.autocast():
             total, terms = self.loss(step)
         self.accelerator.backward(total)
@@ -157,8 +161,8 @@ class Trainer:
         self.update_average()
         return {**terms, "grad_norm": norm}
 
-    def randomness(self) -> Step:
-        """The step's random numbers, and torch's own seed for dropout."""
+    def draw_step(self) -> Step:
+        """The randomness of the present step; seeds torch's own generator, too, for dropout."""
         name = f"{self.run.seed}/{self.step}/{self.accelerator.process_index}"
         rng = random.Random(name)
         torch.manual_seed(rng.getrandbits(48))
@@ -169,7 +173,7 @@ class Trainer:
 
     @torch.no_grad()
     def update_average(self) -> None:
-        """Early steps count less: the average forgets its random start."""
+        """The decay rises to `run.ema`, so that the average soon forgets the first weights."""
         if self.average:
             decay = min(self.run.ema, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(
@@ -178,7 +182,7 @@ class Trainer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the model has its averaged weights."""
+        """Within the context the model has its averaged weights."""
         self.exchange_average()
         try:
             yield
@@ -192,11 +196,11 @@ class Trainer:
             self.learned[name].copy_(average)
             average.copy_(current)
 
-    def due(self, every: int) -> bool:
+    def is_due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.run.steps
 
     def write_log(self, terms: dict[str, list[Tensor]], seconds: float) -> None:
-        """One line of JSON: mean losses since the last line, learning rate, seconds in all."""
+        """One line of JSON: means since the last line, the learning rate, the seconds in all."""
         if not self.accelerator.is_main_process:
             return
         means = {name: torch.stack(values).mean().item() for name, values in terms.items()}
@@ -214,31 +218,35 @@ class Trainer:
             return
         self.model.eval()
         with self.averaged():
-            samples = self.stage.samples(self.model, self.run)
+            media = self.stage.samples(self.model, self.run)
         self.model.train()
         folder = self.run.out / "samples" / f"{self.step:06d}"
         paths = []
-        for name, medium in samples.items():
+        for name, medium in media.items():
             suffix = TABLE[modality_of(medium)].suffix
             paths.append(write_media(medium, folder / f"{name}{suffix}"))
         if paths:
-            shown = [str(path.relative_to(self.run.out)) for path in paths]
-            self.write_row({"step": self.step, "samples": shown})
+            names = [str(path.relative_to(self.run.out)) for path in paths]
+            self.write_row({"step": self.step, "samples": names})
 
     def write_page(self) -> None:
         if self.accelerator.is_main_process:
             report.write(self.run.out)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What the run trains, by the names under which it is saved."""
+        own = own_tensors(self.model, learned_prefixes(self.run))
+        return own | saved_names(self.auxiliaries)
+
     def save(self) -> None:
-        """The weights that others use, then the state that this run goes on from."""
+        """Write the (averaged) weights for later use, then the state to resume from."""
         if not self.accelerator.is_main_process:
             return
         with self.averaged():
-            own = own_tensors(self.model, learned_prefixes(self.run))
-            save_weights(own, self.run.out / LEARNED)
+            save_weights(self.tensors(), self.run.out / LEARNED)
         state = {
             "step": self.step,
-            "tensors": own_tensors(self.model, learned_prefixes(self.run)),
+            "tensors": self.tensors(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
@@ -250,21 +258,29 @@ class Trainer:
         if not path.is_file():
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
-        own = own_tensors(self.model, learned_prefixes(self.run))
-        copy_tensors(state["tensors"], own, complete=True)
+        copy_tensors(state["tensors"], self.tensors(), complete=True)
         copy_tensors(state["average"], self.average, complete=True)
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
         log.info("resumed %s at step %d", self.run.out, self.step)
 
 
+def saved_names(auxiliaries: nn.Module | None) -> dict[str, nn.Parameter]:
+    """The parameters of a stage's auxiliaries, by the names under which a run saves them."""
+    named = auxiliaries.named_parameters() if auxiliaries else ()
+    return {f"{AUXILIARY}{name}": parameter for name, parameter in named}
+
+
 def unfreeze(model: nn.Module, prefixes: list[str]) -> dict[str, nn.Parameter]:
-    """Let exactly the parameters under `prefixes` learn. ValueError when there are none."""
-    ours = own_tensors(model, prefixes)
+    """Require gradients of exactly the parameters under `prefixes`, and return them by name.
+
+    Raises ValueError if there are none.
+    """
+    own = own_tensors(model, prefixes)
     learned = {}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in ours)
-        if name in ours:
+        parameter.requires_grad_(name in own)
+        if name in own:
             learned[name] = parameter
     if not learned:
         raise ValueError(f"nothing would learn: no parameter is named {' or '.join(prefixes)}")
@@ -272,7 +288,7 @@ def unfreeze(model: nn.Module, prefixes: list[str]) -> dict[str, nn.Parameter]:
 
 
 def learning_rate(run: Run, step: int) -> float:
-    """Linear warm-up, then a cosine down to a twentieth."""
+    """Linear warm-up, then a cosine from `run.learning_rate` to FINAL_RATE of it."""
     if step < run.warmup:
         return run.learning_rate * (step + 1) / run.warmup
     progress = (step - run.warmup) / max(1, run.steps - run.warmup)

@@ -264,5 +264,5 @@ def test_a_log_with_a_line_cut_short_and_a_step_done_twice_has_curves(tmp_path):
 
 
 def test_of_many_steps_the_first_the_last_and_some_between_are_shown():
-    assert training_report.spread(list(range(100)), 4) == [0, 33, 66, 99]
-    assert training_report.spread([1, 2], 4) == [1, 2]
+    assert training_report.evenly_spaced(list(range(100)), 4) == [0, 33, 66, 99]
+    assert training_report.evenly_spaced([1, 2], 4) == [1, 2]

@@ -45,7 +45,6 @@ def test_a_step_teaches_whole_spans_and_what_was_learned_is_loaded(trainer, tmp_
     changed = row_changes(trainer)
     spans = [[i - signals.vocabulary for i in signals.span(m)] for m in signals.modalities]
     assert any(bool(changed[span].all()) for span in spans)
-    del model.aids  # of the run alone
     model.save_pretrained(tmp_path / "model")
     loaded = MultimodalModel.from_pretrained(tmp_path / "model")
     assert loaded.llm.signals == signals
@@ -61,5 +60,5 @@ def test_projectors_are_trained_on_the_hidden_states_of_queries(droppable, make_
     settings = [f"llm.signals={{kind: queries, droppable: {droppable}}}"]
     model = make_model(*STAGES["project"].needs, settings=settings)
     trainer = Trainer(run, STAGES["project"], model, Accelerator(cpu=True))
-    assert trainer.model.aids.audio.shape == (3, 8, model.llm.width)
+    assert trainer.auxiliaries.audio.shape == (3, 8, model.llm.width)
     assert all(bool(torch.as_tensor(term).isfinite()) for term in trainer.update().values())

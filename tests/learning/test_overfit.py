@@ -67,8 +67,7 @@ LESSONS = {
 def study(model, stage, lesson, write_run):
     """All loss terms after the lesson; what learns is what the stage's row says."""
     run = load_run(write_run(stage))
-    if STAGES[stage].aids:
-        model.aids = STAGES[stage].aids(model, run)
+    auxiliaries = STAGES[stage].auxiliaries(model, run)
     learned = unfreeze(model, learned_prefixes(run))
     optimizer = torch.optim.Adam(learned.values(), lesson.rate)
     for _ in range(lesson.steps):
@@ -76,14 +75,14 @@ def study(model, stage, lesson, write_run):
         hidden = hidden_of(model, batch)
         losses = {"text": text_loss(model.llm, hidden, batch.labels)}
         if batch.targets:
-            losses |= generation_losses(model, hidden, batch, [], denoised=0)
+            losses |= generation_losses(model, hidden, batch, auxiliaries.negatives, [], denoised=0)
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
     model.eval().requires_grad_(False)
     for target in batch.targets:  # an untrained text encoder hardly tells captions apart
         wanted = model.decoders[target.modality].encode_prompt([target.caption])
-        least = contrast_loss(wanted, wanted, model.aids.of(target.modality))
+        least = contrast_loss(wanted, wanted, auxiliaries.negatives(target.modality))
         losses[f"{target.modality}_contrast"] -= least
     return {name: loss.item() for name, loss in losses.items()}
 

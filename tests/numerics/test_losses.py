@@ -14,7 +14,7 @@ from anygen.training.losses import (
     condition_losses,
     contrast_loss,
     distillation_loss,
-    gist_loss,
+    pooled_loss,
     span_hidden,
     text_loss,
 )
@@ -37,8 +37,8 @@ def test_alignment_is_measured_in_units_of_the_wanted_variance():
 def test_the_gist_is_compared_whatever_its_length_and_the_other_tokens():
     wanted = torch.randn(6, 3, 64, generator=torch.Generator().manual_seed(0))
     same_gist = torch.cat([torch.zeros(6, 2, 64), 5 * wanted[:, -1:]], dim=1)
-    assert gist_loss(same_gist, wanted) < 1e-6
-    torch.testing.assert_close(gist_loss(-wanted, wanted), torch.tensor(4.0), atol=1e-3, rtol=0)
+    assert pooled_loss(same_gist, wanted) < 1e-6
+    torch.testing.assert_close(pooled_loss(-wanted, wanted), torch.tensor(4.0), atol=1e-3, rtol=0)
 
 
 def test_the_contrast_asks_for_the_right_caption_among_others():

@@ -31,7 +31,7 @@ def test_pictures_and_videos_come_with_their_own_captions(pool):
     for modality in ("image", "video"):
         observed, captions = pool.draw(modality, 6, random.Random(0))
         assert len(observed) == 6
-        assert set(captions) <= set(pool.scenes.captions[modality])
+        assert set(captions) <= set(pool.pool.captions[modality])
 
 
 def test_two_sounds_together_hold_both():

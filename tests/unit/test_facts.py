@@ -7,7 +7,7 @@ import torch
 
 from anygen.config.loader import load_run
 from anygen.core.modality import MEDIA
-from anygen.training.fact_probe import LinearProbe
+from anygen.training.linear_probe import LinearProbe
 from decoders.base import pooled_condition
 from decoders.parts.conditioning import Layout, LayoutSettings
 from mosit_data.world.facts import fact_names, facts

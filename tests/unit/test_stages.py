@@ -11,7 +11,7 @@ from anygen.config.loader import load_run
 from anygen.core.media import Message
 from anygen.training.dialogues import Dialogue
 from anygen.training.stages import STAGES, Step, dialogue_losses, learned_prefixes
-from anygen.training.trainer import Trainer, unfreeze
+from anygen.training.trainer import Trainer, saved_names, unfreeze
 
 DECODERS = {
     "vae": ["image"],
@@ -34,18 +34,20 @@ def trainer(make_model, write_run, request):
     return Trainer(run, STAGES[stage], make_model(*STAGES[stage].needs), Accelerator(cpu=True))
 
 
-def tensors(model):
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+def tensors(trainer):
+    """All of the model, and what learns beside it."""
+    model = trainer.model
+    return {**dict(model.named_parameters()), **dict(model.named_buffers()), **trainer.learned}
 
 
 @pytest.mark.parametrize("trainer", STAGES, indirect=True)
 def test_one_step_changes_what_the_stage_learns_and_nothing_else(trainer):
-    before = {name: tensor.clone() for name, tensor in tensors(trainer.model).items()}
+    before = {name: tensor.clone() for name, tensor in tensors(trainer).items()}
     terms = trainer.update()
-    after = tensors(trainer.model)
+    after = tensors(trainer)
     changed = {name for name, tensor in before.items() if not tensor.equal(after[name])}
     prefixes = learned_prefixes(trainer.run)
-    assert changed <= own_tensors(trainer.model, prefixes).keys()
+    assert changed <= trainer.tensors().keys()
     for prefix in prefixes:
         if not own_tensors(trainer.model, [prefix]):
             continue  # the video decoder shares the image decoder's text encoder and summary
@@ -56,8 +58,18 @@ def test_one_step_changes_what_the_stage_learns_and_nothing_else(trainer):
 @pytest.mark.parametrize("trainer", STAGES, indirect=True)
 def test_only_what_learns_asks_for_gradients(trainer):
     asking = {name for name, p in trainer.model.named_parameters() if p.requires_grad}
-    assert asking == set(trainer.learned)
+    assert asking == set(trainer.learned) - set(saved_names(trainer.auxiliaries))
     assert all(name.startswith(tuple(learned_prefixes(trainer.run))) for name in asking)
+
+
+@pytest.mark.parametrize("trainer", ["caption"], indirect=True)
+def test_a_probe_learns_beside_the_model_and_is_saved_under_the_name_that_old_runs_have(trainer):
+    before = {name: tensor.clone() for name, tensor in trainer.learned.items()}
+    trainer.update()
+    probe = {"aids.heads.image.weight", "aids.heads.image.bias"}
+    assert probe <= trainer.tensors().keys()
+    assert all(not before[name].equal(trainer.learned[name]) for name in probe)
+    assert not any(name.startswith("aids.") for name in own_tensors(trainer.model))
 
 
 def test_a_stage_in_which_nothing_would_learn_is_refused(make_model):
@@ -67,13 +79,13 @@ def test_a_stage_in_which_nothing_would_learn_is_refused(make_model):
 
 def test_of_plain_answers_only_the_doubts_of_the_base_are_learned(make_model, write_run):
     model, run = make_model(*STAGES["instruct"].needs), load_run(write_run("instruct"))
-    model.aids = STAGES["instruct"].aids(model, run)
+    bank = STAGES["instruct"].auxiliaries(model, run)
     said = [Message("user", ("Hello",)), Message("assistant", ("Good morning.",))]
     other = [said[0], Message("assistant", ("Hi",))]
     step = Step(0, random.Random(0), [])
     plain, learned = Dialogue(said, plain=True), Dialogue(other)
-    assert dialogue_losses(model, run, step, [plain]).keys() == {"likeness"}
-    alone = dialogue_losses(model, run, step, [learned])
+    assert dialogue_losses(model, bank, run, step, [plain]).keys() == {"likeness"}
+    alone = dialogue_losses(model, bank, run, step, [learned])
     assert alone.keys() == {"text"}
-    mixed = dialogue_losses(model, run, step, [plain, learned])
+    mixed = dialogue_losses(model, bank, run, step, [plain, learned])
     torch.testing.assert_close(mixed["text"], alone["text"])
