@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import published_pipelines
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -16,6 +15,7 @@ from anygen.config.loader import CONFIGS, load_system, to_yaml
 from anygen.core.media import Audio, Image, Video
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import PARTS, MultimodalModel
+from support import pretrained_decoders
 
 pytest.register_assert_rewrite("anygen.testing")
 torch.set_num_threads(1)  # tiny tensors are slower on many, and results depend on their number
@@ -181,9 +181,9 @@ def write_run(tiny_system, tmp_path) -> Callable[..., str]:
 def published(tmp_path_factory) -> Path:
     """A folder of tiny replicas of published pipelines, in their own layout."""
     folder = tmp_path_factory.mktemp("published")
-    published_pipelines.stable_diffusion(folder / "sd15")
-    published_pipelines.stable_diffusion(folder / "sd21", "v_prediction")
-    published_pipelines.motion(folder / "motion")
-    published_pipelines.zeroscope(folder / "zeroscope")
-    published_pipelines.audioldm(folder / "audioldm")
+    pretrained_decoders.stable_diffusion(folder / "sd15")
+    pretrained_decoders.stable_diffusion(folder / "sd21", "v_prediction")
+    pretrained_decoders.motion(folder / "motion")
+    pretrained_decoders.zeroscope(folder / "zeroscope")
+    pretrained_decoders.audioldm(folder / "audioldm")
     return folder

@@ -2,9 +2,9 @@ from functools import partial
 
 import pytest
 import torch
-from tiny_decoders import make
 
 from anygen.config import plugins
+from support.tiny_decoders import make
 
 
 @pytest.fixture(params=plugins.names("decoders"))

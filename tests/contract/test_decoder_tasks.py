@@ -7,12 +7,12 @@ from importlib import import_module
 
 import pytest
 import torch
-from tiny_decoders import with_settings
 
 from anygen.config import plugins
 from anygen.core.media import Audio, Image, Video
 from anygen.testing.decoders import CAPTIONS, SEEDS, same, sample, tasks_of, values
 from decoders.base import SampleOptions, Task, never, no_progress
+from support.tiny_decoders import with_settings
 
 LOOPED = [
     name

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tiny_decoders import make, plug, with_settings
 
 from anygen.core.media import Audio, Image
 from anygen.testing.decoders import *  # noqa: F403
 from anygen.testing.decoders import CAPTIONS, SEEDS, difference, generators, sample, values
 from decoders.base import CancelledError, SampleOptions
+from support.tiny_decoders import make, plug, with_settings
 
 
 def test_the_caption_and_the_guidance_change_the_medium(decoder):

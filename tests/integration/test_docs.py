@@ -35,8 +35,8 @@ from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media
 from anygen.terminal.screen import Screen
 from decoders.base import Task, never, no_progress
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r'^```(\w+)(?: title="(.*?)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 PLUGINS = ROOT / "docs" / "plugins.md"

@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_zoo import sound_of, wav
 
 from anygen.io.formats import videos
 from anygen.io.media_files import MediaError, read_bytes, read_media
+from support.odd_media import sound_of, wav
 
 HOUR = 3600  # seconds
 MOST = 300_000  # kB

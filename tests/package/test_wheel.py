@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import anygen
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = ("anygen", "encoders", "decoders", "mosit_data", "configs")
 DATA = (
     "configs/mini/system.yaml",

@@ -1,6 +1,7 @@
 import pytest
-from asking_pipelines import condition, published_decoder
-from tiny_pipelines import publish
+
+from support.diffusers_pipelines import publish
+from support.pipeline_tasks import condition, published_decoder
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from asking_pipelines import published_decoder
-from tiny_pipelines import TINIES, plain, publish
-from tiny_texts import TEXTS
 
 from anygen.testing.decoders import values
 from decoders.base import SampleOptions, Task, never, no_progress
+from support.diffusers_pipelines import TINIES, plain, publish
+from support.pipeline_tasks import published_decoder
+from support.text_encoders import TEXTS
 
 CAPTIONS = ["a cat", "a red ball and the sea"]
 SIZE = {"height": 32, "width": 32}

@@ -5,11 +5,8 @@ import shutil
 
 import pytest
 import torch
-from asking_pipelines import published_decoder
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
-from tiny_decoders import make
-from tiny_pipelines import TINIES, publish
 from torch import nn
 
 from anygen.checkpoints.checkpoint import own_tensors, save_weights
@@ -20,6 +17,9 @@ from anygen.testing.decoders import values
 from decoders.base import Task, never, no_progress
 from decoders.diffusers_pipeline import TINY, Config
 from decoders.parts.pipelines.families import FAMILIES
+from support.diffusers_pipelines import TINIES, publish
+from support.pipeline_tasks import published_decoder
+from support.tiny_decoders import make
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from asking_pipelines import EDITING, condition, sample, task
-from tiny_pipelines import TINIES, Absent, plain
 
 from anygen.core.media import MODALITY_OF
 from anygen.testing.decoders import difference, same, values
 from decoders.parts.pipelines.families import FAMILIES
+from support.diffusers_pipelines import TINIES, Absent, plain
+from support.pipeline_tasks import EDITING, condition, sample, task
 
 PROMPT, POOLED = "prompt_embeds", "pooled_prompt_embeds"
 BOTH, BOTH_POOLED = (PROMPT, f"negative_{PROMPT}"), (POOLED, f"negative_{POOLED}")

@@ -2,12 +2,12 @@
 
 import diffusers
 import pytest
-from asking_pipelines import EDITING, sample, task
-from tiny_pipelines import TINIES
 
 from anygen.testing.decoders import difference, same, values
 from decoders.base import CancelledError
 from decoders.parts.pipelines.families import FAMILIES
+from support.diffusers_pipelines import TINIES
+from support.pipeline_tasks import EDITING, sample, task
 
 
 @pytest.mark.parametrize("family", TINIES)

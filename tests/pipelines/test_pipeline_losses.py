@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from asking_pipelines import published_decoder
 from diffusers import FlowMatchEulerDiscreteScheduler
-from tiny_pipelines import TINIES, publish
 
 from anygen.core.media import Image
 from decoders.parts.pipelines.losses import TRAININGS, flow_loss
+from support.diffusers_pipelines import TINIES, publish
+from support.pipeline_tasks import published_decoder
 
 
 def generators(*seeds):

@@ -1,0 +1,153 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import configs
+from anygen import AnyGen
+from anygen.checkpoints.checkpoint import own_tensors, save_weights
+from anygen.config.loader import load_system
+from anygen.evaluation import decoder_control, runner
+from anygen.evaluation.judges.judges import Judges
+from anygen.evaluation.results import OUTCOMES, read_lines, table
+from anygen.evaluation.runner import chosen_tasks, claim, make_case
+from anygen.evaluation.suites.base import Bench
+from anygen.evaluation.suites.world.suite import ROWS, TASKS
+from anygen.io.atomic import write_json
+from mosit_data.world.render import render
+from support.prepared_model import Prepared, measured, truthful
+
+
+@pytest.fixture(scope="module")
+def judges() -> Judges:
+    return Judges()
+
+
+@pytest.mark.parametrize("task", ["pictures", "pairs", "sounds", "videos", "crossmodal"])
+def test_true_media_score_what_the_judge_scores(tmp_path, judges, task):
+    rows = measured(Bench(truthful(task, 3), judges), task, tmp_path, 3)
+    assert set(rows) == set(TASKS[task].rows)
+    for row in rows.values():
+        assert row["value"] == row["judge"]["value"]
+        assert row["interval"][0] <= row["value"] <= row["interval"][1]
+        assert row["control"]["n"] == row["n"]
+
+
+def test_samples_lie_beside_the_outcomes(tmp_path, judges):
+    measured(Bench(truthful("pictures", 1), judges), "pictures", tmp_path, 1)
+    [line] = read_lines(tmp_path)
+    assert set(line["files"]) == {"model", "control", "true"}
+    assert all((tmp_path / "samples" / name).is_file() for name in line["files"].values())
+
+
+def test_a_line_says_what_was_asked_and_what_the_judge_said(tmp_path, judges):
+    measured(Bench(truthful("sounds", 1), judges), "sounds", tmp_path, 1)
+    measured(Bench(Prepared("A kazoo."), judges), "instruments", tmp_path, 1)
+    made, heard = read_lines(tmp_path)
+    assert made["verdict"] == made["truth"]
+    assert made["truth"]["sound"] in made["prompt"]
+    assert heard["prompt"].startswith("[audio] ")
+    assert (set(heard["files"]), set(heard["truth"]), heard["verdict"]) == (
+        {"asked"},
+        {"sound"},
+        {},
+    )
+
+
+def test_a_run_goes_on_where_it_was_killed(tmp_path, judges):
+    model = truthful("pictures", 3)
+    measured(Bench(model, judges), "pictures", tmp_path, 2)
+    with (tmp_path / OUTCOMES).open("a") as stream:
+        stream.write('{"task": "pictures", "ca')
+    measured(Bench(model, judges), "pictures", tmp_path, 3)
+    assert [line["case"] for line in read_lines(tmp_path)] == [0, 1, 2]
+    assert len(model.asked) == 3
+
+
+def test_no_medium_where_one_was_asked_for_is_wrong(tmp_path, judges):
+    rows = measured(Bench(Prepared("Sorry."), judges), "pictures", tmp_path, 1)
+    assert rows["picture_object"]["value"] == 0
+    assert "nearest" not in rows["picture_object"]
+
+
+def test_triggers_are_counted_medium_by_medium(tmp_path, judges):
+    """Case 0 asks for one medium, case 2 is a question; both get a picture."""
+    cases = [make_case(TASKS["triggers"], "triggers", index, 0) for index in range(5)]
+    picture = render(make_case(TASKS["pictures"], "pictures", 0, 0).scene)
+    answers = [picture if case.wanted else "No." for case in cases[:4]] + [picture]
+    rows = measured(Bench(Prepared(*answers), judges), "triggers", tmp_path, 5)
+    asked = sum(len(case.wanted) for case in cases)
+    right = sum("image" in case.wanted for case in cases)
+    made = sum(not isinstance(answer, str) for answer in answers)
+    assert rows["trigger_precision"]["value"] == round(100 * right / made, 1)
+    assert rows["trigger_recall"]["value"] == round(100 * right / asked, 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "wrong"),
+    [
+        ("objects", "understand_object", "nothing"),
+        ("instruments", "understand_instrument", "a kazoo"),
+        ("motions", "understand_motion", "it waits"),
+    ],
+)
+def test_answers_are_read_for_the_true_word(tmp_path, judges, task, row, wrong):
+    scene = make_case(TASKS[task], task, 0, 0).scene
+    names = {
+        "image": lambda: scene.things[0].concept,
+        "audio": lambda: scene.sound,
+        "video": lambda: f"an apple {scene.motion}",
+    }
+    model = Prepared(names[scene.type](), wrong)
+    rows = measured(Bench(model, judges), task, tmp_path, 2)
+    assert rows[row] | {"value": 50.0, "n": 2} == rows[row]
+
+
+def test_a_smaller_run_is_the_beginning_of_a_larger_one():
+    for name, task in TASKS.items():
+        one, same = (make_case(task, name, 1, 0) for _ in range(2))
+        assert [p for p in one.messages[-1].parts if isinstance(p, str)] == [
+            p for p in same.messages[-1].parts if isinstance(p, str)
+        ]
+        assert one.scene == same.scene
+
+
+def test_every_row_is_measured_by_one_task():
+    rows = [row for task in TASKS.values() for row in task.rows]
+    assert sorted(rows) == sorted(ROWS)
+    assert list(chosen_tasks("world", ["sound_name"])) == ["sounds"]
+
+
+def test_the_table_has_a_line_per_row(tmp_path, judges):
+    rows = measured(Bench(truthful("sounds", 1), judges), "sounds", tmp_path, 1)
+    lines = list(table(rows))
+    assert [line.split()[0] for line in lines] == ["row", "sound_name", "sound_pattern"]
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda out: chosen_tasks("world", ["taste"]), "no row named 'taste'; there are pict"),
+        (lambda out: chosen_tasks("moon", None), "no suite named 'moon'; there is world"),
+        (lambda out: claim(out, {"seed": 1}), "of other weights, or of another seed or placement"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint):
+    claim(tmp_path, {"seed": 0})
+    with pytest.raises(ValueError, match=complaint):
+        call(tmp_path)
+
+
+def test_results_say_with_what_they_were_made(tmp_path):
+    assert runner.machine()["threads"] >= 1
+    write_json({"rows": {}}, tmp_path / "results.json")
+    assert json.loads((tmp_path / "results.json").read_text()) == {"rows": {}}
+
+
+def test_a_decoder_with_an_untrained_part_is_not_scored(tmp_path):
+    folder = Path(configs.__path__[0]) / "mini"
+    model = AnyGen(load_system("mini/system"), folder, parts=("decoders",))
+    weights = tmp_path / "unet.safetensors"
+    save_weights(own_tensors(model, ("decoders.image.unet.",)), weights)
+    with pytest.raises(ValueError, match=r"nothing for .*image\.vae; add the runs that do"):
+        decoder_control.control([weights], "mini/system", ["pictures"], 1, None)

@@ -1,0 +1,32 @@
+"""Decoders of the tiny pipelines, and what tests ask of them."""
+
+import torch
+
+from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.diffusers_pipeline import Config, build
+from decoders.parts.pipelines.families import FAMILIES
+from support.diffusers_pipelines import TINIES
+
+
+def published_decoder(family, folder, **settings):
+    """A decoder of the folder's weights, of small media in three steps."""
+    chosen = TINIES[family].settings | {"steps": 3} | settings
+    return build(Config(pretrained=str(folder), **chosen), folder)
+
+
+EDITING = [name for name, family in FAMILIES.items() if family.editing]
+
+
+def condition(decoder, seed):
+    spec = decoder.condition_spec
+    shape = (spec.tokens * spec.width + spec.pooled,) if spec.pooled else (spec.tokens, spec.width)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def task(decoder, seed, start=None, strength=0.7, **options):
+    return Task(condition(decoder, seed), seed, SampleOptions(**options), start, strength)
+
+
+def sample(decoder, tasks, on_step=no_progress, cancelled=never):
+    with torch.inference_mode():
+        return decoder.sample(tasks, on_step, cancelled)

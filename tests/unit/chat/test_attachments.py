@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from anygen.chat.attachments import begins_with_path, parse_line
+from anygen.core.media import Image
+from anygen.io.media_files import MediaError
+from support.scripted_chat import kinds
+
+
+def test_a_line_without_attachments_is_one_part_of_text():
+    assert parse_line("hello there") == ("hello there",)
+
+
+def test_text_before_and_after_an_attachment_keeps_its_place(cat):
+    parts = parse_line("which animal is this? @cat.png Now show it")
+    assert kinds(parts) == ["which animal is this?", Image, "Now show it"]
+
+
+@pytest.mark.parametrize(
+    "written", ['@"my cat.png"', "@'my cat.png'", r"@my\ cat.png", '@"{folder}/my cat.png"']
+)
+def test_a_path_with_spaces_is_quoted_or_escaped(cat, tmp_path, written):
+    cat.rename("my cat.png")
+    parts = parse_line(f"look: {written.format(folder=tmp_path)} nice")
+    assert kinds(parts) == ["look:", Image, "nice"]
+
+
+def test_punctuation_after_an_attachment_is_text(cat):
+    assert kinds(parse_line("is @cat.png?")) == ["is", Image, "?"]
+
+
+def test_several_attachments_follow_each_other(cat):
+    assert kinds(parse_line("@cat.png @cat.png")) == [Image, Image]
+
+
+def test_a_home_folder_is_found(cat, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert kinds(parse_line("@~/cat.png")) == [Image]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["write to me@cat.png", "thanks @anna", "@", "@ cat.png", '@"so called"', "@" + "x" * 5000],
+)
+def test_an_at_sign_that_names_no_file_stays_text(cat, line):
+    assert parse_line(line) == (line,)
+
+
+def test_a_medium_that_does_not_exist_is_an_error(cat):
+    with pytest.raises(MediaError, match=r"^dog\.png: no such file$"):
+        parse_line("what is @dog.png ?")
+
+
+def test_a_file_that_is_no_medium_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("notes").write_text("buy some milk, and bread")
+    with pytest.raises(MediaError, match="notes: holds no picture, sound or video"):
+        parse_line("read @notes")
+
+
+@pytest.mark.parametrize(
+    "written", ["'{folder}/my cat.png'", '"{folder}/my cat.png"', r"{folder}/my\ cat.png"]
+)
+def test_a_file_that_is_dropped_on_the_terminal_needs_no_at_sign(cat, tmp_path, written):
+    cat.rename("my cat.png")
+    line = written.format(folder=tmp_path) + " what is this?"
+    assert kinds(parse_line(line)) == [Image, "what is this?"]
+    assert begins_with_path(line)
+
+
+def test_a_file_address_is_a_path(cat, tmp_path):
+    cat.rename("my cat.png")
+    assert kinds(parse_line(f"file://{tmp_path}/my%20cat.png")) == [Image]
+
+
+@pytest.mark.parametrize("line", ["/help", "/etc/passwd", "/gone.png", "cat.png", "'tis 'so'"])
+def test_what_is_not_marked_is_a_file_only_if_it_is_a_medium_with_a_whole_path(cat, line):
+    assert parse_line(line) == (line,)
+    assert not begins_with_path(line)
+
+
+def test_an_apostrophe_hides_no_attachment(cat):
+    assert kinds(parse_line("'tis @cat.png 'twas")) == ["'tis", Image, "'twas"]
+
+
+def test_a_medium_knows_its_file(cat):
+    (part,) = parse_line("@cat.png")
+    assert part.path == Path("cat.png")
