@@ -16,6 +16,7 @@ from anygen.core.media import Audio, Image, Video
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import PARTS, MultimodalModel
 from support import pretrained_decoders
+from support.foreign.importing import write_base
 
 pytest.register_assert_rewrite("anygen.testing")
 torch.set_num_threads(1)  # tiny tensors are slower on many, and results depend on their number
@@ -131,6 +132,16 @@ def tiny_system(tiny_llm, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def make_model(tiny_system) -> Callable[..., MultimodalModel]:
     """Builds the tiny network anew, the same every time: for tests that change it."""
+
+
+def foreign_base(tmp_path_factory) -> Path:
+    """The folder of a random Llama like the one that NExT-GPT and others were trained upon."""
+    return write_base(tmp_path_factory.mktemp("vicuna"))
+
+
+@pytest.fixture(scope="session")
+def make_model(tiny_system) -> Callable[..., AnyGen]:
+    """Builds the tiny model anew, the same every time: for tests that change it."""
 
     def make(*parts: str, settings: Sequence[str] = ()) -> MultimodalModel:
         torch.manual_seed(0)

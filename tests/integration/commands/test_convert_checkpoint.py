@@ -14,8 +14,8 @@ from support.foreign.importing import WIDTH, write_base, write_system
 
 
 @pytest.fixture
-def base(tmp_path):
-    return write_base(tmp_path / "vicuna")
+def base(foreign_base):
+    return foreign_base
 
 
 @pytest.fixture

@@ -5,32 +5,22 @@ import torch
 
 from anygen.core.media import Image, Message
 from anygen.importers.conversion import import_checkpoint
-from support.foreign.dreamllm import DreamLlm, dreamllm_system, write_dreamllm
-from support.foreign.importing import conditions_of, converted, hidden_of, ids_of, user, write_base
+from support.foreign.dreamllm import dreamllm_system
+from support.foreign.importing import conditions_of, converted, hidden_of, ids_of, user
 
 
 def close(left, right):
     torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-4)
 
 
-@pytest.fixture(autouse=True)
-def exact(monkeypatch):
-    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return write_base(tmp_path_factory.mktemp("vicuna"))
-
-
-@pytest.fixture(scope="module")
-def theirs(base):
-    return DreamLlm(base)
+@pytest.fixture
+def theirs(dreamllm):
+    return dreamllm
 
 
 @pytest.fixture
-def source(theirs, tmp_path):
-    return write_dreamllm(tmp_path / "dreamllm", theirs)
+def source(dreamllm_copy):
+    return dreamllm_copy
 
 
 @pytest.fixture
@@ -39,8 +29,8 @@ def system(base, tmp_path):
 
 
 @pytest.fixture
-def model(source, system, tmp_path):
-    return converted(source, "dreamllm", system, tmp_path / "out")
+def model(dreamllm_model):
+    return dreamllm_model
 
 
 def document(theirs, model, image, answer):

@@ -8,10 +8,8 @@ from anygen.importers.conversion import import_checkpoint
 from support.foreign.importing import conditions_of, converted, hidden_of, user, write_base
 from support.foreign.nextgpt import (
     COUNTS,
-    legacy,
     legacy_spans,
     legacy_system,
-    write_legacy,
 )
 
 MODALITIES = tuple(COUNTS)
@@ -21,35 +19,28 @@ def close(left, right):
     torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-4)
 
 
-@pytest.fixture(autouse=True)
-def exact(monkeypatch):
-    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return write_base(tmp_path_factory.mktemp("vicuna"))
-
-
-@pytest.fixture(scope="module")
-def theirs(base):
-    return legacy(base)
+@pytest.fixture
+def theirs(nextgpt):
+    return nextgpt
 
 
 @pytest.fixture
-def import_it(theirs, base, tmp_path):
-    """Our model of a checkpoint; `change` edits what is saved."""
+def model(nextgpt_model):
+    return nextgpt_model
 
-    def run(change=lambda keys: None):
-        folder = write_legacy(tmp_path / "nextgpt", theirs)
-        path = folder / "pytorch_model.pt"
+
+@pytest.fixture
+def changed(nextgpt_copy):
+    """The folder of the checkpoint after `change` has edited its keys."""
+
+    def edit(change=lambda keys: None):
+        path = nextgpt_copy / "pytorch_model.pt"
         keys = torch.load(path)
         change(keys)
         torch.save(keys, path)
-        system = legacy_system(tmp_path / "system.yaml", base)
-        return converted(folder, "nextgpt_7b_tiva_v0", system, tmp_path / "out")
+        return nextgpt_copy
 
-    return run
+    return edit
 
 
 def wanted(theirs, model, image):
@@ -61,8 +52,7 @@ def wanted(theirs, model, image):
     }
 
 
-def test_the_published_checkpoint_asks_for_the_same_media(theirs, import_it, image):
-    model = import_it()
+def test_the_published_checkpoint_asks_for_the_same_media(theirs, model, image):
     ours = conditions_of(model, [user(image, "draw it")], *MODALITIES)
     for modality, condition in zip(MODALITIES, ours, strict=True):
         hidden, expected = wanted(theirs, model, image)[modality]
@@ -75,8 +65,7 @@ def test_the_published_checkpoint_asks_for_the_same_media(theirs, import_it, ima
         close(model.llm.logits(before), said)
 
 
-def test_an_imported_model_is_saved_with_its_llm(theirs, import_it, image, tmp_path):
-    model = import_it()
+def test_an_imported_model_is_saved_with_its_llm(model, image, tmp_path):
     model.save_pretrained(tmp_path / "again")
     again = AnyGen.from_pretrained(tmp_path / "again")
     assert (tmp_path / "again" / "base" / "model.safetensors").is_file()
@@ -116,21 +105,19 @@ def swap_norms(keys):
     "change",
     [swap_q_and_k, swap_brackets, forget_what_the_vocabulary_learned, lose_lora, swap_norms],
 )
-def test_one_wrong_key_would_be_seen(theirs, import_it, image, change):
-    model = import_it(change)
+def test_one_wrong_key_would_be_seen(theirs, changed, base, image, change, tmp_path):
+    system = legacy_system(tmp_path / "system.yaml", base)
+    model = converted(changed(change), "nextgpt_7b_tiva_v0", system, tmp_path / "out")
     [condition] = conditions_of(model, [user(image, "draw it")], "image")
     assert (condition - wanted(theirs, model, image)["image"][1]).abs().max() > 1e-3
 
 
 @pytest.fixture
-def refused(theirs, base, tmp_path):
+def refused(changed, base, tmp_path):
     """The sentence that an import fails with."""
 
     def run(change=lambda keys: None, **sections):
-        folder = write_legacy(tmp_path / "nextgpt", theirs)
-        keys = torch.load(folder / "pytorch_model.pt")
-        change(keys)
-        torch.save(keys, folder / "pytorch_model.pt")
+        folder = changed(change)
         system = legacy_system(tmp_path / "system.yaml", base, **sections)
         with pytest.raises(ValueError, match=r"\w") as error:
             import_checkpoint(folder, "nextgpt_7b_tiva_v0", system, tmp_path / "out")

@@ -9,7 +9,7 @@ from torch import nn
 from anygen.config.projectors import InputGroup
 from anygen.importers.conversion import import_checkpoint
 from anygen.projectors.input import build_input_projector
-from support.foreign.importing import WIDTH, conditions_of, converted, user, write_base
+from support.foreign.importing import WIDTH, conditions_of, converted, user
 from support.foreign.nextgpt import (
     COUNTS,
     FEATURES,
@@ -49,16 +49,6 @@ KINDS = {
     "mlp": (mlp, {"hidden": WIDTH, "norm": False}),
     "group": (group, GROUP),
 }
-
-
-@pytest.fixture(autouse=True)
-def exact(monkeypatch):
-    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return write_base(tmp_path_factory.mktemp("vicuna"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

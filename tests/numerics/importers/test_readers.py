@@ -15,7 +15,6 @@ from support.foreign.importing import (
     merge,
     random_lora,
     user,
-    write_base,
     write_system,
 )
 
@@ -25,16 +24,6 @@ MARKS = ("<Img>", "</Img>")
 
 def close(left, right):
     torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-4)
-
-
-@pytest.fixture(autouse=True)
-def exact(monkeypatch):
-    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
-
-
-@pytest.fixture
-def base(tmp_path):
-    return write_base(tmp_path / "vicuna")
 
 
 def prompt_hidden(base, llama, around, project, features):
