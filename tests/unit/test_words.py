@@ -1,0 +1,105 @@
+"""Names that were replaced by the field's terms do not come back."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT
+
+PACKAGES = ("anygen", "encoders", "decoders", "mosit_data")
+
+# What to write instead. Old files may hold such words as keys: only names in the code count.
+INSTEAD = {
+    "CaptionBank": "NegativeBank",
+    "Change": "EditRequest",
+    "DecoderShelf": "LazyDecoders",
+    "Draft": "AnswerBuilder",
+    "Exchange": "Turn",
+    "FactReader": "LinearProbe",
+    "Made": "MediaInfo",
+    "Maker": "ModelId",
+    "Moment": "Operation",
+    "Outline": "DecoderInfo",
+    "ScenePool": "PrecomputedPool",
+    "Several": "Composite",
+    "blemish": "corrupt",
+    "bring_lora_near": "materialize_lora",
+    "caption_condition": "encode_prompt",
+    "claim_path": "reserve_path",
+    "drills": "workloads",
+    "gist": "pooled_condition",
+    "likeness_loss": "distillation_loss",
+    "lora_that_does_nothing": "zero_lora",
+    "medley": "sound_mix",
+    "take_turn": "run_turn",
+    "textstream": "detokenizer",
+    "unspeakable": "non_text_ids",
+    "visitors": "offloadable",
+    "word_loss": "word_alignment_loss",
+}
+
+# Words that are right elsewhere: where they are not, and what to write there instead.
+INSTEAD_IN = {
+    ("anygen/generation/", "budget"): "truncation",
+    ("anygen/llm/", "likeliest"): "greedy_token",
+}
+
+PREFIX = "MOST_"  # of constants: it is MAX_
+
+
+def names(tree: ast.AST) -> Iterator[str]:
+    """Of functions, classes, arguments, variables and attributes that a module introduces."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+            case ast.arg():
+                yield node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.attr
+
+
+def retired(module: str, text: str) -> dict[str, str]:
+    """The retired names in a module, a path below the root, with what to write instead."""
+    here = {word: new for (scope, word), new in INSTEAD_IN.items() if module.startswith(scope)}
+    found = {}
+    for name in (*Path(module).with_suffix("").parts, *names(ast.parse(text))):
+        new = (INSTEAD | here).get(name) or (name.startswith(PREFIX) and f"MAX_{name[5:]}")
+        if new:
+            found[name] = new
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_retired_name_comes_back(package: str) -> None:
+    found = {}
+    for path in (ROOT / package).rglob("*.py"):
+        module = path.relative_to(ROOT).as_posix()
+        if words := retired(module, path.read_text(encoding="utf-8")):
+            found[module] = words
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("anygen/memory/drills.py", ""),
+        ("decoders/parts/drills/__init__.py", ""),
+        ("anygen/x.py", "def drills(): ..."),
+        ("anygen/x.py", "class drills: ..."),
+        ("anygen/x.py", "def f(*, drills=1): ..."),
+        ("anygen/x.py", "for drills in (): ..."),
+        ("anygen/x.py", "a.drills, b = 1, 2"),
+    ],
+)
+def test_a_retired_name_is_found_wherever_it_is_introduced(module: str, text: str) -> None:
+    assert retired(module, text) == {"drills": "workloads"}
+
+
+def test_a_word_in_a_string_or_another_package_is_no_name() -> None:
+    assert retired("anygen/x.py", "a = {'drills': f(b.drills)}") == {}
+    assert retired("anygen/x.py", "MOST_ROWS = 8") == {"MOST_ROWS": "MAX_ROWS"}
