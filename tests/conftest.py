@@ -130,18 +130,14 @@ def tiny_system(tiny_llm, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_model(tiny_system) -> Callable[..., MultimodalModel]:
-    """Builds the tiny network anew, the same every time: for tests that change it."""
-
-
 def foreign_base(tmp_path_factory) -> Path:
     """The folder of a random Llama like the one that NExT-GPT and others were trained upon."""
     return write_base(tmp_path_factory.mktemp("vicuna"))
 
 
 @pytest.fixture(scope="session")
-def make_model(tiny_system) -> Callable[..., AnyGen]:
-    """Builds the tiny model anew, the same every time: for tests that change it."""
+def make_model(tiny_system) -> Callable[..., MultimodalModel]:
+    """Builds the tiny network anew, the same every time: for tests that change it."""
 
     def make(*parts: str, settings: Sequence[str] = ()) -> MultimodalModel:
         torch.manual_seed(0)

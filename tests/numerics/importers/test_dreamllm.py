@@ -36,7 +36,7 @@ def model(dreamllm_model):
 def document(theirs, model, image, answer):
     """Two turns, of which the first was answered by a picture, up to where ours would dream."""
     base = theirs.base
-    [seen], [made] = (model.encoder.encode([medium]) for medium in (image, answer))
+    [seen], [made] = (model.model.encoder.encode([medium]) for medium in (image, answer))
     return [
         theirs.embed(ids_of(base, "<s>### Human: ")),
         theirs.picture(seen),
@@ -62,7 +62,7 @@ def test_a_document_with_pictures_asks_for_the_same_next_one(theirs, model, imag
     logits = theirs.head(read)
     start = theirs.vocabulary + 6  # <dream_start>
     said = torch.cat([logits[:, : theirs.vocabulary], logits[:, start : start + 1]], 1)
-    close(model.llm.logits(read), said)
+    close(model.model.llm.logits(read), said)
     # that <dream_end> stands there is seen by what follows
     ended = torch.cat(pieces[:3]).shape[0] + len(theirs.dream()) - 1
     shorter = torch.cat(pieces)

@@ -46,7 +46,7 @@ def changed(nextgpt_copy):
 def wanted(theirs, model, image):
     """Hidden states after a span, and the condition, by their computation."""
     spans, brackets = legacy_spans(theirs.vocabulary), theirs.vocabulary
-    [features] = model.encoder.encode([image])
+    [features] = model.model.encoder.encode([image])
     return {
         m: theirs.condition(m, features, spans[m], [brackets], [brackets + 1]) for m in MODALITIES
     }
@@ -60,9 +60,10 @@ def test_the_published_checkpoint_asks_for_the_same_media(theirs, model, image):
         # and what it would say next, text or the first token of a medium
         before = hidden_of(model, [user(image, "draw it")])
         logits = theirs.head(hidden[: len(before)])
-        triggers = [legacy_spans(theirs.vocabulary)[m][0] for m in model.llm.signals.modalities]
+        spans = legacy_spans(theirs.vocabulary)
+        triggers = [spans[m][0] for m in model.model.llm.signals.modalities]
         said = torch.cat([logits[:, : theirs.vocabulary], logits[:, triggers]], 1)
-        close(model.llm.logits(before), said)
+        close(model.model.llm.logits(before), said)
 
 
 def test_an_imported_model_is_saved_with_its_llm(model, image, tmp_path):

@@ -60,7 +60,7 @@ def test_the_files_of_projectors_ask_for_the_same_media(base, tmp_path, image, k
     settings = {"input_projector": {"kind": kind, **options}}
     system = rewrite_system(tmp_path / "system.yaml", base, **settings)
     model = converted(source, "nextgpt_rewrite", system, tmp_path / "out")
-    [features] = model.encoder.encode([image])
+    [features] = model.model.encoder.encode([image])
     spans = rewrite_spans(base, theirs.vocabulary)
     ours = conditions_of(model, [user(image, "draw it")], *MODALITIES)
     for modality, condition in zip(MODALITIES, ours, strict=True):

@@ -63,11 +63,11 @@ def test_pandagpt_reads_a_picture_as_it_did(base, tmp_path, image):
     llama, project = write_pandagpt(tmp_path / "delta", base)
     system = pandagpt_system(tmp_path / "system.yaml", base)
     model = converted(tmp_path / "delta", "pandagpt", system, tmp_path / "out")
-    [features] = model.encoder.encode([image])
+    [features] = model.model.encoder.encode([image])
     hidden = hidden_of(model, [user(image, "what is it")])
     theirs = prompt_hidden(base, llama, MARKS, project, features)
     close(hidden, theirs)
-    close(model.llm.logits(hidden), llama.lm_head(theirs))
+    close(model.model.llm.logits(hidden), llama.lm_head(theirs))
     without_lora = prompt_hidden(base, llama_of(base), MARKS, project, features)
     assert (hidden - without_lora).abs().max() > 1e-2
     unmarked = prompt_hidden(base, llama, ("", ""), project, features)
@@ -104,7 +104,7 @@ def test_llava_reads_a_picture_as_it_did(base, tmp_path, image, prefix, build, s
     llm = {"signals": {"marks": "none"}}
     system = write_system(tmp_path / "system.yaml", base, llm=llm, input_projector=settings)
     model = converted(tmp_path / "mm_projector.bin", "llava", system, tmp_path / "out")
-    [features] = model.encoder.encode([image])
+    [features] = model.model.encoder.encode([image])
     hidden = hidden_of(model, [user(image, "what is it")])
     close(hidden, prompt_hidden(base, llama_of(base), ("", ""), project, features))
     other = prompt_hidden(base, llama_of(base), ("", ""), build(), features)
