@@ -39,19 +39,22 @@ from anygen.config.system import System
 from anygen.core.media import Message
 from anygen.generation.events import MediaDone
 from anygen.memory.planner import Planner
-from anygen.memory.reference_models import CLIP_L_VISION, LLMS
-from anygen.memory.reference_pipelines import PIPELINES
+from anygen.memory.reference_models import reference_files
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts.latent_diffusion import make_solver
 
 RUNS, TOKENS, STEPS = 3, 128, 25
 BATCHES = (1, 8)
-_, SD_15_PARTS = PIPELINES["stable-diffusion-v1-5/stable-diffusion-v1-5"]
-SD_15 = {name: dict(settings) for name, (_, settings) in SD_15_PARTS.items()}
+VICUNA = reference_files()["lmsys/vicuna-7b-v1.1"]["config.json"]
+CLIP = reference_files()["openai/clip-vit-large-patch14"]["config.json"]
+SD_15 = {
+    file.split("/")[0]: dict(settings)
+    for file, settings in reference_files()["stable-diffusion-v1-5/stable-diffusion-v1-5"].items()
+}
 SIZES: dict[str, dict[str, Any]] = {
     "full": {
-        "llm": LLMS["lmsys/vicuna-7b-v1.1"],
-        "vision": CLIP_L_VISION,
+        "llm": VICUNA,
+        "vision": CLIP["vision_config"],
         **{part: SD_15[part] for part in ("unet", "vae", "text_encoder", "scheduler")},
     },
     "tiny": {
@@ -62,7 +65,7 @@ SIZES: dict[str, dict[str, Any]] = {
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
         },
-        "vision": CLIP_L_VISION
+        "vision": CLIP["vision_config"]
         | {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
         | {"num_attention_heads": 4, "image_size": 28},
         "unet": SD_15["unet"]

@@ -1,6 +1,7 @@
 """The table of published models against the numbers of parameters that are known of them."""
 
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from anygen.config.loader import load_system
 from anygen.memory import reference_models
-from anygen.memory.reference_pipelines import PIPELINES as DESCRIBED
 
 LLMS = {
     "smollm2-135m": 134_515_008,
@@ -50,20 +50,23 @@ def count(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def part(name, of, folder):
+def part(name, library, of, folder):
     """A part of a pipeline without values, from its configuration alone."""
-    found = getattr(importlib.import_module(reference_models.library(of)), of)
+    found = getattr(importlib.import_module(library), of)
     with torch.device("meta"):
-        if reference_models.library(of) == "diffusers":
+        if library == "diffusers":
             return found.from_config(found.load_config(str(folder), subfolder=name))
         return found(found.config_class.from_pretrained(str(folder), subfolder=name))
 
 
 def parts(name, folder):
-    _, described = DESCRIBED[name]
-    kept = {n: of for n, (of, _) in described.items() if n != "scheduler" and "tokenizer" not in n}
+    index = reference_models.reference_files()[name]["model_index.json"]
     reference_models.write(name, folder)
-    return {n: count(part(n, of, folder)) for n, of in kept.items()}
+    return {
+        part_name: count(part(part_name, *classes, folder))
+        for part_name, classes in index.items()
+        if part_name not in ("_class_name", "scheduler") and "tokenizer" not in part_name
+    }
 
 
 @pytest.mark.parametrize("name", LLMS)
@@ -104,3 +107,11 @@ def test_whatever_is_not_known_is_left_as_it_is(tiny_system):
     ) as other:
         assert (Path(other.llm.base) / "config.json").is_file()
         assert other.decoders == system.decoders
+
+
+def test_every_reference_names_the_page_that_publishes_it():
+    for path in reference_models.REFERENCE.glob("*.json"):
+        for name, model in json.loads(path.read_text()).items():
+            repository = model["source"].removeprefix("https://huggingface.co/")
+            assert repository == name or name == "smollm2-135m"
+            assert repository.count("/") == 1
