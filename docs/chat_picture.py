@@ -11,7 +11,7 @@ from rich.text import Text
 
 from anygen import AnyGen
 from anygen.chat.repl import run_chat
-from anygen.chat.session import Session, Settings, ready
+from anygen.chat.session import ChatSettings, Session, loaded
 from anygen.terminal.screen import Screen
 
 FOLDER = Path(__file__).parent
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent
 
 def main(lines: list[str]) -> None:
     shown: list[str] = []
-    screen = Screen(shown.append, graphics="blocks", widest=32)
+    screen = Screen(shown.append, graphics="blocks", max_columns=32)
 
     def typed() -> Iterator[str]:
         for line in lines:
@@ -27,7 +27,8 @@ def main(lines: list[str]) -> None:
             yield line
 
     model = AnyGen.from_pretrained("mini")
-    run_chat(Session(ready(model), Settings(Path("out")), screen, AnyGen.from_pretrained), typed())
+    settings = ChatSettings(Path("out"))
+    run_chat(Session(loaded(model), settings, screen, AnyGen.from_pretrained), typed())
     console = Console(record=True, width=72, file=io.StringIO())
     console.print(Text.from_ansi("".join(shown)))
     picture = console.export_svg(title="anygen chat")

@@ -1,1 +1,1 @@
-"""Batch generation from files of prompts."""
+"""Batch generation: files of prompts in, media and records out."""

@@ -1,1 +1,1 @@
-"""The conversation in the terminal."""
+"""The terminal chat: a session, its turns and commands."""

@@ -1,4 +1,4 @@
-"""From a typed line to the parts of a message: text, and the files that it names."""
+"""Splits a typed line into the parts of a message: text, and the media files that it names."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ from anygen.core.modality import TABLE
 from anygen.io.media_files import read_media
 
 SUFFIXES = frozenset(suffix for row in TABLE.values() for suffix in row.read_suffixes)
-# Where a word begins: @, or none, then "a quoted path", 'one', or path\ with\ escapes.
+# At the start of a word: an optional @, then "a quoted path", 'a path', or a\ path with\ escapes.
 WORD = re.compile(r"""(?<!\S)(@?)(?:"([^"]+)"|'([^']+)'|((?:\\.|[^\s\\])+))""")
-ROOTED = ("/", "~/", "./", "../", "file://")  # how a path begins that is dropped on a terminal
+ROOTED = ("/", "~/", "./", "../", "file://")  # terminals write dropped files like this
 
 
 def parse_line(line: str) -> tuple[Part, ...]:
-    """Text and attached media in the order of the line. Raises MediaError.
+    """Text and attached media, in the order of the line. Raises MediaError.
 
-    `@word` is a file where one exists or where it ends like one (.png). So is a path without @
-    that a terminal writes when a file is dropped on it: quoted or from the root, and existing.
+    `@word` is a file if it exists or has a media suffix such as .png. A path without @ is a file
+    only if it exists, has a media suffix, and is quoted or starts with one of ROOTED: that is how
+    a terminal writes a file that is dropped on it.
     """
     parts: list[Part] = []
-    start = look_from = 0
-    while match := WORD.search(line, look_from):
-        look_from = match.start() + 1
+    start = position = 0
+    while match := WORD.search(line, position):
+        position = match.start() + 1
         if found := attached_path(match):
-            parts += [line[start : match.start()].strip(), read_media(found[0])]
-            start = look_from = found[1]
+            path, end = found
+            parts += [line[start : match.start()].strip(), read_media(path)]
+            start = position = end
     parts.append(line[start:].strip())
     return tuple(part for part in parts if part != "")
 
 
 def begins_with_path(line: str) -> bool:
-    """Whether the line is no /command: its first word is a file that was dropped."""
+    """Whether the first word of a line that starts with / is a dropped file, not a command."""
     match = WORD.match(line)
     return match is not None and attached_path(match) is not None
 
 
 def attached_path(match: re.Match[str]) -> tuple[Path, int] | None:
-    """The path of an attachment and where it ends; None for a word that is no file."""
+    """The path of an attachment and the index where it ends; None for an ordinary word."""
     marked, double, single, word = match.groups()
     quoted = double or single
-    names_file = is_named if marked else is_dropped
+    names_file = is_marked_file if marked else is_dropped_file
     if quoted:
         path = open_path(quoted)
         return (path, match.end()) if names_file(path) else None
@@ -59,26 +61,26 @@ def attached_path(match: re.Match[str]) -> tuple[Path, int] | None:
     return None
 
 
-def open_path(written: str) -> Path:
+def open_path(text: str) -> Path:
     """The path of `~/cat.png` or `file:///home/me/my%20cat.png`."""
-    if written.startswith("file://"):
-        written = unquote(urlsplit(written).path)
-    return Path(written).expanduser()
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+    return Path(text).expanduser()
 
 
-def is_named(path: Path) -> bool:
-    return ends_like_media(path) or is_there(path)
+def is_marked_file(path: Path) -> bool:
+    return has_media_suffix(path) or is_file(path)
 
 
-def is_dropped(path: Path) -> bool:
-    return ends_like_media(path) and is_there(path)
+def is_dropped_file(path: Path) -> bool:
+    return has_media_suffix(path) and is_file(path)
 
 
-def ends_like_media(path: Path) -> bool:
+def has_media_suffix(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def is_there(path: Path) -> bool:
+def is_file(path: Path) -> bool:
     try:
         return path.exists() and not path.is_dir()
     except OSError:  # longer than a name can be

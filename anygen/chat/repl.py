@@ -1,40 +1,42 @@
-"""The conversation in the terminal: a line in, text and files out."""
+"""The loop of a chat: every line that comes in is a command, or a message that is answered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from anygen.chat.attachments import begins_with_path, parse_line
-from anygen.chat.session import Session, run_turn, show_attached
+from anygen.chat.display import show_attached
+from anygen.chat.session import Session
 from anygen.chat.slash_commands import run_command
+from anygen.chat.turn import run_turn
 from anygen.core.media import Part
 from anygen.core.schema import explain
 
 
 def run_chat(session: Session, lines: Iterable[str]) -> None:
-    """Answers line after line until one says /bye; a line that cannot be sent is explained."""
+    """Handles lines until one of them is /bye. An error is shown as one line; the chat goes on."""
     for line in map(str.strip, lines):
         try:
-            read_line(session, line)
+            handle_line(session, line)
         except (ValueError, OSError) as error:
             session.screen.line(f"anygen: {explain(error)}")
-        except KeyboardInterrupt:  # a command, such as /record, was stopped
+        except KeyboardInterrupt:  # stops a command such as /record, not the chat
             session.screen.line("(stopped)")
         if session.over:
             return
 
 
-def read_line(session: Session, line: str) -> None:
-    """A command, or what is said to the model. Raises ValueError and OSError."""
+def handle_line(session: Session, line: str) -> None:
+    """Runs a command, or answers a message. Raises ValueError and OSError."""
     if line.startswith("/") and not line.startswith("//") and not begins_with_path(line):
         run_command(session, line)
     elif line:
         parts = parse_line(line.removeprefix("/") if line.startswith("//") else line)
-        show_attached(session, parts)
+        show_attached(session.screen, parts, len(session.conversation.media()))
         run_turn(session, parts)
 
 
 def answer_once(session: Session, parts: tuple[Part, ...]) -> None:
-    """One question, one answer. Raises KeyboardInterrupt after an answer that was stopped."""
+    """Answers one question. Raises KeyboardInterrupt if Ctrl-C stopped the answer."""
     if not run_turn(session, parts):
         raise KeyboardInterrupt

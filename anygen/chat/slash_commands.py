@@ -1,4 +1,4 @@
-"""What a person can tell the chat itself: one row for each /command."""
+"""The /commands of a chat, one row each in COMMANDS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 
 from anygen.chat import transcript
 from anygen.chat.attachments import open_path, parse_line
-from anygen.chat.session import EditRequest, Session, keep, label, ready, run_turn, show_attached
+from anygen.chat.display import label, show_attached
+from anygen.chat.session import EditRequest, Session, loaded
+from anygen.chat.turn import run_turn, save_media
 from anygen.conversation.history import Turn
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
@@ -20,7 +22,7 @@ from anygen.generation.options import AnswerOptions, Edit
 from anygen.io.media_files import printable, read_comment, read_media, write_media
 from anygen.terminal import capture, playback
 
-# a medium, how far it may change, and what is to change: 2 0.4 make the background blue
+# The number of a medium, optionally a strength, and an instruction: 2 0.4 make it blue
 EDIT = re.compile(r"(\d+)\s+(?:(\d*\.\d+)\s+)?(\S.*)", re.DOTALL)
 
 
@@ -32,17 +34,17 @@ class Command:
 
 
 def run_command(session: Session, line: str) -> None:
-    """Raises ValueError for a command that is none, or that cannot be done."""
+    """Raises ValueError for an unknown command or one that cannot be carried out, and OSError."""
     name, _, argument = line.partition(" ")
     command = COMMANDS.get(ALIASES.get(name, name))
     if command is None:
         near = get_close_matches(name, [*COMMANDS, *ALIASES], 1)
         hint = f"did you mean {near[0]}?" if near else "/help lists them"
-        raise ValueError(f"no command {printable(name)}; {hint} (a text may begin with //)")
+        raise ValueError(f"no command {printable(name)}; {hint} (// sends a text with a slash)")
     command.run(session, argument.strip())
 
 
-# --- what is attached
+# --- attachments
 
 
 def attach(session: Session, argument: str) -> None:
@@ -65,23 +67,23 @@ def drop(session: Session, argument: str) -> None:
 
 
 def paste(session: Session, argument: str) -> None:
-    attach_media(session, keep(capture.clipboard_image(), session.settings.out))
+    attach_media(session, save_media(capture.clipboard_image(), session.settings.out))
 
 
 def record(session: Session, argument: str) -> None:
     seconds = whole_number(argument or "3", "/record", 1)
     session.screen.line(f"recording {seconds} s ...")
-    attach_media(session, keep(capture.record(seconds), session.settings.out))
+    attach_media(session, save_media(capture.record(seconds), session.settings.out))
 
 
-# --- what was said
+# --- turns
 
 
 def retry(session: Session, argument: str) -> None:
-    """Without a seed the next one is taken."""
+    """Asks the last question again, with this seed or the next one."""
     seed = whole_number(argument, "/retry") if argument else None
     turn = session.conversation.undo()
-    ask_again(session, turn, turn.question.parts, seed, change_of(turn))
+    replace_turn(session, turn, turn.question.parts, seed, edit_of(turn))
 
 
 def undo(session: Session, argument: str) -> None:
@@ -89,58 +91,59 @@ def undo(session: Session, argument: str) -> None:
 
 
 def edit(session: Session, argument: str) -> None:
-    """`2 make it blue` or `2 0.4 make it blue` is about medium 2; a text takes the place of the
-    last question, and is asked at once; alone it brings that question back to the prompt."""
-    if about_medium := EDIT.fullmatch(argument):
-        edit_medium(session, int(about_medium[1]), about_medium[2], about_medium[3])
+    """`2 make it blue` or `2 0.4 make it blue` changes medium 2. Any other text replaces the last
+    question and is asked at once; without a text that question comes back to the prompt."""
+    if match := EDIT.fullmatch(argument):
+        number, strength, text = match.groups()
+        edit_medium(session, int(number), strength, text)
         return
     turn = session.conversation.undo()
     if argument:
-        ask_again(session, turn, parse_line(argument))
+        replace_turn(session, turn, parse_line(argument))
     else:
-        session.draft = as_line(turn)
+        session.prefill = as_line(turn)
 
 
 def edit_medium(session: Session, number: int, strength: str | None, text: str) -> None:
-    """Asks for a changed medium, which the model sees once more before the text."""
-    medium = session.conversation.medium(number)
-    chosen = {"strength": float(strength)} if strength else {}
-    edit = Edit(ref=number, **chosen)  # refuses a strength that is none
-    seen = () if medium in session.conversation.attached else (medium,)
-    parts = (*seen, *parse_line(text))
-    show_attached(session, parts)
-    run_turn(session, parts, change=EditRequest(medium, edit.strength))
+    """Asks for a changed medium; it stands in the question too, so that the model sees it again."""
+    conversation = session.conversation
+    medium = conversation.medium(number)
+    edit = Edit(ref=number, strength=float(strength)) if strength else Edit(ref=number)
+    repeated = () if medium in conversation.attached else (medium,)
+    parts = (*repeated, *parse_line(text))
+    show_attached(session.screen, parts, len(conversation.media()))
+    run_turn(session, parts, edit=EditRequest(medium, edit.strength))
 
 
-def change_of(turn: Turn) -> EditRequest | None:
-    """What the question of a turn asked to change."""
+def edit_of(turn: Turn) -> EditRequest | None:
+    """The edit that the question of a turn asked for."""
     edited, edit = turn.request.edited, turn.request.options.edit
     return EditRequest(edited, edit.strength) if edited and edit else None
 
 
-def ask_again(
+def replace_turn(
     session: Session,
     turn: Turn,
     parts: tuple[Part, ...],
     seed: int | None = None,
-    change: EditRequest | None = None,
+    edit: EditRequest | None = None,
 ) -> None:
-    """A question in the place of the last turn, which comes back if there is no answer."""
+    """Asks a question in place of the turn, which is put back if there is no answer."""
     turns = len(session.conversation.turns)
     try:
-        run_turn(session, parts, seed, change)
+        run_turn(session, parts, seed, edit)
     finally:
         if len(session.conversation.turns) == turns:
             session.conversation.turns.append(turn)
 
 
 def as_line(turn: Turn) -> str:
-    """What can be typed to ask the same."""
-    edit, before = turn.request.options.edit, media_of(turn.request.messages[:-1])
+    """A line that asks the same question when it is typed."""
+    edit, earlier = turn.request.options.edit, media_of(turn.request.messages[:-1])
     words, parts = [], turn.question.parts
-    if edit and edit.ref <= len(before):
+    if edit and edit.ref <= len(earlier):
         words = [f"/edit {edit.ref} {edit.strength}"]
-        parts = tuple(part for part in parts if part is not before[edit.ref - 1])
+        parts = tuple(part for part in parts if part is not earlier[edit.ref - 1])
     words += [part if isinstance(part, str) else f'@"{part.path}"' for part in parts]
     return " ".join(words)
 
@@ -151,7 +154,7 @@ def reset(session: Session, argument: str) -> None:
 
 def history(session: Session, argument: str) -> None:
     number = 0
-    for role, parts, note in transcript.spoken(session.conversation):
+    for role, parts, note in transcript.noted_messages(session.conversation):
         session.screen.line(f"{role}{note}:")
         for part in parts:
             number += not isinstance(part, str)
@@ -160,18 +163,16 @@ def history(session: Session, argument: str) -> None:
 
 def save(session: Session, argument: str) -> None:
     path = one_path(argument, "/save FILE.html, .md or .json")
-    transcript.save(session, path)
+    transcript.save_conversation(session, path)
     session.screen.line(f"saved {printable(path)}")
 
 
 def load(session: Session, argument: str) -> None:
     path = one_path(argument, "/load FILE.json")
-    turns = transcript.load(session, path)
+    turns = transcript.load_conversation(session, path)
     session.screen.line(f"loaded {printable(path)}, {turns} turns")
     if turns and not session.conversation.turns:
-        session.screen.line(
-            "other weights said this: it goes on, but /retry and /undo do not reach it"
-        )
+        session.screen.line("(it was saved with other weights: /retry and /undo cannot reach it)")
 
 
 # --- media
@@ -200,19 +201,19 @@ def export(session: Session, argument: str) -> None:
 
 
 def chosen_medium(session: Session, argument: str, command: str) -> Media:
-    """By its number; without one the last."""
+    """The medium of this number, or the last one."""
     conversation = session.conversation
     number = whole_number(argument, command) if argument else len(conversation.media())
     return conversation.medium(number)
 
 
-# --- how it is asked
+# --- settings
 
 
 def seed(session: Session, argument: str) -> None:
     if argument:
         session.conversation.seed = whole_number(argument, "/seed")
-        session.conversation.asked = 0
+        session.conversation.questions_asked = 0
     session.screen.line(f"seed {session.conversation.seed}")
 
 
@@ -220,37 +221,37 @@ def system(session: Session, argument: str) -> None:
     conversation = session.conversation
     if argument:
         conversation.require_beginning("a system prompt")
-        conversation.given = (Message("system", (argument,)),)
+        conversation.preamble = (Message("system", (argument,)),)
     words = [str(part) for message in conversation.system for part in message.parts]
-    session.screen.line(f"system: {' '.join(words) or 'as in the training of the model'}")
+    session.screen.line(f"system prompt: {' '.join(words) or 'the default of the model'}")
 
 
 def modalities(session: Session, argument: str) -> None:
     if argument:
         chosen = None if argument == "all" else parse_modalities(argument)
-        said = session.settings.options.model_dump(exclude_unset=True) | {"modalities": chosen}
-        use(session, AnswerOptions.model_validate(said))
+        options = session.settings.options.model_dump(exclude_unset=True) | {"modalities": chosen}
+        change_options(session, AnswerOptions.model_validate(options))
     session.screen.line(f"modalities {','.join(session.settings.options.modalities or MODALITIES)}")
 
 
 def set_value(session: Session, argument: str) -> None:
-    """`steps 8`, `image.steps 8`, `steps default`; alone it shows what is set, and what can be."""
+    """`steps 8`, `image.steps 8` or `steps default`; without a name, shows what can be set."""
     name, _, value = argument.partition(" ")
     if name:
         if not value:
-            raise ValueError(f"write /set {printable(name)} VALUE, or default")
-        use(session, changed(session.settings.options, name, value.strip()))
-    session.screen.line(parameters(session))
+            raise ValueError(f"write /set {printable(name)} VALUE, or default as the value")
+        change_options(session, changed(session.settings.options, name, value.strip()))
+    session.screen.line(changed_settings(session))
     if not name:
         session.screen.line(f"/set NAME VALUE changes one of {', '.join(NAMES)}")
 
 
-def use(session: Session, options: AnswerOptions) -> None:
+def change_options(session: Session, options: AnswerOptions) -> None:
     session.settings = replace(session.settings, options=options)
 
 
-def parameters(session: Session) -> str:
-    return ", ".join(described(session.settings.options)) or "all settings are the default"
+def changed_settings(session: Session) -> str:
+    return ", ".join(described(session.settings.options)) or "all settings have their defaults"
 
 
 def show(session: Session, argument: str) -> None:
@@ -258,25 +259,25 @@ def show(session: Session, argument: str) -> None:
     system(session, "")
     modalities(session, "")
     seed(session, "")
-    session.screen.line(parameters(session))
+    session.screen.line(changed_settings(session))
     for number, media in enumerate(session.conversation.media(), start=1):
         session.screen.line(label(number, media))
 
 
 def tokens(session: Session, argument: str) -> None:
     if session.usage is None:
-        raise ValueError("nothing was answered yet")
+        raise ValueError("there is no answer yet")
     usage = session.usage
     session.screen.line(
-        f"the model knows {usage.prompt_tokens} tokens of the conversation, {usage.cached_tokens} "
-        f"of them from before; it made {usage.new_tokens} of text"
+        f"the last answer read {usage.prompt_tokens} tokens, {usage.cached_tokens} of them from "
+        f"its cache, and wrote {usage.new_tokens}"
     )
 
 
 def model(session: Session, argument: str) -> None:
     if argument:
         session.conversation.require_beginning("a model")
-        session.loading = ready(session.open_model(argument))
+        session.loading = loaded(session.open_model(argument))
     session.screen.line(f"model {printable(session.model.model_id.model)}")
 
 
@@ -284,9 +285,9 @@ def help_(session: Session, argument: str) -> None:
     for name, command in COMMANDS.items():
         session.screen.line(f"{name + ' ' + command.arguments:24}{command.help}")
     session.screen.line(
-        '@path, @"a path" or a dropped file attaches; // begins a text with a slash;'
+        '@path, @"a path" or a dropped file attaches it; // starts a text with a slash;'
     )
-    session.screen.line('""" begins and ends a text of several lines; Ctrl-C stops an answer')
+    session.screen.line('""" starts and ends a text of several lines; Ctrl-C stops an answer')
 
 
 def bye(session: Session, argument: str) -> None:
@@ -297,10 +298,10 @@ def bye(session: Session, argument: str) -> None:
 
 
 def paths(argument: str, usage: str) -> list[Path]:
-    """As in a shell: quoted where they have spaces."""
+    """Paths as a shell splits them. Raises ValueError if there are none."""
     try:
         found = [open_path(word) for word in shlex.split(argument)]
-    except ValueError:  # a quote that does not end, or an apostrophe
+    except ValueError:  # an unbalanced quote, such as an apostrophe in a file's name
         found = [open_path(argument)]
     if not found:
         raise ValueError(f"write {usage} PATH")
@@ -321,33 +322,33 @@ def whole_number(argument: str, name: str, least: int | None = None) -> int:
         value = None
     if value is None or (least is not None and value < least):
         at_least = "" if least is None else f" of {least} or more"
-        raise ValueError(f"{name} wants a whole number{at_least}, not {printable(argument)!r}")
+        raise ValueError(f"{name} needs a whole number{at_least}, not {printable(argument)!r}")
     return value
 
 
 COMMANDS: dict[str, Command] = {
-    "/help": Command("", "this list", help_),
-    "/attach": Command("PATH...", "put files before the next message", attach),
-    "/drop": Command("", "take them away again", drop),
+    "/help": Command("", "list the commands", help_),
+    "/attach": Command("PATH...", "attach files to the next message", attach),
+    "/drop": Command("", "remove what is attached", drop),
     "/paste": Command("", "attach the picture in the clipboard", paste),
-    "/record": Command("[SECONDS]", "attach what the microphone hears", record),
-    "/play": Command("[N]", "play sound or video N here; alone: the last", play),
+    "/record": Command("[SECONDS]", "record from the microphone and attach it", record),
+    "/play": Command("[N]", "play sound or video N, or the last one", play),
     "/open": Command("[N]", "open medium N in the system's viewer", open_medium),
     "/export": Command("N FILE", "write medium N as .png .jpg .webp .wav .flac .ogg .mp4", export),
     "/retry": Command("[SEED]", "ask the last question again, with another seed", retry),
     "/undo": Command("", "forget the last question and its answer", undo),
-    "/edit": Command("[TEXT]", "change the last question; /edit 2 in blue changes medium 2", edit),
-    "/reset": Command("", "forget the conversation", reset),
+    "/edit": Command("[TEXT]", "reword the last question; /edit 2 in blue edits medium 2", edit),
+    "/reset": Command("", "start a new conversation", reset),
     "/history": Command("", "show the conversation", history),
-    "/save": Command("FILE", "save it as .html, .md or .json", save),
-    "/load": Command("FILE.json", "go on with a saved one", load),
-    "/seed": Command("[N]", "number turns again, from another seed", seed),
-    "/modalities": Command("[LIST|all]", "what answers may hold, as in text,image", modalities),
-    "/set": Command("[NAME VALUE]", "change a setting, as in /set steps 8", set_value),
-    "/system": Command("[TEXT]", "the system prompt of a new conversation", system),
-    "/model": Command("[NAME]", "the model of a new conversation", model),
-    "/show": Command("", "settings, and all media", show),
-    "/tokens": Command("", "how long the conversation is for the model", tokens),
+    "/save": Command("FILE", "save the conversation as .html, .md or .json", save),
+    "/load": Command("FILE.json", "continue a saved conversation", load),
+    "/seed": Command("[N]", "show the seed, or start again from seed N", seed),
+    "/modalities": Command("[LIST|all]", "what answers may contain: text,image", modalities),
+    "/set": Command("[NAME VALUE]", "show the settings, or change one: /set steps 8", set_value),
+    "/system": Command("[TEXT]", "show the system prompt, or set it before you start", system),
+    "/model": Command("[NAME]", "show the model, or change it before you start", model),
+    "/show": Command("", "show all settings and media", show),
+    "/tokens": Command("", "show the token counts of the last answer", tokens),
     "/bye": Command("", "leave; so does Ctrl-D", bye),
 }
 ALIASES = {

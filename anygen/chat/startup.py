@@ -1,4 +1,4 @@
-"""A chat on the streams of this process: a terminal, or a pipe."""
+"""Connects a chat to the streams of this process, which may be a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from anygen.chat.attachments import parse_line
-from anygen.chat.session import Session, Settings
+from anygen.chat.session import ChatSettings, Session
+from anygen.chat.slash_commands import COMMANDS
 from anygen.checkpoints.checkpoint import find_model
 from anygen.conversation.history import Conversation
 from anygen.core.media import Part
@@ -24,19 +25,21 @@ from anygen.terminal.screen import Screen
 def open_session(
     model: str,
     open_model: Callable[[str], Model],
-    settings: Settings,
+    settings: ChatSettings,
     graphics: str,
     seed: int,
 ) -> Session:
-    """The model loads while the first question is typed. Raises ValueError for a wrong name."""
+    """A chat whose model loads in the background. Raises ValueError if there is no such model."""
     find_model(model)
     screen = open_screen(graphics)
-    return Session(load(model, open_model), settings, screen, open_model, Conversation(seed))
+    loading = start_loading(model, open_model)
+    return Session(loading, settings, screen, open_model, Conversation(seed))
 
 
-def load(model: str, open_model: Callable[[str], Model]) -> Future[Model]:
+def start_loading(model: str, open_model: Callable[[str], Model]) -> Future[Model]:
+    """Loads the model in a thread; waits for it only if base weights have to be fetched first."""
     loading = ThreadPoolExecutor(max_workers=1).submit(open_model, model)
-    if not are_fetched():  # their progress must not cross what is typed
+    if not are_fetched():  # progress bars would run into the prompt
         loading.result()
     return loading
 
@@ -52,7 +55,7 @@ def write(text: str) -> None:
 
 
 def read_question(prompt: str, attached: Sequence[Path]) -> tuple[Part, ...]:
-    """What is piped in and attached, then the prompt. Raises ValueError."""
+    """Piped input, then attached files, then the prompt. Raises ValueError if all are empty."""
     parts = (*read_pipe(), *map(read_media, attached), *parse_line(prompt))
     if not parts:
         raise ValueError("--prompt is empty; write a text or attach a file")
@@ -60,7 +63,7 @@ def read_question(prompt: str, attached: Sequence[Path]) -> tuple[Part, ...]:
 
 
 def read_pipe() -> tuple[Part, ...]:
-    """A text or a medium that is piped in."""
+    """The text or the medium on standard input; nothing if that is a terminal or empty."""
     if sys.stdin.isatty():
         return ()
     data = sys.stdin.buffer.read()
@@ -71,10 +74,10 @@ def read_pipe() -> tuple[Part, ...]:
 
 
 def read_lines(session: Session, model: str, history: bool) -> Iterable[str]:
-    """What is typed, with line editing and history; or the lines of a pipe."""
+    """Lines typed with an editor and `history`, after a welcome; or the lines of a pipe."""
     if not sys.stdin.isatty():
         return sys.stdin
     from anygen.terminal.line_editor import typed_lines
 
-    session.screen.line(f"anygen {__version__}, {model}: /help lists the commands")
-    return typed_lines(session.take_draft, history)
+    session.screen.line(f"anygen {__version__} with {model}; /help lists the commands")
+    return typed_lines(COMMANDS, session.take_prefill, history)

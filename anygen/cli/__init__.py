@@ -1,1 +1,1 @@
-"""The commands of `anygen`."""
+"""The command-line interface: one module for each group of commands."""

@@ -59,14 +59,14 @@ def chat(  # noqa: PLR0913  # the options of a command
     What is piped in stands before --prompt: cat notes.txt | anygen chat -p "in one sentence"
     """
     from anygen.chat.repl import answer_once, run_chat
-    from anygen.chat.session import Settings
+    from anygen.chat.session import ChatSettings
     from anygen.chat.startup import open_session, read_lines, read_question
 
     if attach and prompt is None:
         raise ValueError("--attach goes with --prompt; in a conversation write @path")
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
-    chosen = Settings(out, options, metadata)
+    chosen = ChatSettings(out, options, metadata)
     parts = None if prompt is None else read_question(prompt, attach or [])
     place = read_placement(device, dtype, quant, offload, device_map)
     session = open_session(model, partial(load_model, place=place), chosen, graphics, seed)

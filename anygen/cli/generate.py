@@ -32,7 +32,7 @@ from anygen.cli.options import (
 
 if TYPE_CHECKING:
     from anygen import AnyGen
-    from anygen.batch.runner import Settings as Batch
+    from anygen.batch.runner import BatchSettings
 
 
 def generate(  # noqa: PLR0913  # the options of a command
@@ -63,7 +63,7 @@ def generate(  # noqa: PLR0913  # the options of a command
     A line is {"id": "a", "prompt": "a red cat"} or a dialogue under "messages". The new records
     are printed too. Exit code 3: some rows failed, and their records say why.
     """
-    from anygen.batch.runner import Settings
+    from anygen.batch.runner import BatchSettings
 
     if (source is None) == (again is None):
         raise ValueError("give a prompt, a file of prompts or --from FILE, and only one of them")
@@ -72,13 +72,14 @@ def generate(  # noqa: PLR0913  # the options of a command
         return
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
-    batch = Settings(out, seed, options, batch_size, metadata)
+    batch = BatchSettings(out, seed, options, batch_size, metadata)
     place = read_placement(device, dtype, quant, offload, device_map)
     answer_rows(str(source), batch, lambda: load_model(model, place))
 
 
-def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) -> None:
-    from anygen.batch.runner import RECORDS, generate_file
+def answer_rows(source: str, settings: BatchSettings, open_model: Callable[[], AnyGen]) -> None:
+    from anygen.batch.records import RECORDS
+    from anygen.batch.runner import generate_file
 
     failed = finished = 0
     given = Path(source) if source.endswith(".jsonl") else source
@@ -92,12 +93,12 @@ def answer_rows(source: str, settings: Batch, open_model: Callable[[], AnyGen]) 
 
 
 def make_again(source: Path, out: Path) -> None:
-    from anygen.conversation.provenance import read_provenance, remake, write_again
+    from anygen.conversation.provenance import read_provenance, regenerate, write_regenerated
 
     provenance = read_provenance(source)
     use_threads(provenance.threads)
     model = load_model(provenance.model)
-    path, same = write_again(remake(model, provenance), source, out)
+    path, same = write_regenerated(regenerate(model, provenance), source, out)
     print(path)
     if not same:
         other = provenance.weights != model.model_id.weights

@@ -1,1 +1,1 @@
-"""History as data: transcripts, provenance, and their serialisation."""
+"""Conversations as data: history, saved transcripts, provenance of generated files."""

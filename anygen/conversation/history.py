@@ -1,4 +1,4 @@
-"""What a chat remembers: its turns, and what is attached to the next question."""
+"""What a conversation consists of: its turns, and media attached to the next question."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from anygen.generation.request import Request, derive_seed
 
 @dataclass(frozen=True)
 class Turn:
-    """A question as it was asked, and what came of it."""
+    """A question with everything that its answer depends on, and the answer."""
 
     request: Request
     answer: Message
-    finish: FinishReason | None  # None: it is still spoken
-    made: tuple[MediaInfo, ...] = ()  # of each medium in the answer
+    finish: FinishReason | None  # None: the answer is still being generated
+    media_info: tuple[MediaInfo, ...] = ()  # one for each medium of the answer
 
     @property
     def question(self) -> Message:
@@ -27,26 +27,26 @@ class Turn:
 
 @dataclass
 class Conversation:
-    """Media stay in it, the user's and the model's; they are counted from 1."""
+    """Media of the user and of the model are numbered together, from 1, in reading order."""
 
     seed: int = 0
-    asked: int = 0  # questions since the seed was set: each has a seed of its own
-    given: tuple[Message, ...] = ()  # before the first turn: a system prompt, a chat of old
+    questions_asked: int = 0  # since the seed was set: each question derives its seed from this
+    preamble: tuple[Message, ...] = ()  # before the first turn: a system prompt, an older chat
     turns: list[Turn] = field(default_factory=list)
     attached: list[Media] = field(default_factory=list)  # to the next question
-    forgotten: Forgotten | None = None  # what the model reads no longer, as it was last told
+    forgotten: Forgotten | None = None  # the last report of what no longer fits into the context
 
     def messages(self) -> list[Message]:
-        """All that was said, in order."""
-        said = [message for turn in self.turns for message in (turn.question, turn.answer)]
-        return [*self.given, *said]
+        """All messages, in order."""
+        turns = [message for turn in self.turns for message in (turn.question, turn.answer)]
+        return [*self.preamble, *turns]
 
     def media(self) -> list[Media]:
-        """All media in order; the last are those of the next question."""
+        """All media in order, those attached to the next question last."""
         return [*media_of(self.messages()), *self.attached]
 
     def medium(self, number: int) -> Media:
-        """Raises ValueError for a number that no medium has."""
+        """Raises ValueError if no medium has this number."""
         media = self.media()
         if not media:
             raise ValueError("there is no picture, sound or video yet")
@@ -55,33 +55,33 @@ class Conversation:
         return media[number - 1]
 
     def next_seed(self) -> int:
-        """The seed of the next question; every call is another one."""
-        self.asked += 1
-        return derive_seed(self.seed, self.asked - 1)
+        """The seed of the next question; every call returns another one."""
+        self.questions_asked += 1
+        return derive_seed(self.seed, self.questions_asked - 1)
 
     def question(self, parts: Sequence[Part]) -> Message:
-        """What is attached stands before the text."""
+        """A message of the user: attached media, then these parts."""
         return Message("user", (*self.attached, *parts))
 
     def undo(self) -> Turn:
-        """Forget the last turn. Raises ValueError where there is none."""
+        """Removes and returns the last turn. Raises ValueError if there is none."""
         if not self.turns:
             raise ValueError("there is no question to go back to")
         return self.turns.pop()
 
     def reset(self) -> None:
-        """Forget all but the system prompt; seeds are numbered anew."""
-        self.given = self.system
+        """Forgets everything but the system prompt; seeds are numbered from the start again."""
+        self.preamble = self.system
         self.turns.clear()
         self.attached.clear()
-        self.asked, self.forgotten = 0, None
+        self.questions_asked, self.forgotten = 0, None
 
     @property
     def system(self) -> tuple[Message, ...]:
-        """The system prompt, if there is one of its own."""
-        return tuple(message for message in self.given if message.role == "system")
+        """The system prompt of this conversation, if it has one."""
+        return tuple(message for message in self.preamble if message.role == "system")
 
-    def require_beginning(self, what: str) -> None:
-        """Raises ValueError where something was said: answers depend on `what`."""
-        if self.turns or self.given != self.system:
-            raise ValueError(f"{what} holds for a whole conversation; /reset begins a new one")
+    def require_beginning(self, subject: str) -> None:
+        """Raises ValueError if the conversation has begun: its answers depend on `subject`."""
+        if self.turns or self.preamble != self.system:
+            raise ValueError(f"{subject} applies to a whole conversation; /reset starts a new one")

@@ -1,8 +1,8 @@
-"""Where a made medium comes from, as its own file tells it, and how to make it again.
+"""How a generated medium was made, recorded in its own file, and how to generate it again.
 
-The metadata of a file hold the conversation up to it: what the user said and attached, and the
-seed and the settings of every turn. Answers depend on nothing else, so media that the model made
-on the way are not kept but made again.
+The metadata of a file hold the conversation up to that medium: the texts, references to the files
+that the user attached, and the seed and options of every turn. Answers depend on nothing else, so
+media that the model generated on the way are not stored; they are generated again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Turn
 from anygen.conversation.serialization import (
-    Saved,
+    SavedConversation,
     SavedMedium,
     SavedTurn,
     open_once,
@@ -34,107 +34,111 @@ from anygen.io.atomic import replacing
 from anygen.io.media_files import MediaError, printable, read_comment, read_media, write_media
 
 
-class Provenance(Saved):
-    """How a medium was made: in the last turn."""
+class Provenance(SavedConversation):
+    """The conversation whose last turn generated the medium."""
 
-    part: int  # which of the media that the last answer asked for, from 0
-    threads: int  # sums of floats depend on how they are split
+    part: int  # index of the medium among those that the last answer asked for, from 0
+    threads: int  # of torch on a CPU: they decide how sums of floats are split
 
 
-def tell_origin(maker: ModelId, given: Sequence[Message], turns: Sequence[Turn], part: int) -> str:
-    """The provenance, as JSON, of a medium of the last of the turns."""
-    named: list[tuple[Media, SavedMedium]] = []
-    asked, made = save_once(name_file, named), save_once(name_made, named)
+def provenance_json(
+    model_id: ModelId, preamble: Sequence[Message], turns: Sequence[Turn], part: int
+) -> str:
+    """The provenance of medium `part` of the last turn; `preamble` stands before the first turn."""
+    saved: list[tuple[Media, SavedMedium]] = []
+    attached = save_once(reference_attached, saved)
+    generated = save_once(reference_generated, saved)
     provenance = Provenance(
-        model=maker.model,
-        weights=maker.weights,
-        given=save_messages(given, asked),
-        turns=[save_turn(turn, asked, made) for turn in turns],
+        model=model_id.model,
+        weights=model_id.weights,
+        given=save_messages(preamble, attached),
+        turns=[save_turn(turn, attached, generated) for turn in turns],
         part=part,
         threads=torch.get_num_threads(),
     )
     return provenance.model_dump_json(exclude_none=True)
 
 
-def read_provenance(path: Path) -> Provenance:
-    """What a file tells. Raises MediaError where it tells nothing of anygen."""
-    try:
-        return Provenance.model_validate_json(read_comment(path) or "")
-    except ValidationError:
-        raise MediaError(
-            f"{printable(path)}: does not tell how it was made; anygen writes that into what it "
-            "makes, unless told --no-metadata"
-        ) from None
-
-
-def remake(model: Model, provenance: Provenance) -> Media:
-    """The medium once more. Raises ValueError where a file is gone or is another one."""
-    *before, last = provenance.turns
-    media: list[Media] = []
-    read = open_once(open_file, media)
-    messages = [Message(m.role, open_parts(m.content, read)) for m in provenance.given]
-    for turn in before:
-        question = Message("user", open_parts(turn.question, read))
-        answer = retell(model, turn, turn.request(messages, question), media)
-        messages += [question, answer]
-    question = Message("user", open_parts(last.question, read))
-    return make(model, last.request(messages, question), {provenance.part})[provenance.part]
-
-
-def write_again(media: Media, source: Path, out: Path) -> tuple[Path, bool]:
-    """Writes it into `out` under its old name; whether the bytes are those of `source`.
-
-    Raises ValueError where another file has that name.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    path, before = out / source.name, source.read_bytes()
-    with replacing(path) as temporary:
-        write_media(media, temporary, read_comment(source))
-        made = temporary.read_bytes()
-        if path.exists() and path.read_bytes() != made:
-            raise ValueError(f"{printable(path)}: is there and differs; name another --out")
-    return path, made == before
-
-
-def retell(model: Model, turn: SavedTurn, request: Request, media: list[Media]) -> Message:
-    """An answer whose words are known, with its media made again; they join `media`."""
-    parts = [made.part for made in turn.made]
-    made = make(model, request, set(parts))
-    left = iter(parts)
-    return Message(
-        "assistant", open_parts(turn.answer, open_once(lambda _: made[next(left)], media))
-    )
-
-
-def make(model: Model, request: Request, parts: Set[int]) -> dict[int, Media]:
-    """These media of an answer. Raises ValueError where the model does not make them."""
-    if not parts:
-        return {}
-    patient = request.options.model_copy(update={"deadline": None})  # it says nothing of the media
-    made: dict[int, Media] = {}
-    for event in model.answer(replace(request, options=patient)):
-        if isinstance(event, MediaDone) and event.part in parts:
-            made[event.part] = event.media
-        if made.keys() == parts:
-            return made
-    raise ValueError("the model does not make this medium any more: it has other weights")
-
-
-def open_file(saved: SavedMedium) -> Media:
-    """A medium that the model was given. Raises ValueError."""
-    if saved.path is None:
-        raise ValueError(f"the {saved.type} that was attached came from no file; it is needed")
-    media = read_media(saved.path)
-    if content_hash(media) != saved.sha256:
-        raise MediaError(f"{printable(saved.path)}: is not the {saved.type} that it was then")
-    return media
-
-
-def name_file(media: Media) -> SavedMedium:
-    """A medium that the model was given: its file, and what was in it."""
+def reference_attached(media: Media) -> SavedMedium:
+    """A medium that the user attached: the path of its file, and a hash of its content."""
     path = None if media.path is None else str(media.path.absolute())
     return SavedMedium(type=modality_of(media), path=path, sha256=content_hash(media))
 
 
-def name_made(media: Media) -> SavedMedium:
+def reference_generated(media: Media) -> SavedMedium:
     return SavedMedium(type=modality_of(media))
+
+
+def read_provenance(path: Path) -> Provenance:
+    """The provenance in a file. Raises MediaError if it holds none that anygen wrote."""
+    try:
+        return Provenance.model_validate_json(read_comment(path) or "")
+    except ValidationError:
+        raise MediaError(
+            f"{printable(path)}: does not record how it was made; anygen writes that into the "
+            "files it generates, unless --no-metadata is given"
+        ) from None
+
+
+def regenerate(model: Model, provenance: Provenance) -> Media:
+    """Generates the medium again. Raises ValueError if an attached file is missing or changed."""
+    *before, last = provenance.turns
+    media: list[Media] = []
+    read = open_once(open_attached, media)
+    messages = [Message(m.role, open_parts(m.content, read)) for m in provenance.given]
+    for turn in before:
+        question = Message("user", open_parts(turn.question, read))
+        answer = rebuild_answer(model, turn, turn.request(messages, question), media)
+        messages += [question, answer]
+    question = Message("user", open_parts(last.question, read))
+    request = last.request(messages, question)
+    return generate_parts(model, request, {provenance.part})[provenance.part]
+
+
+def open_attached(saved: SavedMedium) -> Media:
+    """Reads a medium that the user attached. Raises ValueError."""
+    if saved.path is None:
+        raise ValueError(f"the attached {saved.type} is needed, but it did not come from a file")
+    media = read_media(saved.path)
+    if content_hash(media) != saved.sha256:
+        raise MediaError(f"{printable(saved.path)}: is no longer the {saved.type} it was then")
+    return media
+
+
+def rebuild_answer(model: Model, turn: SavedTurn, request: Request, media: list[Media]) -> Message:
+    """An earlier answer: its saved text, with its media generated again and added to `media`."""
+    parts = [info.part for info in turn.made]
+    generated = generate_parts(model, request, set(parts))
+    remaining = iter(parts)
+    open_next = open_once(lambda _: generated[next(remaining)], media)
+    return Message("assistant", open_parts(turn.answer, open_next))
+
+
+def generate_parts(model: Model, request: Request, parts: Set[int]) -> dict[int, Media]:
+    """These media of an answer, by index. Raises ValueError if the model does not make them."""
+    if not parts:
+        return {}
+    # A deadline only decides whether a medium comes, not what it is.
+    patient = request.options.model_copy(update={"deadline": None})
+    generated: dict[int, Media] = {}
+    for event in model.answer(replace(request, options=patient)):
+        if isinstance(event, MediaDone) and event.part in parts:
+            generated[event.part] = event.media
+        if generated.keys() == parts:
+            return generated
+    raise ValueError("the model no longer makes this medium: its weights have changed")
+
+
+def write_regenerated(media: Media, source: Path, out: Path) -> tuple[Path, bool]:
+    """Writes the medium into `out` under the name of `source`; also, if the bytes are the same.
+
+    Raises ValueError if `out` holds another file of that name, OSError if it cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path, expected = out / source.name, source.read_bytes()
+    with replacing(path) as temporary:
+        write_media(media, temporary, read_comment(source))
+        written = temporary.read_bytes()
+        if path.exists() and path.read_bytes() != written:
+            raise ValueError(f"{printable(path)}: exists and differs; choose another --out")
+    return path, written == expected

@@ -1,4 +1,4 @@
-"""A conversation as data: what a transcript, and the metadata of a made file, say of it."""
+"""The JSON form of a conversation, which transcripts and the metadata of generated files share."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from anygen.generation.request import Request
 
 
 class SavedMedium(Strict):
-    """A file; without `path` the medium is made again from the seed of its turn."""
+    """A file; without `path` the medium is generated again from the seed of its turn."""
 
     type: MediaModality
     path: str | None = None
-    sha256: str | None = None  # of what the file shows or plays, see `anygen.core.content_hash`
-    source: str | None = None  # the file that `path` is an exact copy of
-    ref: PositiveInt | None = None  # the number of an earlier medium: this one is the same again
+    sha256: str | None = None  # of the decoded content, see `anygen.core.content_hash`
+    source: str | None = None  # the file that `path` is a lossless copy of
+    ref: PositiveInt | None = None  # the number of an earlier medium that this one repeats
 
 
 SavedPart = Annotated[TextContent | SavedMedium, Field(discriminator="type")]
@@ -38,34 +38,34 @@ class SavedMessage(Strict):
 
 
 class SavedTurn(Strict):
-    """A question, all that its answer depends on, and the answer."""
+    """A question, everything that its answer depends on, and the answer."""
 
     question: list[SavedPart]
     answer: list[SavedPart]
-    made: list[MediaInfo] = []  # of each medium in the answer
+    made: list[MediaInfo] = []  # one for each medium of the answer
     seed: int
     options: AnswerOptions = AnswerOptions()
     finish: FinishReason | None = None
 
     @model_validator(mode="after")
-    def _made_are_those_of_the_answer(self) -> SavedTurn:
+    def _every_medium_of_the_answer_has_its_info(self) -> SavedTurn:
         media = sum(isinstance(part, SavedMedium) for part in self.answer)
         if media != len(self.made):
-            raise ValueError(f"made: {len(self.made)} rows for {media} media of the answer")
+            raise ValueError(f"made: {len(self.made)} entries for {media} media of the answer")
         return self
 
     def request(self, before: Sequence[Message], question: Message) -> Request:
-        """The request of this turn, after the messages that came before."""
+        """The request of this turn, where `before` are all earlier messages."""
         return Request((*before, question), self.seed, self.options)
 
 
-class Saved(Strict):
-    """The conversation of one model."""
+class SavedConversation(Strict):
+    """A conversation with one model."""
 
     anygen: str = __version__
     model: str
     weights: str  # SHA-256 of the model's file
-    given: list[SavedMessage] = []  # what stands before the first turn, as a system prompt
+    given: list[SavedMessage] = []  # messages before the first turn, such as a system prompt
     turns: list[SavedTurn]
 
 
@@ -73,57 +73,65 @@ SaveMedium = Callable[[Media], SavedMedium]
 OpenMedium = Callable[[SavedMedium], Media]
 
 
-def save_messages(messages: Iterable[Message], medium: SaveMedium) -> list[SavedMessage]:
+def save_messages(messages: Iterable[Message], save_medium: SaveMedium) -> list[SavedMessage]:
     return [
-        SavedMessage(role=message.role, content=save_parts(message.parts, medium))
+        SavedMessage(role=message.role, content=save_parts(message.parts, save_medium))
         for message in messages
     ]
 
 
-def save_turn(turn: Turn, asked: SaveMedium, made: SaveMedium) -> SavedTurn:
-    """`asked` saves the media of the question, `made` those of the answer."""
+def save_turn(turn: Turn, save_attached: SaveMedium, save_generated: SaveMedium) -> SavedTurn:
+    """Media of the question go through `save_attached`, those of the answer `save_generated`."""
     return SavedTurn(
-        question=save_parts(turn.question.parts, asked),
-        answer=save_parts(turn.answer.parts, made),
-        made=list(turn.made),
+        question=save_parts(turn.question.parts, save_attached),
+        answer=save_parts(turn.answer.parts, save_generated),
+        made=list(turn.media_info),
         seed=turn.request.seed,
         options=turn.request.options,
         finish=turn.finish,
     )
 
 
-def save_parts(parts: Iterable[Part], medium: SaveMedium) -> list[SavedPart]:
-    return [TextContent(text=part) if isinstance(part, str) else medium(part) for part in parts]
+def save_parts(parts: Iterable[Part], save_medium: SaveMedium) -> list[SavedPart]:
+    return [
+        TextContent(text=part) if isinstance(part, str) else save_medium(part) for part in parts
+    ]
 
 
-def open_parts(saved: Iterable[SavedPart], medium: OpenMedium) -> tuple[Part, ...]:
-    return tuple(part.text if isinstance(part, TextContent) else medium(part) for part in saved)
+def open_parts(saved: Iterable[SavedPart], open_medium: OpenMedium) -> tuple[Part, ...]:
+    return tuple(
+        part.text if isinstance(part, TextContent) else open_medium(part) for part in saved
+    )
 
 
 def save_once(save: SaveMedium, saved: list[tuple[Media, SavedMedium]]) -> SaveMedium:
-    """`save`, but a medium that stands among those that are `saved` is the same again."""
+    """`save` for new media; a medium that is already in `saved` becomes a `ref` to that one.
+
+    `saved` receives every medium in reading order.
+    """
 
     def save_or_refer(media: Media) -> SavedMedium:
-        names = (
-            name.model_copy(update={"ref": number})
-            for number, (other, name) in enumerate(saved, start=1)
+        references = (
+            reference.model_copy(update={"ref": number})
+            for number, (other, reference) in enumerate(saved, start=1)
             if other is media
         )
-        name = next(names, None) or save(media)
-        saved.append((media, name))
-        return name
+        reference = next(references, None) or save(media)
+        saved.append((media, reference))
+        return reference
 
     return save_or_refer
 
 
 def open_once(read: OpenMedium, opened: list[Media]) -> OpenMedium:
-    """The reverse of `save_once`; `opened` are all media that came before, and this joins them."""
+    """The inverse of `save_once`: a `ref` is looked up among the `opened` media, not read again.
+
+    `opened` receives every medium in reading order. Raises ValueError for a ref to a later medium.
+    """
 
     def read_or_look_up(saved: SavedMedium) -> Media:
         if saved.ref is not None and saved.ref > len(opened):
-            raise ValueError(
-                f"ref: there is no medium {saved.ref} before the {saved.type} so named"
-            )
+            raise ValueError(f"ref: no medium {saved.ref} comes before this {saved.type}")
         opened.append(read(saved) if saved.ref is None else opened[saved.ref - 1])
         return opened[-1]
 

@@ -1,4 +1,4 @@
-"""Dialogues of other formats to records, the one format of training and of batches."""
+"""Turns saved chats into records, the format of training data and of batch files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from anygen.io.atomic import replacing
 
 
 def convert(sources: Sequence[Path], out: Path) -> int:
-    """Saved chats to a file of records, one each; returns how many. Raises ValueError and OSError.
+    """Writes one record for each saved chat to `out`; returns how many. Raises ValueError, OSError.
 
-    Paths are relative to the file of records.
+    The paths of media in the records are relative to the folder of `out`.
     """
     records = [transcript_record(source, out.absolute().parent) for source in sources]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -26,31 +26,36 @@ def convert(sources: Sequence[Path], out: Path) -> int:
 
 
 def transcript_record(source: Path, folder: Path) -> Record:
-    """A saved chat without answers that were stopped: nobody should learn to break off."""
+    """A saved chat without its unfinished answers, so that no model learns to break off."""
     transcript = read_transcript(source)
-    beside = os.path.relpath(source.absolute().parent, folder)
+    media_root = os.path.relpath(source.absolute().parent, folder)
     messages = [
-        RecordMessage(role=message.role, content=contents(message.content, beside))
+        RecordMessage(role=message.role, content=contents(message.content, media_root))
         for message in transcript.given
     ]
     for turn in transcript.turns:
         if turn.finish == "stop":
-            question = RecordMessage(role="user", content=contents(turn.question, beside))
-            answer = contents(turn.answer, beside, caption=words(turn))
-            messages += [question, RecordMessage(role="assistant", content=answer)]
+            question = contents(turn.question, media_root)
+            answer = contents(turn.answer, media_root, caption=question_text(turn))
+            messages += [
+                RecordMessage(role="user", content=question),
+                RecordMessage(role="assistant", content=answer),
+            ]
     return Record(id=source.stem, messages=messages)
 
 
-def contents(parts: Iterable[SavedPart], beside: str, caption: str | None = None) -> list[Content]:
+def contents(
+    parts: Iterable[SavedPart], media_root: str, caption: str | None = None
+) -> list[Content]:
     return [
         part
         if isinstance(part, TextContent)
-        else MediaContent(type=part.type, path=f"{beside}/{part.path}", caption=caption)
+        else MediaContent(type=part.type, path=f"{media_root}/{part.path}", caption=caption)
         for part in parts
     ]
 
 
-def words(turn: SavedTurn) -> str:
-    """What was asked for stands for what was made: nothing else tells what it shows."""
+def question_text(turn: SavedTurn) -> str:
+    """The caption of generated media: what was asked for is all that is known of them."""
     texts = [part.text for part in turn.question if isinstance(part, TextContent)]
     return " ".join(texts)

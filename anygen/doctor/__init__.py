@@ -1,1 +1,1 @@
-"""Diagnosis of an installation, and a smoke test of every modality."""
+"""Checks of the installation, and a smoke test of every modality."""

@@ -1,1 +1,1 @@
-"""Drawing, playing and typing in a terminal, without knowledge of the model."""
+"""Drawing, playing and typing in a terminal, independent of the model."""

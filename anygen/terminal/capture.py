@@ -1,4 +1,4 @@
-"""What is taken from this machine instead of from a file: the clipboard, the microphone."""
+"""Input from devices of this machine: the clipboard and the microphone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch
 from anygen.core.media import Audio, Image
 from anygen.io.formats.pictures import to_image
 
-RATE = 16_000  # samples per second: more than speech needs, and any device has it
+RATE = 16_000  # samples per second: enough for speech, and every device supports it
 
 
 def clipboard_image() -> Image:
-    """Raises ValueError where the clipboard holds no picture, or cannot be reached."""
+    """The picture in the clipboard. Raises ValueError if there is none, or no clipboard."""
     from PIL import Image as PILImage
     from PIL import ImageGrab
 
@@ -19,7 +19,7 @@ def clipboard_image() -> Image:
         found = ImageGrab.grabclipboard()
     except (NotImplementedError, OSError, ChildProcessError) as error:
         raise ValueError(f"the clipboard cannot be read: {error}") from error
-    if isinstance(found, list):  # names of files that were copied
+    if isinstance(found, list):  # the paths of copied files
         raise ValueError("the clipboard holds files; /attach takes their paths")
     if not isinstance(found, PILImage.Image):
         raise ValueError("the clipboard holds no picture")
@@ -27,7 +27,7 @@ def clipboard_image() -> Image:
 
 
 def record(seconds: int) -> Audio:
-    """What the microphone hears, (1, N) at 16 kHz. Raises ValueError without one."""
+    """Records `seconds` from the microphone, (1, N) at 16 kHz. Raises ValueError without one."""
     try:
         import sounddevice
     except ImportError:

@@ -1,4 +1,4 @@
-"""Pictures in a terminal: which graphics it has, and a picture drawn with them."""
+"""Pictures in a terminal: which graphics it supports, and how each draws a picture."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from torch.nn.functional import interpolate
 
 from anygen.terminal.probe import column_pixels, find_pixel_graphics
 
-CHUNK = 4096  # base64 characters of one kitty command, at most
-SHARP = 16  # pixels that a column can show on a dense screen: more are not sent
-SIXEL_COLORS = 256  # registers that all present terminals have
+CHUNK = 4096  # most base64 characters in one kitty command
+PIXELS_PER_COLUMN = 16  # on a dense screen; more would not be visible, so they are not sent
+SIXEL_COLORS = 256  # every terminal with sixels has as many registers
 RAMP = " .:-=+*#%@"  # from dark to light, on a dark screen
 LUMINANCE = torch.tensor([0.2126, 0.7152, 0.0722])  # of R, G and B: ITU-R BT.709
-# Colours 16 to 255 of xterm: a cube of 6x6x6 and a ramp of greys (256colres.pl in its source).
+# Colours 16 to 255 of xterm: a 6x6x6 cube and a ramp of greys (256colres.pl in its source).
 CUBE_LEVELS = (0, 95, 135, 175, 215, 255)
 GREYS = range(8, 239, 10)
 XTERM = torch.tensor(
     [*itertools.product(CUBE_LEVELS, repeat=3), *((grey, grey, grey) for grey in GREYS)]
 ).float()
 XTERM_FIRST = 16
-BAND = 6  # rows of pixels
-SIXEL_RUN = re.compile(r"(.)\1{3,}")  # "!4x" is not longer than "xxxx"
+BAND = 6  # rows of pixels in a sixel
+SIXEL_RUN = re.compile(r"(.)\1{3,}")  # from four on, as "!4x" is shorter than "xxxx"
 
 Draw = Callable[[Tensor, int], str]
-# Colours (H, W, 3) uint8 -> for each, what follows 38; (in front) or 48; (behind) in SGR.
+# Colours (H, W, 3) uint8 -> for each, what follows 38; (foreground) or 48; (background) in SGR.
 Paint = Callable[[Tensor], list[list[str]]]
 
 
-def show(pixels: Tensor, backend: str, columns: int) -> str:
-    """A picture (3, H, W) uint8, without an end of line after it; `backend` is one of BACKENDS.
+def draw(pixels: Tensor, backend: str, columns: int) -> str:
+    """A picture (3, H, W) uint8 as text without a final newline; `backend` is one of BACKENDS.
 
-    It fits into a square `columns` wide. Pixel graphics fill it, scaling small pictures up;
-    characters show no more than there is.
+    It fits into a square `columns` wide. Pixel graphics scale small pictures up to fill it;
+    characters draw a small picture at its own size.
     """
     return BACKENDS[backend](pixels, columns)
 
@@ -50,19 +50,19 @@ def show(pixels: Tensor, backend: str, columns: int) -> str:
 def choose_graphics(
     forced: str | None, stream_in: TextIO, stream_out: TextIO, environ: Mapping[str, str]
 ) -> str:
-    """The best of BACKENDS for these streams, or the one that is `forced` (None, auto: none is).
+    """The `forced` one of BACKENDS, or with None or `auto` the best one for these streams.
 
-    May ask the terminal, which waits a moment. Raises ValueError for a name that is none.
+    May query the terminal, which takes a moment. Raises ValueError for an unknown name.
     """
     if forced not in (None, "auto"):
         if forced not in BACKENDS:
-            raise ValueError(f"no graphics {forced!r}; there are {', '.join(BACKENDS)} and auto")
+            raise ValueError(f"no graphics {forced!r}; choose auto, {', '.join(BACKENDS)}")
         return forced
     if not stream_out.isatty() or environ.get("TERM") == "dumb":
         return "none"
     if environ.get("NO_COLOR"):  # https://no-color.org
         return "ascii"
-    if in_multiplexer(environ):  # which draws characters only, and any colours of 256
+    if in_multiplexer(environ):  # which shows characters only, in at least 256 colours
         return character_graphics(environ, at_least="256")
     if is_iterm(environ):
         return "iterm"
@@ -77,7 +77,7 @@ def in_multiplexer(environ: Mapping[str, str]) -> bool:
 
 
 def is_iterm(environ: Mapping[str, str]) -> bool:
-    """iTerm2, also through ssh (which carries LC_*), or WezTerm, which took its protocol."""
+    """iTerm2, also through ssh (which forwards LC_*), or WezTerm, which shares its protocol."""
     program = environ.get("TERM_PROGRAM")
     return environ.get("LC_TERMINAL") == "iTerm2" or program in ("iTerm.app", "WezTerm")
 
@@ -88,7 +88,7 @@ def character_graphics(environ: Mapping[str, str], at_least: str) -> str:
     return "256" if "256color" in environ.get("TERM", "") else at_least
 
 
-def fit(pixels: Tensor, side: int) -> tuple[int, int]:
+def scaled_size(pixels: Tensor, side: int) -> tuple[int, int]:
     """Width and height of the picture when its longer side is `side`."""
     _, height, width = pixels.shape
     scale = side / max(height, width)
@@ -99,12 +99,12 @@ def fit(pixels: Tensor, side: int) -> tuple[int, int]:
 
 
 def kitty(pixels: Tensor, columns: int) -> str:
-    """A PNG in the commands themselves, so that it goes through ssh; q=2: do not answer.
+    """A PNG inside the commands, which works through ssh; q=2 asks for no reply.
 
-    https://sw.kovidgoyal.net/kitty/graphics-protocol/: rows follow from the columns (c=).
+    https://sw.kovidgoyal.net/kitty/graphics-protocol/: the height follows from the columns (c=).
     """
-    width, _ = fit(pixels, columns)
-    data = base64.b64encode(encode_png(pixels, columns * SHARP)).decode()
+    width, _ = scaled_size(pixels, columns)
+    data = base64.b64encode(encode_png(pixels, columns * PIXELS_PER_COLUMN)).decode()
     commands = []
     for start in range(0, len(data), CHUNK):
         keys = f"a=T,f=100,t=d,q=2,c={width}," if start == 0 else ""
@@ -114,15 +114,15 @@ def kitty(pixels: Tensor, columns: int) -> str:
 
 
 def iterm(pixels: Tensor, columns: int) -> str:
-    """A PNG; a width without a unit is in columns: https://iterm2.com/documentation-images.html"""
-    width, _ = fit(pixels, columns)
-    png = encode_png(pixels, columns * SHARP)
+    """A PNG; a width without a unit counts columns: https://iterm2.com/documentation-images.html"""
+    width, _ = scaled_size(pixels, columns)
+    png = encode_png(pixels, columns * PIXELS_PER_COLUMN)
     keys = f"inline=1;size={len(png)};width={width};preserveAspectRatio=1"
     return f"\x1b]1337;File={keys}:{base64.b64encode(png).decode()}\a"
 
 
 def encode_png(pixels: Tensor, side: int) -> bytes:
-    """At most `side` pixels wide and high: the terminal scales it to its size."""
+    """A PNG of at most `side` pixels per side; the terminal scales it to its final size."""
     picture = to_pil(pixels)
     picture.thumbnail((side, side))
     stream = io.BytesIO()
@@ -135,12 +135,12 @@ def to_pil(pixels: Tensor) -> PILImage.Image:
 
 
 def sixel(pixels: Tensor, columns: int) -> str:
-    """Bands of six rows, in each the pixels of one colour after the other.
+    """Bands of six rows of pixels; each band lists its colours one after the other.
 
-    https://vt100.net/docs/vt3xx-gp/chapter14.html. Sixels know pixels only, so the terminal on
-    standard output is asked how wide a column is.
+    https://vt100.net/docs/vt3xx-gp/chapter14.html. Sixels are sized in pixels, so the
+    terminal on standard output is asked for the width of a column.
     """
-    size = fit(pixels, columns * column_pixels())
+    size = scaled_size(pixels, columns * column_pixels())
     picture = to_pil(pixels).resize(size, PILImage.Resampling.LANCZOS).quantize(SIXEL_COLORS)
     indices_HW = np.asarray(picture)
     bands = (indices_HW[top : top + BAND] for top in range(0, len(indices_HW), BAND))
@@ -150,7 +150,7 @@ def sixel(pixels: Tensor, columns: int) -> str:
 
 
 def define_colors(picture: PILImage.Image) -> str:
-    """In percent of red, green and blue."""
+    """The palette, in percent of red, green and blue."""
     values = [round(value * 100 / 255) for value in picture.getpalette() or ()]
     return "".join(
         f"#{index};2;{values[3 * index]};{values[3 * index + 1]};{values[3 * index + 2]}"
@@ -159,7 +159,7 @@ def define_colors(picture: PILImage.Image) -> str:
 
 
 def draw_band(indices_HW: np.ndarray) -> list[str]:
-    """For each colour its sixels from the left: six pixels, the lowest bit is the top one."""
+    """For each colour its sixels from the left; the lowest bit of a sixel is its top pixel."""
     columns = np.arange(indices_HW.shape[1])
     sixels_CW = np.zeros((SIXEL_COLORS, len(columns)), np.uint8)
     for row, indices_W in enumerate(indices_HW):
@@ -175,7 +175,7 @@ def draw_band(indices_HW: np.ndarray) -> list[str]:
 
 
 def half_blocks(pixels: Tensor, columns: int, paint: Paint) -> str:
-    """Lines of ▀: each character is two pixels, the upper in its own colour."""
+    """Lines of ▀: the foreground is the upper of two pixels, the background the lower."""
     width, rows = fit_characters(pixels, columns)
     painted = paint(shrink(pixels, width, 2 * rows))
     return "\n".join(
@@ -186,13 +186,13 @@ def half_blocks(pixels: Tensor, columns: int, paint: Paint) -> str:
 
 
 def fit_characters(pixels: Tensor, columns: int) -> tuple[int, int]:
-    """Columns and rows; a character is as high as two are wide."""
-    width, height = fit(pixels, min(columns, max(pixels.shape[1:])))
+    """Columns and rows of a picture; a character is twice as high as wide."""
+    width, height = scaled_size(pixels, min(columns, max(pixels.shape[1:])))
     return width, max(1, round(height / 2))
 
 
 def shrink(pixels: Tensor, width: int, height: int) -> Tensor:
-    """(3, H, W) uint8 -> (height, width, 3) uint8, each the mean of the pixels that it covers."""
+    """(3, H, W) uint8 -> (height, width, 3) uint8: each pixel is the mean of those it covers."""
     small = interpolate(pixels[None].float(), (height, width), mode="area")[0]
     return small.round().byte().permute(1, 2, 0)
 
@@ -202,21 +202,21 @@ def paint_true(colors_HWC: Tensor) -> list[list[str]]:
 
 
 def paint_256(colors_HWC: Tensor) -> list[list[str]]:
-    """The nearest of xterm's colours 16 to 255; those below belong to the user's theme."""
+    """The nearest of xterm's colours 16 to 255; the first 16 depend on the user's theme."""
     exact = "donot_use_mm_for_euclid_dist"
     nearest = torch.cdist(colors_HWC.float(), XTERM, compute_mode=exact).argmin(-1)
     return [[f"5;{XTERM_FIRST + index}" for index in row] for row in nearest.tolist()]
 
 
 def ascii_art(pixels: Tensor, columns: int) -> str:
-    """Lines of RAMP, the lighter the denser."""
+    """Lines of characters of RAMP; lighter pixels get denser ones."""
     colors_HWC = shrink(pixels, *fit_characters(pixels, columns))
     levels = colors_HWC.float() @ LUMINANCE / 255 * (len(RAMP) - 1)
     return "\n".join("".join(RAMP[level] for level in row) for row in levels.round().int().tolist())
 
 
 def describe_size(pixels: Tensor, columns: int) -> str:
-    """`[image 64x64]`, whatever the columns: for what is no terminal."""
+    """`[image 64x64]`, for output that is not a terminal."""
     _, height, width = pixels.shape
     return f"[image {width}x{height}]"
 

@@ -1,10 +1,10 @@
-"""What is typed: line editing, history, completion, texts of several lines, Ctrl-C and Ctrl-D."""
+"""The prompt of a chat: line editing, history, completion, multi-line messages, Ctrl-C, Ctrl-D."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from platformdirs import user_state_path
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -13,23 +13,22 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-from anygen.chat.slash_commands import COMMANDS
-
 QUOTES = '"""'
 PATH_COMMANDS = ("/attach ", "/load ", "/save ")
 PATH_WORD = re.compile(r"""(?:^|\s)@["']?([^"']*)$""")
 
 
 class LineCompleter(Completer):
-    """Commands where a line begins with a slash, paths after an @ and after some commands."""
+    """Completes commands where a line begins with a slash, and paths after @ and PATH_COMMANDS."""
 
-    def __init__(self) -> None:
+    def __init__(self, commands: Collection[str]) -> None:
+        self.commands = commands
         self.paths = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, event: CompleteEvent) -> Iterable[Completion]:
         text = document.text_before_cursor
         if text.startswith("/") and " " not in text:
-            names = (name for name in COMMANDS if name.startswith(text))
+            names = (name for name in self.commands if name.startswith(text))
             yield from (Completion(name, -len(text)) for name in names)
         path = typed_path(text)
         if path is not None:
@@ -37,7 +36,7 @@ class LineCompleter(Completer):
 
 
 def typed_path(text: str) -> str | None:
-    """The beginning of a path at the end of a line, or None."""
+    """The start of a path at the end of a line, or None if the line does not end in a path."""
     for command in PATH_COMMANDS:
         if text.startswith(command):
             return text.removeprefix(command).lstrip("\"'")
@@ -45,14 +44,18 @@ def typed_path(text: str) -> str | None:
     return match[1] if match else None
 
 
-def typed_lines(take_draft: Callable[[], str], remember: bool = True) -> Iterator[str]:
-    """What a person types, question by question; `take_draft` is what a prompt begins with.
+def typed_lines(
+    commands: Collection[str], take_prefill: Callable[[], str], remember: bool = True
+) -> Iterator[str]:
+    """Yields each message that a person types; `commands` are completed.
 
-    Ctrl-C clears the line, and leaves where it is empty for the second time; Ctrl-D leaves.
+    Every prompt starts with the text that `take_prefill` returns, which can be edited. Ctrl-C
+    clears the line; pressed twice on an empty line it ends the iteration, as does Ctrl-D. With
+    `remember` the lines go into the history file. Raises ValueError if that cannot be written.
     """
     session: PromptSession[str] = PromptSession(
         history=open_history() if remember else InMemoryHistory(),
-        completer=LineCompleter(),
+        completer=LineCompleter(commands),
         complete_while_typing=False,
         key_bindings=key_bindings(),
         enable_open_in_editor=True,  # Ctrl-X Ctrl-E
@@ -60,7 +63,7 @@ def typed_lines(take_draft: Callable[[], str], remember: bool = True) -> Iterato
     leaving = False
     while True:
         try:
-            line = session.prompt("> ", default=take_draft())
+            line = session.prompt("> ", default=take_prefill())
             while line.startswith(QUOTES) and not is_whole(line):
                 line += "\n" + session.prompt("… ")
         except KeyboardInterrupt:
@@ -85,15 +88,15 @@ def unquoted(line: str) -> str:
 
 
 def open_history() -> History:
-    """Questions of earlier chats, for this user's eyes only. Raises ValueError."""
+    """Lines typed in earlier chats, in a file that only this user can read. Raises ValueError."""
     path = user_state_path("anygen") / "history"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        path.chmod(0o600)  # one that was there before
+        path.chmod(0o600)  # the file may exist with wider permissions
     except OSError as error:
         raise ValueError(
-            f"{path}: cannot be written ({error.strerror}); chat --no-history does without it"
+            f"{path}: cannot be written ({error.strerror}); chat --no-history works without it"
         ) from error
     return FileHistory(path)
 

@@ -1,4 +1,4 @@
-"""Sounds and videos played where they are wanted: the sound device, the terminal, a viewer."""
+"""Plays sounds on the sound device and videos in the terminal; opens files in a viewer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from types import ModuleType
 
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.io.media_files import printable, write_media
-from anygen.terminal.graphics import show
+from anygen.terminal.graphics import draw
 
-# Programs that play a WAV file without a window or a word, and then end; the first found is used.
+# Programs that play a WAV file without a window or output, then exit. The first one found is used.
 PLAYERS: dict[str, tuple[str, ...]] = {
     "ffplay": ("-nodisp", "-autoexit", "-loglevel", "quiet"),
     "mpv": ("--no-video", "--no-terminal"),
@@ -29,12 +29,11 @@ PLAYERS: dict[str, tuple[str, ...]] = {
 }
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 RESET = "\x1b[0m"
-CHARACTERS = ("256", "ascii")  # graphics that show a video as they show a picture
+CHARACTERS = ("256", "ascii")  # graphics that draw videos too; the others fall back to blocks
 
-Sound = AbstractContextManager[
-    Callable[[], object]
-]  # plays inside; what it gives waits for its end
-WaitUntil = Callable[[float], None]  # so many seconds after the clock was started
+# Plays a sound while it is entered; the function that it yields waits for the end of the sound.
+Sound = AbstractContextManager[Callable[[], object]]
+WaitUntil = Callable[[float], None]  # sleeps until so many seconds after the clock was started
 
 
 def stopwatch() -> WaitUntil:
@@ -49,11 +48,11 @@ def play(
     write: Callable[[str], None],
     start_clock: Callable[[], WaitUntil] = stopwatch,
 ) -> None:
-    """Plays a sound or a video once, to its end or to Ctrl-C, which is no error.
+    """Plays a sound or a video once, until it ends or Ctrl-C is pressed.
 
-    A video is drawn by `write`, at most `columns` wide and in characters (with pixel graphics:
-    half blocks), beside its sound if something can play that. `graphics` is one of
-    graphics.BACKENDS. Raises ValueError if it cannot be played.
+    A video is drawn with `write`, at most `columns` wide and in characters (half blocks, if
+    `graphics` is a pixel backend of graphics.BACKENDS). Its sound is played if that is possible.
+    Raises ValueError for a picture, or if the medium cannot be played here.
     """
     with suppress(KeyboardInterrupt):
         match media:
@@ -69,8 +68,8 @@ def play_audio(audio: Audio) -> None:
     sound = find_sound(audio)
     if sound is None:
         raise ValueError(
-            f"nothing here can play a sound; install one of {', '.join(PLAYERS)}, "
-            "or sounddevice for Python"
+            f"nothing on this machine can play sounds; install one of {', '.join(PLAYERS)}, "
+            "or the Python package sounddevice"
         )
     with sound as wait:
         wait()
@@ -84,14 +83,15 @@ def play_video(
     start_clock: Callable[[], WaitUntil],
 ) -> None:
     if graphics == "none":
-        raise ValueError("a video is played on a terminal only; its file can be opened")
+        raise ValueError("videos play in a terminal only; /open shows the file in a viewer")
     backend = graphics if graphics in CHARACTERS else "blocks"
-    columns = min(columns, 2 * shutil.get_terminal_size().lines)  # what scrolls off stays there
+    # A frame that is higher than the window would scroll off and could not be redrawn.
+    columns = min(columns, 2 * shutil.get_terminal_size().lines)
     sound = find_sound(video.audio) if video.audio else None
     with hidden_cursor(write), sound or nullcontext(lambda: None) as wait:
         wait_until, return_to_top = start_clock(), ""
         for index, pixels in enumerate(video.frames):
-            frame = show(pixels, backend, columns)
+            frame = draw(pixels, backend, columns)
             wait_until(index / video.fps)
             write(return_to_top + frame)
             return_to_top = "\r" + "\x1b[A" * frame.count("\n")
@@ -109,7 +109,7 @@ def hidden_cursor(write: Callable[[str], None]) -> Iterator[None]:
 
 
 def find_sound(audio: Audio) -> Sound | None:
-    """The sound, ready to be played by the device or else by the first of PLAYERS that is here."""
+    """The sound, to be played on the device or by the first of PLAYERS; None if neither exists."""
     device = find_device(audio)
     if device:
         return play_by_device(device, audio)
@@ -118,10 +118,10 @@ def find_sound(audio: Audio) -> Sound | None:
 
 
 def find_device(audio: Audio) -> ModuleType | None:
-    """The module sounddevice, if it is installed and has a device for such a sound."""
+    """The module sounddevice, if it is installed and a device supports this sound."""
     try:
         import sounddevice
-    except (ImportError, OSError):  # OSError: the library PortAudio is not there
+    except (ImportError, OSError):  # OSError: the library PortAudio is missing
         return None
     try:
         sounddevice.check_output_settings(channels=len(audio.samples), samplerate=audio.rate)
@@ -143,7 +143,7 @@ def play_by_device(sounddevice: ModuleType, audio: Audio) -> Iterator[Callable[[
 def play_by_program(name: str, audio: Audio) -> Iterator[Callable[[], object]]:
     def wait() -> None:
         if process.wait() != 0:
-            raise ValueError(f"{name} cannot play the sound; is there a sound device?")
+            raise ValueError(f"{name} failed to play the sound; is there a sound device?")
 
     with TemporaryDirectory() as folder:
         path = write_media(audio, Path(folder) / "sound.wav")
@@ -156,7 +156,7 @@ def play_by_program(name: str, audio: Audio) -> Iterator[Callable[[], object]]:
 
 
 def open_file(path: Path) -> None:
-    """Shows a file with the system's viewer, which stays open. Raises ValueError without one."""
+    """Opens a file in the system's viewer, which stays open. Raises ValueError if there is none."""
     if not path.is_file():
         raise ValueError(f"{printable(path)}: no such file")
     if sys.platform == "win32":
@@ -164,14 +164,14 @@ def open_file(path: Path) -> None:
         return
     viewer = "open" if sys.platform == "darwin" else "xdg-open"
     if viewer == "xdg-open" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
-        raise ValueError(f"there is no desktop here to open {printable(path)} on")
+        raise ValueError(f"there is no desktop to open {printable(path)} on")
     if not shutil.which(viewer):
-        raise ValueError(f"{viewer}, which opens files, is not installed: {printable(path)}")
+        raise ValueError(f"{printable(path)}: to open files, install {viewer}")
     start([viewer, str(path.absolute())])
 
 
 def start(command: list[str]) -> subprocess.Popen[bytes]:
-    """Without a word to the terminal, a key from it, or its Ctrl-C, which is for us."""
+    """Starts a program that neither uses our terminal nor receives its Ctrl-C."""
     silent = subprocess.DEVNULL
     return subprocess.Popen(
         command, stdin=silent, stdout=silent, stderr=silent, start_new_session=True

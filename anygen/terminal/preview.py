@@ -1,4 +1,4 @@
-"""What a medium looks like in a terminal: a picture, a contact strip, a waveform."""
+"""Previews of media in a terminal: a picture, a contact strip of a video, a waveform."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_max_pool1d
 
 from anygen.core.media import Audio, Image, Media, Video
-from anygen.terminal.graphics import RAMP, show
+from anygen.terminal.graphics import RAMP, draw
 
 STRIP_FRAMES = 4
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -16,15 +16,15 @@ LEVELS = "▁▂▃▄▅▆▇█"
 def preview(media: Media, columns: int, graphics: str) -> str:
     """Lines at most `columns` wide, drawn with one of `graphics.BACKENDS`.
 
-    With `none` one plain line such as `[image 64x64]`.
+    The backend `none` gives one plain line such as `[image 64x64]`.
     """
     if graphics == "none":
         return f"[{describe(media)}]"
     match media:
         case Image():
-            return show(media.pixels, graphics, columns)
+            return draw(media.pixels, graphics, columns)
         case Video():
-            return show(contact_strip(media.frames), graphics, columns)
+            return draw(contact_strip(media.frames), graphics, columns)
         case Audio():
             duration = f" {media.seconds:.1f} s"
             levels = RAMP if graphics == "ascii" else LEVELS
@@ -48,15 +48,15 @@ def _size(pixels: Tensor) -> str:
 
 
 def contact_strip(frames: Tensor) -> Tensor:
-    """(T, 3, H, W) -> (3, H, about 4 W): four frames even in time, side by side."""
-    moments = torch.linspace(0, len(frames) - 1, STRIP_FRAMES).round().int().tolist()
+    """(T, 3, H, W) -> (3, H, about 4 W): four evenly spaced frames side by side."""
+    indices = torch.linspace(0, len(frames) - 1, STRIP_FRAMES).round().int().tolist()
     gap = torch.zeros_like(frames[0, :, :, : max(1, frames.shape[-1] // 32)])
-    pieces = [piece for moment in moments for piece in (gap, frames[moment])]
+    pieces = [piece for index in indices for piece in (gap, frames[index])]
     return torch.cat(pieces[1:], dim=-1)
 
 
 def waveform(audio: Audio, columns: int, levels: str = LEVELS) -> str:
-    """How loud the sound is over time, relative to its loudest moment."""
+    """The loudness of a sound over time, relative to its loudest moment."""
     loudness = audio.samples.abs().amax(dim=0)  # (N,)
     peaks = adaptive_max_pool1d(loudness[None], max(1, columns))[0]  # (columns,)
     heights = peaks / peaks.max().clamp(min=1e-4) * (len(levels) - 1)

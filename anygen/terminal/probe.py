@@ -1,4 +1,4 @@
-"""Questions to a terminal: does it draw pixels, and how wide are its characters?"""
+"""Queries a terminal: whether it draws pixels, and how wide its characters are."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if sys.platform != "win32":
     import termios
     import tty
 
-PATIENCE = 0.1  # seconds for the whole answer
-NARROW = 6  # pixels: xterm's smallest usual font is 6x13
+TIMEOUT = 0.1  # seconds for the whole reply
+NARROW = 6  # pixels: the smallest usual font of xterm is 6x13
 
-# A one-pixel picture that is not to be shown; then the primary device attributes, which every
-# terminal answers, so that the end of waiting is known. Terminals that do not know the first
+# A query about a one-pixel picture, then one for the primary device attributes: every terminal
+# answers that one, which marks the end of the reply. Terminals that do not know the first query
 # ignore it, as they should, or print it: hence the cleared line.
 # https://sw.kovidgoyal.net/kitty/graphics-protocol/#querying-support-and-available-transmission-mediums
 QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
 CLEAR_LINE = "\r\x1b[K"
 KITTY = re.compile(rb"\x1b_Gi=31;(.*?)\x1b\\", re.DOTALL)
-# DA1: the first parameter is the class of the terminal, each other is something that it can do.
+# DA1: the first parameter is the class of the terminal, the others are its capabilities.
 # https://vt100.net/docs/vt510-rm/DA1.html
 ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
 SIXEL = b"4"
@@ -35,13 +35,14 @@ ESCAPE = b"\x1b"
 
 
 def find_pixel_graphics(stream_in: TextIO, stream_out: TextIO) -> str | None:
-    """`kitty` or `sixel` if the terminal says that it has them within PATIENCE, or None.
+    """`kitty` or `sixel` if the terminal reports support within TIMEOUT, else None.
 
-    Both streams must be the terminal's. What was typed meanwhile is kept for prompt_toolkit.
+    Both streams must be the terminal's. Keys typed meanwhile are kept for prompt_toolkit.
     """
-    said = ask(stream_in, stream_out) if sys.platform != "win32" else b""
-    kitty, attributes = KITTY.search(said), ATTRIBUTES.search(said)
-    typed, *_ = ATTRIBUTES.sub(b"", KITTY.sub(b"", said)).split(ESCAPE)  # or half an answer
+    reply = query(stream_in, stream_out) if sys.platform != "win32" else b""
+    kitty, attributes = KITTY.search(reply), ATTRIBUTES.search(reply)
+    # A reply that was cut off starts with ESCAPE, too.
+    typed, *_ = ATTRIBUTES.sub(b"", KITTY.sub(b"", reply)).split(ESCAPE)
     keep_typed(typed.decode(errors="replace"), stream_in)
     if kitty and kitty[1] == b"OK":
         return "kitty"
@@ -50,43 +51,43 @@ def find_pixel_graphics(stream_in: TextIO, stream_out: TextIO) -> str | None:
     return None
 
 
-def ask(stream_in: TextIO, stream_out: TextIO) -> bytes:
-    """All that came from the terminal until its attributes did or PATIENCE was over."""
+def query(stream_in: TextIO, stream_out: TextIO) -> bytes:
+    """All bytes from the terminal until its attributes have come or TIMEOUT is over."""
     with unbuffered(stream_in.fileno()) as descriptor:
         stream_out.write(QUESTION)
         stream_out.flush()
-        said = listen(descriptor, time.monotonic() + PATIENCE)
+        reply = read_reply(descriptor, time.monotonic() + TIMEOUT)
         stream_out.write(CLEAR_LINE)
         stream_out.flush()
-    return said
+    return reply
 
 
 @contextmanager
 def unbuffered(descriptor: int) -> Iterator[int]:
-    """Bytes come as they are typed and unseen, as terminals answer; afterwards all is as before."""
+    """Bytes arrive at once and are not echoed; afterwards the terminal is as it was before."""
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor, termios.TCSANOW)  # the usual TCSAFLUSH drops what was typed
+        tty.setcbreak(descriptor, termios.TCSANOW)  # the default TCSAFLUSH would drop typed keys
         yield descriptor
     finally:
         termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
-def listen(descriptor: int, deadline: float) -> bytes:
-    said = b""
-    while not ATTRIBUTES.search(said):
+def read_reply(descriptor: int, deadline: float) -> bytes:
+    reply = b""
+    while not ATTRIBUTES.search(reply):
         remaining = max(0.0, deadline - time.monotonic())
         if not select.select([descriptor], [], [], remaining)[0]:
             break
-        heard = os.read(descriptor, 1024)
-        if not heard:
+        data = os.read(descriptor, 1024)
+        if not data:
             break
-        said += heard
-    return said
+        reply += data
+    return reply
 
 
 def keep_typed(text: str, stream_in: TextIO) -> None:
-    """The next prompt_toolkit prompt on `stream_in` begins with these keys."""
+    """The next prompt of prompt_toolkit on `stream_in` receives these keys first."""
     if not text:
         return
     from prompt_toolkit.input import create_input
@@ -102,12 +103,12 @@ def keep_typed(text: str, stream_in: TextIO) -> None:
 
 
 def column_pixels(terminal: int = 1) -> int:
-    """The width of a character in pixels; NARROW where the file `terminal` does not tell."""
+    """The width of a character in pixels, or NARROW if the descriptor does not report it."""
     if sys.platform == "win32":
         return NARROW
     try:
         size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8))
-    except OSError:  # no terminal
+    except OSError:  # not a terminal
         return NARROW
     _, columns, width, _ = struct.unpack("4H", size)  # rows, columns, pixels across, pixels down
     return width // max(columns, 1) or NARROW

@@ -1,4 +1,4 @@
-"""Where a chat is shown: lines, and a progress that takes itself away."""
+"""The output of a chat: streamed text, lines, previews, and progress that erases itself."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from dataclasses import dataclass
 from anygen.core.media import Media
 from anygen.terminal.preview import preview
 
-GAP = "  "  # between text and progress
+GAP = "  "  # between the text and the progress
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass
 class Screen:
-    """Without `progress` and `graphics` only plain lines are written."""
+    """Writes plain lines only, unless `progress` or `graphics` is set."""
 
     write: Callable[[str], None]
-    progress: bool = False  # a terminal, on which a line can be rewritten
-    graphics: str = "none"  # of previews, see graphics.BACKENDS
-    widest: int = 48  # columns of a preview
-    _line: str = ""  # the text that stands on the last line
-    _progress: str = ""  # or the progress
+    progress: bool = False  # whether the output is a terminal, whose last line can be rewritten
+    graphics: str = "none"  # how previews are drawn, one of graphics.BACKENDS
+    max_columns: int = 48  # of a preview
+    _line: str = ""  # the text on the last line
+    _progress: str = ""  # the progress shown behind it
 
     @property
     def columns(self) -> int:
-        """Of a preview now: the window may have changed."""
-        return min(self.widest, shutil.get_terminal_size().columns - 1)
+        """The width of a preview, which the size of the window limits."""
+        return min(self.max_columns, shutil.get_terminal_size().columns - 1)
 
-    def say(self, text: str) -> None:
-        """Text as it comes, without the control characters that could steer a terminal."""
+    def write_text(self, text: str) -> None:
+        """Continues the last line, without control characters that could steer the terminal."""
         self._erase_progress()
         visible = visible_text(text)
         self.write(visible)
         self._line = (self._line + visible).rpartition("\n")[2]
 
     def line(self, text: str) -> None:
-        """A line of its own, or several, with nothing in them that steers a terminal."""
+        """Writes separate lines, without control characters that could steer the terminal."""
         self.end_line()
         self.write(visible_text(text) + "\n")
 
     def show(self, media: Media) -> None:
-        """A preview of a medium, where the screen has graphics."""
+        """Draws a preview of a medium, if the screen has graphics."""
         self.end_line()
         if self.graphics != "none":
             self.write(preview(media, self.columns, self.graphics) + "\n")
 
     def show_progress(self, text: str) -> None:
-        """Behind the text of the last line; what comes next takes it away, and text goes on."""
+        """Shows progress behind the last line's text until anything else is written."""
         if not self.progress:
             return
         self._erase_progress()
@@ -62,7 +62,7 @@ class Screen:
     def end_line(self) -> None:
         self._erase_progress()
         if self._line:
-            self.say("\n")
+            self.write_text("\n")
 
     def _erase_progress(self) -> None:
         if self._progress:
@@ -72,7 +72,7 @@ class Screen:
 
 
 def width(line: str) -> int:
-    """Columns that it takes in a terminal: a Chinese character has two."""
+    """Columns of a line in a terminal, where a Chinese character takes two."""
     from prompt_toolkit.utils import get_cwidth
 
     return get_cwidth(line.expandtabs())

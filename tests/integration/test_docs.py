@@ -23,7 +23,7 @@ import yaml
 
 from anygen import DISTRIBUTION, AnyGen
 from anygen.chat.repl import run_chat
-from anygen.chat.session import Session, Settings, ready
+from anygen.chat.session import ChatSettings, Session, loaded
 from anygen.chat.slash_commands import COMMANDS
 from anygen.checkpoints import checkpoint
 from anygen.cli.main import app
@@ -168,9 +168,9 @@ def talk(saved_model, tmp_path_factory):
     """The folder of a chat that made two pictures and was saved."""
     folder = tmp_path_factory.mktemp("talk")
     options = AnswerOptions(modalities=("image",), max_new_tokens=8)
-    settings = Settings(folder / "out", options)
+    settings = ChatSettings(folder / "out", options)
     model = AnyGen.from_pretrained(saved_model)
-    session = Session(ready(model), settings, Screen(lambda text: None), AnyGen.from_pretrained)
+    session = Session(loaded(model), settings, Screen(lambda text: None), AnyGen.from_pretrained)
     run_chat(session, ["draw", "again", f"/save {folder / 'talk.json'}"])
     return folder
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from anygen.chat.repl import run_chat
-from anygen.chat.session import Session, Settings, ready
+from anygen.chat.session import ChatSettings, Session, loaded
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Conversation, Turn
 from anygen.core.media import Message, Part, media_of
@@ -22,7 +22,7 @@ from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.terminal.screen import Screen
 
-MAKER = ModelId("mini", "0" * 64)
+MODEL_ID = ModelId("mini", "0" * 64)
 Script = Callable[[Callable[[], bool]], Iterator[Event]]
 
 
@@ -34,7 +34,7 @@ class Scripted:
         self.asked: list[tuple[Message, ...]] = []
         self.seeds: list[int] = []
         self.options: list[AnswerOptions] = []
-        self.model_id = MAKER
+        self.model_id = MODEL_ID
 
     def answer(self, request: Request, cancelled) -> Iterator[Event]:
         self.asked.append(tuple(request.messages))
@@ -75,9 +75,9 @@ def open_session(tmp_path: Path, model: Scripted, write, seed: int = 0, **screen
         model.model_id = ModelId(name, "1" * 64)
         return model
 
-    settings = Settings(tmp_path / "out")
+    settings = ChatSettings(tmp_path / "out")
     conversation = Conversation(seed)
-    return Session(ready(model), settings, Screen(write, **screen), open_model, conversation)
+    return Session(loaded(model), settings, Screen(write, **screen), open_model, conversation)
 
 
 def chat(tmp_path: Path, model: Scripted, *lines: str, seed: int = 0, **screen) -> str:

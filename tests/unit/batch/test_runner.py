@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from anygen.batch.runner import Settings, derive_seed, file_stem, generate_file
+from anygen.batch.records import file_stem
+from anygen.batch.runner import BatchSettings, generate_file
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image, Message
 from anygen.generation.answer import Answer, MediaInfo, collect
 from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions, Edit
-from anygen.generation.request import Request
+from anygen.generation.request import Request, derive_seed
 from anygen.io.media_files import read_media, write_media
 
 
@@ -57,7 +58,7 @@ def write_rows(folder: Path, *rows: Any) -> Path:
 
 
 def run(load: Callable[[], Painter], source: Path | str, out: Path, **settings) -> list[dict]:
-    return list(generate_file(load, source, Settings(out, **settings)))
+    return list(generate_file(load, source, BatchSettings(out, **settings)))
 
 
 def records(out: Path) -> list[dict]:
@@ -150,7 +151,7 @@ def test_ids_that_are_not_sound_are_refused_before_the_model_is_loaded(tmp_path)
         {"id": 7, "prompt": "x"},
         {"id": "a", "prompt": "y"},
     )
-    with pytest.raises(ValueError, match='every line needs an "id" of its own') as error:
+    with pytest.raises(ValueError, match='every line needs its own "id"') as error:
         run(never_load, source, tmp_path / "out")
     assert str(error.value).endswith(
         "line 1: the id 'a' is not unique; line 2: no id; line 3: no id; line 4: no id; "
@@ -171,11 +172,11 @@ def test_bad_rows_become_error_records_and_the_rest_is_answered(tmp_path):
     )
     made = {record["id"]: record for record in run(Painter, source, tmp_path, batch_size=10)}
     assert [made[row_id]["status"] for row_id in made] == ["error"] * 5 + ["ok"]
-    assert made["line-1"]["error"].startswith("line 1 is no JSON: ")
-    assert made["line-2"]["error"] == "line 2 is no JSON object"
+    assert made["line-1"]["error"].startswith("line 1 is not JSON: ")
+    assert made["line-2"]["error"] == "line 2 is not a JSON object"
     assert made["gone"]["error"] == f"{tmp_path / 'gone.png'}: no such file"
     assert "messages: Field required; promt: Extra inputs" in made["typo"]["error"]
-    assert made["mute"]["error"].startswith("the last message must be the user's")
+    assert made["mute"]["error"].startswith("the last message must have the role user")
 
 
 def test_a_row_that_the_model_refuses_does_not_take_its_batch_along(tmp_path):
@@ -289,7 +290,7 @@ def test_a_half_record_left_by_a_crash_is_taken_out(tmp_path):
 
 def test_records_that_are_not_ours_are_never_overwritten(tmp_path):
     (tmp_path / "records.jsonl").write_text('{"mine": 1}\n')
-    with pytest.raises(ValueError, match="line 1 was not written by anygen; name another --out"):
+    with pytest.raises(ValueError, match="line 1 was not written by anygen; choose another --out"):
         run(never_load, write_rows(tmp_path, *rows_of("a")), tmp_path)
     assert (tmp_path / "records.jsonl").read_text() == '{"mine": 1}\n'
 

@@ -78,4 +78,4 @@ def test_a_retry_edits_the_same_medium_whatever_is_attached_meanwhile(cat, dog, 
 def test_edit_alone_brings_back_what_can_be_typed_again(tmp_path, image):
     session = open_session(tmp_path, Scripted(shows(image), says("a")), lambda text: None)
     run_chat(session, ["draw", "/edit 1 0.4 in blue", "/edit"])
-    assert session.take_draft() == "/edit 1 0.4 in blue"
+    assert session.take_prefill() == "/edit 1 0.4 in blue"

@@ -42,7 +42,7 @@ def test_media_that_are_late_stand_where_they_were_asked_for(cat, tmp_path, imag
     run_chat(session, ["both @cat.png", "go on"])
     said = session.conversation.turns[0].answer.parts
     assert kinds(said) == ["See ", Image, "and ", Audio, "hear."]
-    assert [made.part for made in session.conversation.turns[0].made] == [0, 1]
+    assert [made.part for made in session.conversation.turns[0].media_info] == [0, 1]
     assert session.conversation.medium(2).path.name == "002_image.png"
     assert model.asked[1][1].parts == said
 
@@ -71,7 +71,7 @@ def test_one_that_never_comes_takes_no_number(tmp_path, image, audio, end):
     assert f"(now [1] audio 0.5 s, 16000 Hz, {path})\n" in "".join(shown)
     [turn] = session.conversation.turns
     assert kinds(turn.answer.parts) == ["See ", "and ", Audio, "hear."]
-    assert [made.part for made in turn.made] == [1]
+    assert [made.part for made in turn.media_info] == [1]
     assert isinstance(session.conversation.medium(1), Audio)
 
 
@@ -96,12 +96,12 @@ def test_what_the_model_reads_no_longer_is_said_once(tmp_path):
     model = Scripted(forgets(2), forgets(2), forgets(4), forgets(4))
     shown = chat(tmp_path, model, "a", "b", "c", "/reset", "d")
     assert shown.splitlines() == [
-        "(too long: the first 2 messages are no longer read, nor their 1 media)",
+        "(too long: the model no longer reads the first 2 messages or their 1 media)",
         "ok",
         "ok",
-        "(too long: the first 4 messages are no longer read, nor their 1 media)",
+        "(too long: the model no longer reads the first 4 messages or their 1 media)",
         "ok",
-        "(too long: the first 4 messages are no longer read, nor their 1 media)",
+        "(too long: the model no longer reads the first 4 messages or their 1 media)",
         "ok",
     ]
 
@@ -109,8 +109,8 @@ def test_what_the_model_reads_no_longer_is_said_once(tmp_path):
 @pytest.mark.parametrize(
     ("reason", "line"),
     [
-        ("length", "(cut short: an answer has a limit, see /set max_new_tokens)"),
-        ("deadline", "(cut short: the time is over, see /set deadline)"),
+        ("length", "(cut short by its length limit, see /set max_new_tokens)"),
+        ("deadline", "(cut short by its time limit, see /set deadline)"),
         ("cancelled", "(stopped)"),
     ],
 )

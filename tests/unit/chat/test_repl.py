@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from anygen.chat.repl import answer_once
-from anygen.chat.session import reserve_path
 from anygen.chat.slash_commands import COMMANDS
+from anygen.chat.turn import reserve_path
 from anygen.core.media import Image
 from anygen.generation.events import Done, Event, TextDelta
 from anygen.generation.request import derive_seed
@@ -98,7 +98,7 @@ def test_help_lists_every_command(tmp_path):
     [
         ("/resett", "anygen: no command /resett; did you mean /reset?"),
         ("/xyzzy", "anygen: no command /xyzzy; /help lists them"),
-        ("/seed many", "anygen: /seed wants a whole number, not 'many'"),
+        ("/seed many", "anygen: /seed needs a whole number, not 'many'"),
         ("see @gone.png", "anygen: gone.png: no such file"),
     ],
 )
@@ -168,7 +168,7 @@ def test_an_answer_that_is_cut_short_says_so(tmp_path):
 
     assert chat(tmp_path, Scripted(limited), "a story").splitlines() == [
         "Once upon",
-        "(cut short: an answer has a limit, see /set max_new_tokens)",
+        "(cut short by its length limit, see /set max_new_tokens)",
     ]
 
 

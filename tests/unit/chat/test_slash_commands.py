@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from anygen.chat.repl import run_chat
-from anygen.chat.session import Settings
+from anygen.chat.session import ChatSettings
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image
 from anygen.generation.events import Event
@@ -70,8 +70,8 @@ def test_edit_with_a_text_asks_that_instead(cat, tmp_path):
 def test_edit_alone_brings_the_question_back_to_the_prompt(cat, tmp_path):
     session = open_session(tmp_path, Scripted(says("a")), lambda text: None)
     run_chat(session, ["what is @cat.png ?", "/edit"])
-    assert session.take_draft() == 'what is @"cat.png" ?'
-    assert session.take_draft() == ""
+    assert session.take_prefill() == 'what is @"cat.png" ?'
+    assert session.take_prefill() == ""
 
 
 @pytest.mark.parametrize("command", ["/undo", "/retry", "/edit"])
@@ -106,9 +106,9 @@ def test_media_are_counted_through_the_conversation(cat, tmp_path, image):
             "a number",
         ),
         ("/set image.stepps 3", "no setting 'image.stepps'; did you mean steps?"),
-        ("/set steps", "write /set steps VALUE, or default"),
+        ("/set steps", "write /set steps VALUE, or default as the value"),
         ("/modalities smell", "no modality 'smell'; there are text, image, audio, video"),
-        ("/tokens", "nothing was answered yet"),
+        ("/tokens", "there is no answer yet"),
     ],
 )
 def test_a_command_that_cannot_be_done_says_why(tmp_path, monkeypatch, line, complaint):
@@ -130,7 +130,7 @@ def test_settings_are_asked_with(tmp_path):
 
 def test_set_alone_shows_what_is_set_and_what_can_be(tmp_path):
     lines = chat(tmp_path, Scripted(), "/set", "/set image.steps 7", "/set").splitlines()
-    assert lines[0] == "all settings are the default"
+    assert lines[0] == "all settings have their defaults"
     assert lines[1].startswith("/set NAME VALUE changes one of max_new_tokens, ")
     assert lines[2] == lines[3] == "image.steps 7"
 
@@ -144,7 +144,7 @@ def test_settings_that_contradict_each_other_are_one_line(tmp_path):
 
 def test_tokens_tells_what_was_read_and_made(tmp_path):
     shown = chat(tmp_path, Scripted(says("a", "b")), "x", "/tokens")
-    assert "knows 1 tokens of the conversation, 0 of them from before; it made 2 of text" in shown
+    assert "the last answer read 1 tokens, 0 of them from its cache, and wrote 2" in shown
 
 
 def test_a_system_prompt_holds_for_a_whole_conversation(tmp_path):
@@ -160,24 +160,24 @@ def test_a_system_prompt_holds_for_a_whole_conversation(tmp_path):
         "y",
     )
     assert texts(model) == [[["Be brief."], ["x"]], [["Be kind."], ["y"]]]
-    assert "anygen: a system prompt holds for a whole conversation; /reset begins a new" in shown
+    assert "anygen: a system prompt applies to a whole conversation; /reset starts a new" in shown
 
 
 def test_another_model_begins_another_conversation(tmp_path):
     model = Scripted(says("a"), says("b"))
     shown = chat(tmp_path, model, "x", "/model big", "/reset", "/model big", "/model")
-    assert "anygen: a model holds for a whole conversation; /reset begins a new one\n" in shown
+    assert "anygen: a model applies to a whole conversation; /reset starts a new one\n" in shown
     assert shown.endswith("model big\nmodel big\n")
 
 
 def test_files_tell_how_they_were_made_unless_told_not_to(tmp_path, image):
     session = open_session(tmp_path, Scripted(shows(image), shows(image)), lambda text: None)
     run_chat(session, ["a cat"])
-    session.settings = Settings(tmp_path / "out", metadata=False)
+    session.settings = ChatSettings(tmp_path / "out", metadata=False)
     run_chat(session, ["a dog"])
     provenance = read_provenance(tmp_path / "out" / "001_image.png")
     assert provenance.turns[0].question[0].text == "a cat"
-    with pytest.raises(ValueError, match=r"002_image\.png: does not tell how it was made"):
+    with pytest.raises(ValueError, match=r"002_image\.png: does not record how it was made"):
         read_provenance(tmp_path / "out" / "002_image.png")
 
 
@@ -185,7 +185,7 @@ def test_when_the_disk_is_full_what_was_said_is_kept(tmp_path, image, monkeypatc
     def full(media, path, comment=None):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("anygen.chat.session.write_media", full)
+    monkeypatch.setattr("anygen.chat.turn.write_media", full)
     model = Scripted(shows(image, "Here:"), says("ok"))
     shown = chat(tmp_path, model, "a cat", "go on")
     assert "No space left on device" in shown

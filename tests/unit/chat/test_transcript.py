@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from anygen.chat.session import Session, Settings, ready
-from anygen.chat.transcript import load, save
+from anygen.chat.session import ChatSettings, Session, loaded
+from anygen.chat.transcript import load_conversation, save_conversation
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Conversation, Turn
 from anygen.core.content_hash import content_hash
@@ -18,7 +18,7 @@ from anygen.generation.request import Request
 from anygen.io.media_files import read_media
 from anygen.terminal.screen import Screen
 from decoders.base import SampleOptions
-from support.scripted_chat import MAKER, Scripted, exchange
+from support.scripted_chat import MODEL_ID, Scripted, exchange
 
 OPTIONS = AnswerOptions(modalities=("text", "image"), max_new_tokens=99)
 HOSTILE = "<script>alert('x')</script> & \"so\" \x1b[31m"
@@ -29,15 +29,15 @@ def turn(before: Sequence[Message], question: tuple, answer: tuple, **settings) 
     return exchange(request, answer, settings.get("finish", "stop"))
 
 
-def session_of(conversation: Conversation, maker: ModelId = MAKER, **settings) -> Session:
+def session_of(conversation: Conversation, model_id: ModelId = MODEL_ID, **settings) -> Session:
     screen, model = Screen(lambda text: None), Scripted()
-    model.model_id = maker
-    return Session(ready(model), Settings(Path("out"), **settings), screen, None, conversation)
+    model.model_id = model_id
+    return Session(loaded(model), ChatSettings(Path("out"), **settings), screen, None, conversation)
 
 
 @pytest.fixture
 def talk(image, audio, video) -> Conversation:
-    talk = Conversation(seed=3, asked=4, given=(Message("system", ("Be kind.",)),))
+    talk = Conversation(seed=3, questions_asked=4, preamble=(Message("system", ("Be kind.",)),))
     talk.turns.append(turn(talk.messages(), ("like", image), (HOSTILE, audio, "and", video)))
     talk.turns.append(turn(talk.messages(), ("go on",), ("Once",), finish="cancelled"))
     talk.attached.append(Audio(torch.linspace(-1, 1, 1001)[None] / 3, rate=11025))
@@ -55,18 +55,18 @@ def test_json_brings_back_every_bit(talk, tmp_path):
         stop=("The end",),
         media={"image": SampleOptions(steps=5, guidance=2.5)},
     )
-    save(session_of(talk, options=options), tmp_path / "talk.json")
+    save_conversation(session_of(talk, options=options), tmp_path / "talk.json")
     session = session_of(Conversation())
-    assert load(session, tmp_path / "talk.json") == 2
+    assert load_conversation(session, tmp_path / "talk.json") == 2
     loaded = session.conversation
-    assert session.settings == Settings(Path("out"), options)
-    assert (loaded.seed, loaded.asked) == (3, 4)
+    assert session.settings == ChatSettings(Path("out"), options)
+    assert (loaded.seed, loaded.questions_asked) == (3, 4)
     assert [m.role for m in loaded.messages()] == [m.role for m in talk.messages()]
     assert all(same(*pair) for pair in zip(loaded.media(), talk.media(), strict=True))
     for ours, theirs in zip(loaded.turns, talk.turns, strict=True):
         assert ours.finish == theirs.finish
         assert (ours.request.seed, ours.request.options) == (5, OPTIONS)
-        assert ours.made == theirs.made
+        assert ours.media_info == theirs.media_info
         assert [p for p in ours.answer.parts if isinstance(p, str)] == [
             p for p in theirs.answer.parts if isinstance(p, str)
         ]
@@ -74,20 +74,20 @@ def test_json_brings_back_every_bit(talk, tmp_path):
 
 def test_a_saved_conversation_can_be_moved(talk, tmp_path):
     (tmp_path / "here").mkdir()
-    save(session_of(talk), tmp_path / "here" / "talk.json")
+    save_conversation(session_of(talk), tmp_path / "here" / "talk.json")
     (tmp_path / "here").rename(tmp_path / "there")
     session = session_of(Conversation())
-    load(session, tmp_path / "there" / "talk.json")
+    load_conversation(session, tmp_path / "there" / "talk.json")
     assert len(session.conversation.media()) == 4
 
 
 def test_what_other_weights_said_is_only_given(talk, tmp_path):
-    save(session_of(talk), tmp_path / "talk.json")
+    save_conversation(session_of(talk), tmp_path / "talk.json")
     session = session_of(Conversation(), ModelId("mini", "1" * 64))
-    load(session, tmp_path / "talk.json")
+    load_conversation(session, tmp_path / "talk.json")
     loaded = session.conversation
     assert loaded.turns == []
-    assert len(loaded.given) == 5
+    assert len(loaded.preamble) == 5
     assert len(media_of(loaded.messages())) == 3
 
 
@@ -95,8 +95,8 @@ def test_what_other_weights_said_is_only_given(talk, tmp_path):
 def test_a_file_that_is_no_saved_conversation_is_one_sentence(tmp_path, text):
     path = tmp_path / "notes.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"notes\.json: is no conversation .*") as caught:
-        load(session_of(Conversation()), path)
+    with pytest.raises(ValueError, match=r"notes\.json: not a conversation .*") as caught:
+        load_conversation(session_of(Conversation()), path)
     assert "\n" not in str(caught.value)
 
 
@@ -124,7 +124,7 @@ class Page(HTMLParser):
 
 
 def test_a_page_holds_everything_itself_and_runs_nothing(talk, tmp_path):
-    save(session_of(talk), tmp_path / "talk.html")
+    save_conversation(session_of(talk), tmp_path / "talk.html")
     assert [path.name for path in tmp_path.iterdir()] == ["talk.html"]
     page = Page((tmp_path / "talk.html").read_text())
     assert page.open == []
@@ -140,7 +140,7 @@ def test_a_page_holds_everything_itself_and_runs_nothing(talk, tmp_path):
 
 
 def test_markdown_links_to_a_folder_beside_it(talk, tmp_path):
-    save(session_of(talk), tmp_path / "my talk.md")
+    save_conversation(session_of(talk), tmp_path / "my talk.md")
     text = (tmp_path / "my talk.md").read_text()
     links = [Path(name) for name in re.findall(r"\]\(<(.*?)>\)", text)]
     assert [type(read_media(tmp_path / link)) for link in links] == [Image, Audio, Video]
@@ -148,6 +148,6 @@ def test_markdown_links_to_a_folder_beside_it(talk, tmp_path):
 
 
 def test_the_json_names_its_media_by_their_place(talk, tmp_path):
-    save(session_of(talk), tmp_path / "talk.json")
+    save_conversation(session_of(talk), tmp_path / "talk.json")
     data = json.loads((tmp_path / "talk.json").read_text())
     assert data["turns"][0]["question"][1]["path"] == "talk_media/001_image.png"

@@ -9,10 +9,15 @@ import pytest
 import torch
 
 from anygen.chat.repl import run_chat
-from anygen.chat.session import Session, Settings, ready
+from anygen.chat.session import ChatSettings, Session, loaded
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Conversation
-from anygen.conversation.provenance import Provenance, read_provenance, remake, write_again
+from anygen.conversation.provenance import (
+    Provenance,
+    read_provenance,
+    regenerate,
+    write_regenerated,
+)
 from anygen.core.content_hash import content_hash
 from anygen.core.media import Audio, Image, Media
 from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
@@ -59,7 +64,7 @@ class Painter:
 def session(tmp_path, monkeypatch) -> Session:
     monkeypatch.chdir(tmp_path)
     screen = Screen(lambda text: None)
-    return Session(ready(Painter()), Settings(Path("out")), screen, None, Conversation(seed=9))
+    return Session(loaded(Painter()), ChatSettings(Path("out")), screen, None, Conversation(seed=9))
 
 
 def assert_all_are_made_again(count: int) -> None:
@@ -72,7 +77,7 @@ def assert_all_are_made_again(count: int) -> None:
 
 
 def again(path: Path) -> tuple[Path, bool]:
-    return write_again(remake(Painter(), read_provenance(path)), path, Path("again"))
+    return write_regenerated(regenerate(Painter(), read_provenance(path)), path, Path("again"))
 
 
 def test_every_file_of_a_chat_can_be_made_again_to_the_byte(session, image):
@@ -111,13 +116,13 @@ def test_edits_outlive_saving_and_loading(session):
 
 def test_what_was_done_in_another_order_is_made_again(session):
     for order in [(1, 0), (1,), (0, 1)]:
-        session.loading = ready(Painter(order))
+        session.loading = loaded(Painter(order))
         run_chat(session, ["a"])
     assert_all_are_made_again(5)
 
 
 def test_a_deadline_is_no_reason_to_make_less_of_it_again(session):
-    session.settings = Settings(Path("out"), AnswerOptions(deadline=1))
+    session.settings = ChatSettings(Path("out"), AnswerOptions(deadline=1))
     run_chat(session, ["a"])
     asked = []
 
@@ -126,7 +131,7 @@ def test_a_deadline_is_no_reason_to_make_less_of_it_again(session):
             asked.append(request.options.deadline)
             return super().answer(request)
 
-    remake(Careful(), read_provenance(Path("out/002_audio.wav")))
+    regenerate(Careful(), read_provenance(Path("out/002_audio.wav")))
     assert asked == [None]
 
 
@@ -142,8 +147,8 @@ def test_media_whose_condition_was_a_caption_say_so(session):
 def test_a_reference_to_what_does_not_exist_is_one_sentence(session):
     run_chat(session, ["a", "/edit 1 in blue"])
     told = read_comment(Path("out/003_image.png")).replace('"ref":1', '"ref":9', 1)
-    with pytest.raises(ValueError, match="ref: there is no medium 9 before the image so named"):
-        remake(Painter(), Provenance.model_validate_json(told))
+    with pytest.raises(ValueError, match="ref: no medium 9 comes before this image"):
+        regenerate(Painter(), Provenance.model_validate_json(told))
 
 
 def test_only_what_led_to_the_file_is_told(session):
@@ -156,7 +161,7 @@ def test_a_file_that_was_attached_and_changed_since_is_named(session, image):
     write_media(image, "cat.png")
     run_chat(session, ["a @cat.png"])
     write_media(replace(image, pixels=255 - image.pixels), "cat.png")
-    with pytest.raises(ValueError, match=r"cat\.png: is not the image that it was then"):
+    with pytest.raises(ValueError, match=r"cat\.png: is no longer the image it was then"):
         again(Path("out/001_image.png"))
 
 
@@ -172,7 +177,7 @@ def test_another_file_of_that_name_is_not_lost(session, image):
     run_chat(session, ["a"])
     Path("again").mkdir()
     other = write_media(image, "again/001_image.png").read_bytes()
-    with pytest.raises(ValueError, match=r"001_image\.png: is there and differs"):
+    with pytest.raises(ValueError, match=r"001_image\.png: exists and differs"):
         again(Path("out/001_image.png"))
     assert Path("again/001_image.png").read_bytes() == other
 
@@ -180,7 +185,7 @@ def test_another_file_of_that_name_is_not_lost(session, image):
 @pytest.mark.parametrize("comment", [None, "a nice picture", '{"anygen": "0.1.0"}'])
 def test_a_file_that_tells_nothing_of_anygen_is_one_sentence(image, tmp_path, comment):
     path = write_media(image, tmp_path / "cat.png", comment)
-    with pytest.raises(ValueError, match=r"cat\.png: does not tell how it was made"):
+    with pytest.raises(ValueError, match=r"cat\.png: does not record how it was made"):
         read_provenance(path)
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from anygen.batch.runner import read_parts
-from anygen.chat.session import Session, Settings, ready
-from anygen.chat.transcript import save
+from anygen.batch.rows import read_parts
+from anygen.chat.session import ChatSettings, Session, loaded
+from anygen.chat.transcript import save_conversation
 from anygen.conversation.history import Conversation
 from anygen.conversation.to_records import convert
 from anygen.core.content_hash import content_hash
@@ -29,7 +29,7 @@ def talk(image, audio, tmp_path) -> Path:
     screen = Screen(lambda text: None)
     talk = Conversation(turns=exchanges)
     path = tmp_path / "chats" / "talk.json"
-    save(Session(ready(Scripted()), Settings(tmp_path), screen, None, talk), path)
+    save_conversation(Session(loaded(Scripted()), ChatSettings(tmp_path), screen, None, talk), path)
     return path
 
 
@@ -47,6 +47,6 @@ def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio)
 
 def test_what_is_no_saved_chat_leaves_no_file(tmp_path):
     (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"x\.json: is no conversation"):
+    with pytest.raises(ValueError, match=r"x\.json: not a conversation"):
         convert([tmp_path / "x.json"], tmp_path / "rows.jsonl")
     assert not (tmp_path / "rows.jsonl").exists()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image as PILImage
 
-from anygen.terminal.graphics import BACKENDS, RAMP, choose_graphics, paint_256, show
+from anygen.terminal.graphics import BACKENDS, RAMP, choose_graphics, draw, paint_256
 from anygen.terminal.probe import column_pixels
 
 SIZES = [(1, 1), (64, 64), (64, 1), (1, 64), (500, 300), (268, 64), (50, 900)]  # wide, high
@@ -61,25 +61,25 @@ def columns_taken(drawn: str, backend: str) -> int:
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_no_picture_is_wider_than_asked(backend, width, height):
     for columns in (1, 7, 20, 48):
-        assert 1 <= columns_taken(show(noise(width, height), backend, columns), backend) <= columns
+        assert 1 <= columns_taken(draw(noise(width, height), backend, columns), backend) <= columns
 
 
 @pytest.mark.parametrize("backend", ["blocks", "256", "ascii"])
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_no_picture_is_higher_than_a_square_of_that_width(backend, width, height):
-    rows = show(noise(width, height), backend, 40).split("\n")
+    rows = draw(noise(width, height), backend, 40).split("\n")
     assert len(rows) <= 20
     assert len({len(without_colors(row)) for row in rows}) == 1
 
 
 @pytest.mark.parametrize("backend", ["kitty", "iterm", "sixel"])
 def test_pixel_graphics_scale_a_small_picture_up_to_the_width(backend):
-    assert columns_taken(show(noise(64, 64), backend, 48), backend) == 48
+    assert columns_taken(draw(noise(64, 64), backend, 48), backend) == 48
 
 
 @pytest.mark.parametrize("backend", ["blocks", "256", "ascii"])
 def test_characters_do_not_enlarge(backend):
-    assert columns_taken(show(noise(8, 8), backend, 48), backend) == 8
+    assert columns_taken(draw(noise(8, 8), backend, 48), backend) == 8
 
 
 # --- kitty: https://sw.kovidgoyal.net/kitty/graphics-protocol/
@@ -87,7 +87,7 @@ def test_characters_do_not_enlarge(backend):
 
 def test_kitty_gets_a_png_in_chunks_of_which_the_first_has_the_keys():
     picture = noise(64, 64)
-    drawn = show(picture, "kitty", 48)
+    drawn = draw(picture, "kitty", 48)
     commands = KITTY.findall(drawn)
     assert "".join(f"\x1b_G{keys};{data}\x1b\\" for keys, data in commands) == drawn
     assert len(commands) > 2
@@ -101,12 +101,12 @@ def test_kitty_gets_a_png_in_chunks_of_which_the_first_has_the_keys():
 
 
 def test_what_fits_into_one_chunk_is_the_last_one():
-    ((keys, _),) = KITTY.findall(show(torch.zeros(3, 2, 2, dtype=torch.uint8), "kitty", 10))
+    ((keys, _),) = KITTY.findall(draw(torch.zeros(3, 2, 2, dtype=torch.uint8), "kitty", 10))
     assert keys == "a=T,f=100,t=d,q=2,c=10,m=0"
 
 
 def test_no_more_pixels_are_sent_than_can_be_seen():
-    data = "".join(data for _, data in KITTY.findall(show(noise(900, 600), "kitty", 10)))
+    data = "".join(data for _, data in KITTY.findall(draw(noise(900, 600), "kitty", 10)))
     assert pixels_of(base64.b64decode(data)).shape == (3, 107, 160)
 
 
@@ -115,7 +115,7 @@ def test_no_more_pixels_are_sent_than_can_be_seen():
 
 def test_iterm_gets_a_png_with_its_size_and_its_columns():
     picture = noise(64, 32)
-    keys, data = ITERM.fullmatch(show(picture, "iterm", 30)).groups()
+    keys, data = ITERM.fullmatch(draw(picture, "iterm", 30)).groups()
     png = base64.b64decode(data, validate=True)
     size = str(len(png))
     assert keys_of(keys, ";") == {
@@ -157,13 +157,13 @@ def test_a_sixel_picture_has_every_pixel_in_its_colour():
     colors = (255, 0, 0), (0, 128, 255), (13, 200, 77), (0, 0, 0), (255, 255, 255)
     picture = stripes(*colors, width=side, height=side)[:, :side]  # of rows no multiple of 6
     picture = torch.cat([picture, picture.flip(2).transpose(1, 2)], dim=2)
-    decoded = decode_sixel(show(picture, "sixel", 8))
+    decoded = decode_sixel(draw(picture, "sixel", 8))
     assert decoded.shape == picture.shape
     assert (decoded - picture.int()).abs().max() <= 2, "a register has 101 steps"
 
 
 def test_a_sixel_picture_of_many_colours_is_close(image):
-    decoded = decode_sixel(show(image.pixels, "sixel", 8))
+    decoded = decode_sixel(draw(image.pixels, "sixel", 8))
     assert decoded.min() >= 0
     assert decoded.shape[1] == round(decoded.shape[2] * 32 / 48)
     small = torch.nn.functional.interpolate(decoded[None].float(), (32, 48), mode="area")[0]
@@ -171,7 +171,7 @@ def test_a_sixel_picture_of_many_colours_is_close(image):
 
 
 def test_equal_sixels_are_counted():
-    drawn = show(torch.full((3, 6, 60), 255, dtype=torch.uint8), "sixel", 10)
+    drawn = draw(torch.full((3, 6, 60), 255, dtype=torch.uint8), "sixel", 10)
     width, height, data = SIXEL.fullmatch(drawn).groups()
     assert data.startswith("#0;2;100;100;100")
     assert data.removeprefix("#0;2;100;100;100") == f"#0!{width}{chr(63 + 2 ** int(height) - 1)}"
@@ -182,13 +182,13 @@ def test_equal_sixels_are_counted():
 
 def test_a_character_is_two_pixels_the_upper_one_in_front():
     pixels = torch.tensor([[[255], [0]], [[0], [0]], [[0], [9]]], dtype=torch.uint8)
-    assert show(pixels, "blocks", 80) == "\x1b[38;2;255;0;0m\x1b[48;2;0;0;9m▀\x1b[0m"
-    assert show(pixels, "256", 80) == "\x1b[38;5;196m\x1b[48;5;16m▀\x1b[0m"
+    assert draw(pixels, "blocks", 80) == "\x1b[38;2;255;0;0m\x1b[48;2;0;0;9m▀\x1b[0m"
+    assert draw(pixels, "256", 80) == "\x1b[38;5;196m\x1b[48;5;16m▀\x1b[0m"
 
 
 def test_every_row_resets_the_colours(image):
     for backend in ("blocks", "256"):
-        assert all(row.endswith("\x1b[0m") for row in show(image.pixels, backend, 20).split("\n"))
+        assert all(row.endswith("\x1b[0m") for row in draw(image.pixels, backend, 20).split("\n"))
 
 
 def test_the_colours_of_the_cube_have_the_numbers_of_xterm():
@@ -210,18 +210,18 @@ def test_a_colour_between_is_the_nearest():
 
 def test_ascii_is_denser_where_it_is_lighter_and_has_no_escape_codes():
     ramp = torch.linspace(0, 255, 10).byte()[None, None].expand(3, 2, 10)
-    assert show(ramp, "ascii", 80) == RAMP
-    assert show(noise(64, 64), "ascii", 40).isascii()
-    assert "\x1b" not in show(noise(64, 64), "ascii", 40)
+    assert draw(ramp, "ascii", 80) == RAMP
+    assert draw(noise(64, 64), "ascii", 40).isascii()
+    assert "\x1b" not in draw(noise(64, 64), "ascii", 40)
 
 
 def test_green_is_lighter_than_red_and_red_than_blue():
-    drawn = show(stripes((0, 255, 0), (255, 0, 0), (0, 0, 255), width=2, height=2), "ascii", 6)
+    drawn = draw(stripes((0, 255, 0), (255, 0, 0), (0, 0, 255), width=2, height=2), "ascii", 6)
     assert drawn == "**\n::\n.."
 
 
 def test_none_is_one_plain_line(image):
-    assert show(image.pixels, "none", 5) == "[image 48x32]"
+    assert draw(image.pixels, "none", 5) == "[image 48x32]"
 
 
 # --- the choice
@@ -233,7 +233,7 @@ def test_a_forced_name_is_taken_whatever_the_terminal(name):
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known():
-    with pytest.raises(ValueError, match=r"'braille'; there are kitty, iterm, .*, none and auto"):
+    with pytest.raises(ValueError, match=r"'braille'; choose auto, kitty, iterm, .*, none"):
         choose_graphics("braille", Terminal(), Terminal(), {})
 
 

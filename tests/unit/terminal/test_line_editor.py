@@ -12,6 +12,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from anygen.chat.slash_commands import COMMANDS
 from anygen.terminal.line_editor import LineCompleter, typed_lines
 
 
@@ -23,7 +24,7 @@ def typing(keys: str) -> Iterator[None]:
 
 
 def lines(keys: str, **settings) -> list[str]:
-    settings = {"take_draft": lambda: "", "remember": False, **settings}
+    settings = {"commands": COMMANDS, "take_prefill": lambda: "", "remember": False, **settings}
     with typing(keys):
         return list(typed_lines(**settings))
 
@@ -60,7 +61,7 @@ def test_a_pasted_text_of_several_lines_is_one_question():
 def test_a_draft_stands_in_the_prompt_once():
     drafts = ["a dgo"]
     keys = f"\x7f\x7fog\rx\r{CTRL_D}"
-    assert lines(keys, take_draft=lambda: drafts.pop() if drafts else "") == ["a dog", "x"]
+    assert lines(keys, take_prefill=lambda: drafts.pop() if drafts else "") == ["a dog", "x"]
 
 
 def test_history_is_kept_for_this_user_alone():
@@ -84,7 +85,7 @@ def test_without_history_nothing_is_written():
 
 def completions(text: str) -> list[str]:
     document = Document(text)
-    return [c.text for c in LineCompleter().get_completions(document, CompleteEvent())]
+    return [c.text for c in LineCompleter(COMMANDS).get_completions(document, CompleteEvent())]
 
 
 def test_tab_completes_commands():

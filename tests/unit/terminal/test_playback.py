@@ -9,7 +9,7 @@ import torch
 
 from anygen.core.media import Video
 from anygen.io.media_files import read_media
-from anygen.terminal.graphics import show
+from anygen.terminal.graphics import draw
 from anygen.terminal.playback import PLAYERS, open_file, play
 
 
@@ -105,13 +105,15 @@ def test_the_first_player_of_the_table_plays(install, tmp_path, audio):
 
 
 def test_without_a_player_it_is_said_what_to_install(install, audio):
-    with pytest.raises(ValueError, match=r"nothing here can play .* ffplay, mpv, .* sounddevice"):
+    with pytest.raises(
+        ValueError, match=r"nothing on this machine can play .* ffplay, mpv, .* sounddevice"
+    ):
         Show().play(audio)
 
 
 def test_a_player_that_fails_is_named(install, audio):
     install("aplay", "exit 1")
-    with pytest.raises(ValueError, match="aplay cannot play the sound"):
+    with pytest.raises(ValueError, match="aplay failed to play the sound"):
         Show().play(audio)
 
 
@@ -165,7 +167,7 @@ def test_the_frames_of_a_video_follow_each_other_in_place(video):
     hide, *frames, restore = shown.written
     assert (hide, restore) == ("\x1b[?25l", "\x1b[0m\n\x1b[?25h")
     rows = 4  # of 12 columns, 48x32
-    expected = [show(frame, "blocks", 12) for frame in video.frames]
+    expected = [draw(frame, "blocks", 12) for frame in video.frames]
     assert frames == [expected[0], *("\r" + "\x1b[A" * (rows - 1) + text for text in expected[1:])]
 
 
@@ -182,7 +184,7 @@ def test_every_frame_comes_when_it_should_and_the_last_stays_as_long(video):
 def test_a_video_is_drawn_in_characters(video, graphics, drawn):
     shown = Show()
     shown.play(silent(video), graphics)
-    assert shown.written[1] == show(video.frames[0], drawn, 12)
+    assert shown.written[1] == draw(video.frames[0], drawn, 12)
 
 
 def test_a_video_is_not_higher_than_the_terminal(video, monkeypatch):
@@ -195,7 +197,7 @@ def test_a_video_is_not_higher_than_the_terminal(video, monkeypatch):
 
 def test_a_video_is_shown_on_terminals_only(video):
     shown = Show()
-    with pytest.raises(ValueError, match="a video is played on a terminal only"):
+    with pytest.raises(ValueError, match="videos play in a terminal only"):
         shown.play(video, "none")
     assert shown.written == []
 
@@ -259,7 +261,7 @@ def test_a_file_is_opened_by_the_systems_viewer(install, tmp_path, monkeypatch):
 def test_without_a_viewer_it_is_said(install, tmp_path, monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     (tmp_path / "cat.png").touch()
-    with pytest.raises(ValueError, match=f"{VIEWER}, which opens files, is not installed"):
+    with pytest.raises(ValueError, match=f"cat.png: to open files, install {VIEWER}"):
         open_file(tmp_path / "cat.png")
 
 
@@ -269,7 +271,7 @@ def test_without_a_desktop_it_is_said(install, tmp_path, monkeypatch):
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     install(VIEWER, "exit 0")
     (tmp_path / "cat.png").touch()
-    with pytest.raises(ValueError, match=r"there is no desktop here to open .*cat\.png on"):
+    with pytest.raises(ValueError, match=r"there is no desktop to open .*cat\.png on"):
         open_file(tmp_path / "cat.png")
 
 

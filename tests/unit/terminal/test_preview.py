@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anygen.core.media import Audio, Image, Video
-from anygen.terminal.graphics import show
+from anygen.terminal.graphics import draw
 from anygen.terminal.preview import contact_strip, preview, waveform
 
 
@@ -37,8 +37,8 @@ def test_a_sound_is_drawn_with_its_duration(audio):
 
 
 def test_a_picture_and_the_strip_of_a_video_are_drawn_with_the_graphics(image, video):
-    assert preview(image, 40, "kitty") == show(image.pixels, "kitty", 40)
-    assert preview(video, 40, "kitty") == show(contact_strip(video.frames), "kitty", 40)
+    assert preview(image, 40, "kitty") == draw(image.pixels, "kitty", 40)
+    assert preview(video, 40, "kitty") == draw(contact_strip(video.frames), "kitty", 40)
 
 
 def test_a_picture_keeps_its_proportions():

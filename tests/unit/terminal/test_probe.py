@@ -51,7 +51,7 @@ class Line:
 
 @pytest.fixture
 def line(monkeypatch) -> Iterator[Line]:
-    monkeypatch.setattr(probe, "PATIENCE", 60.0)  # whoever answers may be slow on a busy machine
+    monkeypatch.setattr(probe, "TIMEOUT", 60.0)  # whoever answers may be slow on a busy machine
     end, program = pty.openpty()
     with os.fdopen(program) as stream_in, os.fdopen(os.dup(program), "w") as stream_out:
         yield Line(end, stream_in, stream_out)
@@ -82,7 +82,7 @@ def test_the_terminal_is_asked_what_it_draws(line, answer, expected):
 
 @pytest.mark.parametrize("said", [b"", b"hello", b"\x1b_Gi=31;OK", b"\x1b[?62;4"])
 def test_a_terminal_that_does_not_answer_has_characters(line, monkeypatch, said):
-    monkeypatch.setattr(probe, "PATIENCE", 0.0)
+    monkeypatch.setattr(probe, "TIMEOUT", 0.0)
     before = line.settings()
     os.write(line.end, said)
     assert choose_graphics(None, line.stream_in, line.stream_out, COLORFUL) == "blocks"
@@ -90,7 +90,7 @@ def test_a_terminal_that_does_not_answer_has_characters(line, monkeypatch, said)
 
 
 def test_an_answer_is_awaited_for_a_tenth_of_a_second():
-    assert probe.PATIENCE == 0.1
+    assert probe.TIMEOUT == 0.1
 
 
 def test_what_a_terminal_prints_of_the_question_is_wiped_off(line):

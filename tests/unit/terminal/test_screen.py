@@ -24,7 +24,7 @@ def terminal(monkeypatch) -> Terminal:
 
 def test_text_goes_on_where_it_was_when_progress_came_between(terminal):
     for step, word in enumerate(["Once ", "upon ", "a ", "time"]):
-        terminal.screen.say(word)
+        terminal.screen.write_text(word)
         terminal.screen.show_progress(f"v {step}/9")
         assert terminal.lines()[-1].endswith(f"v {step}/9")
     terminal.screen.end_line()
@@ -32,17 +32,17 @@ def test_text_goes_on_where_it_was_when_progress_came_between(terminal):
 
 
 def test_progress_that_has_no_room_behind_the_text_is_a_line_of_its_own(terminal):
-    terminal.screen.say("fifteen letters")
+    terminal.screen.write_text("fifteen letters")
     terminal.screen.show_progress("video 1/20")
     assert terminal.lines() == ["fifteen letters", "video 1/20"]
-    terminal.screen.say("go on")
+    terminal.screen.write_text("go on")
     assert terminal.lines() == ["fifteen letters", "go on"]
 
 
 def test_text_over_several_lines_and_wide_characters_are_measured(terminal):
-    terminal.screen.say("twenty letters here!" + "画一只猫")
+    terminal.screen.write_text("twenty letters here!" + "画一只猫")
     terminal.screen.show_progress("image 1/2")
-    terminal.screen.say("。")
+    terminal.screen.write_text("。")
     assert [line.replace(" ", "") for line in terminal.lines()] == [
         "twentylettershere!",
         "画一只猫。",
@@ -50,7 +50,7 @@ def test_text_over_several_lines_and_wide_characters_are_measured(terminal):
 
 
 def test_several_media_take_turns_on_the_line(terminal):
-    terminal.screen.say("Hm")
+    terminal.screen.write_text("Hm")
     for text in ("image 1/2", "video 1/20", "image 2/2"):
         terminal.screen.show_progress(text)
         assert terminal.lines() == [f"Hm  {text}"]
@@ -61,5 +61,5 @@ def test_several_media_take_turns_on_the_line(terminal):
 def test_progress_is_never_longer_than_a_line(monkeypatch):
     terminal = Terminal(monkeypatch, columns=8)
     terminal.screen.show_progress("video 12/20")
-    terminal.screen.say("ok")
+    terminal.screen.write_text("ok")
     assert terminal.lines() == ["ok"]
