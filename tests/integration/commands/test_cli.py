@@ -12,9 +12,9 @@ import anygen
 
 def test_help_and_version_import_nothing_heavy():
     code = (
-        "import sys, anygen.cli.main\n"
+        "import sys\nfrom anygen.cli.main import main\n"
         "sys.argv = ['anygen', sys.argv[1]]\n"
-        "try: anygen.cli.main()\n"
+        "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'transformers', 'diffusers', 'pydantic', 'av', 'PIL'}\n"
         "print('heavy:', sorted(heavy & set(sys.modules)))\n"
@@ -97,7 +97,7 @@ def test_ids_are_checked_before_any_model_is_looked_for(anygen_cli, tmp_path):
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     code, out, err = anygen_cli("generate", "rows.jsonl", "--model", "no-such-model")
     assert (code, out) == (2, "")
-    assert err.startswith("anygen: rows.jsonl: every line needs an")
+    assert err.startswith("anygen: rows.jsonl: every line needs its own")
 
 
 def test_a_finished_file_needs_no_model(anygen_cli, tmp_path):
