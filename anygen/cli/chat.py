@@ -1,4 +1,4 @@
-"""`anygen chat`: a conversation in the terminal, or one question."""
+"""`anygen chat`: a conversation in the terminal, or a single question."""
 
 from __future__ import annotations
 
@@ -31,9 +31,12 @@ from anygen.cli.options import (
 
 def chat(  # noqa: PLR0913  # the options of a command
     model: ModelOption = "mini",
-    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="One question only.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", help="Ask this one question, then exit.")
+    ] = None,
     attach: Annotated[
-        list[Path] | None, typer.Option("--attach", "-a", help="A file to put before --prompt.")
+        list[Path] | None,
+        typer.Option("--attach", "-a", help="A file to attach to --prompt; can be repeated."),
     ] = None,
     out: OutOption = Path("out"),
     seed: SeedOption = 0,
@@ -41,29 +44,33 @@ def chat(  # noqa: PLR0913  # the options of a command
     max_new_tokens: LengthOption = 256,
     settings: SetOption = None,
     threads: ThreadsOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     dtype: DtypeOption = None,
     quant: QuantOption = None,
     offload: OffloadOption = "none",
     device_map: DeviceMapOption = None,
     metadata: MetadataOption = True,
     graphics: Annotated[
-        str, typer.Option(help="auto, kitty, iterm, sixel, blocks, 256, ascii or none.")
+        str,
+        typer.Option(
+            help="How to draw pictures: auto, kitty, iterm, sixel, blocks, 256, ascii or none."
+        ),
     ] = "auto",
     history: Annotated[
-        bool, typer.Option("--history/--no-history", help="Remember what is typed.")
+        bool, typer.Option("--history/--no-history", help="Keep typed lines for later chats.")
     ] = True,
 ) -> None:
-    """Talk: lines in, text and media out. Attach files with @path; /help lists the commands.
+    """Chat with a model, which reads and answers with text, images, audio and video.
 
-    What is piped in stands before --prompt: cat notes.txt | anygen chat -p "in one sentence"
+    Attach files with @path; /help lists the commands. Piped input is put before --prompt:
+    cat notes.txt | anygen chat -p "summarize this in one sentence"
     """
     from anygen.chat.repl import answer_once, run_chat
     from anygen.chat.session import ChatSettings
     from anygen.chat.startup import open_session, read_lines, read_question
 
     if attach and prompt is None:
-        raise ValueError("--attach goes with --prompt; in a conversation write @path")
+        raise ValueError("--attach needs --prompt; in a conversation, write @path")
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
     chosen = ChatSettings(out, options, metadata)

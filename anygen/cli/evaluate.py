@@ -1,4 +1,4 @@
-"""`anygen evaluate`: figures of a model, and whether one of two is better."""
+"""`anygen evaluate`: measures a model, and compares the results of two."""
 
 from __future__ import annotations
 
@@ -24,23 +24,29 @@ evaluation = typer.Typer(invoke_without_command=True)
 @evaluation.callback()
 def evaluate(  # noqa: PLR0913  # the options of a command
     context: typer.Context,
-    suite: Annotated[str, typer.Option(help="Which questions to ask.")] = "world",
+    suite: Annotated[str, typer.Option(help="The set of questions.")] = "world",
     model: ModelOption = "mini",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where figures and samples go.")] = Path(
-        "results"
-    ),
-    limit: Annotated[int | None, typer.Option(min=1, help="Cases per row. [default: all]")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder for results and samples.")
+    ] = Path("results"),
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="The most cases per row of the table.", show_default="all"),
+    ] = None,
     rows: Annotated[
-        list[str] | None, typer.Option(help="Rows of the table, as in sound_name,sound_pattern.")
+        list[str] | None,
+        typer.Option(
+            help="Rows of the table, such as sound_name,sound_pattern.", show_default="all"
+        ),
     ] = None,
     seed: SeedOption = 0,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     dtype: DtypeOption = None,
     quant: QuantOption = None,
     offload: OffloadOption = "none",
     device_map: DeviceMapOption = None,
 ) -> None:
-    """Measure a model on held-out questions: a table, report.html and samples in --out."""
+    """Measure a model on held-out questions, into a table, a report and samples."""
     if context.invoked_subcommand:
         return
     from anygen.evaluation.runner import run
@@ -51,13 +57,15 @@ def evaluate(  # noqa: PLR0913  # the options of a command
 
 @evaluation.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A folder of results.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same cases.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
+    first: Annotated[Path, typer.Argument(metavar="A", help="The results of one model.")],
+    second: Annotated[
+        Path, typer.Argument(metavar="B", help="The results of another one on the same cases.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML page to write.")] = Path(
         "compare.html"
     ),
 ) -> None:
-    """Tell whether B is better than A: a table, and a page with the answers that changed."""
+    """Compare two results: is B better than A? Writes a page with the answers that differ."""
     from anygen.evaluation.comparison import compare
 
     for line in compare(first, second, out):

@@ -1,4 +1,4 @@
-"""`anygen generate`: answers to a prompt or a file of prompts, and files made once more."""
+"""`anygen generate`: answers a prompt or a file of prompts, or makes a generated file again."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ if TYPE_CHECKING:
 def generate(  # noqa: PLR0913  # the options of a command
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[PROMPT|FILE.jsonl]", help="A prompt, or one record per line."),
+        typer.Argument(
+            metavar="[PROMPT|FILE.jsonl]", help="A prompt, or a file with one JSON object per line."
+        ),
     ] = None,
     again: Annotated[
-        Path | None, typer.Option("--from", help="Make this file of anygen's once more.")
+        Path | None, typer.Option("--from", help="Make this file, which anygen generated, again.")
     ] = None,
     model: ModelOption = "mini",
     out: OutOption = Path("out"),
@@ -49,26 +51,28 @@ def generate(  # noqa: PLR0913  # the options of a command
     modalities: ModalitiesOption = None,
     max_new_tokens: LengthOption = 256,
     settings: SetOption = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="How many rows to answer at a time.")] = 1,
     threads: ThreadsOption = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     dtype: DtypeOption = None,
     quant: QuantOption = None,
     offload: OffloadOption = "none",
     device_map: DeviceMapOption = None,
     metadata: MetadataOption = True,
 ) -> None:
-    """Answer a prompt, or every one of a file: media and records.jsonl in --out, and go on there.
+    """Answer a prompt, or every prompt in a file, into a folder of media and records.
 
-    A line is {"id": "a", "prompt": "a red cat"} or a dialogue under "messages". The new records
-    are printed too. Exit code 3: some rows failed, and their records say why.
+    A line of the file is {"id": "a", "prompt": "draw a red car"}, or holds a dialogue under
+    "messages". The folder gets records.jsonl; its new lines are also printed. Running the same
+    command again continues where it stopped. Exit code 3 means that some rows failed: their
+    records say why.
     """
     from anygen.batch.runner import BatchSettings
 
     if (source is None) == (again is None):
-        raise ValueError("give a prompt, a file of prompts or --from FILE, and only one of them")
+        raise ValueError("give either a prompt, a file of prompts or --from FILE")
     if again is not None:
-        make_again(again, out)
+        generate_again(again, out)
         return
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
@@ -81,18 +85,18 @@ def answer_rows(source: str, settings: BatchSettings, open_model: Callable[[], A
     from anygen.batch.records import RECORDS
     from anygen.batch.runner import generate_file
 
-    failed = finished = 0
-    given = Path(source) if source.endswith(".jsonl") else source
-    for record in generate_file(open_model, given, settings):
+    answered = failed = 0
+    file_or_prompt = Path(source) if source.endswith(".jsonl") else source
+    for record in generate_file(open_model, file_or_prompt, settings):
         print(json.dumps(record, ensure_ascii=False), flush=True)
-        finished += record["status"] == "ok"
+        answered += record["status"] == "ok"
         failed += record["status"] == "error"
-    print(f"{finished} answered, {failed} failed: {settings.out / RECORDS}", file=sys.stderr)
+    print(f"{answered} answered, {failed} failed: {settings.out / RECORDS}", file=sys.stderr)
     if failed:
         raise typer.Exit(3)
 
 
-def make_again(source: Path, out: Path) -> None:
+def generate_again(source: Path, out: Path) -> None:
     from anygen.conversation.provenance import read_provenance, regenerate, write_regenerated
 
     provenance = read_provenance(source)
@@ -101,7 +105,7 @@ def make_again(source: Path, out: Path) -> None:
     path, same = write_regenerated(regenerate(model, provenance), source, out)
     print(path)
     if not same:
-        other = provenance.weights != model.model_id.weights
-        reason = "other weights made it" if other else "another anygen or machine made it"
+        changed = provenance.weights != model.model_id.weights
+        reason = "the weights have changed" if changed else "another version or machine made it"
         print(f"anygen: not the same bytes as {source}: {reason}", file=sys.stderr)
         raise typer.Exit(3)

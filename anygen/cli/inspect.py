@@ -1,4 +1,4 @@
-"""`anygen config`, `plan`, `models` and `doctor`: a look at what is here and what it needs."""
+"""`anygen models`, `config`, `plan` and `doctor`: what is installed, and what it needs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from anygen.cli.options import (
     OffloadOption,
     OverridesArgument,
     QuantOption,
+    SystemArgument,
     named_placement,
 )
 
 
 def config(
-    name: Annotated[str, typer.Argument(help="A name in configs/ or a YAML file.")],
+    name: Annotated[str, typer.Argument(help="A name in configs/, or a YAML file.")],
     overrides: OverridesArgument = None,
 ) -> None:
-    """Show a system or a run as it would be used: defaults filled in, settings changed."""
+    """Print a system or a training run with its defaults filled in and settings changed."""
     from anygen.config.loader import find_config, load, read_settings, to_yaml
     from anygen.config.run import Run
     from anygen.config.system import System
@@ -30,28 +31,34 @@ def config(
 
 
 def plan(  # noqa: PLR0913  # the options of a command
-    config: Annotated[str, typer.Argument(help="A system in configs/ or its YAML file.")],
+    config: SystemArgument,
     overrides: OverridesArgument = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="As in chat; again for more of them. [default: cpu]")
+        list[str] | None,
+        typer.Option(
+            help="As in chat; repeat it for a machine with several devices.", show_default="auto"
+        ),
     ] = None,
     dtype: DtypeOption = None,
     quant: QuantOption = None,
     offload: OffloadOption = "none",
     memory: Annotated[
-        str | None, typer.Option(help="Of each device, as in 24GB. [default: what it has]")
+        str | None,
+        typer.Option(help="The memory of each device, such as 24GB.", show_default="what it has"),
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="Dialogues in a training step.")] = 1,
-    length: Annotated[int, typer.Option(min=1, help="Positions of each of them.")] = 512,
-    as_json: Annotated[bool, typer.Option("--json", help="Bytes, to be read on.")] = False,
+    length: Annotated[int, typer.Option(min=1, help="Positions in each dialogue.")] = 512,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print bytes as JSON, for programs.")
+    ] = False,
 ) -> None:
-    """Tell what a system needs of memory, and how it fits; nothing is loaded for that."""
+    """Estimate the memory that a system needs, without loading it."""
     from anygen.memory.planner import planner
     from anygen.memory.report import Room, as_json_text, lines
 
-    devices = device or ["cpu"]
-    place = named_placement(devices[0], dtype, quant, offload).resolved()
-    room = Room.of([place.device, *devices[1:]], memory)
+    first, *others = device or ["auto"]
+    place = named_placement(first, dtype, quant, offload).resolved()
+    room = Room.of([place.device, *others], memory)
     with planner(config, overrides or []) as found:
         needs = found.needs(place, rows, length)
         for line in [as_json_text(needs, place)] if as_json else lines(found, needs, place, room):
@@ -59,7 +66,7 @@ def plan(  # noqa: PLR0913  # the options of a command
 
 
 def models() -> None:
-    """List what can be run: the shipped models, and the systems that can be trained."""
+    """List the models that can be run and the systems that can be trained."""
     from anygen.checkpoints.catalog import as_line, entries
 
     for entry in entries():
@@ -68,11 +75,11 @@ def models() -> None:
 
 def doctor(
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="Also make a picture, a sound and a video.")
+        bool, typer.Option("--smoke", help="Also generate a picture, a sound and a video.")
     ] = False,
     model: ModelOption = "mini",
 ) -> None:
-    """Look at this installation: what works, what is missing, and what to do about it."""
+    """Check this installation: what works, what is missing, and what to do about it."""
     from anygen.doctor.checks import examine
     from anygen.doctor.findings import show
 

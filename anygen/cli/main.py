@@ -1,11 +1,12 @@
-"""The commands. Each imports late, so that `anygen --help` is instant."""
+"""The commands of `anygen`. Each imports what it needs when it runs, so that --help is instant."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from anygen.cli.chat import chat
 from anygen.cli.data import data
@@ -17,8 +18,22 @@ from anygen.core.version import __version__
 
 TALK, GENERATE, TRAIN = "Talk", "Generate", "Data and training"
 EVALUATE, LOOK = "Evaluate", "Look"
+ORDER = (
+    *("chat", "generate"),
+    *("data", "train", "pack", "convert"),
+    *("evaluate", "models", "config", "plan", "doctor"),
+)
+
+
+class CommandGroup(TyperGroup):
+    """Lists commands in ORDER; typer itself lists groups such as `data` after all commands."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # a Context of click, or typer's copy of it
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
 
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,7 +53,7 @@ app.command(rich_help_panel=LOOK)(doctor)
 
 
 def main() -> NoReturn:
-    """Runs a command; what the user can mend is one line on stderr and exit code 2."""
+    """Runs a command. An error that the user can fix is one line on stderr and exit code 2."""
     try:
         app()
     except KeyboardInterrupt:
@@ -59,8 +74,8 @@ def sentences(error: ValueError | OSError) -> list[str]:
     return explain(error).splitlines()
 
 
-def show_version(asked: bool) -> None:
-    if asked:
+def show_version(requested: bool) -> None:
+    if requested:
         print(__version__)
         raise typer.Exit
 
@@ -68,7 +83,10 @@ def show_version(asked: bool) -> None:
 @app.callback()
 def anygen(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """Text, images, audio and video in and out of one conversation."""
+    """Text, images, audio and video, in and out of one conversation."""

@@ -1,7 +1,8 @@
-"""Options that several commands share, and what they mean."""
+"""Options that several commands share, and the values they are turned into."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,56 +16,66 @@ if TYPE_CHECKING:
     from anygen.generation.options import AnswerOptions
 
 ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="A name, such as mini, or a model's folder.")
+    str, typer.Option("--model", "-m", help="The name of a model, such as mini, or its folder.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", "-o", help="Where generated media go.")]
-SeedOption = Annotated[int, typer.Option(help="The same seed gives the same answer.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="The folder for generated media.")]
+SeedOption = Annotated[
+    int, typer.Option(help="The random seed; the same seed gives the same answer.")
+]
 ModalitiesOption = Annotated[
     str | None,
-    typer.Option(help="What the answer may hold, as in image,audio. [default: the model chooses]"),
+    typer.Option(
+        help="What an answer may contain, such as image,audio.",
+        show_default="the model chooses",
+    ),
 ]
 LengthOption = Annotated[
-    int, typer.Option("--max-new-tokens", min=1, help="How long an answer may get.")
+    int, typer.Option("--max-new-tokens", min=1, help="The most text tokens in an answer.")
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads. [default: one per core]")
+    int | None,
+    typer.Option(min=1, help="The number of CPU threads.", show_default="one per core"),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="A setting of answers, as in steps=8 or exactly.image=2; again for another one.",
+        help="Change a setting of answers, such as steps=8 or exactly.image=2; can be repeated.",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="Where the model computes: cpu, cuda, cuda:1.")]
-DtypeOption = Annotated[
-    str | None,
-    typer.Option(help="float32, bfloat16 or float16. [default: float32 on a CPU, else bfloat16]"),
-]
-QuantOption = Annotated[
-    str | None, typer.Option(help="The LLM's layers in fewer bits: int8 or nf4.")
-]
-OffloadOption = Annotated[
-    str, typer.Option(help="What waits in host memory: none, model (idle parts) or sequential.")
-]
-DeviceMapOption = Annotated[
-    str | None, typer.Option(help="Spread the LLM over devices: auto, balanced or JSON.")
-]
-MetadataOption = Annotated[
-    bool, typer.Option("--metadata/--no-metadata", help="Write into files how they were made.")
-]
-LayoutOption = Annotated[
+DeviceOption = Annotated[
     str,
     typer.Option(
-        "--from", help="nextgpt_7b_tiva_v0, nextgpt_rewrite, dreamllm, pandagpt or llava."
+        help="Where the model runs: cpu, cuda, cuda:1 or mps; "
+        "auto takes CUDA if there is any, then MPS, then the CPU."
     ),
 ]
-PartsOption = Annotated[
-    str | None, typer.Option(help="These parts alone, as in input_projector,llm. [default: all]")
+DtypeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The precision of the weights: float32, bfloat16 or float16.",
+        show_default="float32 on a CPU, bfloat16 elsewhere",
+    ),
 ]
-ReportOption = Annotated[
-    Path | None, typer.Option(help="Write down what became of every key, also of a refusal.")
+QuantOption = Annotated[
+    str | None, typer.Option(help="Store the layers of the LLM in fewer bits: int8 or nf4.")
+]
+OffloadOption = Annotated[
+    str,
+    typer.Option(
+        help="What is kept in host memory while it is idle: "
+        "none, model (whole parts) or sequential (the layers of the LLM, too)."
+    ),
+]
+DeviceMapOption = Annotated[
+    str | None, typer.Option(help="Spread the LLM over several devices: auto, balanced or JSON.")
+]
+MetadataOption = Annotated[
+    bool, typer.Option("--metadata/--no-metadata", help="Record in each file how it was made.")
+]
+SystemArgument = Annotated[
+    str, typer.Argument(help="The name of a system in configs/, or a YAML file.")
 ]
 OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
@@ -72,7 +83,7 @@ OverridesArgument = Annotated[
 
 
 def read_options(modalities: str | None, length: int, named: list[str]) -> AnswerOptions:
-    """What the options of a command say of its answers. Raises ValueError."""
+    """The options of answers that a command line asks for. Raises ValueError."""
     from anygen.generation.option_names import changed
     from anygen.generation.options import AnswerOptions
 
@@ -81,7 +92,7 @@ def read_options(modalities: str | None, length: int, named: list[str]) -> Answe
     for text in named:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"--set wants NAME=VALUE, as in steps=8, not {text!r}")
+            raise ValueError(f"--set needs NAME=VALUE, such as steps=8, not {text!r}")
         options = changed(options, name.strip(), value.strip())
     return options
 
@@ -89,20 +100,28 @@ def read_options(modalities: str | None, length: int, named: list[str]) -> Answe
 def named_placement(
     device: str, dtype: str | None, quant: str | None, offload: str, device_map: str | None = None
 ) -> Placement:
-    """Where and in which numbers a command wants its model. Raises ValueError."""
+    """The placement that these options describe, for any machine. Raises ValueError."""
     from anygen.config.placement import Placement
 
-    said = {"dtype": dtype, "quant": quant, "offload": offload, "device_map": device_map}
-    return Placement.model_validate({"device": device, **said})
+    fields = {"dtype": dtype, "quant": quant, "offload": offload, "device_map": device_map}
+    return Placement.model_validate({"device": device, **fields})
 
 
-def read_placement(*said: str | None) -> Placement:
-    """As `named_placement`, and the device and the libraries are there. Raises ValueError."""
-    return named_placement(*said).validate_available()  # type: ignore[arg-type]
+def read_placement(
+    device: str, dtype: str | None, quant: str | None, offload: str, device_map: str | None
+) -> Placement:
+    """A placement on this machine; an accelerator is printed once, to stderr.
+
+    Raises ValueError if the device, or a library that is needed for it, is missing.
+    """
+    place = named_placement(device, dtype, quant, offload, device_map).validate_available()
+    if place.device != "cpu":
+        print(f"anygen: running on {place}", file=sys.stderr)
+    return place
 
 
 def use_threads(threads: int | None) -> None:
-    """Of the present thread and all that begin later."""
+    """Sets the number of CPU threads for this thread and for those that it starts."""
     if threads is not None:
         import torch
 

@@ -1,4 +1,4 @@
-"""`anygen train`, `pack` and `convert`: runs, and models made of their weights or of others'."""
+"""`anygen train`, `pack` and `convert`: training runs, and models from their weights or others'."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ from typing import Annotated
 
 import typer
 
-from anygen.cli.options import (
-    LayoutOption,
-    OutOption,
-    OverridesArgument,
-    PartsOption,
-    ReportOption,
-)
+from anygen.cli.options import OverridesArgument, SystemArgument
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A name in configs/ or a YAML file.")],
+    config: Annotated[str, typer.Argument(help="The name of a run in configs/, or a YAML file.")],
     overrides: OverridesArgument = None,
 ) -> None:
-    """Run one training stage, as in: anygen train mini/vae_image steps=100"""
+    """Run a training stage, for example: anygen train mini/vae_image steps=100"""
     import logging
 
     from anygen.training.trainer import train
@@ -30,28 +24,46 @@ def train(
 
 
 def pack(
-    system: Annotated[str, typer.Argument(help="A system in configs/ or its YAML file.")],
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, later ones win.")],
-    out: OutOption = Path("out/model"),
+    system: SystemArgument,
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs; later ones win.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the new model.")] = Path(
+        "out/model"
+    ),
 ) -> None:
-    """Join the weights of finished training runs into a model's folder."""
+    """Combine the weights of finished training runs into a model."""
     from anygen.training.packing import pack
 
     pack(system, runs, out)
     print(out)
 
 
-def convert_checkpoint(  # the options of a command
-    source: Annotated[Path, typer.Argument(help="The checkpoint's folder, or its only file.")],
-    layout: LayoutOption,
-    system: Annotated[str, typer.Option(help="A system in configs/ or its YAML file.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model's folder, a new one.")],
-    partial: PartsOption = None,
-    report: ReportOption = None,
+def convert_checkpoint(
+    source: Annotated[Path, typer.Argument(help="The folder of the checkpoint, or its only file.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="The system that the checkpoint is of: "
+            "nextgpt_7b_tiva_v0, nextgpt_rewrite, dreamllm, pandagpt or llava.",
+        ),
+    ],
+    system: Annotated[
+        str, typer.Option(help="The name of the new system in configs/, or a YAML file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the new model.")],
+    partial: Annotated[
+        str | None,
+        typer.Option(help="Only these parts, such as input_projector,llm.", show_default="all"),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write what became of every key to this file, even after a refusal."),
+    ] = None,
 ) -> None:
-    """Make a model of weights that another system was trained to; nothing is half converted.
+    """Import a checkpoint of another system as a model; all of its weights have to fit.
 
-    With --partial the folder is that of a training run: for init: in a run, or anygen pack.
+    With --partial the result is like the folder of a training run, for `init` in the YAML file of
+    another run or for anygen pack.
     """
     from anygen.importers.conversion import NotFittingError, import_checkpoint, write_report
 
