@@ -6,8 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import anygen
+from anygen.cli.main import ORDER, app
+from anygen.cli.options import read_placement
+
+PANELS = ("Talk", "Generate", "Data", "Evaluate", "Look")
 
 
 def test_help_and_version_import_nothing_heavy():
@@ -52,6 +57,30 @@ def test_every_command_explains_itself(anygen_cli, command):
     assert "Usage" in out
 
 
+def test_help_lists_the_commands_by_use(anygen_cli):
+    _, out, _ = anygen_cli("--help")
+    words = [line.split()[1] for line in out.splitlines() if line.startswith(("│", "|", "╭"))]
+    listed = [word for word in words if word in ORDER or word in PANELS]
+    assert listed == [
+        *("Talk", "chat", "Generate", "generate"),
+        *("Data", "data", "train", "pack", "convert", "Evaluate", "evaluate"),
+        *("Look", "models", "config", "plan", "doctor"),
+    ]
+
+
+def test_every_command_that_takes_a_device_chooses_one_itself():
+    commands = typer.main.get_command(app).commands
+    devices = [p for c in commands.values() for p in c.params if p.name == "device"]
+    assert len(devices) == 4
+    assert {p.default or p.show_default for p in devices} == {"auto"}
+
+
+def test_an_accelerator_is_printed_once_and_a_cpu_is_not(capsys):
+    place = read_placement("auto", None, None, "none", None)
+    expected = "" if place.device == "cpu" else f"anygen: running on {place}\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_an_unknown_command_is_a_usage_error(anygen_cli):
     code, out, err = anygen_cli("chatt")
     assert (code, out) == (2, "")
@@ -64,7 +93,7 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
         (["chat", "-p", "look @gone.png"], "gone.png: no such file"),
         (["chat", "-p", "look", "-a", "gone.wav"], "gone.wav: no such file"),
         (["chat", "-p", " "], "--prompt is empty; write a text or attach a file"),
-        (["chat", "-a", "x.png"], "--attach goes with --prompt; in a conversation write @path"),
+        (["chat", "-a", "x.png"], "--attach needs --prompt; in a conversation, write @path"),
         (
             ["chat", "-p", "x", "--modalities", "image,smell"],
             "no modality 'smell'; there are text, image, audio, video",
@@ -162,7 +191,9 @@ def test_every_problem_of_a_config_is_a_line_of_its_own(anygen_cli, tmp_path):
 
 def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
     name = str(tiny_system)
-    code, out, err = anygen_cli("plan", name, "--length", "64", "--memory", "29MB")
+    code, out, err = anygen_cli(
+        "plan", name, "--length", "64", "--device", "cpu", "--memory", "29MB"
+    )
     assert (code, err) == (0, "")
     assert "decoders.image.unet" in out
     begins = {line.split()[0] for line in out.splitlines() if line}
