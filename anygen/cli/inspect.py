@@ -54,14 +54,17 @@ def plan(  # noqa: PLR0913  # the options of a command
 ) -> None:
     """Estimate the memory that a system needs, without loading it."""
     from anygen.memory.planner import planner
-    from anygen.memory.report import Room, as_json_text, lines
+    from anygen.memory.report import AvailableMemory, as_json_text, report_lines
 
     first, *others = device or ["auto"]
     place = named_placement(first, dtype, quant, offload).resolved()
-    room = Room.of([place.device, *others], memory)
+    available = AvailableMemory.of([place.device, *others], memory)
     with planner(config, overrides or []) as found:
         needs = found.needs(place, rows, length)
-        for line in [as_json_text(needs, place)] if as_json else lines(found, needs, place, room):
+        if as_json:
+            print(as_json_text(needs, place))
+            return
+        for line in report_lines(found, needs, place, available):
             print(line)
 
 

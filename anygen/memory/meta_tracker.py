@@ -1,7 +1,7 @@
-"""How much memory a computation needs, found by doing it without numbers.
+"""Counts the memory that a computation needs by running it on torch's meta device.
 
-On torch's meta device tensors have shapes and no values. The code that computes is the real one;
-here it is counted which of its tensors live at the same time.
+Tensors there have shapes and no values. The code that runs is the real one; `MetaTracker` counts
+which of its tensors are alive at the same time.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ aten = torch.ops.aten
 EVERYTHING_IS_TRUE = _config.patch(meta_nonzero_assume_all_nonzero=True)
 
 
-class Rehearsal(TorchDispatchMode):
-    """Inside, `peak` is the most bytes that new meta tensors took at once, and `live` those now.
+class MetaTracker(TorchDispatchMode):
+    """Counts bytes of meta tensors that are created inside: `live` now, `peak` at most.
 
-    Tensors that are there before count as nothing. What code wants to know of values is made up:
-    a number is 0, what is copied to the CPU is zeros, and everything is true.
+    Tensors that exist beforehand count as nothing. Where code asks for values, it gets stand-ins:
+    numbers are 0, copies to the CPU are zeros, and conditions are true.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.live = self.peak = 0
-        self.known: Any = WeakIdKeyDictionary()  # storages
+        self.known: Any = WeakIdKeyDictionary()  # bytes of storages that are counted or were there
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func.overloadpacket == aten.scaled_dot_product_attention:
-            made = attended(*args[:3])
-            self.count(made)
-            return made
+            result = fused_attention(*args[:3])
+            self.count(result)
+            return result
         if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
-            with self:  # in inference mode it comes whole, and is made of other operations
+            with self:  # inference mode hands such an operation over whole: count its parts
                 return func.decompose(*args, **(kwargs or {}))
-        made = made_up(func, args, kwargs or {})
-        if made is None:
-            self.know(args)
+        result = stand_in_value(func, args, kwargs or {})
+        if result is None:
+            self.ignore(args)
             with EVERYTHING_IS_TRUE:
-                made = func(*args, **(kwargs or {}))
-        for tensor in tree_iter(made):
+                result = func(*args, **(kwargs or {}))
+        for tensor in tree_iter(result):
             self.count(tensor)
-        return made
+        return result
 
-    def know(self, args: Any) -> None:
-        """What an operation reads was there, or is counted already."""
+    def ignore(self, args: Any) -> None:
+        """Registers inputs of an operation, which existed before or are counted already."""
         for tensor in tree_iter(args):
             if isinstance(tensor, Tensor) and tensor.device.type == "meta":
                 self.known.setdefault(tensor.untyped_storage(), 0)
@@ -74,15 +74,15 @@ class Rehearsal(TorchDispatchMode):
         self.live -= size
 
 
-def rehearsed(work: Callable[[], object]) -> int:
-    """The most bytes of meta tensors that live at once while it is done."""
-    with Rehearsal() as rehearsal:
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most bytes of meta tensors that are alive at once while `work` runs."""
+    with MetaTracker() as tracker:
         work()
-    return rehearsal.peak
+    return tracker.peak
 
 
-def made_up(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """What stands for values that a meta tensor does not have; None where none are asked for."""
+def stand_in_value(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """A stand-in for values that a meta tensor lacks, or None if `func` asks for no values."""
     if not any(isinstance(a, Tensor) and a.device.type == "meta" for a in args):
         return None
     packet = func.overloadpacket
@@ -93,8 +93,8 @@ def made_up(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return None
 
 
-def attended(query: Tensor, _: Tensor, value: Tensor) -> Tensor:
-    """What fused kernels make of attention: they keep no scores."""
+def fused_attention(query: Tensor, _: Tensor, value: Tensor) -> Tensor:
+    """The result of a fused attention kernel, which keeps no scores in memory."""
     return query.new_empty((*query.shape[:-1], value.shape[-1]))
 
 

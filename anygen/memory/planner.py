@@ -1,8 +1,8 @@
-"""What a system needs of memory, found from its configuration alone: `anygen plan`.
+"""How much memory a system needs, computed from its configuration alone: `anygen plan`.
 
-Nothing is read but configurations: the parts are built without values, and what they do at their
-most (workloads.py) is done with shapes (rehearsal.py). Bytes are those that a device's allocator
-gives out; what a driver or a library takes for itself is not among them.
+Only configurations are read. The model is built on the meta device and runs its most demanding
+workloads there (workloads.py), while a tracker counts bytes (meta_tracker.py). The result is what
+a device's allocator hands out; memory of drivers and libraries comes on top.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from anygen.config.placement import Placement
 from anygen.config.system import System
 from anygen.core.schema import Strict
 from anygen.memory import reference_models, workloads
-from anygen.memory.meta_tracker import Rehearsal, rehearsed
-from anygen.memory.weight_sizes import Part, Weights, weigh
+from anygen.memory.meta_tracker import MetaTracker, peak_bytes
+from anygen.memory.weight_sizes import PartSize, WeightFormat, WeightSizes, weight_sizes
 from anygen.model.decoder_cache import waiting_bytes
 from anygen.model.multimodal import MultimodalModel
 from anygen.model.placing import settle
 from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.training.stages import STAGES
 
-Stage = Literal["chat", "encode", "decode", "instruct"]
-LEARNED: tuple[Stage, ...] = ("encode", "decode", "instruct")
+Use = Literal["chat", "encode", "decode", "instruct"]  # a chat, or a step of an LLM stage
+TRAINING: tuple[Use, ...] = ("encode", "decode", "instruct")
 
-# What costs least comes first: half the bits cost nothing, host memory costs time, four bits words.
-WAYS: list[dict[str, Any]] = [
+# The cheapest first: half precision costs nothing, host memory costs time, four bits cost quality.
+FALLBACKS: list[dict[str, Any]] = [
     {"dtype": "bfloat16"},
     {"dtype": "bfloat16", "offload": "model"},
     {"dtype": "bfloat16", "quant": "int8"},
@@ -45,7 +45,7 @@ WAYS: list[dict[str, Any]] = [
 
 
 class Peak(Strict):
-    """Bytes at the worst moment, which `during` names."""
+    """Bytes at the worst moment; `during` names what happens then."""
 
     during: str
     weights: int
@@ -59,95 +59,102 @@ class Peak(Strict):
         return self.weights + self.gradients + self.optimizer + self.activations + self.cache
 
 
-class Needs(Strict):
-    """Of one system in one placement."""
+class MemoryNeeds(Strict):
+    """What one system needs in one placement."""
 
-    parts: list[Part]
-    peaks: dict[Stage, Peak]
+    parts: list[PartSize]
+    peaks: dict[Use, Peak]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that a conversation does, the bytes that it takes, and whose weights are there."""
+    """Something that a chat does."""
 
     name: str
-    bytes: int
-    offloadable: tuple[str, ...] = ()  # how the names of parts begin that need not stay
+    bytes: int  # of activations
+    offloadable: tuple[str, ...] = ()  # prefixes of the parts that must be on the device only now
 
 
 @dataclass(frozen=True)
-class Conversation:
-    """All that is rehearsed of answering, which is alike in many placements."""
+class ChatNeeds:
+    """What is measured of a chat, which is the same for many placements."""
 
-    weights: Weights
-    cache: int  # bytes of keys and values of a full context
-    moments: list[Operation]
+    weights: WeightSizes
+    cache: int  # bytes of the keys and values of a full context
+    operations: list[Operation]
 
 
 class Planner:
-    """Of one system. Rehearsals take seconds: each is done once for all placements alike in it."""
+    """Plans one system. Measuring takes seconds and is shared by placements that agree in it."""
 
     def __init__(self, system: System, folder: Path) -> None:
         self.system, self.folder = system, folder
-        self.conversations: dict[tuple[torch.dtype, bool], Conversation] = {}
+        self.measured: dict[tuple[torch.dtype, bool], ChatNeeds] = {}
 
-    def needs(self, place: Placement, rows: int, length: int) -> Needs:
-        """The LLM stages are those of `rows` dialogues of `length` positions, in float32, with the
-        base LLM in the bits of `quant`."""
-        learning = outline(self.system, self.folder, torch.float32, place)
-        weights = weigh(learning).held("int8_twice" if place.quant == "int8" else place.quant)
-        learning.llm.prepare_training()
-        peaks: dict[Stage, Peak] = {"chat": self.chat(place)}
-        for stage in LEARNED:
-            peaks[stage] = learning_peak(learning, weights, stage, rows, length)
-        return Needs(parts=self.weights(place).parts, peaks=peaks)
+    def needs(self, place: Placement, rows: int, length: int) -> MemoryNeeds:
+        """The needs of a chat, and of training steps on `rows` dialogues of `length` positions.
+
+        Training is in float32; only the base LLM is quantized. Raises ValueError if `length` is
+        too short.
+        """
+        model = build_on_meta(self.system, self.folder, torch.float32, place)
+        weight_format = "int8_both_ways" if place.quant == "int8" else place.quant
+        weights = weight_sizes(model).stored_as(weight_format)
+        model.llm.prepare_training()
+        peaks: dict[Use, Peak] = {"chat": self.chat(place)}
+        for stage in TRAINING:
+            peaks[stage] = training_peak(model, weights, stage, rows, length)
+        return MemoryNeeds(parts=self.weights(place).parts, peaks=peaks)
 
     def chat(self, place: Placement) -> Peak:
-        """Reading the end of a full context, seeing a medium or making one: what takes the most."""
-        conversation, weights = self.conversation(place), self.weights(place)
-        stays = weights.of("input_projector.", "output_projectors.", "llm.")
+        """The peak over reading the end of a full context, encoding and generating media."""
+        needs, weights = self.chat_needs(place), self.weights(place)
+        resident = weights.total("input_projector.", "output_projectors.", "llm.")
         if place.offload == "sequential":
-            stays += weights.largest_layer - weights.of("llm.base.")
+            resident += weights.largest_layer - weights.total("llm.base.")
         if place.offload == "none":
-            stays += weights.of("encoder.", "decoders.")
+            resident += weights.total("encoder.", "decoders.")
         peaks = [
             Peak(
-                during=moment.name,
-                weights=stays + (weights.of(*moment.offloadable) if place.offload != "none" else 0),
-                activations=moment.bytes + weights.unpacked,
-                cache=conversation.cache,
+                during=operation.name,
+                weights=resident
+                + (weights.total(*operation.offloadable) if place.offload != "none" else 0),
+                activations=operation.bytes + weights.dequantized,
+                cache=needs.cache,
             )
-            for moment in conversation.moments
+            for operation in needs.operations
         ]
         return max(peaks, key=lambda peak: peak.total)
 
-    def ways(self, place: Placement) -> Iterator[Placement]:
-        """What to try where it does not fit, from the least that it costs."""
-        for way in WAYS:
-            yield place.model_copy(update={"device_map": None, "quant": None, **way})
+    def fallbacks(self, place: Placement) -> Iterator[Placement]:
+        """Placements to try where this one does not fit, the cheapest first."""
+        for changes in FALLBACKS:
+            yield place.model_copy(update={"device_map": None, "quant": None, **changes})
 
-    def weights(self, place: Placement) -> Weights:
-        return self.conversation(place).weights.held(packing(place))
+    def weights(self, place: Placement) -> WeightSizes:
+        return self.chat_needs(place).weights.stored_as(weight_format(place))
 
-    def conversation(self, place: Placement) -> Conversation:
-        alike = (place.torch_dtype, place.can_merge_lora)
-        if alike not in self.conversations:
-            model = outline(self.system, self.folder, place.torch_dtype, place)
-            self.conversations[alike] = rehearse(model)
-        return self.conversations[alike]
+    def chat_needs(self, place: Placement) -> ChatNeeds:
+        key = (place.torch_dtype, place.can_merge_lora)
+        if key not in self.measured:
+            model = build_on_meta(self.system, self.folder, place.torch_dtype, place)
+            self.measured[key] = measure_chat(model)
+        return self.measured[key]
 
 
 @contextmanager
 def planner(name: str, overrides: list[str]) -> Iterator[Planner]:
-    """Of a system in configs/, or of a YAML file. Raises ValueError."""
+    """Plans a system by its name in configs/ or its YAML file. Raises ValueError."""
     with reference_models.stand_ins(load_system(name, overrides)) as system:
         yield Planner(system, find_config(name).parent)
 
 
-def outline(system: System, folder: Path, dtype: torch.dtype, place: Placement) -> MultimodalModel:
-    """The system without values."""
-    named = str(dtype).removeprefix("torch.")
-    on_meta = place.model_copy(update={"device": "meta", "dtype": named, "offload": "none"})
+def build_on_meta(
+    system: System, folder: Path, dtype: torch.dtype, place: Placement
+) -> MultimodalModel:
+    """The model on the meta device: tensors with shapes and no values."""
+    dtype_name = str(dtype).removeprefix("torch.")
+    on_meta = place.model_copy(update={"device": "meta", "dtype": dtype_name, "offload": "none"})
     with torch.device("meta"):
         model = MultimodalModel(system, folder, placement=on_meta)
     model.settle()
@@ -156,48 +163,47 @@ def outline(system: System, folder: Path, dtype: torch.dtype, place: Placement) 
     return model
 
 
-def packing(place: Placement) -> str | None:
-    """How the LLM's linear layers are held for answering."""
-    plain = place.can_merge_lora and place.offload != "sequential"
+def weight_format(place: Placement) -> WeightFormat | None:
+    """The format of the LLM's linear layers in a chat."""
+    is_plain = place.can_merge_lora and place.offload != "sequential"
     on_cpu = torch.device(place.device).type == "cpu" and place.torch_dtype == torch.float32
-    return "packed" if plain and on_cpu and has_fbgemm() else place.quant
+    return "fp16_packed" if is_plain and on_cpu and has_fbgemm() else place.quant
 
 
-def rehearse(model: MultimodalModel) -> Conversation:
-    """Everything that a conversation may do, once, and at its most."""
-    weights, shelf = weigh(model), model.requires_grad_(False).decoders
+def measure_chat(model: MultimodalModel) -> ChatNeeds:
+    """Runs every operation of a chat once, at its largest."""
+    weights, decoders = weight_sizes(model), model.requires_grad_(False).decoders
     model.llm.prepare_answering()
-    with Rehearsal():
-        cache = sum(t.nbytes for t in chain(*workloads.read_to_the_end(model.llm).stored))
-    read = rehearsed(lambda: workloads.read_to_the_end(model.llm)) - cache
-    moments = [Operation("reading", read)]
+    with MetaTracker():
+        cache = sum(t.nbytes for t in chain(*workloads.fill_context(model.llm).stored))
+    reading = peak_bytes(lambda: workloads.fill_context(model.llm)) - cache
+    operations = [Operation("reading", reading)]
     for modality in model.encoder.modalities:
-        used = rehearsed(partial(workloads.encode, model, modality))
-        moments.append(Operation(f"seeing {modality}", used, ("encoder.",)))
-    for modality in shelf:
-        used = rehearsed(partial(workloads.render, model, modality))
-        names = (modality, *shelf.outlines[modality].shares)
-        moments.append(
-            Operation(f"making {modality}", used, tuple(f"decoders.{n}." for n in names))
-        )
-    return Conversation(weights, cache, moments)
+        used = peak_bytes(partial(workloads.encode, model, modality))
+        operations.append(Operation(f"encoding {modality}", used, ("encoder.",)))
+    for modality in decoders:
+        used = peak_bytes(partial(workloads.render, model, modality))
+        names = (modality, *decoders.outlines[modality].shares)
+        prefixes = tuple(f"decoders.{name}." for name in names)
+        operations.append(Operation(f"generating {modality}", used, prefixes))
+    return ChatNeeds(weights, cache, operations)
 
 
-def learning_peak(
-    model: MultimodalModel, weights: Weights, stage: Stage, rows: int, length: int
+def training_peak(
+    model: MultimodalModel, weights: WeightSizes, stage: Use, rows: int, length: int
 ) -> Peak:
-    """The second step: the optimizer has its averages then."""
-    learning = workloads.Learning(model, stage, rows, length)
-    learned = sum(parameter.nbytes for parameter in learning.learned.values())
-    captions = waiting_bytes(model, "decoders.") if learning.generates else 0
-    with Rehearsal() as rehearsal:
-        learning.step()
-        rehearsal.peak = rehearsal.live
-        learning.step()
+    """The peak of the second step, in which the optimizer has its averages."""
+    training = workloads.TrainingStep(model, stage, rows, length)
+    trained = sum(parameter.nbytes for parameter in training.trained.values())
+    text_encoders = waiting_bytes(model, "decoders.") if training.generates else 0
+    with MetaTracker() as tracker:
+        training.run()
+        tracker.peak = tracker.live
+        training.run()
     return Peak(
-        during="learning",
-        weights=weights.of(*(f"{part}." for part in STAGES[stage].needs)) + captions,
-        gradients=learned,
-        optimizer=2 * learned,
-        activations=max(rehearsal.peak - 3 * learned, 0) + weights.unpacked,
+        during="training",
+        weights=weights.total(*(f"{part}." for part in STAGES[stage].needs)) + text_encoders,
+        gradients=trained,
+        optimizer=2 * trained,
+        activations=max(tracker.peak - 3 * trained, 0) + weights.dequantized,
     )

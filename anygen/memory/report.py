@@ -1,4 +1,4 @@
-"""A plan as a person reads it: a table of parts, one of stages, and what makes it fit."""
+"""A plan as people read it: a table of parts, a table of uses, and what would make it fit."""
 
 from __future__ import annotations
 
@@ -11,113 +11,121 @@ import psutil
 import torch
 
 from anygen.config.placement import Placement
-from anygen.memory.planner import Needs, Peak, Planner
+from anygen.memory.planner import MemoryNeeds, Peak, Planner
 
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 @dataclass(frozen=True)
-class Room:
-    """How many bytes there are; None where a device is not here, and nobody said."""
+class AvailableMemory:
+    """Bytes of each device; None if the device is absent and its size was not given."""
 
     bytes: int | None
     devices: int = 1
 
     @classmethod
-    def of(cls, devices: Sequence[str], memory: str | None) -> Room:
-        """Raises ValueError for a size that is none."""
-        return cls(read_size(memory) if memory else memory_of(devices[0]), len(devices))
+    def of(cls, devices: Sequence[str], size: str | None) -> AvailableMemory:
+        """The memory of devices of one kind. Raises ValueError for a malformed size."""
+        return cls(read_size(size) if size else memory_of(devices[0]), len(devices))
 
     def holds(self, peak: Peak, llm: int) -> bool | None:
-        """Whether a chat fits, with the LLM's weights and its cache spread evenly over devices."""
+        """Whether a chat fits if the LLM's weights (bytes) and its cache are spread evenly."""
         if self.bytes is None:
             return None
-        spread = (llm + peak.cache) * (self.devices - 1) // self.devices
-        return peak.total - spread <= self.bytes
+        elsewhere = (llm + peak.cache) * (self.devices - 1) // self.devices
+        return peak.total - elsewhere <= self.bytes
 
 
 def read_size(text: str) -> int:
+    """Bytes of `24GB`. Raises ValueError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\w+)", text.strip())
     if not found or found[2] not in UNITS:
         raise ValueError(f"--memory is a number and one of {', '.join(UNITS)}, not {text!r}")
     return int(float(found[1]) * UNITS[found[2]])
 
 
-def memory_of(device: str) -> int | None:
-    named = torch.device(device)
-    if named.type == "cpu":
+def memory_of(name: str) -> int | None:
+    device = torch.device(name)
+    if device.type == "cpu":
         return int(psutil.virtual_memory().total)
-    if named.type == "cuda" and torch.cuda.is_available():
-        return int(torch.cuda.get_device_properties(named).total_memory)
+    if device.type == "cuda" and torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(device).total_memory)
     return None
 
 
-def as_json_text(needs: Needs, place: Placement) -> str:
-    peaks = {
-        stage: peak.model_dump() | {"total": peak.total} for stage, peak in needs.peaks.items()
-    }
-    said = needs.model_dump() | {"placement": place.model_dump(), "peaks": peaks}
-    return json.dumps(said, indent=1)
+def as_json_text(needs: MemoryNeeds, place: Placement) -> str:
+    peaks = {use: peak.model_dump() | {"total": peak.total} for use, peak in needs.peaks.items()}
+    plan = needs.model_dump() | {"placement": place.model_dump(), "peaks": peaks}
+    return json.dumps(plan, indent=1)
 
 
-def lines(planner: Planner, needs: Needs, place: Placement, room: Room) -> Iterator[str]:
+def report_lines(
+    planner: Planner, needs: MemoryNeeds, place: Placement, memory: AvailableMemory
+) -> Iterator[str]:
     yield f"{'part':32}{'parameters':>16}{'memory':>12}"
     for part in needs.parts:
-        yield f"{part.name:32}{part.parameters:>16,}{shown(part.bytes):>12}"
-    parameters, size = (sum(getattr(p, n) for p in needs.parts) for n in ("parameters", "bytes"))
-    yield f"{'together':32}{parameters:>16,}{shown(size):>12}"
+        yield f"{part.name:32}{part.parameters:>16,}{format_bytes(part.bytes):>12}"
+    parameters = sum(part.parameters for part in needs.parts)
+    size = sum(part.bytes for part in needs.parts)
+    yield f"{'together':32}{parameters:>16,}{format_bytes(size):>12}"
     yield ""
-    names = ("weights", "gradients", "optimizer", "activations", "cache", "total")
-    yield f"{'stage':10}" + "".join(f"{name:>13}" for name in names) + "  at its most while"
-    for stage, peak in needs.peaks.items():
-        sizes = "".join(f"{shown(getattr(peak, name)):>13}" for name in names)
-        yield f"{stage:10}{sizes}  {peak.during}"
+    columns = ("weights", "gradients", "optimizer", "activations", "cache", "total")
+    yield f"{'stage':10}" + "".join(f"{name:>13}" for name in columns) + "  peak while"
+    for use, peak in needs.peaks.items():
+        sizes = peak.model_dump() | {"total": peak.total}
+        cells = "".join(f"{format_bytes(sizes[name]):>13}" for name in columns)
+        yield f"{use:10}{cells}  {peak.during}"
     yield ""
-    yield from advice(planner, needs, place, room)
+    yield from advice(planner, needs, place, memory)
 
 
-def advice(planner: Planner, needs: Needs, place: Placement, room: Room) -> Iterator[str]:
-    if room.bytes is None:
-        yield f"{place.device} is not here: say --memory 24GB to learn what fits"
+def advice(
+    planner: Planner, needs: MemoryNeeds, place: Placement, memory: AvailableMemory
+) -> Iterator[str]:
+    """Whether each use fits, and what would make it fit."""
+    if memory.bytes is None:
+        yield f"{place.device} is not here: add --memory 24GB to see what fits"
         return
-    have = f"{room.devices} x {shown(room.bytes)}" if room.devices > 1 else shown(room.bytes)
-    if room.holds(needs.peaks["chat"], llm_bytes(planner, place)):
-        yield f"chat fits into {have}" + (" with --device-map balanced" if room.devices > 1 else "")
+    one = format_bytes(memory.bytes)
+    every = f"{memory.devices} x {one}" if memory.devices > 1 else one
+    if memory.holds(needs.peaks["chat"], llm_bytes(planner, place)):
+        balanced = " with --device-map balanced" if memory.devices > 1 else ""
+        yield f"chat fits into {every}{balanced}"
     else:
-        yield f"chat does not fit into {have}; " + remedy(planner, place, room)
-    for stage, peak in needs.peaks.items():
-        if stage != "chat" and peak.total > room.bytes:
-            yield f"{stage} does not fit into {shown(room.bytes)}: " + of_learning(place)
+        yield f"chat does not fit into {every}; {chat_advice(planner, place, memory)}"
+    for use, peak in needs.peaks.items():
+        if use != "chat" and peak.total > memory.bytes:
+            yield f"{use} does not fit into {one}: {training_advice(place)}"
 
 
 def llm_bytes(planner: Planner, place: Placement) -> int:
-    return planner.weights(place).of("llm.")
+    return planner.weights(place).total("llm.")
 
 
-def remedy(planner: Planner, place: Placement, room: Room) -> str:
-    for way in planner.ways(place):
-        peak = planner.chat(way)
-        if room.holds(peak, llm_bytes(planner, way)):
-            return f"with {flags(way)} it takes {shown(peak.total)}"
+def chat_advice(planner: Planner, place: Placement, memory: AvailableMemory) -> str:
+    """The cheapest options with which a chat fits."""
+    for fallback in planner.fallbacks(place):
+        peak = planner.chat(fallback)
+        if memory.holds(peak, llm_bytes(planner, fallback)):
+            return f"with {flags(fallback)} it takes {format_bytes(peak.total)}"
     return "no flag makes it fit: set llm.context lower, or choose a smaller LLM"
 
 
-def of_learning(place: Placement) -> str:
-    """What is left to do for a training stage."""
+def training_advice(place: Placement) -> str:
     if place.quant == "nf4":
         return "take fewer --rows or a shorter --length"
     return "try --quant nf4, which is precision=nf4 of a run, fewer --rows or a shorter --length"
 
 
 def flags(place: Placement) -> str:
-    said = {"dtype": place.dtype, "quant": place.quant, "offload": place.offload}
+    options = {"dtype": place.dtype, "quant": place.quant, "offload": place.offload}
     return " ".join(
-        f"--{name} {value}" for name, value in said.items() if value not in (None, "none")
+        f"--{name} {value}" for name, value in options.items() if value not in (None, "none")
     )
 
 
-def shown(count: int) -> str:
-    """Bytes with three digits."""
+def format_bytes(count: int) -> str:
+    """Bytes with three digits, as in `1.14 GB`."""
     if count == 0:
         return "-"
     unit, size = next(((u, UNITS[u]) for u in ("GB", "MB") if count >= UNITS[u]), ("kB", 1000))

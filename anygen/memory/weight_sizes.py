@@ -1,4 +1,4 @@
-"""How many bytes the weights of a model take, part by part, and the LLM's in fewer bits."""
+"""How many bytes the weights of a model take, part by part, in every precision of the LLM."""
 
 from __future__ import annotations
 
@@ -7,34 +7,40 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Literal
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from anygen.checkpoints.checkpoint import LORA
 from anygen.core.schema import Strict
+from anygen.model.multimodal import MultimodalModel
 from anygen.model.parts import part_of
 
 BASE = "llm.base"
 BLOCK = 64  # weights of nf4 that share a scale (Dettmers et al. 2023, section 3)
 
-# What the weight of a linear layer of O outputs and I inputs takes, held in another way.
-HELD: dict[str, Callable[[int, int], int]] = {
-    "packed": lambda outputs, inputs: 2 * outputs * inputs,  # anygen/numerics/fp16_linear.py
+WeightFormat = Literal["fp16_packed", "int8", "int8_both_ways", "nf4"]
+
+# Bytes of a linear layer's weight (O outputs, I inputs) in each format: FBGEMM's half precision
+# (anygen/numerics/fp16_linear.py), bitsandbytes' int8 and nf4, and for training int8 matrices for
+# the forward and the backward pass (anygen/numerics/int8_linear.py).
+WEIGHT_BYTES: dict[WeightFormat, Callable[[int, int], int]] = {
+    "fp16_packed": lambda outputs, inputs: 2 * outputs * inputs,
     "int8": lambda outputs, inputs: outputs * inputs + 4 * outputs,
-    "int8_twice": lambda outputs, inputs: 2 * outputs * inputs + 4 * (outputs + inputs),  # int8.py
+    "int8_both_ways": lambda outputs, inputs: 2 * outputs * inputs + 4 * (outputs + inputs),
     "nf4": lambda outputs, inputs: outputs * inputs // 2 + 4 * math.ceil(outputs * inputs / BLOCK),
 }
 
 
-class Part(Strict):
+class PartSize(Strict):
     name: str
     parameters: int
     bytes: int
 
 
 @dataclass(frozen=True)
-class Layer:
+class LinearSize:
     """A linear layer of the LLM."""
 
     outputs: int
@@ -45,57 +51,60 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Weights:
-    parts: list[Part]
-    layers: list[Layer]
-    unpacked: int = 0  # bytes of the one layer whose weights have all their bits just now
+class WeightSizes:
+    parts: list[PartSize]
+    layers: list[LinearSize]
+    dequantized: int = 0  # bytes of the one layer that is expanded to full precision at a time
 
     @property
     def largest_layer(self) -> int:
         return max(layer.bytes for layer in self.layers)
 
-    def of(self, *beginnings: str) -> int:
-        """Bytes of the parts whose names begin so."""
-        return sum(part.bytes for part in self.parts if f"{part.name}.".startswith(beginnings))
+    def total(self, *prefixes: str) -> int:
+        """Bytes of the parts whose names begin with one of these, as in `llm.`."""
+        return sum(part.bytes for part in self.parts if f"{part.name}.".startswith(prefixes))
 
-    def held(self, kind: str | None) -> Weights:
-        """With the LLM's linear layers held in a way of HELD."""
-        if kind is None:
+    def stored_as(self, weight_format: WeightFormat | None) -> WeightSizes:
+        """The sizes with the LLM's linear layers in another format; None leaves them plain."""
+        if weight_format is None:
             return self
-        more = sum(growth(layer, kind) for layer in self.layers)
+        more = sum(added_bytes(layer, weight_format) for layer in self.layers)
         parts = [
             part.model_copy(update={"bytes": part.bytes + more}) if part.name == BASE else part
             for part in self.parts
         ]
-        return replace(self, parts=parts, unpacked=self.largest_layer if kind == "nf4" else 0)
+        dequantized = self.largest_layer if weight_format == "nf4" else 0
+        return replace(self, parts=parts, dequantized=dequantized)
 
 
-def growth(layer: Layer, kind: str) -> int:
-    """How many more bytes it takes so. bitsandbytes and int8.py leave the head as it is."""
-    if layer.is_head and kind != "packed":
+def added_bytes(layer: LinearSize, weight_format: WeightFormat) -> int:
+    """The growth of a layer in this format. Quantization leaves the head as it is."""
+    if layer.is_head and weight_format != "fp16_packed":
         return 0
-    return HELD[kind](layer.outputs, layer.inputs) - (0 if layer.is_tied else layer.bytes)
+    plain = 0 if layer.is_tied else layer.bytes
+    return WEIGHT_BYTES[weight_format](layer.outputs, layer.inputs) - plain
 
 
-def weigh(model: Any) -> Weights:
-    """The weights of a model whose layers are plain."""
-    return Weights(parts_of(model), list(layers_of(model.llm.base)))
+def weight_sizes(model: MultimodalModel) -> WeightSizes:
+    """The sizes of a model whose linear layers are plain."""
+    return WeightSizes(part_sizes(model), list(linear_sizes(model.llm.base)))
 
 
-def parts_of(model: nn.Module) -> list[Part]:
-    """What two parts share counts for the first of them."""
+def part_sizes(model: nn.Module) -> list[PartSize]:
+    """Sizes by part. Tensors that two parts share count for the first of them."""
     parameters: Counter[str] = Counter()
     size: Counter[str] = Counter()
     for name, parameter in model.named_parameters():
         parameters[part_of(name)] += parameter.numel()
     for name, tensor in chain(model.named_parameters(), model.named_buffers()):
         size[part_of(name)] += tensor.nbytes
-    return [Part(name=n, parameters=parameters[n], bytes=size[n]) for n in size if size[n]]
+    return [PartSize(name=n, parameters=parameters[n], bytes=size[n]) for n in size if size[n]]
 
 
-def layers_of(base: Any) -> Iterator[Layer]:
+def linear_sizes(base: PreTrainedModel) -> Iterator[LinearSize]:
+    """The linear layers of the base LLM, without those of LoRA."""
     head, table = base.get_output_embeddings(), base.get_input_embeddings().weight
     for name, module in base.named_modules():
         if isinstance(module, nn.Linear) and LORA not in name:
             (outputs, inputs), size = module.weight.shape, module.weight.nbytes
-            yield Layer(outputs, inputs, size, module is head, module.weight is table)
+            yield LinearSize(outputs, inputs, size, module is head, module.weight is table)

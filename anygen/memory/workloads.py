@@ -1,11 +1,10 @@
-"""What a system does at its most memory, each as a function that works on any device.
+"""The most demanding work of a system, as functions that run on any device.
 
-On the meta device `anygen plan` counts what they need (rehearsal.py); on a real one they need it.
-T positions, D width of the LLM, B rows.
+On the meta device `anygen plan` counts the memory that they need (meta_tracker.py). B rows, T
+positions, D width of the LLM.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,9 @@ from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality
 from anygen.generation.sequence import MAX_FORWARD
 from anygen.llm.kv_cache import Context, empty_like, whole_blocks
+from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import Batch, Target
 from anygen.training.losses import generation_losses, hidden_states, text_loss
 from anygen.training.mixtures import PLACEHOLDER
@@ -23,8 +24,8 @@ from anygen.training.stages import STAGES, learned_prefixes
 from anygen.training.trainer import unfreeze
 from decoders.base import SampleOptions, Task, never, no_progress
 
-STEPS = 2  # of denoising: solvers of the second order remember one before
-WRONG = 64  # captions that a contrast tells the right one from
+STEPS = 2  # of denoising: second-order solvers keep the result of one step
+NEGATIVES = 64  # captions in the contrastive loss beside the right one
 
 MEDIA: dict[MediaModality, Callable[[], Media]] = {
     "image": lambda: Image(torch.zeros(3, 512, 512, dtype=torch.uint8)),
@@ -34,8 +35,8 @@ MEDIA: dict[MediaModality, Callable[[], Media]] = {
 
 
 @torch.inference_mode()
-def read_to_the_end(llm: Any) -> Context:
-    """The last pass of a conversation that fills the LLM's context."""
+def fill_context(llm: LanguageModel) -> Context:
+    """Runs the last forward pass of a conversation that fills the LLM's context."""
     count = min(MAX_FORWARD, llm.context // 2)
     context, embeds_TD = Context(), llm.signal_rows.new_zeros((count, llm.width))
     llm.read([(context, embeds_TD, range(count))])
@@ -49,13 +50,14 @@ def read_to_the_end(llm: Any) -> Context:
 
 
 @torch.inference_mode()
-def encode(model: Any, modality: MediaModality) -> None:
+def encode(model: MultimodalModel, modality: MediaModality) -> None:
+    """Encodes one large medium."""
     model.encoder.encode([MEDIA[modality]()])
 
 
 @torch.inference_mode()
-def render(model: Any, modality: MediaModality) -> None:
-    """One medium of the decoder's own size."""
+def render(model: MultimodalModel, modality: MediaModality) -> None:
+    """Renders one medium of the decoder's default size."""
     decoder = model.decoders[modality]
     spec, zeros = decoder.condition_spec, model.llm.signal_rows.new_zeros
     pooled = zeros((1, spec.pooled)) if spec.pooled else None
@@ -64,35 +66,36 @@ def render(model: Any, modality: MediaModality) -> None:
     decoder.sample([Task(condition, 0, options)], no_progress, never)
 
 
-class Learning:
-    """Steps of an LLM stage on `rows` dialogues of `length` positions, of which all are learned."""
+class TrainingStep:
+    """Steps of an LLM stage on `rows` dialogues of `length` positions, all of them with labels."""
 
-    def __init__(self, model: Any, stage: str, rows: int, length: int) -> None:
+    def __init__(self, model: MultimodalModel, stage: str, rows: int, length: int) -> None:
         self.model, self.rows, self.length = model, rows, length
         self.generates = "output_projectors" in STAGES[stage].needs
         run = Run.model_construct(stage=stage, decoders=[])
-        self.learned = unfreeze(model, learned_prefixes(run))
-        self.optimizer = torch.optim.AdamW(self.learned.values(), foreach=False)
+        self.trained = unfreeze(model, learned_prefixes(run))
+        self.optimizer = torch.optim.AdamW(self.trained.values(), foreach=False)
 
-    def step(self) -> None:
+    def run(self) -> None:
+        """One step, forwards and backwards. Raises ValueError if `length` is too short."""
         self.loss().backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def loss(self) -> Tensor:
         llm, batch = self.model.llm, self.batch()
-        hidden = hidden_states(llm, batch.embeds, batch.lengths)
-        losses = {"text": text_loss(llm, hidden, batch.labels)}
+        hidden_BTD = hidden_states(llm, batch.embeds, batch.lengths)
+        losses = {"text": text_loss(llm, hidden_BTD, batch.labels)}
         if self.generates:
-            losses |= generation_losses(self.model, hidden, batch, self.others, [], 0)
+            losses |= generation_losses(self.model, hidden_BTD, batch, self.negatives, [], 0)
         return torch.stack(list(losses.values())).sum()
 
     def batch(self) -> Batch:
-        """Every row has a medium to read and, where it is learned, one of each to make."""
-        row, targets = self.row()
-        labels = torch.zeros(self.rows, self.length, dtype=torch.long, device=row.device)
+        """Each row has a medium to read and, if the stage learns it, one of each to generate."""
+        row_TD, targets = self.row()
+        labels = torch.zeros(self.rows, self.length, dtype=torch.long, device=row_TD.device)
         return Batch(
-            embeds=torch.stack([row] * self.rows),
+            embeds=torch.stack([row_TD] * self.rows),
             lengths=torch.full((self.rows,), self.length),
             labels=labels,
             targets=[
@@ -104,16 +107,17 @@ class Learning:
         )
 
     def row(self) -> tuple[Tensor, list[tuple[MediaModality, int]]]:
-        """Embeddings (length, D), and where spans begin."""
+        """Embeddings (T, D), and the position at which each span of signal tokens begins."""
         model, targets = self.model, []
         encoder = model.encoder
-        modality = max(encoder.modalities, key=model.input_projector.length)
-        shape = (encoder.length(modality), encoder.widths[modality])
-        features = model.llm.signal_rows.new_zeros(shape)
-        pieces = [model.embed_features(Features(modality, PLACEHOLDER), features)]
-        for made in model.llm.signals.modalities if self.generates else ():
-            targets.append((made, sum(map(len, pieces))))
-            pieces.append(model.embed_ids(model.llm.signals.span(made)))
+        longest = max(encoder.modalities, key=model.input_projector.length)
+        features_KW = model.llm.signal_rows.new_zeros(
+            (encoder.length(longest), encoder.widths[longest])
+        )
+        pieces = [model.embed_features(Features(longest, PLACEHOLDER), features_KW)]
+        for modality in model.llm.signals.modalities if self.generates else ():
+            targets.append((modality, sum(map(len, pieces))))
+            pieces.append(model.embed_ids(model.llm.signals.span(modality)))
         rest = self.length - sum(map(len, pieces))
         if rest < 0:
             raise ValueError(
@@ -121,6 +125,7 @@ class Learning:
             )
         return torch.cat([*pieces, model.embed_ids([0] * rest)]), targets
 
-    def others(self, modality: MediaModality) -> Tensor:
+    def negatives(self, modality: MediaModality) -> Tensor:
+        """Pooled conditions (M, W) of other captions."""
         width = self.model.decoders.spec(modality).width
-        return self.model.llm.signal_rows.new_zeros((WRONG, width)).detach()
+        return self.model.llm.signal_rows.new_zeros((NEGATIVES, width)).detach()

@@ -208,4 +208,4 @@ def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
 def test_a_plan_for_a_device_that_is_not_here_asks_how_large_it_is(anygen_cli, tiny_system):
     code, out, err = anygen_cli("plan", str(tiny_system), "--length", "64", "--device", "cuda:7")
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == "cuda:7 is not here: say --memory 24GB to learn what fits"
+    assert out.splitlines()[-1] == "cuda:7 is not here: add --memory 24GB to see what fits"

@@ -10,9 +10,9 @@ from torch.profiler import ProfilerActivity, profile
 from anygen import AnyGen
 from anygen.config.placement import Placement
 from anygen.memory import workloads
-from anygen.memory.meta_tracker import Rehearsal, rehearsed
-from anygen.memory.planner import outline, planner
-from anygen.memory.weight_sizes import weigh
+from anygen.memory.meta_tracker import MetaTracker, peak_bytes
+from anygen.memory.planner import build_on_meta, planner
+from anygen.memory.weight_sizes import weight_sizes
 
 
 def measured(work):
@@ -46,7 +46,7 @@ def needs(planned):
 
 def test_weights_are_exact(needs, make_model):
     model = make_model()
-    sizes = {part.name: part for part in weigh(model).parts}
+    sizes = {part.name: part for part in weight_sizes(model).parts}
     assert sum(p.bytes for p in sizes.values()) == bytes_of(model)
     assert sum(p.parameters for p in needs.parts) == sum(p.numel() for p in model.parameters())
     others = [part for part in needs.parts if part.name != "llm.base"]  # which is packed
@@ -66,16 +66,16 @@ def test_weights_for_answering_are_those_of_a_loaded_model(planned, saved_model,
 
 
 def weigh_all(model):
-    from anygen.memory.weight_sizes import parts_of
+    from anygen.memory.weight_sizes import part_sizes
 
-    return parts_of(model)
+    return part_sizes(model)
 
 
-def test_reading_takes_what_the_rehearsal_says(saved_model, planned):
+def test_reading_takes_what_the_tracker_counts(saved_model, planned):
     llm = AnyGen.from_pretrained(saved_model).model.llm
-    peak, _ = measured(lambda: workloads.read_to_the_end(llm))
-    chat = planned.conversation(Placement())
-    [reading] = [m for m in chat.moments if m.name == "reading"]
+    peak, _ = measured(lambda: workloads.fill_context(llm))
+    chat = planned.chat_needs(Placement())
+    [reading] = [m for m in chat.operations if m.name == "reading"]
     assert reading.bytes + chat.cache == pytest.approx(peak, rel=0.02)
 
 
@@ -86,7 +86,9 @@ def test_a_whole_chat_stays_within_a_tenth_of_the_plan(saved_model, planned, mod
     decoder = model.decoders[modality]
     peak, _ = measured(lambda: workloads.render(model, modality))
     used = next(
-        m.bytes for m in planned.conversation(Placement()).moments if m.name == f"making {modality}"
+        m.bytes
+        for m in planned.chat_needs(Placement()).operations
+        if m.name == f"generating {modality}"
     )
     weights = bytes_of(decoder)
     assert weights + used == pytest.approx(weights + peak, rel=0.1)
@@ -96,10 +98,10 @@ def test_a_whole_chat_stays_within_a_tenth_of_the_plan(saved_model, planned, mod
 def test_a_step_of_learning_takes_what_the_plan_says(needs, make_model, stage):
     model = make_model()
     model.llm.prepare_training()
-    learning = workloads.Learning(model, stage, rows=2, length=64)
-    learning.step()
-    before = 2 * sum(p.nbytes for p in learning.learned.values())  # averages of the optimizer
-    peak, _ = measured(learning.step)
+    training = workloads.TrainingStep(model, stage, rows=2, length=64)
+    training.run()
+    before = 2 * sum(p.nbytes for p in training.trained.values())  # averages of the optimizer
+    peak, _ = measured(training.run)
     plan = needs.peaks[stage]
     assert plan.gradients + plan.optimizer + plan.activations == pytest.approx(
         before + peak, rel=0.1
@@ -119,7 +121,7 @@ def test_offload_keeps_idle_parts_away(planned):
     assert everything.total > moved.total > layers.total
 
 
-def test_a_rehearsal_counts_what_lives_at_the_same_time():
+def test_the_tracker_counts_what_lives_at_the_same_time():
     def work():
         first = torch.empty(1000, device="meta")
         second = first + 1  # two live
@@ -127,16 +129,16 @@ def test_a_rehearsal_counts_what_lives_at_the_same_time():
         third = second * 2  # still two
         return third[:10]
 
-    assert rehearsed(work) == 8000
-    with Rehearsal() as rehearsal:
+    assert peak_bytes(work) == 8000
+    with MetaTracker() as tracker:
         kept = work()
-    assert rehearsal.live == kept.untyped_storage().nbytes() == 4000
+    assert tracker.live == kept.untyped_storage().nbytes() == 4000
 
 
 def test_what_was_there_before_counts_as_nothing():
     weight = torch.empty(50, 50, device="meta", requires_grad=True)
-    assert rehearsed(lambda: weight.t()) == 0
-    assert rehearsed(lambda: (weight @ weight).sum().backward()) >= 2 * weight.nbytes
+    assert peak_bytes(lambda: weight.t()) == 0
+    assert peak_bytes(lambda: (weight @ weight).sum().backward()) >= 2 * weight.nbytes
 
 
 def test_a_plan_reads_no_weights(tiny_system, tmp_path, monkeypatch):
@@ -150,9 +152,9 @@ def test_a_plan_reads_no_weights(tiny_system, tmp_path, monkeypatch):
 
     settings = ["llm.base=lmsys/vicuna-7b-v1.5"]
     with planner(str(tiny_system), settings) as found:
-        model = outline(found.system, found.folder, torch.bfloat16, Placement())
+        model = build_on_meta(found.system, found.folder, torch.bfloat16, Placement())
         assert {p.device.type for p in model.parameters()} == {"meta"}
     assert load_system(str(tiny_system), settings).llm.base == "lmsys/vicuna-7b-v1.5"
-    parts = {part.name: part for part in weigh(model).parts}
+    parts = {part.name: part for part in weight_sizes(model).parts}
     assert parts["llm.base"].parameters == 6_738_415_616
     assert json.loads(json.dumps(parts["llm.base"].model_dump()))["bytes"] > 2 * 6_738_415_616

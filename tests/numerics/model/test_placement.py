@@ -16,9 +16,9 @@ from anygen.generation.events import MediaDone
 from anygen.llm.kv_cache import Context
 from anygen.llm.language_model import LanguageModel
 from anygen.memory import workloads
-from anygen.memory.meta_tracker import Rehearsal, aten
-from anygen.memory.planner import outline, planner
-from anygen.memory.weight_sizes import HELD
+from anygen.memory.meta_tracker import MetaTracker, aten
+from anygen.memory.planner import build_on_meta, planner
+from anygen.memory.weight_sizes import WEIGHT_BYTES
 from anygen.model.placing import settle
 from decoders.base import SampleOptions, Task, never, no_progress
 
@@ -73,7 +73,7 @@ def test_the_layers_of_the_llm_take_as_many_bytes_as_the_plan_says(saved_model, 
     for layer in layers:
         state = layer.weight.quant_state.absmax if quant == "nf4" else layer.weight.SCB
         held = layer.weight.nbytes + state.nbytes
-        assert held == HELD[quant](layer.out_features, layer.in_features)
+        assert held == WEIGHT_BYTES[quant](layer.out_features, layer.in_features)
 
 
 @pytest.mark.parametrize("quant", ["int8", "nf4"])
@@ -169,7 +169,7 @@ def test_half_precision_makes_nearly_the_same_medium(saved_model, modality):
     assert torch.corrcoef(torch.stack(made))[0, 1] > 0.99
 
 
-class TwoDevices(Rehearsal):
+class TwoDevices(MetaTracker):
     """The meta device stands for a GPU: as there, what computes with it must be on it as well.
 
     On a GPU torch takes numbers and indices from the CPU, and copies; all else it refuses.
@@ -189,14 +189,14 @@ class TwoDevices(Rehearsal):
 def elsewhere(tiny_system):
     """The tiny model on the meta device, ready to answer."""
     with planner(str(tiny_system), []) as found:
-        model = outline(found.system, found.folder, torch.float32, Placement())
+        model = build_on_meta(found.system, found.folder, torch.float32, Placement())
     model.eval().requires_grad_(False).llm.prepare_answering()
     return model
 
 
 def test_nothing_is_made_on_another_device_while_the_llm_reads(elsewhere):
     with TwoDevices():
-        assert workloads.read_to_the_end(elsewhere.llm).last.device.type == "meta"
+        assert workloads.fill_context(elsewhere.llm).last.device.type == "meta"
         elsewhere.embed_ids([3, 4, 5])
 
 
@@ -217,10 +217,10 @@ def test_nothing_is_made_on_another_device_while_media_are_seen_and_made(elsewhe
 @pytest.mark.parametrize("stage", ["encode", "decode", "instruct"])
 def test_nothing_is_made_on_another_device_while_a_stage_learns(tiny_system, stage):
     with planner(str(tiny_system), []) as found:
-        model = outline(found.system, found.folder, torch.float32, Placement())
+        model = build_on_meta(found.system, found.folder, torch.float32, Placement())
     model.llm.prepare_training()
     with TwoDevices():
-        workloads.Learning(model, stage, rows=2, length=64).step()
+        workloads.TrainingStep(model, stage, rows=2, length=64).run()
 
 
 def test_what_is_made_on_another_device_is_seen():
