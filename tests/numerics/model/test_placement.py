@@ -1,6 +1,7 @@
 """A model answers alike wherever it is laid: in half precision, in few bits, in pieces."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -252,7 +253,7 @@ def test_what_cannot_be_is_one_sentence(saved_model, said, complaint):
 
 
 def test_few_bits_without_their_library_are_refused(saved_model, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(ValueError, match="nf4 needs the extra quant: pip install bitsandbytes"):
         Placement(quant="nf4").validate_available()
 

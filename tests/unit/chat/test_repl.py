@@ -10,6 +10,7 @@ from anygen.core.media import Image
 from anygen.generation.events import Done, Event, TextDelta
 from anygen.generation.request import derive_seed
 from anygen.io.media_files import read_media
+from anygen.terminal import capture
 from support.scripted_chat import Scripted, chat, kinds, open_session, says, shows
 
 
@@ -156,7 +157,7 @@ def test_ctrl_c_stops_a_command_and_not_the_chat(tmp_path, monkeypatch):
     def interrupted(seconds: int):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anygen.terminal.capture.record", interrupted)
+    monkeypatch.setattr(capture, "record", interrupted)
     shown = chat(tmp_path, Scripted(says("ok")), "/record 5", "hello")
     assert shown == "recording 5 s ...\n(stopped)\nok\n"
 

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from anygen.chat import turn
 from anygen.chat.repl import run_chat
 from anygen.chat.session import ChatSettings
 from anygen.conversation.provenance import read_provenance
@@ -185,7 +186,7 @@ def test_when_the_disk_is_full_what_was_said_is_kept(tmp_path, image, monkeypatc
     def full(media, path, comment=None):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("anygen.chat.turn.write_media", full)
+    monkeypatch.setattr(turn, "write_media", full)
     model = Scripted(shows(image, "Here:"), says("ok"))
     shown = chat(tmp_path, model, "a cat", "go on")
     assert "No space left on device" in shown

@@ -9,6 +9,7 @@ import torch
 
 from anygen.core.media import Audio
 from anygen.core.modality import MEDIA
+from mosit_data.world import sprites
 from mosit_data.world.pictures import render_picture
 from mosit_data.world.render import render
 from mosit_data.world.scene import (
@@ -65,7 +66,7 @@ def test_every_concept_has_its_own_artwork_in_every_style() -> None:
 
 
 def test_the_full_vocabulary_asks_to_be_built_first(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("mosit_data.world.sprites.FULL_NAMES", tmp_path / "full.json")
+    monkeypatch.setattr(sprites, "FULL_NAMES", tmp_path / "full.json")
     concept_names.cache_clear()
     with pytest.raises(ValueError, match="build_sprites"):
         concept_names(full=True)
