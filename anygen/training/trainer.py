@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,9 @@ def train(name: str, overrides: list[str]) -> Path:
     )
     load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
-        model.llm.prepare_training(int8=run.precision == "int8" and has_fast_int8(accelerator))
+        model.llm.prepare_training(
+            int8=run.precision == "int8" and has_fast_int8(accelerator.device)
+        )
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / "run.yaml").write_text(to_yaml(run), encoding="utf-8")
     trainer = Trainer(run, stage, model, accelerator)
@@ -75,9 +77,9 @@ def placement_of(run: Run, accelerator: Accelerator) -> Placement:
     ).validate_available()
 
 
-def has_fast_int8(accelerator: Accelerator) -> bool:
+def has_fast_int8(device: torch.device, vnni: Callable[[], bool] = has_vnni) -> bool:
     """Whether 8-bit layers are faster than float32 ones; logs if they are not."""
-    if accelerator.device.type != "cpu" or has_vnni():
+    if device.type != "cpu" or vnni():
         return True
     log.info("this CPU has no VNNI: the base LLM stays in float32, two to four times as slow")
     return False

@@ -14,8 +14,9 @@ from anygen.generation.answer import collect
 from anygen.generation.events import Done, MediaDone, MediaProgress, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
+from anygen.numerics.int8_linear import has_vnni
 from anygen.training.packing import pack
-from anygen.training.trainer import train
+from anygen.training.trainer import has_fast_int8, train
 from decoders.base import SampleOptions
 
 # While the rate still rises, a step does not depend on how many there will be.
@@ -76,16 +77,21 @@ def test_scenes_are_encoded_once_for_a_run_and_its_resumption(write_run, tmp_pat
 
 
 @pytest.mark.parametrize("able", [True, False])
-def test_a_base_is_in_8_bits_only_where_the_cpu_has_them(able, write_run, monkeypatch, caplog):
-    monkeypatch.setattr("anygen.training.trainer.has_vnni", lambda: able)
-    rounded = []
-    monkeypatch.setattr(
-        "anygen.llm.language_model.Int8Linear", lambda layer: rounded.append(layer) or layer
-    )
+def test_8_bits_are_fast_where_the_cpu_has_instructions_for_them(able, caplog):
     with caplog.at_level("INFO"):
-        train(write_run("encode", precision="int8"), [])
-    assert bool(rounded) == able
+        assert has_fast_int8(torch.device("cpu"), lambda: able) == able
     assert ("this CPU has no VNNI" in caplog.text) == (not able)
+
+
+def test_a_base_is_in_8_bits_only_where_they_are_fast(write_run, tmp_path):
+    """Rounded weights of the base change what is learned."""
+    name = write_run("encode")
+    plain, rounded = (
+        load_file(train(name, [f"precision={p}", f"out={tmp_path / p}"]) / "weights.safetensors")
+        for p in ("float32", "int8")
+    )
+    alike = all(tensor.equal(rounded[key]) for key, tensor in plain.items())
+    assert alike == (not has_vnni())
 
 
 def test_lora_is_learned_upon_a_base_in_4_bits(write_run, tmp_path):
