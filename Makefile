@@ -2,6 +2,8 @@
 .PHONY: install check test
 
 PYTHON ?= python
+# A process per core, at most four, each with one thread; tests of one file mostly stay together.
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 install:
 	$(PYTHON) -m pip install -e '.[dev]'
@@ -10,7 +12,7 @@ check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest tests/unit tests/contract
+	$(PYTEST) -m "not slow" tests/unit tests/contract
 
 test:
-	$(PYTHON) -m pytest -m "not gpu"
+	$(PYTEST) -m "not gpu" --durations 10
