@@ -84,7 +84,7 @@ def doctor(
 ) -> None:
     """Check this installation: what works, what is missing, and what to do about it."""
     from anygen.doctor.checks import examine
-    from anygen.doctor.findings import show
+    from anygen.doctor.findings import print_findings
 
-    if not show(examine(model, smoke)):
+    if not print_findings(examine(model, smoke)):
         raise typer.Exit(2)

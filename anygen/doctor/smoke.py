@@ -1,4 +1,4 @@
-"""One medium of each modality, made, looked at, written and read back: `anygen doctor --smoke`."""
+"""`anygen doctor --smoke`: one medium of every modality is generated, checked, written and read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from anygen.anygen import AnyGen
+from anygen import AnyGen
 from anygen.core.media import Audio, Image, Media, Message
 from anygen.core.modality import TABLE, MediaModality
 from anygen.doctor.findings import Finding, guarded
@@ -24,19 +24,21 @@ REQUESTS: dict[MediaModality, str] = {
 DIMENSIONS: dict[MediaModality, int] = {"image": 3, "audio": 2, "video": 4}
 
 
-def try_model(name: str) -> Iterator[Finding]:
-    """Loads the model and makes what REQUESTS ask for, as everybody does: with `reply`."""
+def smoke_test(name: str) -> Iterator[Finding]:
+    """Loads the model and generates what REQUESTS ask for, one finding each."""
     start = time.perf_counter()
-    model = AnyGen.from_pretrained(name)
-    yield Finding("ok", "smoke", f"{name} loaded in {time.perf_counter() - start:.1f} s")
+    model = AnyGen.from_pretrained(name, device="auto")
+    seconds = time.perf_counter() - start
+    yield Finding("ok", "smoke", f"{name} loaded in {seconds:.1f} s; {model.model.placement}")
     with tempfile.TemporaryDirectory() as folder:
         for modality in model.model.system.decoders:
-            yield from guarded(f"smoke {modality}", partial(try_one, model, modality, Path(folder)))
+            check = partial(check_modality, model, modality, Path(folder))
+            yield from guarded(f"smoke {modality}", check)
 
 
-def try_one(model: AnyGen, modality: MediaModality, folder: Path) -> Iterator[Finding]:
+def check_modality(model: AnyGen, modality: MediaModality, folder: Path) -> Iterator[Finding]:
     start = time.perf_counter()
-    media = make_one(model, modality)
+    media = generate_one(model, modality)
     seconds = time.perf_counter() - start
     fault = fault_of(media, modality) or fault_of_file(media, modality, folder)
     text = f"{describe(media)} in {seconds:.1f} s"
@@ -46,8 +48,8 @@ def try_one(model: AnyGen, modality: MediaModality, folder: Path) -> Iterator[Fi
         yield Finding("ok", f"smoke {modality}", f"{text}; written and read back")
 
 
-def make_one(model: AnyGen, modality: MediaModality) -> Media:
-    """The first medium of an answer that may hold nothing but media of this modality."""
+def generate_one(model: AnyGen, modality: MediaModality) -> Media:
+    """The first medium of an answer that is restricted to this modality."""
     request = REQUESTS[modality]
     for event in model.reply([Message("user", (request,))], seed=0, modalities=(modality,)):
         if isinstance(event, MediaDone):
@@ -56,7 +58,7 @@ def make_one(model: AnyGen, modality: MediaModality) -> Media:
 
 
 def fault_of(media: Media, modality: MediaModality) -> str | None:
-    """What is wrong with the numbers of a medium that was made, if anything."""
+    """What is wrong with the values of a generated medium, if anything."""
     if isinstance(media, Image):
         values = media.pixels
     else:
@@ -64,11 +66,11 @@ def fault_of(media: Media, modality: MediaModality) -> str | None:
     if values.ndim != DIMENSIONS[modality] or values.numel() == 0:
         return f"its shape is {tuple(values.shape)}"
     if not values.isfinite().all():
-        return "some of its numbers are not finite"
-    return "it is the same everywhere" if (values == values.flatten()[0]).all() else None
+        return "some of its values are not finite"
+    return "all of its values are the same" if (values == values.flatten()[0]).all() else None
 
 
 def fault_of_file(media: Media, modality: MediaModality, folder: Path) -> str | None:
     path = write_media(media, folder / f"{modality}{TABLE[modality].suffix}")
-    made, found = describe(media), describe(read_media(path))
-    return None if made == found else f"its file holds {found}"
+    written, found = describe(media), describe(read_media(path))
+    return None if written == found else f"its file holds {found}"

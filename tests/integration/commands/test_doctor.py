@@ -15,7 +15,7 @@ import anygen
 from anygen.core.media import Audio, Image, Video
 from anygen.doctor import checks
 from anygen.doctor.checks import check_library, read_project, requirements
-from anygen.doctor.findings import Finding, show
+from anygen.doctor.findings import Finding, print_findings
 from anygen.doctor.smoke import fault_of, fault_of_file
 from anygen.io import assets
 from support.paths import ROOT
@@ -56,7 +56,7 @@ def test_a_sound_installation_passes_and_makes_one_medium_of_each(examine, saved
     assert line(out, "torch") == f"ok       torch: {torch.__version__}"
     assert "image 16x16" in line(out, "smoke image")
     assert all(line(out, f"smoke {m}").startswith("ok ") for m in ("image", "audio", "video"))
-    assert out.endswith("all that is needed works\n")
+    assert out.endswith("everything needed works\n")
 
 
 def test_models_lists_the_shipped_ones_and_the_systems_with_what_they_make(anygen_cli):
@@ -76,7 +76,7 @@ def test_one_constant_names_the_distribution():
         p for folder in ("anygen", "encoders", "decoders") for p in (ROOT / folder).rglob("*.py")
     ]
     naming = {p.name for p in sources if anygen.DISTRIBUTION in p.read_text(encoding="utf-8")}
-    assert naming == {"__init__.py"}
+    assert naming == {"version.py"}
 
 
 def test_every_extra_says_what_it_is_good_for():
@@ -93,7 +93,7 @@ def test_a_library_that_is_absent_or_of_another_version_is_a_problem_with_its_cu
     )
     old = check_library(Requirement("pytest<1"))
     assert (old.mark, old.advice) == ("problem", "pip install 'pytest<1'")
-    assert old.text == f"{pytest.__version__}, and <1 is needed"
+    assert old.text == f"{pytest.__version__}, but <1 is needed"
 
 
 def test_requirements_are_those_of_the_source_folder_or_of_what_is_installed(tmp_path):
@@ -141,7 +141,7 @@ def test_the_strangers_distribution_is_a_problem(examine, saved_model, tmp_path,
     assert code == 2
     assert line(out, "anygen").startswith("problem ")
     assert line(out, "anygen").endswith("-> pip uninstall anygen, then install anygen-mm again")
-    assert out.endswith("1 to mend: see above\n")
+    assert out.endswith("1 to fix: see above\n")
 
 
 def test_a_library_that_cannot_be_imported_is_a_line_and_no_traceback(tmp_path):
@@ -169,7 +169,7 @@ def test_a_model_that_is_not_there_is_a_problem(examine):
     code, out = examine("--model", "nowhere", "--smoke")
     assert code == 2
     assert "no model named 'nowhere'" in line(out, "weights")
-    assert line(out, "smoke") == "missing  smoke: not tried: mend the problems above first"
+    assert line(out, "smoke") == "missing  smoke: not tried: fix the problems above first"
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "captions.json"])
@@ -205,7 +205,7 @@ def test_what_the_cache_lacks_is_fetched_later_and_no_problem(
     assert code == 0
     trunk = line(out, "efficientnet-lite2")
     assert trunk.startswith("missing ")
-    assert "-> 22.7 MB are fetched when it is first needed" in trunk
+    assert "-> 22.7 MB will be fetched when needed" in trunk
 
 
 def test_what_the_cache_lacks_is_a_problem_where_there_is_no_pip(
@@ -228,7 +228,7 @@ def test_a_damaged_asset_is_to_be_removed(examine, saved_model, tmp_path, monkey
     assert code == 2
     trunk = line(out, "efficientnet-lite2")
     assert trunk.startswith(f"problem  efficientnet-lite2: {folder} is damaged")
-    assert trunk.endswith("-> remove that folder: it is fetched again")
+    assert trunk.endswith("-> remove that folder to fetch it again")
 
 
 def test_a_cache_that_cannot_be_written_is_a_problem(examine, saved_model, tmp_path, monkeypatch):
@@ -255,16 +255,16 @@ def test_marks_are_coloured_on_a_terminal_unless_that_is_not_wanted(monkeypatch,
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert not show(FOUND)
+    assert not print_findings(FOUND)
     shown = sys.stdout.getvalue()
     assert ("\x1b[32m" in shown) == colored
     assert " [bold]: gone -> buy it\n" in shown
 
 
 def test_the_smoke_test_sees_what_is_wrong_with_a_medium(tmp_path):
-    assert fault_of(Image(torch.zeros(3, 4, 4).byte()), "image") == "it is the same everywhere"
+    assert fault_of(Image(torch.zeros(3, 4, 4).byte()), "image") == "all of its values are the same"
     assert fault_of(Audio(torch.tensor([[0.1, torch.nan]]), 8000), "audio") == (
-        "some of its numbers are not finite"
+        "some of its values are not finite"
     )
     assert fault_of(Video(torch.zeros(0, 3, 4, 4).byte(), 8.0), "video") == (
         "its shape is (0, 3, 4, 4)"
