@@ -54,8 +54,8 @@ class AnyGen:
     @cached_property
     def model_id(self) -> ModelId:
         """Which model this is, for the provenance of files."""
-        folder = self.model.folder
-        return ModelId(checkpoint.name_of(folder), checkpoint.fingerprint(folder))
+        folder, placement = self.model.folder, self.model.placement
+        return ModelId(checkpoint.name_of(folder), checkpoint.fingerprint(folder), placement)
 
     def reply(
         self,

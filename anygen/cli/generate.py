@@ -24,6 +24,7 @@ from anygen.cli.options import (
     SeedOption,
     SetOption,
     ThreadsOption,
+    available,
     load_model,
     read_options,
     read_placement,
@@ -100,8 +101,10 @@ def generate_again(source: Path, out: Path) -> None:
     from anygen.conversation.provenance import read_provenance, regenerate, write_regenerated
 
     provenance = read_provenance(source)
+    for difference in provenance.differences():
+        print(f"anygen: {difference}: the last bits may differ", file=sys.stderr)
     use_threads(provenance.threads)
-    model = load_model(provenance.model)
+    model = load_model(provenance.model, available(provenance.placement))
     path, same = write_regenerated(regenerate(model, provenance), source, out)
     print(path)
     if not same:

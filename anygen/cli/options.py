@@ -110,11 +110,16 @@ def named_placement(
 def read_placement(
     device: str, dtype: str | None, quant: str | None, offload: str, device_map: str | None
 ) -> Placement:
-    """A placement on this machine; an accelerator is printed once, to stderr.
+    """The placement that these options describe, on this machine. Raises ValueError."""
+    return available(named_placement(device, dtype, quant, offload, device_map))
+
+
+def available(placement: Placement) -> Placement:
+    """The placement on this machine; an accelerator is printed once, to stderr.
 
     Raises ValueError if the device, or a library that is needed for it, is missing.
     """
-    place = named_placement(device, dtype, quant, offload, device_map).validate_available()
+    place = placement.validate_available()
     if place.device != "cpu":
         print(f"anygen: running on {place}", file=sys.stderr)
     return place

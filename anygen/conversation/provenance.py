@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
 
 from anygen.checkpoints.model_id import ModelId
+from anygen.config.placement import Placement
 from anygen.conversation.history import Turn
 from anygen.conversation.serialization import (
     SavedConversation,
@@ -39,6 +41,23 @@ class Provenance(SavedConversation):
 
     part: int  # index of the medium among those that the last answer asked for, from 0
     threads: int  # of torch on a CPU: they decide how sums of floats are split
+    placement: Placement = Placement()
+    environment: dict[str, str] = {}  # what else may change the last bits, see `environment`
+
+    def differences(self) -> list[str]:
+        """How this machine differs from the one that made the medium, as sentences."""
+        here = environment()
+        return [
+            f"it was made with {name} {value}, this is {name} {here.get(name, 'none')}"
+            for name, value in self.environment.items()
+            if here.get(name) != value
+        ]
+
+
+def environment() -> dict[str, str]:
+    """The instruction set that torch uses on this CPU, and the versions of the libraries."""
+    libraries = {name: version(name) for name in ("torch", "transformers", "diffusers")}
+    return {"CPU": torch.backends.cpu.get_cpu_capability(), **libraries}
 
 
 def provenance_json(
@@ -55,6 +74,8 @@ def provenance_json(
         turns=[save_turn(turn, attached, generated) for turn in turns],
         part=part,
         threads=torch.get_num_threads(),
+        placement=model_id.placement,
+        environment=environment(),
     )
     return provenance.model_dump_json(exclude_none=True)
 

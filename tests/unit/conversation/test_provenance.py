@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from anygen.chat.repl import run_chat
 from anygen.chat.session import ChatSettings, Session, loaded
 from anygen.checkpoints.model_id import ModelId
+from anygen.config.placement import Placement
 from anygen.conversation.history import Conversation
 from anygen.conversation.provenance import (
     Provenance,
@@ -23,7 +25,7 @@ from anygen.core.media import Audio, Image, Media
 from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request, derive_seed
-from anygen.io.media_files import read_comment, write_media
+from anygen.io.media_files import read_comment, read_media, write_media
 from anygen.terminal.screen import Screen
 from decoders.base import never
 
@@ -196,3 +198,26 @@ def test_the_metadata_are_json_that_others_can_read(session):
     assert told["turns"][0]["seed"] == derive_seed(9, 0)
     assert told["part"] == 1
     assert told["threads"] == torch.get_num_threads()
+
+
+def test_a_file_records_the_placement_of_its_model_and_what_else_decides_the_last_bits(session):
+    model = session.model
+    model.model_id = ModelId("mini", "0" * 64, Placement(dtype="bfloat16"))
+    run_chat(session, ["a"])
+    provenance = read_provenance(Path("out/001_image.png"))
+    assert provenance.placement == Placement(dtype="bfloat16")
+    assert provenance.differences() == []
+    older = provenance.model_copy(update={"environment": {"torch": "1.0"}})
+    [difference] = older.differences()
+    assert difference == f"it was made with torch 1.0, this is torch {version('torch')}"
+
+
+def test_a_file_of_a_release_that_recorded_less_is_still_read(session):
+    run_chat(session, ["a"])
+    path = Path("out/001_image.png")
+    comment = json.loads(read_comment(path))
+    del comment["placement"], comment["environment"]
+    write_media(read_media(path), Path("old.png"), json.dumps(comment))
+    provenance = read_provenance(Path("old.png"))
+    assert (provenance.placement, provenance.differences()) == (Placement(), [])
+    assert again(Path("old.png"))[1]
