@@ -13,36 +13,49 @@ ONE_STEP = {m: {"steps": 1} for m in ("image", "audio", "video")}
 
 
 @dataclass
-class Heard:
-    """What a model did."""
+class Work:
+    """What a model computed."""
 
-    positions: int = 0  # that were read
-    encoded: list[str] = field(default_factory=list)  # digests of media
+    passes: list[list[list]] = field(default_factory=list)  # keys of the rows that the LLM read
+    lengths: list[int] = field(default_factory=list)  # of their caches afterwards
+    encoded: list[str] = field(default_factory=list)  # hashes of media
     conditions: list[torch.Tensor] = field(default_factory=list)
+
+    @property
+    def pieces(self):
+        """The keys of each row, in the order of reading."""
+        return [keys for rows in self.passes for keys in rows]
+
+    @property
+    def positions(self):
+        """How many were read."""
+        return sum(map(len, self.pieces))
 
 
 @contextmanager
-def listening(model):
-    """Counts what is read and encoded, and keeps the conditions of media."""
-    network = model.model
-    heard, read, encode = Heard(), network.llm.read, network.encoder.encode
+def observed(model):
+    """The work of a model while the context is open: the one place that stands in its way."""
+    network, work = model.model, Work()
+    read, encode = network.llm.read, network.encoder.encode
 
     def reading(rows):
-        heard.positions += sum(len(keys) for _, _, keys in rows)
         assert all(len(keys) == len(embeds) for _, embeds, keys in rows)
-        return read(rows)
+        work.passes.append([list(keys) for _, _, keys in rows])
+        hidden = read(rows)
+        work.lengths += [cache.length for cache, _, _ in rows]
+        return hidden
 
     def encoding(media):
-        heard.encoded += map(content_hash, media)
+        work.encoded += map(content_hash, media)
         return encode(media)
 
     hooks = [
-        projector.register_forward_hook(lambda *args: heard.conditions.append(args[-1]))
+        projector.register_forward_hook(lambda *args: work.conditions.append(args[-1]))
         for projector in network.output_projectors.values()
     ]
     network.llm.read, network.encoder.encode = reading, encoding
     try:
-        yield heard
+        yield work
     finally:
         network.llm.read, network.encoder.encode = read, encode
         for hook in hooks:

@@ -13,7 +13,7 @@ from anygen.generation.events import Done
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.llm.prompt import plain_ids
-from support.answers import ONE_STEP, forget, listening, spans_are_whole, told, user
+from support.answers import ONE_STEP, forget, observed, spans_are_whole, told, user
 
 LIMITS = {"max_new_tokens": 5, "media": ONE_STEP}
 
@@ -50,17 +50,17 @@ def mixed(image, audio, video):
 
 
 def ask(model, messages, options, seed=1):
-    """The answer as it was told, what was heard of it, and as a message."""
-    with listening(model) as heard:
+    """The answer as values, the work for it, the answer as a message, and its end."""
+    with observed(model) as work:
         events = list(model.reply(messages, seed=seed, **{**LIMITS, **options}))
-    return told(events), heard, collect(iter(events)).message, events[-1]
+    return told(events), work, collect(iter(events)).message, events[-1]
 
 
 def same(left, right):
-    (said, heard, *_), (other, expected, *_) = left, right
+    (said, work, *_), (other, expected, *_) = left, right
     assert said == other
-    assert len(heard.conditions) == len(expected.conditions)
-    assert all(map(torch.equal, heard.conditions, expected.conditions))
+    assert len(work.conditions) == len(expected.conditions)
+    assert all(map(torch.equal, work.conditions, expected.conditions))
 
 
 @pytest.mark.parametrize("feedback", ["wait", "late", "off"])
@@ -121,17 +121,17 @@ def test_nothing_is_read_or_encoded_twice(model, anew, mixed):
     messages, encoded = [], []
     for question, options in mixed:
         messages.append(question)
-        _, heard, answer, done = ask(model, messages, options)
+        _, work, answer, done = ask(model, messages, options)
         assert isinstance(done, Done)
         new = done.prompt_tokens - done.cached_tokens
         made = sum(model.model.media_costs[modality_of(medium)] for medium in all_media([answer]))
-        assert heard.positions == new + done.new_tokens + made
+        assert work.positions == new + done.new_tokens + made
         if len(messages) > 1:  # text is not always spelt as it was said: then it is read anew
             said_before = text_length(model, messages[-2])
             assert new <= text_length(model, question) + media_length(model, question) + (
                 said_before + 24  # frames of messages
             )
-        encoded += heard.encoded
+        encoded += work.encoded
         messages.append(answer)
     assert len(encoded) == len(set(encoded)) == len({content_hash(m) for m in all_media(messages)})
 
@@ -158,18 +158,12 @@ def test_the_same_question_again_reads_one_position(model, image):
     assert again[1].positions == 1 + again[3].new_tokens
 
 
-def test_a_span_is_read_in_one_pass(model, monkeypatch):
-    passes = []
-    read = model.model.llm.read
-    monkeypatch.setattr(
-        model.model.llm,
-        "read",
-        lambda rows: passes.append([len(k) for _, _, k in rows]) or read(rows),
-    )
-    model.generate([user("hi")], begin="video", max_media=1, max_new_tokens=1, media=ONE_STEP)
-    signals = model.model.llm.signals
-    assert [signals.length("video")] in passes
-    assert len(passes) <= 8
+def test_a_span_is_read_in_one_pass(model):
+    options = {"begin": "video", "max_media": 1, "max_new_tokens": 1, "media": ONE_STEP}
+    with observed(model) as work:
+        model.generate([user("hi")], **options)
+    assert [model.model.llm.signals.span("video")] in work.passes
+    assert len(work.passes) <= 8
 
 
 def test_feedback_is_what_the_context_has_read(model):

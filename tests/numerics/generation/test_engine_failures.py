@@ -17,7 +17,7 @@ from anygen.generation.events import (
     MediaStarted,
     TextDelta,
 )
-from support.answers import ONE_STEP, forget, listening, spans_are_whole, told, user
+from support.answers import ONE_STEP, forget, observed, spans_are_whole, told, user
 
 OPTIONS = {
     "exactly": {"image": 1, "audio": 1},
@@ -103,9 +103,9 @@ def test_a_cancel_ends_the_answer_at_whatever_event_it_comes(model, image, feedb
 
 
 def test_a_cancel_before_the_first_step_reads_nothing(model, image):
-    with listening(model) as heard:
+    with observed(model) as work:
         [done] = model.reply(asked(image), cancelled=lambda: True, **OPTIONS)
-    assert (done.finish_reason, done.new_tokens, heard.positions) == ("cancelled", 0, 0)
+    assert (done.finish_reason, done.new_tokens, work.positions) == ("cancelled", 0, 0)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3])

@@ -18,7 +18,7 @@ from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
 from anygen.importers.conversion import import_checkpoint
 from anygen.llm.kv_cache import Context
-from support.answers import listening
+from support.answers import observed
 
 # The prompt of PandaGPT and NExT-GPT.
 TEMPLATE = (
@@ -135,8 +135,8 @@ def conditions_of(model, messages, *modalities):
     """Of the media that our model is made to answer with, each in an answer of its own."""
     found = []
     for modality in modalities:
-        with listening(model) as heard:
+        with observed(model) as work:
             options = {"begin": modality, "max_media": 1, "max_new_tokens": 1}
             list(model.reply(messages, **options))
-        found += heard.conditions
+        found += work.conditions
     return found

@@ -15,6 +15,7 @@ from anygen.generation.constraints import Choice, Constraints
 from anygen.generation.events import Done, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
+from support.answers import observed
 
 COSTS = {"image": 12, "audio": 11, "video": 27}
 ROOMY = 10_000
@@ -248,24 +249,11 @@ def test_exactly_so_many_whether_it_wants_or_not(model):
     assert counts(answer(let(model, image=WILLING), exactly={"image": 0}, max_media=2)) == {}
 
 
-def test_a_forbidden_modality_costs_nothing(model, monkeypatch):
-    asked = []
-    monkeypatch.setattr(model.model.decoders["image"], "sample", lambda *_: asked.append("decoder"))
-    model.model.output_projectors["image"].register_forward_hook(
-        lambda *_: asked.append("projector")
-    )
-    read, positions = model.model.llm.read, []
-
-    def spy(rows):
-        positions.extend(len(keys) for _, _, keys in rows)
-        return read(rows)
-
-    monkeypatch.setattr(model.model.llm, "read", spy)
-    *events, done = let(model, image=WILLING).reply(
-        HI, modalities=["text", "audio"], max_new_tokens=4
-    )
-    assert asked == []
-    assert sum(positions) == done.prompt_tokens + done.new_tokens
+def test_a_forbidden_modality_costs_nothing(model):
+    with observed(let(model, image=WILLING)) as work:
+        *events, done = model.reply(HI, modalities=["text", "audio"], max_new_tokens=4)
+    assert work.conditions == []
+    assert work.positions == done.prompt_tokens + done.new_tokens
     assert all(isinstance(event, TextDelta) for event in events)
 
 
@@ -326,22 +314,16 @@ def test_an_answer_ends_at_its_deadline(model):
     assert (done.finish_reason, done.new_tokens) == ("deadline", 0)
 
 
-def test_signal_tokens_are_read_as_whole_spans_alone(model, monkeypatch):
+def test_signal_tokens_are_read_as_whole_spans_alone(model):
     """Whatever the model would rather say: no stray signal token, no part of a span."""
-    signals, read, pieces = model.model.llm.signals, model.model.llm.read, []
-
-    def spy(rows):
-        pieces.extend(list(keys) for _, _, keys in rows)
-        return read(rows)
-
-    monkeypatch.setattr(model.model.llm, "read", spy)
-    let(model, image=20.0, audio=20.0, video=20.0)
-    events = list(model.reply(HI, max_new_tokens=30, **FEW, max_media=6))
+    signals = model.model.llm.signals
+    with observed(let(model, image=20.0, audio=20.0, video=20.0)) as work:
+        events = list(model.reply(HI, max_new_tokens=30, **FEW, max_media=6))
     spans = {tuple(signals.span(m)): m for m in signals.modalities}
     marks = {i for m in signals.modalities for ids in signals.marks(m) for i in ids}
-    read_spans = [spans[tuple(p)] for p in pieces if tuple(p) in spans]
+    read_spans = [spans[tuple(p)] for p in work.pieces if tuple(p) in spans]
     assert read_spans == [e.modality for e in events if isinstance(e, MediaStarted)] != []
-    for piece in pieces:
+    for piece in work.pieces:
         own = [key for key in piece if isinstance(key, int) and key >= signals.vocabulary]
         assert tuple(piece) in spans or set(own) <= marks
 

@@ -9,6 +9,7 @@ from anygen.core.media import Message
 from anygen.generation.answer import collect
 from anygen.generation.events import Done, Forgotten, MediaDone
 from anygen.generation.truncation import EMPTIED, FRAME, FULL, shortest, truncate
+from support.answers import observed
 
 CONTEXT = 240
 STEPS = {m: {"steps": 1} for m in ("image", "audio", "video")}
@@ -119,18 +120,11 @@ def model(make_model):
 
 
 @pytest.fixture
-def read(model, monkeypatch):
+def read(model):
     """How long each context was after each pass; none is ever longer than what can be read."""
-    lengths, usual = [], model.model.llm.read
-
-    def spy(rows):
-        hidden = usual(rows)
-        lengths.extend(context.length for context, _, _ in rows)
-        assert max(lengths) <= CONTEXT
-        return hidden
-
-    monkeypatch.setattr(model.model.llm, "read", spy)
-    return lengths
+    with observed(model) as work:
+        yield work.lengths
+    assert max(work.lengths, default=0) <= CONTEXT
 
 
 def bytes_of(model):
