@@ -1,4 +1,4 @@
-"""Two evaluations of the same cases: which is better, is it chance, and which answers changed."""
+"""Compares two evaluations of the same cases: differences, their significance, changed answers."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anygen.evaluation.metrics import bootstrap_interval, mcnemar, paired_interval
-from anygen.evaluation.report import LABELS, SAMPLES, is_right, judged, listed, wanted_of
+from anygen.evaluation.report import LABELS, SAMPLES, is_right, judged, listed, shown_truth
 from anygen.evaluation.results import (
     IDENTITY,
     OUTCOMES,
@@ -17,14 +17,15 @@ from anygen.evaluation.results import (
     read_lines,
     row_result,
 )
+from anygen.evaluation.suites.base import Metric
 from anygen.reports.page import Card, Shown, show_files, write_page
 
-CHANGED = 6  # cases of a row in either direction
+CHANGED = 6  # cases of a row that are shown in either direction
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A folder of `anygen evaluate`; lines by row, in the order of their cases."""
+class Evaluation:
+    """A folder of `anygen evaluate`. `rows` are its lines by row, in the order of their cases."""
 
     folder: Path
     identity: Mapping[str, Any]
@@ -33,10 +34,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Difference:
-    """One row of both: figures, and the second's less the first's, all in percent.
+    """One row of both: the figures, and the second minus the first, all in percent.
 
-    `p` is McNemar's, where every case is right or wrong; elsewhere None, and the interval a
-    bootstrap's over cases, None where no draw of them differs from another.
+    If every case is right or wrong as a whole, `p` is that of McNemar's test. Otherwise it is None
+    and the interval a bootstrap's over cases, or None if all its draws are equal.
     """
 
     first: float | None
@@ -50,19 +51,19 @@ class Difference:
 def compare(first: Path, second: Path, page: Path) -> Iterator[str]:
     """Yields the table line by line and writes `page`.
 
-    Raises ValueError where a folder holds no results, or where the two have not answered the same
-    cases: another suite, another seed, another limit.
+    Raises ValueError if a folder has no results, or if the two do not have the same cases because
+    of another suite, seed or limit.
     """
-    both = read_measured(first), read_measured(second)
+    both = read_evaluation(first), read_evaluation(second)
     rows = shared_rows(*both)
-    suite = find_suite(both[0].identity["suite"]).ROWS
-    differences = {name: difference(name, suite[name], *pair) for name, pair in rows.items()}
+    metrics = find_suite(both[0].identity["suite"]).metrics
+    differences = {name: difference(name, metrics[name], *pair) for name, pair in rows.items()}
     yield from table(differences)
     shown = [
         {
             "name": name,
-            "figure": suite[name].figure,
-            "at_most": suite[name].at_most,
+            "figure": metrics[name].figure,
+            "at_most": metrics[name].at_most,
             "difference": differences[name],
             "cards": list(changed_cards(name, both, pair)),
         }
@@ -72,20 +73,20 @@ def compare(first: Path, second: Path, page: Path) -> Iterator[str]:
     yield str(write_page(page, "comparison.html", values))
 
 
-def read_measured(folder: Path) -> Measured:
-    """Raises ValueError."""
+def read_evaluation(folder: Path) -> Evaluation:
+    """Raises ValueError if the folder has no results."""
     path = folder / IDENTITY
     if not path.is_file() or not (folder / OUTCOMES).is_file():
         raise ValueError(f"{folder} holds no results; anygen evaluate --out {folder} writes some")
     identity = json.loads(path.read_text(encoding="utf-8"))
     lines = sorted(read_lines(folder), key=lambda line: line["case"])
-    return Measured(folder, identity, by_row(lines, identity["suite"]))
+    return Evaluation(folder, identity, by_row(lines, identity["suite"]))
 
 
 def shared_rows(
-    first: Measured, second: Measured
+    first: Evaluation, second: Evaluation
 ) -> dict[str, tuple[Sequence[Line], Sequence[Line]]]:
-    """The lines of both by row, case by case. Raises ValueError where they are not the same."""
+    """The lines of both by row. Raises ValueError if they are not about the same cases."""
     for key in ("suite", "seed"):
         if first.identity[key] != second.identity[key]:
             raise ValueError(
@@ -106,19 +107,18 @@ def shared_rows(
     return pairs
 
 
-# --- the figures ---
-
-
-def difference(name: str, row: Any, first: Sequence[Line], second: Sequence[Line]) -> Difference:
-    """`row` is the suite's; the lines are of the same cases."""
+def difference(
+    name: str, metric: Metric, first: Sequence[Line], second: Sequence[Line]
+) -> Difference:
+    """The difference between two results of a row; the lines are about the same cases."""
 
     def figure(lines: Sequence[Line]) -> float | None:
-        value: float | None = row_result(name, row, lines)["value"]
+        value: float | None = row_result(name, metric, lines)["value"]
         return value
 
-    def change(chosen: Sequence[int]) -> float | None:
-        ours, theirs = (figure([lines[i] for i in chosen]) for lines in (first, second))
-        return None if ours is None or theirs is None else round(theirs - ours, 2)
+    def change(indices: Sequence[int]) -> float | None:
+        before, after = (figure([lines[i] for i in indices]) for lines in (first, second))
+        return None if before is None or after is None else round(after - before, 2)
 
     found = Difference(figure(first), figure(second), len(first), change(range(len(first))))
     if found.change is None:
@@ -126,20 +126,20 @@ def difference(name: str, row: Any, first: Sequence[Line], second: Sequence[Line
     if not all(is_decided(name, line) for line in (*first, *second)):
         low, high = bootstrap_interval(change, found.n)
         return replace(found, interval=(low, high) if low < high else None)
-    judged = [(is_right(name, a), is_right(name, b)) for a, b in zip(first, second)]
-    lost, gained = judged.count((True, False)), judged.count((False, True))
+    verdicts = [(is_right(name, a), is_right(name, b)) for a, b in zip(first, second)]
+    lost, gained = verdicts.count((True, False)), verdicts.count((False, True))
     low, high = paired_interval(lost, gained, found.n)
     interval = round(100 * low, 1), round(100 * high, 1)
     return replace(found, interval=interval, p=mcnemar(lost, gained))
 
 
 def is_decided(name: str, line: Line) -> bool:
-    """Whether a case is right or wrong as a whole, rather than counted medium by medium."""
+    """Whether a case is right or wrong as a whole instead of counted medium by medium."""
     return name in line["scores"] and line["scores"][name]["model"][1] == 1
 
 
 def table(differences: Mapping[str, Difference]) -> Iterator[str]:
-    """The rows for people: columns of fixed width."""
+    """The rows as text, in columns of fixed width."""
     yield columns("row", "A", "B", "B - A", "95 %", "p", "n")
     for name, row in differences.items():
         change = "" if row.change is None else f"{row.change:+g}"
@@ -152,13 +152,10 @@ def columns(*values: Any) -> str:
     return "{!s:22}{!s:>8}{!s:>8}{!s:>8}{!s:>16}{!s:>10}{!s:>6}".format(*values)
 
 
-# --- the answers ---
-
-
 def changed_cards(
-    name: str, both: tuple[Measured, Measured], pair: tuple[Sequence[Line], Sequence[Line]]
+    name: str, both: tuple[Evaluation, Evaluation], pair: tuple[Sequence[Line], Sequence[Line]]
 ) -> Iterator[Card]:
-    """The first cases that only one of the two has right: those gained, then those lost."""
+    """Cards of the first cases that only one of the two has right: gained ones, then lost ones."""
     changed = [
         lines for lines in zip(*pair) if is_right(name, lines[0]) != is_right(name, lines[1])
     ]
@@ -167,20 +164,20 @@ def changed_cards(
             yield changed_card(name, both, lines)
 
 
-def changed_card(name: str, both: tuple[Measured, Measured], lines: tuple[Line, Line]) -> Card:
+def changed_card(name: str, both: tuple[Evaluation, Evaluation], lines: tuple[Line, Line]) -> Card:
     line, second = lines
     right = is_right(name, second)
     badge = f"only {'B' if right else 'A'} is right"
-    facts = {"Prompt": line["prompt"], "Right": listed(wanted_of(name, line))}
+    facts = {"Prompt": line["prompt"], "Right": listed(shown_truth(name, line))}
     media: list[Shown] = []
-    for letter, measured, answered in zip("AB", both, lines):
-        facts |= {f"{letter} answers": answered["text"], f"{letter} judged": judged(name, answered)}
-        media += shown(measured.folder, answered, {"model": letter})
-    media += shown(both[0].folder, line, {"asked": LABELS["asked"], "true": LABELS["true"]})
+    for letter, evaluation, answer in zip("AB", both, lines):
+        facts |= {f"{letter} answers": answer["text"], f"{letter} judged": judged(name, answer)}
+        media += samples(evaluation.folder, answer, {"model": letter})
+    media += samples(both[0].folder, line, {"asked": LABELS["asked"], "true": LABELS["true"]})
     return Card(f"{line['task']} {line['case']}", right, badge, media, facts)
 
 
-def shown(folder: Path, line: Line, labels: Mapping[str, str]) -> list[Shown]:
-    """The samples of a case; `labels` by source."""
+def samples(folder: Path, line: Line, labels: Mapping[str, str]) -> list[Shown]:
+    """The samples of a case from the sources in `labels`."""
     files = {label: line["files"][key] for key, label in labels.items() if key in line["files"]}
     return show_files(folder / SAMPLES, files)

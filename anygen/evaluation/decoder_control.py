@@ -1,4 +1,4 @@
-"""Scores decoders by themselves, from plain captions, while they are being trained.
+"""Scores decoders by themselves, on plain captions, while they are being trained.
 
 python -m anygen.evaluation.decoder_control --weights VAE.safetensors UNET.safetensors
 """
@@ -13,20 +13,16 @@ from anygen.checkpoints import checkpoint
 from anygen.config.loader import find_config, load_system
 from anygen.core.modality import MediaModality
 from anygen.evaluation.judges.judges import Judges
-from anygen.evaluation.results import (
-    Line,
-    find_suite,
-    shares,
-    table,
-)
-from anygen.evaluation.runner import BATCH, make_case, save, say
-from anygen.evaluation.suites.base import Scores, Task
+from anygen.evaluation.results import Line, shares, table
+from anygen.evaluation.runner import BATCH, make_case, print_line, save_sample
+from anygen.evaluation.suites.base import Scores
 from anygen.evaluation.suites.world.scoring import make_controls, score_medium
+from anygen.evaluation.suites.world.suite import METRICS, TASKS
 from anygen.generation.request import derive_seed
 from anygen.model.multimodal import MultimodalModel
 
-# Tasks that decoders can be asked without an LLM, and the decoders that each needs.
-MADE: dict[str, tuple[MediaModality, ...]] = {
+# The tasks that need no LLM, and the decoders that each needs.
+DECODERS_OF_TASK: dict[str, tuple[MediaModality, ...]] = {
     "pictures": ("image",),
     "pairs": ("image",),
     "sounds": ("audio",),
@@ -37,28 +33,27 @@ MADE: dict[str, tuple[MediaModality, ...]] = {
 def control(
     weights: Sequence[Path], system: str, names: Sequence[str], count: int, out: Path | None
 ) -> dict[str, Line]:
-    """What decoders make of plain captions: the rows of these tasks, without an LLM.
+    """The rows of these tasks, measured on what decoders render from plain captions.
 
-    Raises ValueError where the files together leave a part of these decoders untrained.
+    Raises ValueError if the files together leave a part of these decoders untrained.
     """
     model = MultimodalModel(load_system(system), find_config(system).parent, parts=("decoders",))
     checkpoint.load_weights(model, weights)
     refuse_untrained(model, weights, names)
     model.eval().requires_grad_(False)
-    module, judges = find_suite("world"), Judges()
+    judges = Judges()
     rows: dict[str, Line] = {}
     for name in names:
-        task: Task = module.TASKS[name]
         scores = list(control_scores(model, judges, name, count, out))
-        for row in task.rows:
+        for row in TASKS[name].rows:
             found = [score[row] for score in scores if row in score]
-            rows[row] = {"target": module.ROWS[row].target, "at_most": False, **shares(found)}
+            rows[row] = {"target": METRICS[row].target, "at_most": False, **shares(found)}
     return rows
 
 
 def refuse_untrained(model: MultimodalModel, weights: Sequence[Path], names: Sequence[str]) -> None:
-    """Noise is no result: a VAE, say, comes from another run than the U-Net."""
-    prefixes = tuple(f"decoders.{part}." for name in names for part in MADE[name])
+    """Raises ValueError if a part has random weights: a VAE comes from another run than a U-Net."""
+    prefixes = tuple(f"decoders.{part}." for name in names for part in DECODERS_OF_TASK[name])
     found = {key for path in weights for key in load_file(path)}
     missing = [key for key in checkpoint.own_tensors(model, prefixes) if key not in found]
     parts = sorted({".".join(key.split(".")[1:3]) for key in missing})
@@ -69,15 +64,15 @@ def refuse_untrained(model: MultimodalModel, weights: Sequence[Path], names: Seq
 def control_scores(
     model: MultimodalModel, judges: Judges, name: str, count: int, out: Path | None
 ) -> Iterator[Scores]:
-    """Case by case; the medium is kept where `out` says."""
-    task: Task = find_suite("world").TASKS[name]
+    """The scores of each case; the media are saved to `out`."""
+    task = TASKS[name]
     for start in range(0, count, BATCH):
         indices = range(start, min(start + BATCH, count))
         cases = [make_case(task, name, index, 0) for index in indices]
-        made = make_controls(model, cases, [derive_seed(0, name, i) for i in indices])
-        for index, case, medium in zip(indices, cases, made):
+        media = make_controls(model, cases, [derive_seed(0, name, i) for i in indices])
+        for index, case, medium in zip(indices, cases, media):
             if out is not None:
-                save(medium, out, f"{name}_{index:03d}")
+                save_sample(medium, out, f"{name}_{index:03d}")
             yield score_medium(judges, case, "", {"model": medium}, task.rows).scores
 
 
@@ -85,13 +80,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Score decoders by themselves.")
     parser.add_argument("--weights", type=Path, nargs="+", required=True, help="later ones win")
     parser.add_argument("--system", default="mini/system")
-    parser.add_argument("--tasks", nargs="+", choices=MADE, default=["pictures", "pairs"])
+    parser.add_argument(
+        "--tasks", nargs="+", choices=DECODERS_OF_TASK, default=["pictures", "pairs"]
+    )
     parser.add_argument("--limit", type=int, default=48, help="cases per task")
-    parser.add_argument("--out", type=Path, help="where to keep the media")
-    given = parser.parse_args()
-    rows = control(given.weights, given.system, given.tasks, given.limit, given.out)
+    parser.add_argument("--out", type=Path, help="folder for the media")
+    options = parser.parse_args()
+    rows = control(options.weights, options.system, options.tasks, options.limit, options.out)
     for line in table(rows):
-        say(line)
+        print_line(line)
 
 
 if __name__ == "__main__":

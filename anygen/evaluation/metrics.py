@@ -1,13 +1,17 @@
-"""Figures: proportions with their uncertainty, and how likely a text is to a language model."""
+"""Figures: proportions with their uncertainty, words in texts, and likelihoods of texts.
+
+The statistics are a few lines each and agree with scipy.stats, which the tests compare them with;
+scipy itself would be a dependency of 100 MB.
+"""
 
 import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 Z95 = 1.959964  # the 97.5 % quantile of the standard normal distribution
 DRAWS = 1000  # of a bootstrap
@@ -17,15 +21,15 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     """The 95 % interval of a proportion (Wilson 1927), as shares; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
-    share, spread = hits / trials, Z95**2 / trials
-    middle = share + spread / 2
-    margin = Z95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    low, high = (middle - margin) / (1 + spread), (middle + margin) / (1 + spread)
+    share, weight = hits / trials, Z95**2 / trials
+    middle = share + weight / 2
+    margin = Z95 * math.sqrt(share * (1 - share) / trials + weight / (4 * trials))
+    low, high = (middle - margin) / (1 + weight), (middle + margin) / (1 + weight)
     return max(0.0, low), min(1.0, high)
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """The two-sided p-value of McNemar's exact test; 1 where nothing changed.
+    """The two-sided p-value of McNemar's exact test; 1 if nothing changed.
 
     `lost` and `gained` are the cases that only the first and only the second has right: without a
     difference each falls on either side with probability 1/2 (McNemar 1947, Psychometrika 12:153;
@@ -37,10 +41,10 @@ def mcnemar(lost: int, gained: int) -> float:
 
 
 def paired_interval(lost: int, gained: int, cases: int) -> tuple[float, float]:
-    """The 95 % interval of the second share less the first, of the same cases.
+    """The 95 % interval of the second share minus the first, of the same cases.
 
-    Wald's, after half a case is added to each of the four cells of the paired table (Agresti and
-    Min 2005, Statistics in Medicine 24:729).
+    Wald's interval, with half a case added to each of the four cells of the paired table (Agresti
+    and Min 2005, Statistics in Medicine 24:729).
     """
     total, change = cases + 2, gained - lost
     margin = Z95 * math.sqrt(lost + gained + 1 - change**2 / total) / total
@@ -50,35 +54,35 @@ def paired_interval(lost: int, gained: int, cases: int) -> tuple[float, float]:
 def bootstrap_interval(
     figure: Callable[[Sequence[int]], float | None], cases: int
 ) -> tuple[float, float]:
-    """The 95 % interval of a figure of cases, which is given the numbers of those that count.
+    """The 95 % interval of a figure that is computed from the cases at given indices.
 
-    Percentiles over 1,000 draws of as many cases with replacement (Efron 1979, Annals of
-    Statistics 7:1); draws without a figure do not count. The same every time.
+    Percentiles over DRAWS draws of as many cases with replacement (Efron 1979, Annals of
+    Statistics 7:1); draws without a figure do not count. The seed is fixed.
     """
     rng = random.Random(0)
     draws = [figure(rng.choices(range(cases), k=cases)) for _ in range(DRAWS)]
-    found = sorted(value for value in draws if value is not None)
-    return found[round(0.025 * (len(found) - 1))], found[round(0.975 * (len(found) - 1))]
+    values = sorted(value for value in draws if value is not None)
+    return values[round(0.025 * (len(values) - 1))], values[round(0.975 * (len(values) - 1))]
 
 
-def overlap(made: Iterable[str], wanted: Iterable[str]) -> int:
-    """How many of `made` were wanted, each as often as it was."""
-    return (Counter(made) & Counter(wanted)).total()
+def overlap(first: Iterable[str], second: Iterable[str]) -> int:
+    """The size of the intersection of two multisets."""
+    return (Counter(first) & Counter(second)).total()
 
 
 def first_named(text: str, words: dict[str, str]) -> str | None:
-    """What a text names first; `words` maps what may be said to what it means.
+    """What a text names first, if anything; `words` maps words to what they name.
 
-    Of words that begin at the same place the longest counts: "electric guitar" is no guitar, and
-    a word inside a longer one, like the car of a carrot, is not said.
+    Of words that begin at the same place the longest counts, so "electric guitar" does not name a
+    guitar. Parts of words do not count: "carrot" does not name a car.
     """
-    said = text.lower()
-    found = [(place, -len(word), word) for word in words for place in places(word.lower(), said)]
+    text = text.lower()
+    found = [(place, -len(word), word) for word in words for place in places(word.lower(), text)]
     return words[min(found)[2]] if found else None
 
 
 def places(word: str, text: str) -> list[int]:
-    """Where `word` stands alone in `text`."""
+    """The positions at which `word` stands alone in `text`."""
     starts = [i for i in range(len(text) - len(word) + 1) if text.startswith(word, i)]
     return [i for i in starts if not is_letter(text, i - 1) and not is_letter(text, i + len(word))]
 
@@ -88,11 +92,10 @@ def is_letter(text: str, place: int) -> bool:
 
 
 @torch.inference_mode()
-def log_likelihood(language_model: Any, prompt: Sequence[int], answer: Sequence[int]) -> float:
-    """The sum over the answer's tokens of the log of their probability, in nats.
-
-    `language_model` is a causal LM of transformers.
-    """
+def log_likelihood(
+    language_model: PreTrainedModel, prompt: Sequence[int], answer: Sequence[int]
+) -> float:
+    """The summed log-likelihood of the answer's tokens, in nats, under a causal LM."""
     ids = torch.tensor([[*prompt, *answer]])
     logits: Tensor = language_model(ids).logits[0, len(prompt) - 1 : -1].float()
     chosen = torch.tensor(answer)[:, None]

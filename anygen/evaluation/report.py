@@ -1,9 +1,10 @@
-"""The page of an evaluation: what was measured, and what the answers look and sound like."""
+"""The HTML page of an evaluation: its figures, and the answers that they rest on."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anygen.evaluation.results import Line
 from anygen.evaluation.suites.world.scoring import KEYS
 from anygen.reports import plots
 from anygen.reports.page import Card, show_files, svg_uri, write_page
@@ -11,7 +12,7 @@ from anygen.reports.page import Card, show_files, svg_uri, write_page
 PAGE = "report.html"
 SAMPLES = "samples"
 SHOWN = 12  # cases of a row
-# Sources of samples and what a page calls them, in the order in which it shows them.
+# Sources of samples and their labels on a page, in the order in which it shows them.
 LABELS = {
     "asked": "in the prompt",
     "model": "answer",
@@ -19,13 +20,11 @@ LABELS = {
     "true": "true",
 }
 
-Line = dict[str, Any]  # of outcomes.jsonl
-
 
 def write(out: Path, results: Mapping[str, Any], lines: Mapping[str, Sequence[Line]]) -> Path:
-    """Write report.html from what lies in the folder `out`; returns its path.
+    """Write report.html to the folder `out`; returns its path.
 
-    `results` is what results.json holds, `lines` the lines of outcomes.jsonl by row.
+    `results` is the content of results.json, `lines` are those of outcomes.jsonl by row.
     """
     rows = [
         {
@@ -41,60 +40,60 @@ def write(out: Path, results: Mapping[str, Any], lines: Mapping[str, Sequence[Li
 
 
 def is_met(row: Line) -> bool:
-    """Whether the aim of a row of results.json is reached; without a value it is not."""
+    """Whether a row of results.json reaches its target; False if it has no value."""
     value, target = row["value"], row["target"]
     return value is not None and (value <= target if row["at_most"] else value >= target)
 
 
 def matrix(name: str, lines: Sequence[Line]) -> str:
-    """The URI of a row's confusion matrix; empty where its cases have no classes."""
+    """The URI of a row's confusion matrix; empty if its cases have no classes."""
     pairs = classes(name, lines)
     return svg_uri(plots.confusion_svg(pairs)) if pairs else ""
 
 
 def classes(name: str, lines: Sequence[Line]) -> list[plots.Pair]:
-    """What was asked and what it was judged as, case by case; none for other than one thing."""
-    asked = [asked_of(name, line["truth"]) for line in lines]
-    if any(len(right) != 1 for right in asked):
+    """The true and the judged class of each case; empty if the row scores several keys at once."""
+    scored = [scored_truth(name, line) for line in lines]
+    if any(len(right) != 1 for right in scored):
         return []
-    keys = [next(iter(right)) for right in asked]
+    keys = [next(iter(right)) for right in scored]
     return [
         (line["truth"][key], line["verdict"].get(key, plots.NOTHING))
         for key, line in zip(keys, lines)
     ]
 
 
-def asked_of(name: str, truth: Mapping[str, str]) -> dict[str, str]:
-    """What of a truth the row scores."""
-    return {key: right for key, right in truth.items() if key in KEYS.get(name, ())}
+def scored_truth(name: str, line: Line) -> dict[str, str]:
+    """The part of a case's truth that the row scores."""
+    return {key: right for key, right in line["truth"].items() if key in KEYS.get(name, ())}
 
 
 def chosen(name: str, lines: Sequence[Line]) -> list[Line]:
-    """Failures first, and first those whose media were kept; where media are made, only those."""
-    kept = [line for line in lines if "control" in line["files"]]
+    """The cases to show: failures first; only those with samples if the row is about media."""
+    with_media = [line for line in lines if "control" in line["files"]]
     order = sorted(
-        kept or lines, key=lambda line: (badness(name, line), not line["files"], line["case"])
+        with_media or lines, key=lambda line: (badness(name, line), not line["files"], line["case"])
     )
     return order[:SHOWN]
 
 
 def badness(name: str, line: Line) -> float:
-    """0 for what is right; cases are shown from the worst on."""
+    """The key by which cases are sorted, the worst first."""
     if line["numbers"]:
-        return likeness(line, "ours") - likeness(line, "base")
+        return mean_log_likelihood(line, "ours") - mean_log_likelihood(line, "base")
     return -float(not is_right(name, line))
 
 
 def is_right(name: str, line: Line) -> bool | None:
-    """Whether all of a case's media or words are right; None where the row counts nothing."""
+    """Whether everything that the row judges in a case is right; None if it judges nothing."""
     if name not in line["scores"]:
         return None
     right, judged = line["scores"][name]["model"]
     return right == judged
 
 
-def likeness(line: Line, whose: str) -> float:
-    """Mean log-likelihood per token, in nats, as the base model finds it."""
+def mean_log_likelihood(line: Line, whose: str) -> float:
+    """Per token, in nats, under the base model."""
     numbers = line["numbers"]
     return numbers[f"{whose}_sum"] / max(1, numbers[f"{whose}_tokens"])
 
@@ -104,7 +103,7 @@ def card(out: Path, name: str, line: Line) -> Card:
     facts = {
         "Prompt": line["prompt"],
         "Answer": line["text"],
-        "Right": listed(wanted_of(name, line)),
+        "Right": listed(shown_truth(name, line)),
         "Judged": judged(name, line),
         "Nats per token": likelihoods(line),
     }
@@ -114,14 +113,14 @@ def card(out: Path, name: str, line: Line) -> Card:
     return Card(f"{line['task']} {line['case']}", right, badge, media, facts)
 
 
-def wanted_of(name: str, line: Line) -> dict[str, str]:
-    """What would be right: all of it where the row does not say which part it scores."""
-    return asked_of(name, line["truth"]) or line["truth"]
+def shown_truth(name: str, line: Line) -> dict[str, str]:
+    """The part of the truth that the row scores, or all of it if the row is not scored by keys."""
+    return scored_truth(name, line) or line["truth"]
 
 
 def judged(name: str, line: Line) -> str:
-    """What the row scores, as the answer was judged; empty where it is judged otherwise."""
-    keys = asked_of(name, line["truth"])
+    """The verdict on what the row scores; empty if the row is not scored by keys."""
+    keys = scored_truth(name, line)
     return listed({key: line["verdict"].get(key, plots.NOTHING) for key in keys})
 
 
@@ -131,8 +130,8 @@ def listed(verdict: Mapping[str, str]) -> str:
 
 
 def likelihoods(line: Line) -> str:
-    """How likely a plain answer is, where a case is about that."""
+    """The mean log-likelihoods of a plain answer; empty for other cases."""
     if not line["numbers"]:
         return ""
-    ours, base = likeness(line, "ours"), likeness(line, "base")
+    ours, base = mean_log_likelihood(line, "ours"), mean_log_likelihood(line, "base")
     return f"{ours:.2f}; the base model's own answer has {base:.2f}"

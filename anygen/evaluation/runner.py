@@ -1,16 +1,16 @@
 """Measures a model: every row of a suite, with its uncertainty, its controls and its samples.
 
-`run` writes to its folder, as it goes, outcomes.jsonl (a line per case) and samples/ (media), and
-at the end results.json and report.html, both from what lies in the folder; it goes on where an
-earlier run stopped. Case i of a task is the same for ever for one seed, so a run with a limit is
-the beginning of the full one.
+`run` writes outcomes.jsonl (a line per case) and samples/ (media) while it runs, and at the end
+results.json and report.html from all that the folder holds. It continues where an earlier run
+stopped. The seed and its number determine a case, so a run with a limit is the beginning of the
+full one.
 """
 
 import json
 import platform
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -42,10 +42,10 @@ from anygen.io.atomic import write_json
 from anygen.io.media_files import write_media
 
 BATCH = 8  # conversations at a time
-SAMPLES = 24  # cases of a task whose media are kept
+SAMPLES = 24  # cases of a task whose media are saved
 
 
-def run(  # noqa: PLR0913  # what the command is told
+def run(  # noqa: PLR0913  # the options of the command
     model: str,
     suite: str,
     out: Path,
@@ -54,42 +54,42 @@ def run(  # noqa: PLR0913  # what the command is told
     rows: list[str] | None = None,
     place: Placement = Placement(),
 ) -> Line:
-    """Measure a model by name or folder; prints the table, returns what results.json holds.
+    """Measure a model by name or folder; prints the table, returns the content of results.json.
 
-    `limit` is the most cases per row. The table has the rows that were asked for, results.json and
-    report.html all that the folder holds. Raises ValueError for unknown names, and for a folder
-    that holds results of another model, seed or placement.
+    `limit` is the most cases per row. The table has the requested `rows`, results.json and
+    report.html have all rows in the folder. Raises ValueError for unknown names, and for a folder
+    with results of another model, seed or placement.
     """
     tasks = chosen_tasks(suite, rows)
     folder = checkpoint.find_model(model)
     digest = checkpoint.fingerprint(folder)
-    told = {"placement": place.non_defaults} if place.non_defaults else {}
-    claim(out, {"suite": suite, "weights": digest, "seed": seed, **told})
+    placement = {"placement": place.non_defaults} if place.non_defaults else {}
+    claim(out, {"suite": suite, "weights": digest, "seed": seed, **placement})
     bench = Bench(AnyGen.from_pretrained(model, **dict(place)), Judges())
     measure(bench, tasks, out, limit, seed)
     lines = read_lines(out)
     results = summarize(lines, suite) | {"model": model, "weights": digest, "seed": seed}
-    results |= {"version": __version__, "date": today(), "machine": machine(), **told}
+    results |= {"version": __version__, "date": today(), "machine": machine(), **placement}
     write_json(results, out / RESULTS)
-    shown = {name: row for name, row in results["rows"].items() if rows is None or name in rows}
-    for line in table(shown):
-        say(line)
-    say(str(report.write(out, results, by_row(lines, suite))))
+    requested = {name: row for name, row in results["rows"].items() if not rows or name in rows}
+    for line in table(requested):
+        print_line(line)
+    print_line(str(report.write(out, results, by_row(lines, suite))))
     return results
 
 
 def chosen_tasks(suite: str, rows: Sequence[str] | None) -> dict[str, Task]:
-    """The tasks that measure these rows, or all. Raises ValueError."""
-    module = find_suite(suite)
+    """The tasks that measure these rows, or all. Raises ValueError for an unknown row."""
+    found = find_suite(suite)
     for row in rows or []:
-        if row not in module.ROWS:
-            raise ValueError(f"no row named {row!r}; there are {', '.join(module.ROWS)}")
-    wanted = set(rows or module.ROWS)
-    return {name: task for name, task in module.TASKS.items() if wanted & set(task.rows)}
+        if row not in found.metrics:
+            raise ValueError(f"no row named {row!r}; there are {', '.join(found.metrics)}")
+    measured = set(rows or found.metrics)
+    return {name: task for name, task in found.tasks.items() if measured & set(task.rows)}
 
 
 def claim(out: Path, identity: Line) -> None:
-    """A folder holds the results of one model, suite and seed."""
+    """Reserve a folder for results of this identity. Raises ValueError if it has others."""
     path = out / IDENTITY
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != identity:
         raise ValueError(
@@ -99,26 +99,25 @@ def claim(out: Path, identity: Line) -> None:
     write_json(identity, path)
 
 
-# --- measuring ---
-
-
-def measure(bench: Bench, tasks: dict[str, Task], out: Path, limit: int | None, seed: int) -> None:
-    """Every case that has no line yet gets one, and its media a file."""
+def measure(
+    bench: Bench, tasks: Mapping[str, Task], out: Path, limit: int | None, seed: int
+) -> None:
+    """Ask and score every case that has no line yet."""
     done = {(line["task"], line["case"]) for line in read_lines(out)}
     for name, task in tasks.items():
         indices = range(task.count if limit is None else min(limit, task.count))
         missing = [index for index in indices if (name, index) not in done]
         for start in range(0, len(missing), BATCH):
             chunk = missing[start : start + BATCH]
-            say(f"{name}: {chunk[0]} of {len(indices)}")
-            began = time.perf_counter()
-            answered = answer_cases(bench, task, name, chunk, seed)
-            seconds = (time.perf_counter() - began) / len(chunk)
-            for index, (case, outcome) in zip(chunk, answered):
-                keep(out, name, index, case, outcome, seconds)
+            print_line(f"{name}: {chunk[0]} of {len(indices)}")
+            start_time = time.perf_counter()
+            scored = answer_and_score(bench, task, name, chunk, seed)
+            seconds = (time.perf_counter() - start_time) / len(chunk)
+            for index, (case, outcome) in zip(chunk, scored):
+                write_outcome(out, name, index, case, outcome, seconds)
 
 
-def answer_cases(
+def answer_and_score(
     bench: Bench, task: Task, name: str, indices: Sequence[int], seed: int
 ) -> list[tuple[Case, Outcome]]:
     cases = [make_case(task, name, index, seed) for index in indices]
@@ -135,12 +134,14 @@ def make_case(task: Task, name: str, index: int, seed: int) -> Case:
     return task.make_case(random.Random(f"{seed}/{name}/{index}"), index)
 
 
-def keep(out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds: float) -> None:
-    """Append a line; media first, so that a line never names what is not there."""
-    kept = samples_of(case, outcome) if index < SAMPLES else {}
+def write_outcome(
+    out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds: float
+) -> None:
+    """Append a line. Media are written first, so that a line never names a missing file."""
+    samples = samples_of(case, outcome) if index < SAMPLES else {}
     files = {
-        source: save(medium, out / report.SAMPLES, f"{name}_{index:03d}_{source}")
-        for source, medium in kept.items()
+        source: save_sample(medium, out / report.SAMPLES, f"{name}_{index:03d}_{source}")
+        for source, medium in samples.items()
     }
     line = {
         "task": name,
@@ -159,27 +160,27 @@ def keep(out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds
 
 
 def samples_of(case: Case, outcome: Outcome) -> dict[str, Media]:
-    """By source; `asked` is the medium in the question."""
-    asked = media_of(case.messages[-1:])
-    return {**({"asked": asked[0]} if asked else {}), **outcome.media}
+    """Media by source; `asked` is the medium in the question."""
+    question = media_of(case.messages[-1:])
+    return {**({"asked": question[0]} if question else {}), **outcome.media}
 
 
 def prompt_of(case: Case) -> str:
-    """The words of the question; a medium in it as `[image]`."""
+    """The text of the question, with a medium in it as `[image]`."""
     parts = case.messages[-1].parts
     words = (part if isinstance(part, str) else f"[{modality_of(part)}]" for part in parts)
     return " ".join(words)
 
 
-def save(medium: Media, folder: Path, stem: str) -> str:
-    """Write a medium; the name of its file."""
+def save_sample(medium: Media, folder: Path, stem: str) -> str:
+    """Write a medium; returns the name of its file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stem}{TABLE[modality_of(medium)].suffix}"
     return write_media(medium, path).name
 
 
 def today() -> str:
-    """As in 2025-08-31 14:05."""
+    """Date and time as in 2025-08-31 14:05."""
     return f"{datetime.now():%Y-%m-%d %H:%M}"
 
 
@@ -192,5 +193,5 @@ def machine() -> Line:
     }
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     print(line, flush=True)  # noqa: T201  # the command's output

@@ -1,1 +1,1 @@
-"""Judges: classifiers trained on true renders only."""
+"""Judges: classifiers of media, trained on true renders alone."""

@@ -1,9 +1,9 @@
-"""Judges: small networks that name what a medium of the small world shows.
+"""Judges: small networks that name the content of media of the small world.
 
-They learn from true renders alone, blurred, noisy and off in colour; no generated medium is ever
-among them. Those of pictures and motions learn from the training split. That of sounds also
-meets the held-out combinations, or it would learn that they do not exist and judge against them:
-what it never learns is a transposition (`UNSEEN_SHIFT`). `accuracy` scores what was not learned.
+They learn from true renders that are blurred, noisy and off in colour, never from generated media.
+Those of pictures and motions learn from the training split. That of sounds also learns held-out
+combinations: otherwise it would learn that these do not exist, and judge against them. Instead one
+transposition is held out for it (`UNSEEN_SHIFT`). `accuracy` measures on what was not learned.
 
 `python -m anygen.evaluation.judges.judges picture` trains one on the CPU in minutes (`picture`,
 `sound`, `motion`) and writes its weights, less than 1 MB, to anygen/pretrained/judges/.
@@ -42,9 +42,9 @@ from mosit_data.world.scene import (
 )
 from mosit_data.world.sprites import concept_names
 
-Verdict = dict[str, str]  # what is judged -> the name that was given
+Verdict = dict[str, str]  # such as {"object": "cat", "style": "flat"}
 
-# Where the two things of a relation are: parts of the grid as (rows, columns).
+# The parts of the grid with the two things of a relation, as (rows, columns).
 FIRST, SECOND, ALL = slice(0, GRID // 2), slice(GRID // 2, GRID), slice(0, GRID)
 HALVES = {
     "left": (ALL, FIRST),
@@ -61,13 +61,13 @@ PLACES = {
 
 
 class Judges:
-    """All judges; the weights of each are read when it is first needed."""
+    """All judges; the weights of each are loaded on first use."""
 
     def __init__(self) -> None:
         self.networks: dict[str, Network] = {}
 
     def judge(self, media: Sequence[Media]) -> list[Verdict]:
-        """What media of one modality show, with the keys of `truth`."""
+        """What media of one modality show, with the keys of `truth`, for each."""
         return JUDGE[modality_of(media[0])](self, media)
 
     @torch.inference_mode()
@@ -80,23 +80,23 @@ class Judges:
     def pictures(self, images: Sequence[Media]) -> list[Verdict]:
         maps = self.maps("picture", images)
         evidence = maps["object"].softmax(1)[:, :NOTHING]  # (B, concepts, h, w)
-        verdicts = named("picture", {name: maps[name] for name in ("style", "background")})
+        verdicts = best_labels("picture", {name: maps[name] for name in ("style", "background")})
         for verdict, cells in zip(verdicts, evidence):
-            verdict["object"] = likeliest_concept(cells)
+            verdict["object"] = best_concept(cells)
             for half, (rows, columns) in HALVES.items():
-                verdict[half] = likeliest_concept(cells[:, rows, columns])
+                verdict[half] = best_concept(cells[:, rows, columns])
         return verdicts
 
     def sounds(self, sounds: Sequence[Media]) -> list[Verdict]:
-        return named("sound", self.maps("sound", sounds))
+        return best_labels("sound", self.maps("sound", sounds))
 
     def videos(self, videos: Sequence[Any]) -> list[Verdict]:
-        """The motion of the whole; the object as the picture judge sees it in all frames."""
-        verdicts = named("motion", self.maps("motion", videos))
+        """The motion in a video, and the object that the picture judge finds in its frames."""
+        verdicts = best_labels("motion", self.maps("motion", videos))
         for verdict, video in zip(verdicts, videos):
             maps = self.maps("picture", [Image(frame) for frame in video.frames])
             evidence = maps["object"].softmax(1)[:, :NOTHING].sum(0)
-            verdict["object"] = likeliest_concept(evidence)
+            verdict["object"] = best_concept(evidence)
         return verdicts
 
 
@@ -107,21 +107,21 @@ JUDGE: dict[MediaModality, Callable[[Judges, Sequence[Media]], list[Verdict]]] =
 }
 
 
-def named(name: str, maps: dict[str, Tensor]) -> list[Verdict]:
-    """The likeliest label of every head of a judge, for each medium."""
+def best_labels(name: str, maps: dict[str, Tensor]) -> list[Verdict]:
+    """The most probable label of every head of a judge, for each medium."""
     best = {head: cells.mean((2, 3)).argmax(1).tolist() for head, cells in maps.items()}
     labels = KINDS[name].heads
     rows = zip(*best.values())
     return [{head: labels[head][i] for head, i in zip(best, row)} for row in rows]
 
 
-def likeliest_concept(evidence: Tensor) -> str:
-    """(concepts, h, w) -> the concept that most cells show."""
+def best_concept(evidence: Tensor) -> str:
+    """(concepts, h, w) -> the concept with the most evidence in all cells."""
     return concept_names()[int(evidence.sum((1, 2)).argmax())]
 
 
 def truth(scene: Scene) -> Verdict:
-    """What a judge should say of a scene's medium; two things are judged by halves."""
+    """The right verdict on a scene's medium; two things are judged by halves of the picture."""
     if isinstance(scene, SoundScene):
         pattern = {"pattern": scene.pattern} if scene.pattern else {}
         return {"sound": scene.sound, **pattern}
@@ -137,7 +137,7 @@ def truth(scene: Scene) -> Verdict:
 def accuracy(
     judges: Judges, modality: MediaModality, count: int, seed: int
 ) -> dict[str, tuple[int, int]]:
-    """How often the judges are right about true renders that are new: (right, judged) per key."""
+    """How often the judges are right about new true renders: (right, judged) per key."""
     rng = random.Random(seed)
     scores: dict[str, tuple[int, int]] = {}
     for _ in range(count):
@@ -150,7 +150,7 @@ def accuracy(
 
 
 def unlearned(scene: Scene) -> Scene:
-    """A held-out scene as no judge has learned it."""
+    """A held-out scene that differs from everything that judges learned."""
     if isinstance(scene, SoundScene):
         return scene.model_copy(update={"transpose": UNSEEN_SHIFT})
     return scene

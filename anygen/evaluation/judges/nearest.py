@@ -1,7 +1,9 @@
-"""A check on the judges: which true render is a medium nearest to?
+"""A check on the judges: the true render that is nearest to a medium.
 
-It has learned nothing, so it cannot be fooled as a network can; and it is strict, for the bank
-holds few sizes and places. Pictures are compared in blurred pixels, sounds in blurred log-mel.
+Nothing is learned, so it cannot be fooled as a network can. It is strict, because the bank has few
+sizes and places. Pictures are compared as blurred pixels, sounds as blurred log-mel spectrograms.
+
+N renders in a bank, F features of each.
 """
 
 from collections.abc import Sequence
@@ -28,7 +30,7 @@ BLURRED_MEL = (32, 48)  # bands and frames of a sound
 def nearest(medium: Media, scene: Scene) -> Verdict:
     """What the nearest render shows: the `object` on the scene's background, or the `sound`.
 
-    Nothing for videos and for pictures of two things, which have no bank.
+    Empty for videos and pictures of two things, which have no bank.
     """
     if isinstance(scene, SoundScene) and isinstance(medium, Audio):
         names, bank = sound_bank()
@@ -40,13 +42,13 @@ def nearest(medium: Media, scene: Scene) -> Verdict:
 
 
 def closest(row: Tensor, bank: Tensor) -> int:
-    """The row of `bank` (N, F) at the smallest distance from `row` (1, F)."""
+    """The index of the row of `bank` (N, F) at the smallest distance from `row` (1, F)."""
     return int(torch.cdist(row, bank).argmin())
 
 
 @cache
 def picture_bank(background: str) -> tuple[list[str], Tensor]:
-    """Every concept in every style and size in the middle: names, and (N, 768)."""
+    """Every concept in every style and size, centred: names, and (N, 768)."""
     names, pictures = [], []
     for concept in concept_names():
         for style in STYLES:
@@ -60,7 +62,7 @@ def picture_bank(background: str) -> tuple[list[str], Tensor]:
 
 @cache
 def sound_bank() -> tuple[list[str], Tensor]:
-    """Every sound with every pattern, pitch and tempo that it has: names, and (N, 1536)."""
+    """Every sound with all its patterns, pitches and tempi: names, and (N, 1536)."""
     scenes = [scene for name in SOUNDS for scene in clips(name)]
     return [scene.sound for scene in scenes], blurred_sounds([render(scene) for scene in scenes])
 

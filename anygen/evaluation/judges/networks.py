@@ -1,4 +1,4 @@
-"""The networks of the judges: what each sees, what it learns and how it is trained.
+"""The networks of the judges: their inputs, labels and training.
 
 B media, C channels, h x w cells of a grid.
 """
@@ -35,16 +35,16 @@ from mosit_data.world.vocabulary import COLOURS, MOTIONS, PATTERNS, SOUNDS, STYL
 
 FOLDER = PRETRAINED / "judges"
 SIDE = 64  # pixels: pictures are judged at this size
-GRID = 8  # cells per side of a picture, each of which is judged by itself
+GRID = 8  # cells per side of a picture; each is judged separately
 NOTHING = len(concept_names())  # the label of a cell without an object
-UNCLEAR = -100  # the label of a cell at the edge of an object, or of a pattern that is none
-UNSEEN_SHIFT = 2  # semitones: sounds that are transposed so are never learned
-INSIDE, OUTSIDE = 0.38, 0.62  # in sizes of a thing from its middle: surely on it, surely off it
+UNCLEAR = -100  # the ignored label: a cell at the edge of an object, or an effect's pattern
+UNSEEN_SHIFT = 2  # semitones: sounds with this transposition are never learned
+INSIDE, OUTSIDE = 0.38, 0.62  # distances from a thing's middle, in its sizes: on it, off it
 CELL_WEIGHTS = torch.tensor([1.0] * NOTHING + [0.3])  # most cells are empty
 
 
 class Network(nn.Module):
-    """A residual network; every head names each cell of its last grid, an eighth of the input."""
+    """A residual network whose heads classify each cell of a grid, an eighth of the input."""
 
     def __init__(self, channels: int, heads: dict[str, tuple[str, ...]]) -> None:
         super().__init__()
@@ -77,30 +77,27 @@ class Block(nn.Module):
 
 
 def halve(width: int, wider: int, kernel: int) -> tuple[nn.Module, ...]:
-    """Half the resolution."""
+    """Layers that halve the resolution."""
     convolution = nn.Conv2d(width, wider, kernel, stride=2, padding=kernel // 2, bias=False)
     return convolution, nn.BatchNorm2d(wider), nn.ReLU()
 
 
-# --- what each network sees and learns ---
-
-
 def picture_inputs(images: Sequence[Image]) -> Tensor:
     """(B, 3, 64, 64) in [-1, 1]."""
-    return torch.cat([fit(image.pixels[None], SIDE) for image in images])
+    return torch.cat([scaled(image.pixels[None], SIDE) for image in images])
 
 
 def video_inputs(videos: Sequence[Video]) -> Tensor:
-    """(B, 16, 32, 32): the frames, without colours, are channels."""
+    """(B, 16, 32, 32): the frames in grey are channels."""
     rows = []
     for video in videos:
         moments = torch.linspace(0, len(video.frames) - 1, FRAMES).round().long()
-        rows.append(fit(video.frames[moments], SIDE // 2).mean(1))
+        rows.append(scaled(video.frames[moments], SIDE // 2).mean(1))
     return torch.stack(rows)
 
 
 def sound_inputs(sounds: Sequence[Audio]) -> Tensor:
-    """(B, 1, 64, 192), log-mel, in about [-1, 1]; raises ValueError at other rates than 16 kHz."""
+    """(B, 1, 64, 192), log-mel, in about [-1, 1]. Raises ValueError for rates other than 16 kHz."""
     rows = []
     for sound in sounds:
         if sound.rate != RATE:
@@ -110,10 +107,10 @@ def sound_inputs(sounds: Sequence[Audio]) -> Tensor:
     return mel_to_picture(log_mel(torch.stack(rows), slaney_filters(), FLOOR, centered=False))
 
 
-def fit(frames: Tensor, side: int) -> Tensor:
+def scaled(frames: Tensor, side: int) -> Tensor:
     """(N, 3, H, W) uint8 -> (N, 3, side, side) in [-1, 1]."""
-    scaled = F.interpolate(frames.float(), (side, side), mode="bilinear", antialias=True)
-    return scaled / 127.5 - 1
+    pixels = F.interpolate(frames.float(), (side, side), mode="bilinear", antialias=True)
+    return pixels / 127.5 - 1
 
 
 def picture_labels(scene: PictureScene) -> dict[str, Tensor]:
@@ -125,7 +122,7 @@ def picture_labels(scene: PictureScene) -> dict[str, Tensor]:
 
 
 def cell_labels(things: Sequence[Thing]) -> Tensor:
-    """(GRID, GRID): which thing the middle of a cell lies on."""
+    """(GRID, GRID): the concept at the middle of each cell, NOTHING or UNCLEAR."""
     labels = torch.full((GRID, GRID), NOTHING)
     middles = (torch.arange(GRID) + 0.5) / GRID
     distances = []  # (GRID, GRID) per thing, in its sizes
@@ -153,7 +150,7 @@ def index(names: Any, name: str) -> Tensor:
 
 @dataclass(frozen=True)
 class Kind:
-    """How one network is made and trained."""
+    """The input, labels and training of one network."""
 
     draw: Callable[[random.Random], Scene]
     channels: int
@@ -163,11 +160,11 @@ class Kind:
     steps: int
     batch: int
     pool: int  # renders that batches are drawn from
-    fresh: int  # of them are rendered anew in every step
+    fresh: int  # renders of the pool that are replaced in every step
 
 
 def draw_sound(rng: random.Random) -> Scene:
-    """Of either split."""
+    """A sound of either split, but none with UNSEEN_SHIFT."""
     scene = sound_scene(rng, rng.choice(list(SOUNDS)))
     return draw_sound(rng) if scene.transpose == UNSEEN_SHIFT else scene
 
@@ -222,11 +219,8 @@ def load_network(name: str) -> Network:
     return network.eval()
 
 
-# --- training ---
-
-
 def train(kind: Kind, steps: int, seed: int = 0) -> Network:
-    """A network of this kind, trained on true renders."""
+    """Train a network of this kind on true renders."""
     torch.manual_seed(seed)
     rng = random.Random(seed)
     network = Network(kind.channels, kind.heads).to(memory_format=torch.channels_last)
@@ -259,7 +253,7 @@ def batches(kind: Kind, rng: random.Random) -> Iterator[tuple[Tensor, dict[str, 
 
 
 def examples(kind: Kind, rng: random.Random, count: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """True renders as the network sees them, and their labels."""
+    """True renders as inputs of the network, and their labels."""
     scenes = [kind.draw(rng) for _ in range(count)]
     labels = [kind.labels(scene) for scene in scenes]
     stacked = {name: torch.stack([row[name] for row in labels]) for name in labels[0]}
@@ -267,7 +261,10 @@ def examples(kind: Kind, rng: random.Random, count: int) -> tuple[Tensor, dict[s
 
 
 def corrupt(inputs: Tensor, rng: random.Random) -> Tensor:
-    """Softer, noisier and off in colour or level, as generated media are: a few rows alike."""
+    """Inputs that are blurred, noisy and off in colour or level, as generated media may be.
+
+    Groups of eight rows are blurred alike.
+    """
     rows = []
     for group in inputs.split(8):
         size = [max(4, round(side * rng.uniform(0.4, 1.0))) for side in group.shape[2:]]
@@ -280,7 +277,7 @@ def corrupt(inputs: Tensor, rng: random.Random) -> Tensor:
 
 
 def head_loss(cells: Tensor, labels: Tensor) -> Tensor:
-    """Labels are (B, h, w) for a head that is judged by cells, else (B,)."""
+    """Cross-entropy. Labels are (B, h, w) for a head that judges by cells, else (B,)."""
     if labels.ndim == 3:
         return F.cross_entropy(cells, labels, CELL_WEIGHTS, ignore_index=UNCLEAR)
     return F.cross_entropy(cells.mean((2, 3)), labels, ignore_index=UNCLEAR)

@@ -12,7 +12,7 @@ from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import OUTCOMES, read_lines, table
 from anygen.evaluation.runner import chosen_tasks, claim, make_case
 from anygen.evaluation.suites.base import Bench
-from anygen.evaluation.suites.world.suite import ROWS, TASKS
+from anygen.evaluation.suites.world.suite import METRICS, TASKS
 from anygen.io.atomic import write_json
 from mosit_data.world.render import render
 from support.prepared_model import Prepared, measured, truthful
@@ -74,10 +74,10 @@ def test_triggers_are_counted_medium_by_medium(tmp_path, judges):
     """Case 0 asks for one medium, case 2 is a question; both get a picture."""
     cases = [make_case(TASKS["triggers"], "triggers", index, 0) for index in range(5)]
     picture = render(make_case(TASKS["pictures"], "pictures", 0, 0).scene)
-    answers = [picture if case.wanted else "No." for case in cases[:4]] + [picture]
+    answers = [picture if case.expected else "No." for case in cases[:4]] + [picture]
     rows = measured(Bench(Prepared(*answers), judges), "triggers", tmp_path, 5)
-    asked = sum(len(case.wanted) for case in cases)
-    right = sum("image" in case.wanted for case in cases)
+    asked = sum(len(case.expected) for case in cases)
+    right = sum("image" in case.expected for case in cases)
     made = sum(not isinstance(answer, str) for answer in answers)
     assert rows["trigger_precision"]["value"] == round(100 * right / made, 1)
     assert rows["trigger_recall"]["value"] == round(100 * right / asked, 1)
@@ -114,7 +114,7 @@ def test_a_smaller_run_is_the_beginning_of_a_larger_one():
 
 def test_every_row_is_measured_by_one_task():
     rows = [row for task in TASKS.values() for row in task.rows]
-    assert sorted(rows) == sorted(ROWS)
+    assert sorted(rows) == sorted(METRICS)
     assert list(chosen_tasks("world", ["sound_name"])) == ["sounds"]
 
 

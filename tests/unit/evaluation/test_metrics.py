@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import binomtest
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from anygen.evaluation.metrics import (
@@ -21,6 +22,13 @@ from anygen.evaluation.metrics import (
 )
 def test_the_interval_is_wilsons(hits, trials, low, high):
     assert wilson(hits, trials) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize("trials", [1, 7, 60, 200])
+def test_the_interval_is_that_of_scipy(trials):
+    for hits in range(trials + 1):
+        expected = binomtest(hits, trials).proportion_ci(method="wilson")
+        assert wilson(hits, trials) == pytest.approx((expected.low, expected.high), abs=1e-7)
 
 
 def test_without_trials_everything_is_possible():
@@ -65,6 +73,13 @@ def test_the_likelihood_of_an_answer_is_the_sum_over_its_tokens_alone():
 )
 def test_mcnemars_test_is_a_sign_test_of_what_changed(lost, gained, p):
     assert mcnemar(lost, gained) == mcnemar(gained, lost) == pytest.approx(p)
+
+
+def test_mcnemars_test_is_that_of_scipy():
+    for lost in range(1, 12):
+        for gained in range(12):
+            expected = binomtest(lost, lost + gained).pvalue
+            assert mcnemar(lost, gained) == pytest.approx(expected)
 
 
 def test_the_interval_of_a_paired_difference_is_agresti_and_mins():

@@ -1,10 +1,10 @@
-"""What is asked in the suite `world`, and what would be right; the same for ever for one seed."""
+"""The cases of the suite `world`, with their right answers; a seed always gives the same cases."""
 
 import random
 from collections.abc import Callable, Sequence
 
 from anygen.core.media import Message
-from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.modality import MEDIA
 from anygen.core.records import MediaContent, RecordMessage
 from anygen.evaluation.suites.base import Case
 from anygen.training.dialogues import read_record
@@ -24,28 +24,28 @@ from mosit_data.world.scene import (
 )
 from mosit_data.world.vocabulary import SOUNDS
 
-# Sounds that no training split can leave out: they have one pattern or none.
+# Sounds of which nothing can be held out: they have one pattern or none.
 ALWAYS_KNOWN = tuple(name for name, sound in SOUNDS.items() if len(sound.patterns) < 2)
 
 
 def picture(rng: random.Random, index: int) -> Case:
-    """One upright thing in a look of its own."""
-    return requested(rng, sampled(rng, "image", lambda s: len(s.things) == 1 and upright(s)))
+    """One upright thing, with its style and background."""
+    return request_case(rng, held_out_picture(rng, is_single_and_upright))
 
 
 def pair(rng: random.Random, index: int) -> Case:
-    return requested(rng, sampled(rng, "image", lambda scene: scene.relation is not None))
+    return request_case(rng, held_out_picture(rng, lambda scene: scene.relation is not None))
 
 
 def sound(rng: random.Random, index: int) -> Case:
-    """Every fourth is an effect or the drum kit, of which nothing can be held out."""
+    """Every fourth case is an effect or the drum kit, of which nothing can be held out."""
     if index % 4 == 3:
-        return requested(rng, sound_scene(rng, rng.choice(ALWAYS_KNOWN)))
-    return requested(rng, sample_scene("audio", rng, "heldout"))
+        return request_case(rng, sound_scene(rng, rng.choice(ALWAYS_KNOWN)))
+    return request_case(rng, sample_scene("audio", rng, "heldout"))
 
 
 def video(rng: random.Random, index: int) -> Case:
-    return requested(rng, sample_scene("video", rng, "heldout"))
+    return request_case(rng, sample_scene("video", rng, "heldout"))
 
 
 def trigger(rng: random.Random, index: int) -> Case:
@@ -58,26 +58,26 @@ def trigger(rng: random.Random, index: int) -> Case:
 
 
 def object_question(rng: random.Random, index: int) -> Case:
-    return questioned(rng, sampled(rng, "image", lambda s: len(s.things) == 1 and upright(s)))
+    return question_case(rng, held_out_picture(rng, is_single_and_upright))
 
 
 def instrument_question(rng: random.Random, index: int) -> Case:
-    return questioned(rng, sample_scene("audio", rng, "heldout"))
+    return question_case(rng, sample_scene("audio", rng, "heldout"))
 
 
 def motion_question(rng: random.Random, index: int) -> Case:
-    return questioned(rng, sample_scene("video", rng, "heldout"))
+    return question_case(rng, sample_scene("video", rng, "heldout"))
 
 
 def crossmodal(rng: random.Random, index: int) -> Case:
-    """A picture, to be answered by the sound of it, and the other way about."""
+    """A picture to be answered by its sound, and a sound to be answered by its picture."""
     source = MEDIA[index % 2]  # an image or a sound
     target = MEDIA[1 - index % 2]
     while True:
         turns = dialogues.cross(rng, "heldout", "english")
-        given, made = dialogues.scenes(turns)
-        if (given.type, made.type) == (source, target) and is_new(given):
-            return Case(opening(turns).messages, made, (target,))
+        shown, requested = dialogues.scenes(turns)
+        if (shown.type, requested.type) == (source, target) and is_new(shown):
+            return Case(opening(turns).messages, requested, (target,))
 
 
 def evaluation_prompt(rng: random.Random, index: int) -> Case:
@@ -85,45 +85,38 @@ def evaluation_prompt(rng: random.Random, index: int) -> Case:
     return Case([Message("user", (prompts[index % len(prompts)],))])
 
 
-# --- their parts ---
-
-
-def requested(rng: random.Random, scene: Scene) -> Case:
+def request_case(rng: random.Random, scene: Scene) -> Case:
     """A request that names everything that is scored."""
     full = fully(scene)
     text = dialogues.request(rng, full, "english")
     return Case([Message("user", (text,))], full, (full.type,))
 
 
-def questioned(rng: random.Random, scene: Scene) -> Case:
+def question_case(rng: random.Random, scene: Scene) -> Case:
     """A medium and the general question about it."""
     return Case([Message("user", (render(scene), rng.choice(DESCRIBE[scene.type])))], scene)
 
 
-def sampled(
-    rng: random.Random, modality: MediaModality, suits: Callable[[PictureScene], bool]
-) -> Scene:
-    """A held-out picture that suits."""
+def held_out_picture(rng: random.Random, suits: Callable[[PictureScene], bool]) -> Scene:
+    """A held-out picture for which `suits` is true."""
     while True:
-        scene = sample_scene(modality, rng, "heldout")
+        scene = sample_scene("image", rng, "heldout")
         if isinstance(scene, PictureScene) and suits(scene):
             return scene
 
 
-def upright(scene: PictureScene) -> bool:
-    return all(not thing.angle for thing in scene.things)
+def is_single_and_upright(scene: PictureScene) -> bool:
+    return len(scene.things) == 1 and not scene.things[0].angle
 
 
 def is_new(scene: Scene) -> bool:
-    """Held out, as far as it can be."""
-    return not combinations(scene) or scene_is_known(scene) or in_split(scene, "heldout")
-
-
-def scene_is_known(scene: Scene) -> bool:
-    return isinstance(scene, SoundScene) and scene.sound in ALWAYS_KNOWN
+    """Held out, or without any combination that could be."""
+    known = isinstance(scene, SoundScene) and scene.sound in ALWAYS_KNOWN
+    return not combinations(scene) or known or in_split(scene, "heldout")
 
 
 def held_out(rng: random.Random, kind: dialogues.Kind) -> list[RecordMessage]:
+    """A dialogue of this kind whose scenes are all held out."""
     while True:
         turns = kind(rng, "heldout", "english")
         if all(in_split(scene, "heldout") for scene in dialogues.scenes(turns)):
@@ -131,8 +124,8 @@ def held_out(rng: random.Random, kind: dialogues.Kind) -> list[RecordMessage]:
 
 
 def opening(turns: Sequence[RecordMessage]) -> Case:
-    """The user's first turn, and the media with which it should be answered."""
+    """The user's first turn, and the media that should answer it."""
     record = dialogues.record(random.Random(0), list(turns[:1]))
     answer = turns[1].content
     media = tuple(content.type for content in answer if isinstance(content, MediaContent))
-    return Case(read_record(record).messages, wanted=media)
+    return Case(read_record(record).messages, expected=media)

@@ -1,8 +1,8 @@
 """Real photographs: does the answer name the class that the vision trunk itself ranks first?
 
-They are those that scikit-image (8 that show a thing), foolbox (20 of ImageNet) and Debian's
-tuxpaint-stamps-default (26, on white) carry, where these are installed: `pip install scikit-image`,
-`pip install --no-deps foolbox` and `apt install tuxpaint-stamps-default` bring them.
+They come with scikit-image (8 that show a thing), foolbox (20 of ImageNet) and Debian's
+tuxpaint-stamps-default (26, on white), as far as these are installed: `pip install scikit-image`,
+`pip install --no-deps foolbox`, `apt install tuxpaint-stamps-default`.
 """
 
 import random
@@ -18,7 +18,7 @@ import torch
 
 from anygen.core.media import Image, Message
 from anygen.evaluation.metrics import places
-from anygen.evaluation.suites.base import Answered, Bench, Case, Outcome, words_of
+from anygen.evaluation.suites.base import AnsweredCase, Bench, Case, Outcome, text_of
 from anygen.io.media_files import read_media
 from anygen.training.mixtures import PHOTOGRAPH_QUESTIONS
 from encoders.parts.vision import fit
@@ -35,7 +35,7 @@ NAMES = (
 )
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
-# Those of which the vision trunk is surest (0.74 and above), drawings left out.
+# The stamps that the vision trunk classifies with at least 0.74, without the drawings.
 STAMP_NAMES = (
     "animals/insects/Woodlouse.png",
     "animals/insects/grasshopper.png",
@@ -67,7 +67,7 @@ STAMP_NAMES = (
 
 
 def photographs() -> Sequence[Callable[[], Image]]:
-    """A reader for each photograph that is installed, in an order that stays."""
+    """A reader for each installed photograph, always in the same order."""
     foolbox = find_spec("foolbox")
     folder = Path(str(foolbox.origin)).parent if foolbox else None
     files = sorted(folder.glob("data/imagenet_*.jpg")) if folder else []
@@ -78,9 +78,9 @@ def photographs() -> Sequence[Callable[[], Image]]:
 
 
 def read_example(name: str) -> Image:
-    """A photograph of scikit-image; of a stereo pair the left one, grey ones in three channels."""
-    found = getattr(import_module("skimage.data"), name)()
-    picture = np.asarray(found[0] if isinstance(found, tuple) else found)
+    """A photograph of scikit-image: of a stereo pair the left one, grey ones in three channels."""
+    example = getattr(import_module("skimage.data"), name)()
+    picture = np.asarray(example[0] if isinstance(example, tuple) else example)
     coloured = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
     return Image(torch.from_numpy(coloured.copy()).permute(2, 0, 1).contiguous())
 
@@ -97,12 +97,12 @@ def photograph_case(rng: random.Random, index: int) -> Case:
     return Case([Message("user", (photographs()[index](), question))])
 
 
-def score_photographs(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+def score_photographs(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
     outcomes = []
     for case, _, answer in answered:
         photograph = case.messages[0].parts[0]
         assert isinstance(photograph, Image)
-        text, seen = words_of(answer), trunk_class(bench.anygen.model.encoder, photograph)
+        text, seen = text_of(answer), trunk_class(bench.anygen.model.encoder, photograph)
         right = bool(places(seen.lower(), text.lower()))
         scores = {"photographs": {"model": (int(right), 1)}}
         outcomes.append(Outcome(scores, text, {"what the vision trunk sees": seen}))

@@ -1,8 +1,8 @@
 """How the answers of the suite `world` are scored.
 
-A score is (right, judged) of a row and a source. Sources: `model` is the answer; `control` the
-same decoder with the plain caption and the same seed; `judge` the true render, so what the judge
-itself gets right; `nearest` the answer again, by the nearest true render instead of the judge.
+A score is (right, judged) of a row and a source. The sources are `model`, the answer; `control`,
+the same decoder with the plain caption and the same seed; `judge`, the true render, which shows
+what the judge itself gets right; and `nearest`, the answer judged by the nearest true render.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ from anygen.evaluation.judges.judges import Judges, Verdict, truth, unlearned
 from anygen.evaluation.judges.nearest import nearest
 from anygen.evaluation.metrics import first_named, overlap
 from anygen.evaluation.suites.base import (
-    Answered,
+    AnsweredCase,
     Bench,
     Case,
     Outcome,
     Score,
     ScoreAnswers,
     Scores,
-    words_of,
+    text_of,
 )
 from anygen.generation.request import derive_seed
 from decoders.base import Task, never, no_progress
@@ -30,8 +30,8 @@ from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
 from mosit_data.world.vocabulary import CONCEPTS, MOTIONS, SOUNDS, plural
 
-# What of a verdict each row asks for; a row without any of it in the truth is not scored.
-# Where that is one thing, it is the class of a case, and a report counts which became which.
+# The keys of a verdict that each row scores; cases whose truth has none of them are not scored.
+# A single key is the class of a case, and the report has a confusion matrix of the row.
 KEYS: dict[str, tuple[str, ...]] = {
     "picture_object": ("object",),
     "picture_style": ("style",),
@@ -49,22 +49,25 @@ KEYS: dict[str, tuple[str, ...]] = {
     "understand_motion": ("motion",),
 }
 
+# The words that name an object, a sound or a motion in an answer, and what they name.
+OBJECT_WORDS = {word: c.name for c in CONCEPTS for word in (c.name, plural(c.name))}
+SOUND_WORDS = {word: name for name in SOUNDS for word in (name, plural(name))}
+SOUND_WORDS |= {"drums": "drum kit", "drum": "drum kit", "bagpipe": "bagpipes"}
+MOTION_WORDS = {word: name for name, m in MOTIONS.items() for word in (name, m.verb)}
 
-# --- media that were made ---
 
+def score_media(*rows: str) -> ScoreAnswers:
+    """Scores the first medium of the expected modality, in these rows."""
 
-def scored_media(*rows: str) -> ScoreAnswers:
-    """Scores the first medium of the wanted modality, in these rows."""
-
-    def score(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+    def score(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
         cases, seeds, answers = zip(*answered)
         controls = make_controls(bench.anygen.model, cases, seeds)
         return [
             score_medium(
                 bench.judges,
                 case,
-                words_of(answer),
-                {"model": first_wanted(case, answer), "control": control},
+                text_of(answer),
+                {"model": first_expected(case, answer), "control": control},
                 rows,
             )
             for case, answer, control in zip(cases, answers, controls)
@@ -73,20 +76,20 @@ def scored_media(*rows: str) -> ScoreAnswers:
     return score
 
 
-def first_wanted(case: Case, answer: Message) -> Media | None:
+def first_expected(case: Case, answer: Message) -> Media | None:
     media = [part for part in answer.parts if not isinstance(part, str)]
-    return next((medium for medium in media if modality_of(medium) in case.wanted), None)
+    return next((medium for medium in media if modality_of(medium) in case.expected), None)
 
 
 def make_controls(model: Any, cases: Sequence[Case], seeds: Sequence[int]) -> list[Media]:
-    """What the decoders make of the plain captions; `seeds` are those of the requests."""
-    made: dict[int, Media] = {}
-    for modality in {case.wanted[0] for case in cases}:
-        rows = [index for index, case in enumerate(cases) if case.wanted[0] == modality]
+    """What the decoders render from plain captions; `seeds` are those of the requests."""
+    media: dict[int, Media] = {}
+    for modality in {case.expected[0] for case in cases}:
+        rows = [index for index, case in enumerate(cases) if case.expected[0] == modality]
         captions = [caption(scene_of(cases[index])) for index in rows]
-        first_medium = [derive_seed(seeds[index], 0) for index in rows]
-        made |= dict(zip(rows, make_from(model.decoders[modality], captions, first_medium)))
-    return [made[index] for index in range(len(cases))]
+        media_seeds = [derive_seed(seeds[index], 0) for index in rows]  # of the first medium
+        media |= dict(zip(rows, make_from(model.decoders[modality], captions, media_seeds)))
+    return [media[index] for index in range(len(cases))]
 
 
 def make_from(decoder: Any, captions: Sequence[str], seeds: Sequence[int]) -> list[Media]:
@@ -103,7 +106,7 @@ def score_medium(
     sources: Mapping[str, Media | None],
     rows: Sequence[str],
 ) -> Outcome:
-    """Every source in every row; a medium that is not there is wrong."""
+    """Scores every source in every row; a missing medium is wrong."""
     scene = scene_of(case)
     media = {name: medium for name, medium in sources.items() if medium is not None}
     right = truth(scene)
@@ -113,9 +116,9 @@ def score_medium(
         verdicts["nearest"] = nearest(media["model"], scene)
     scores: Scores = {}
     for row in rows:
-        wanted = {key: name for key, name in right.items() if key in KEYS[row]}
-        if wanted:
-            scores[row] = dict(row_scores(wanted, [*sources, "judge"], verdicts))
+        scored = {key: name for key, name in right.items() if key in KEYS[row]}
+        if scored:
+            scores[row] = dict(row_scores(scored, [*sources, "judge"], verdicts))
     return Outcome(scores, text, right, verdicts.get("model", {}), media | {"true": render(scene)})
 
 
@@ -137,21 +140,18 @@ def agrees(verdict: Verdict, right: Verdict) -> bool:
     return all(verdict.get(key) == name for key, name in right.items())
 
 
-# --- whether media were made ---
-
-
-def score_triggers(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
-    """Of the media that were made, which were asked for; and the other way about."""
+def score_triggers(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
+    """Precision and recall of the media in the answers, by their modalities."""
     outcomes = []
     for case, _, answer in answered:
-        made = [modality_of(part) for part in answer.parts if not isinstance(part, str)]
-        right = overlap(made, case.wanted)
+        media = [modality_of(part) for part in answer.parts if not isinstance(part, str)]
+        right = overlap(media, case.expected)
         scores: Scores = {
-            "trigger_precision": {"model": (right, len(made))},
-            "trigger_recall": {"model": (right, len(case.wanted))},
+            "trigger_precision": {"model": (right, len(media))},
+            "trigger_recall": {"model": (right, len(case.expected))},
         }
-        wanted, verdict = {"media": kinds(case.wanted)}, {"media": kinds(made)}
-        outcomes.append(Outcome(scores, words_of(answer), wanted, verdict))
+        right_kinds, verdict = {"media": kinds(case.expected)}, {"media": kinds(media)}
+        outcomes.append(Outcome(scores, text_of(answer), right_kinds, verdict))
     return outcomes
 
 
@@ -159,22 +159,14 @@ def kinds(modalities: Sequence[str]) -> str:
     return " + ".join(sorted(modalities)) or "none"
 
 
-# --- what was said ---
-
-OBJECT_WORDS = {word: c.name for c in CONCEPTS for word in (c.name, plural(c.name))}
-SOUND_WORDS = {word: name for name in SOUNDS for word in (name, plural(name))}
-SOUND_WORDS |= {"drums": "drum kit", "drum": "drum kit", "bagpipe": "bagpipes"}
-MOTION_WORDS = {word: name for name, m in MOTIONS.items() for word in (name, m.verb)}
-
-
-def scored_words(row: str, words: dict[str, str]) -> ScoreAnswers:
-    """The first of `words` that the answer says must be the true one."""
+def score_words(row: str, words: dict[str, str]) -> ScoreAnswers:
+    """Scores whether the first of `words` in the answer is the right one."""
     [key] = KEYS[row]
 
-    def score(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+    def score(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
         outcomes = []
         for case, _, answer in answered:
-            text, right = words_of(answer), subject(scene_of(case))
+            text, right = text_of(answer), subject(scene_of(case))
             named = first_named(text, words)
             verdict = {key: named} if named else {}
             scores: Scores = {row: {"model": (int(named == right), 1)}}
@@ -185,7 +177,7 @@ def scored_words(row: str, words: dict[str, str]) -> ScoreAnswers:
 
 
 def subject(scene: Scene) -> str:
-    """What the general question about a scene is scored by."""
+    """What the answer to the general question about a scene must name."""
     if isinstance(scene, PictureScene):
         return scene.things[0].concept
     if isinstance(scene, VideoScene):

@@ -1,35 +1,35 @@
 """The suite `world`: what mini was made for, asked with held-out combinations.
 
-ROWS are the figures of README's table; TASKS are how they are measured, several rows at a time.
+METRICS are the rows of its table of results; TASKS measure them, several rows at a time.
 """
 
-from anygen.evaluation.suites.base import Row, Task
+from anygen.evaluation.suites.base import Metric, Suite, Task
 from anygen.evaluation.suites.world import cases, scoring
 from anygen.evaluation.suites.world.photographs import (
     photograph_case,
     photographs,
     score_photographs,
 )
-from anygen.evaluation.suites.world.text_retention import score_general
+from anygen.evaluation.suites.world.text_retention import score_retention
 from anygen.training.text_rows import MAX_TOKENS
 
-ROWS: dict[str, Row] = {
-    "picture_object": Row("pictures that show the object asked for", 85),
-    "picture_style": Row("pictures in the style asked for", 90),
-    "picture_background": Row("pictures on the background asked for", 95),
-    "pair_relation": Row("pictures of two objects: both, and where they should be", 60),
-    "sound_name": Row("sounds of the instrument or thing asked for", 80),
-    "sound_pattern": Row("sounds with the pattern asked for", 85),
-    "video_object": Row("videos that show the object asked for", 75),
-    "video_motion": Row("videos with the motion asked for", 85),
-    "trigger_precision": Row("media made that were asked for", 97),
-    "trigger_recall": Row("media asked for that were made", 97),
-    "understand_object": Row("pictures whose object the answer names", 90),
-    "understand_instrument": Row("sounds whose instrument the answer names", 85),
-    "understand_motion": Row("videos whose motion the answer names", 85),
-    "photographs": Row("photographs called what the vision trunk sees in them", 80),
-    "crossmodal": Row("a picture answered by its sound, or a sound by its picture", 70),
-    "general": Row("loss of log-likelihood of plain answers, against the base model's", 5, True),
+METRICS: dict[str, Metric] = {
+    "picture_object": Metric("pictures that show the object asked for", 85),
+    "picture_style": Metric("pictures in the style asked for", 90),
+    "picture_background": Metric("pictures on the background asked for", 95),
+    "pair_relation": Metric("pictures of two objects: both, and where they should be", 60),
+    "sound_name": Metric("sounds of the instrument or thing asked for", 80),
+    "sound_pattern": Metric("sounds with the pattern asked for", 85),
+    "video_object": Metric("videos that show the object asked for", 75),
+    "video_motion": Metric("videos with the motion asked for", 85),
+    "trigger_precision": Metric("media made that were asked for", 97),
+    "trigger_recall": Metric("media asked for that were made", 97),
+    "understand_object": Metric("pictures whose object the answer names", 90),
+    "understand_instrument": Metric("sounds whose instrument the answer names", 85),
+    "understand_motion": Metric("videos whose motion the answer names", 85),
+    "photographs": Metric("photographs called what the vision trunk sees in them", 80),
+    "crossmodal": Metric("a picture answered by its sound, or a sound by its picture", 70),
+    "general": Metric("loss of log-likelihood of plain answers, against the base model's", 5, True),
 }
 
 TASKS: dict[str, Task] = {
@@ -37,20 +37,20 @@ TASKS: dict[str, Task] = {
         ("picture_object", "picture_style", "picture_background"),
         200,
         cases.picture,
-        scoring.scored_media("picture_object", "picture_style", "picture_background"),
+        scoring.score_media("picture_object", "picture_style", "picture_background"),
     ),
-    "pairs": Task(("pair_relation",), 200, cases.pair, scoring.scored_media("pair_relation")),
+    "pairs": Task(("pair_relation",), 200, cases.pair, scoring.score_media("pair_relation")),
     "sounds": Task(
         ("sound_name", "sound_pattern"),
         200,
         cases.sound,
-        scoring.scored_media("sound_name", "sound_pattern"),
+        scoring.score_media("sound_name", "sound_pattern"),
     ),
     "videos": Task(
         ("video_object", "video_motion"),
         100,
         cases.video,
-        scoring.scored_media("video_object", "video_motion"),
+        scoring.score_media("video_object", "video_motion"),
     ),
     "triggers": Task(
         ("trigger_precision", "trigger_recall"), 250, cases.trigger, scoring.score_triggers
@@ -59,21 +59,23 @@ TASKS: dict[str, Task] = {
         ("understand_object",),
         200,
         cases.object_question,
-        scoring.scored_words("understand_object", scoring.OBJECT_WORDS),
+        scoring.score_words("understand_object", scoring.OBJECT_WORDS),
     ),
     "instruments": Task(
         ("understand_instrument",),
         200,
         cases.instrument_question,
-        scoring.scored_words("understand_instrument", scoring.SOUND_WORDS),
+        scoring.score_words("understand_instrument", scoring.SOUND_WORDS),
     ),
     "motions": Task(
         ("understand_motion",),
         200,
         cases.motion_question,
-        scoring.scored_words("understand_motion", scoring.MOTION_WORDS),
+        scoring.score_words("understand_motion", scoring.MOTION_WORDS),
     ),
     "photographs": Task(("photographs",), len(photographs()), photograph_case, score_photographs),
-    "crossmodal": Task(("crossmodal",), 100, cases.crossmodal, scoring.scored_media("crossmodal")),
-    "general": Task(("general",), 100, cases.evaluation_prompt, score_general, MAX_TOKENS),
+    "crossmodal": Task(("crossmodal",), 100, cases.crossmodal, scoring.score_media("crossmodal")),
+    "general": Task(("general",), 100, cases.evaluation_prompt, score_retention, MAX_TOKENS),
 }
+
+SUITE = Suite(METRICS, TASKS)
