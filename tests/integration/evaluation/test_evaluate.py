@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 import configs
-from anygen import AnyGen
 from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import load_system
 from anygen.evaluation import decoder_control, runner
@@ -14,6 +13,7 @@ from anygen.evaluation.runner import chosen_tasks, claim, make_case
 from anygen.evaluation.suites.base import Bench
 from anygen.evaluation.suites.world.suite import METRICS, TASKS
 from anygen.io.atomic import write_json
+from anygen.model.multimodal import MultimodalModel
 from mosit_data.world.render import render
 from support.prepared_model import Prepared, measured, truthful
 
@@ -146,7 +146,7 @@ def test_results_say_with_what_they_were_made(tmp_path):
 
 def test_a_decoder_with_an_untrained_part_is_not_scored(tmp_path):
     folder = Path(configs.__path__[0]) / "mini"
-    model = AnyGen(load_system("mini/system"), folder, parts=("decoders",))
+    model = MultimodalModel(load_system("mini/system"), folder, parts=("decoders",))
     weights = tmp_path / "unet.safetensors"
     save_weights(own_tensors(model, ("decoders.image.unet.",)), weights)
     with pytest.raises(ValueError, match=r"nothing for .*image\.vae; add the runs that do"):
