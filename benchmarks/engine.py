@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
 from anygen import AnyGen
 from anygen.core.media import Audio, Image, Media, Message, Part, Video
@@ -30,6 +29,7 @@ from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
 from anygen.llm.kv_cache import Context
 from decoders.base import SampleOptions
+from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
 RUNS = 3
 TURNS, SHORT = 200, 512  # of the long conversation, and how much of it is read

@@ -1,264 +1,279 @@
-"""Speed and memory at full size with random weights: one line of JSON, ratios within one run.
+"""Speed and memory at full size with random weights: a line of JSON per section.
 
     python benchmarks/fullsize.py [--size full|tiny] [--device cuda:0] [--dtype bfloat16]
         [--work DIR]
 
-A system of Vicuna-7B's, CLIP-L's and Stable Diffusion 1.5's shapes is written to a folder (22 GB),
-in the published layouts, and loaded from there as the real one would be. Ours stands beside
-transformers' `generate` and beside diffusers' pipeline, with the same weights. `--size tiny` shows
-on any CPU that all of this runs; its figures say nothing.
+A system of Vicuna-7B's, CLIP-L's and Stable Diffusion 1.5's shapes is written to a folder (16 GB;
+with `--work /dev/shm/x` it stays in memory) in the published layouts, and loaded from there as the
+real one would be. Ours stands beside transformers' `generate`, diffusers' pipeline and a training
+loop of transformers and peft, with the same weights. A section that fails says so on its line, the
+others go on, and the exit code is 1. `--size tiny` shows on any CPU that all of this runs; its
+figures say nothing.
 """
 
 import argparse
+import gc
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import (
-    AutoModelForCausalLM,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
-from transformers.convert_slow_tokenizer import bytes_to_unicode
+from diffusers import StableDiffusionPipeline
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
 
 from anygen import AnyGen
 from anygen.config.placement import Placement
 from anygen.config.system import System
 from anygen.core.media import Message
-from anygen.generation.events import MediaDone
+from anygen.generation.events import Done, MediaDone
+from anygen.memory import workloads
 from anygen.memory.planner import Planner
-from anygen.memory.reference_models import reference_files
+from anygen.model.multimodal import MultimodalModel
 from decoders.base import SampleOptions, Task, never, no_progress
 from decoders.parts.latent_diffusion import make_solver
+from random_weights import write_system
+from training_step import TRAINED, plain_trainee, rate_of, trainee
 
 RUNS, TOKENS, STEPS = 3, 128, 25
 BATCHES = (1, 8)
-VICUNA = reference_files()["lmsys/vicuna-7b-v1.1"]["config.json"]
-CLIP = reference_files()["openai/clip-vit-large-patch14"]["config.json"]
-SD_15 = {
-    file.split("/")[0]: dict(settings)
-    for file, settings in reference_files()["stable-diffusion-v1-5/stable-diffusion-v1-5"].items()
-}
-SIZES: dict[str, dict[str, Any]] = {
-    "full": {
-        "llm": VICUNA,
-        "vision": CLIP["vision_config"],
-        **{part: SD_15[part] for part in ("unet", "vae", "text_encoder", "scheduler")},
-    },
-    "tiny": {
-        "llm": {
-            "vocab_size": 512,
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-        },
-        "vision": CLIP["vision_config"]
-        | {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-        | {"num_attention_heads": 4, "image_size": 28},
-        "unet": SD_15["unet"]
-        | {"sample_size": 8, "block_out_channels": [32, 64], "layers_per_block": 1}
-        | {"down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"]}
-        | {"up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"]}
-        | {"attention_head_dim": 4, "cross_attention_dim": 32},
-        "vae": SD_15["vae"]
-        | {"block_out_channels": [32, 32], "layers_per_block": 1}
-        | {"down_block_types": ["DownEncoderBlock2D"] * 2}
-        | {"up_block_types": ["UpDecoderBlock2D"] * 2},
-        "text_encoder": {"hidden_size": 32, "intermediate_size": 64}
-        | {"num_hidden_layers": 1, "num_attention_heads": 2},
-        "scheduler": SD_15["scheduler"],
-    },
-}
+Figures = dict[str, Any]
 
 
-def main() -> None:
+@dataclass
+class Bench:
+    size: str
+    place: Placement
+    work: Path
+
+    @cached_property
+    def system(self) -> System:
+        return write_system(self.size, self.place, self.work)
+
+    @cached_property
+    def model(self) -> AnyGen:
+        """Loaded as a user loads it."""
+        folder = self.work / "model"
+        if not folder.is_dir():
+            network = MultimodalModel(self.system, self.work, placement=self.place)
+            network.save_pretrained(folder)
+            del network
+            self.free()
+        return AnyGen.from_pretrained(folder, **dict(self.place))
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.place.device.startswith("cuda")
+
+    def wait(self) -> None:
+        if self.on_gpu:
+            torch.cuda.synchronize(self.place.device)
+
+    def free(self) -> None:
+        gc.collect()
+        if self.on_gpu:
+            torch.cuda.empty_cache()
+
+    def seconds(self, work: Callable[[], Any]) -> float:
+        """The median of RUNS, after one to warm up."""
+        taken = []
+        for _ in range(RUNS + 1):
+            self.wait()
+            began = time.perf_counter()
+            work()
+            self.wait()
+            taken.append(time.perf_counter() - began)
+        return statistics.median(taken[1:])
+
+    def peak_of(self, work: Callable[[], Any]) -> Figures:
+        """The most gigabytes that the allocator of the GPU had given out."""
+        if not self.on_gpu:
+            work()
+            return {}
+        self.free()
+        torch.cuda.reset_peak_memory_stats(self.place.device)
+        work()
+        return {"peak_GB": torch.cuda.max_memory_allocated(self.place.device) / 1e9}
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description="Speed and memory at full size.")
-    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--size", choices=["full", "tiny"], default="full")
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--work", type=Path, help="where the weights go, and stay")
     given = parser.parse_args()
+    logging.disable_progress_bar()
     place = Placement(device=given.device, dtype=given.dtype).validate_available()
     work = given.work or Path(tempfile.mkdtemp())
     try:
-        print(json.dumps(measured(SIZES[given.size], place, work)))
+        return run(Bench(given.size, place, work))
     finally:
         if given.work is None:
             shutil.rmtree(work)
 
 
-def measured(sizes: dict[str, Any], place: Placement, work: Path) -> dict[str, Any]:
-    system = write_system(sizes, place, work)
-    folder = work / "model"
-    AnyGen(system, work).save_pretrained(folder)
-    model = AnyGen.from_pretrained(folder, **dict(place))
-    figures: dict[str, Any] = {"torch": torch.__version__, "device": name_of(place.device)}
-    figures |= decoding(model, system, place)
-    figures |= pictures(model, system, place)
-    figures |= latency(model)
-    return figures | memory(model, system, work, place)
-
-
-def name_of(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
-def seconds(work: Callable[[], Any], device: str) -> float:
-    """The median of RUNS, after one to warm up."""
-    taken = []
-    for _ in range(RUNS + 1):
+def run(bench: Bench) -> int:
+    """The exit code: 1 where a section failed."""
+    failed = 0
+    for section in SECTIONS:
         began = time.perf_counter()
-        work()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[1:])
+        line: Figures = {"section": section.__name__}
+        try:
+            line |= section(bench)
+        except Exception as error:  # the others are worth their time all the same
+            line["error"] = f"{type(error).__name__}: {error}"
+            failed = 1
+        bench.free()
+        line["section_s"] = time.perf_counter() - began
+        print(json.dumps(rounded(line)), flush=True)
+    return failed
 
 
-# --- random weights in the published layouts
+def rounded(figures: Figures) -> Figures:
+    return {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in figures.items()}
 
 
-def write_system(sizes: dict[str, Any], place: Placement, work: Path) -> System:
-    work.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    with torch.device(place.device):
-        write_llm(sizes["llm"], place.torch_dtype, work / "llm")
-        write_pipeline(sizes, work / "sd")
-    described = {
-        "llm": {"base": str(work / "llm"), "signals": {"tokens": {"image": 4}}},
-        "encoder": {"name": "clip", "sizes": dict(sizes["vision"])},
-        "input_projector": {"kind": "linear"},
-        "output_projector": {"kind": "transformer", "width": 512, "layers": 4, "heads": 4},
-        "decoders": {"image": {"name": "stable_diffusion", "pretrained": str(work / "sd")}},
-    }
-    return System.model_validate(described)
+# --- sections
 
 
-def write_llm(settings: dict[str, Any], dtype: torch.dtype, folder: Path) -> None:
-    if (folder / "config.json").is_file():
-        return
-    config = LlamaConfig(**{k: v for k, v in settings.items() if k != "model_type"})
-    words = {"<unk>": 0, "<s>": 1, "</s>": 2}
-    words |= {f"w{number}": number for number in range(3, config.vocab_size)}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
-    fast.chat_template = "{% for m in messages %}{{ m['content'] }}{{ eos_token }}{% endfor %}"
-    fast.save_pretrained(folder)
-    LlamaForCausalLM(config).to(dtype).save_pretrained(folder)
+def loading(bench: Bench) -> Figures:
+    """Seconds to write the random weights, and to load them from there."""
+    began = time.perf_counter()
+    assert bench.system
+    written = time.perf_counter()
+    assert bench.model
+    bench.wait()
+    figures: Figures = {"torch": torch.__version__, "device": bench.place.device}
+    if bench.on_gpu:
+        figures["device"] = torch.cuda.get_device_name(bench.place.device)
+    figures["write_s"] = written - began
+    return figures | {"load_s": time.perf_counter() - written}
 
 
-def write_pipeline(sizes: dict[str, Any], folder: Path) -> None:
-    if (folder / "model_index.json").is_file():
-        return
-    letters = list(bytes_to_unicode().values())
-    names = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{x}</w>" for x in letters)]
-    vocabulary = {name: number for number, name in enumerate(names)}
-    text = CLIPTextConfig(
-        **sizes["text_encoder"] | {"vocab_size": len(names), "bos_token_id": 0, "eos_token_id": 1}
-    )
-    StableDiffusionPipeline(
-        vae=AutoencoderKL.from_config(sizes["vae"]),
-        text_encoder=CLIPTextModel(text),
-        tokenizer=CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77),
-        unet=UNet2DConditionModel.from_config(sizes["unet"]),
-        scheduler=DDIMScheduler.from_config(sizes["scheduler"]),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
-
-
-# --- figures
-
-
-def decoding(model: AnyGen, system: System, place: Placement) -> dict[str, float]:
+def decoding(bench: Bench) -> Figures:
     """Tokens per second of greedy text; the plain way is transformers' `generate`."""
     plain = AutoModelForCausalLM.from_pretrained(
-        system.llm.base, dtype=place.torch_dtype, device_map={"": place.device}
+        bench.system.llm.base, dtype=bench.place.torch_dtype, device_map={"": bench.place.device}
     )
-    prompt = torch.arange(3, 35, device=place.device)[None]
+    prompt = torch.arange(3, 35, device=bench.place.device)[None]
     counts = {"min_new_tokens": TOKENS, "max_new_tokens": TOKENS, "do_sample": False}
-    asked = [Message("user", (" ".join(f"w{number}" for number in range(3, 35)),))]
+    question = [Message("user", (" ".join(f"w{number}" for number in range(3, 35)),))]
+    tokens = 0
 
     def ours() -> None:
-        model.engine.kv_caches.idle.clear()
-        list(model.reply(asked, modalities=("text",), max_new_tokens=TOKENS))
+        nonlocal tokens
+        bench.model.engine.kv_caches.idle.clear()
+        events = bench.model.reply(question, modalities=("text",), max_new_tokens=TOKENS)
+        tokens = sum(event.new_tokens for event in events if isinstance(event, Done))
 
     with torch.inference_mode():
-        theirs = TOKENS / seconds(lambda: plain.generate(prompt, **counts), place.device)
-    own = TOKENS / seconds(ours, place.device)
-    return {"tokens_per_s": own, "plain_tokens_per_s": theirs, "decode_times": own / theirs}
+        theirs = TOKENS / bench.seconds(lambda: plain.generate(prompt, **counts))
+    taken = bench.seconds(ours)
+    own = tokens / taken
+    return {"tokens_per_s": own, "plain_tokens_per_s": theirs, "times": own / theirs}
 
 
-def pictures(model: AnyGen, system: System, place: Placement) -> dict[str, float]:
+def pictures(bench: Bench) -> Figures:
     """Images per second; the plain way is diffusers' own pipeline."""
-    decoder: Any = model.model.decoders["image"]
+    decoder: Any = bench.model.model.decoders["image"]
     plain = StableDiffusionPipeline.from_pretrained(
-        system.decoders["image"].options["pretrained"],
-        dtype=place.torch_dtype,
+        bench.system.decoders["image"].options["pretrained"],
+        dtype=bench.place.torch_dtype,
         safety_checker=None,
         requires_safety_checker=False,
-    ).to(place.device)
+    ).to(bench.place.device)
     plain.scheduler = make_solver(decoder.scheduler, "dpm++")
     plain.set_progress_bar_config(disable=True)
     spec, figures = decoder.condition_spec, {}
     for rows in BATCHES:
         shape = (rows, spec.tokens, spec.width)
-        wanted = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        wanted = wanted.to(place.device, place.torch_dtype)
+        conditions = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        conditions = conditions.to(bench.place.device, bench.place.torch_dtype)
         options = SampleOptions(steps=STEPS, guidance=7.5)
-        tasks = [Task(condition, seed, options) for seed, condition in enumerate(wanted)]
-        told = {"prompt_embeds": wanted, "negative_prompt_embeds": torch.zeros_like(wanted)}
-        told |= {"num_inference_steps": STEPS, "guidance_scale": 7.5}
+        tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
+        settings = {"num_inference_steps": STEPS, "guidance_scale": 7.5}
+        embeds = {"prompt_embeds": conditions}
+        embeds["negative_prompt_embeds"] = torch.zeros_like(conditions)
 
         def ours(tasks: list[Task] = tasks) -> None:
             with torch.inference_mode():
                 decoder.sample(tasks, no_progress, never)
 
-        def theirs(told: dict[str, Any] = told) -> None:
-            plain(**told)
+        def theirs(settings: Figures = settings | embeds) -> None:
+            plain(**settings)
 
-        own, other = (rows / seconds(work, place.device) for work in (ours, theirs))
+        own, other = (rows / bench.seconds(work) for work in (ours, theirs))
         figures |= {f"images_per_s_{rows}": own, f"plain_images_per_s_{rows}": other}
-        figures[f"image_times_{rows}"] = own / other
+        figures[f"times_{rows}"] = own / other
     return figures
 
 
-def latency(model: AnyGen) -> dict[str, float]:
+def answer(bench: Bench) -> Figures:
     """From a request to its picture, all of it."""
-    options = {"begin": "image", "max_media": 1, "max_new_tokens": 1}
+    options: Figures = {"begin": "image", "max_media": 1, "max_new_tokens": 1}
     options["media"] = {"image": {"steps": STEPS}}
     began = time.perf_counter()
-    for event in model.reply([Message("user", ("w3 w4 w5",))], **options):
+    for event in bench.model.reply([Message("user", ("w3 w4 w5",))], **options):
         if isinstance(event, MediaDone):
             return {"text_to_image_s": time.perf_counter() - began}
     raise ValueError("no picture came")
 
 
-def memory(model: AnyGen, system: System, work: Path, place: Placement) -> dict[str, float]:
-    """Peak gigabytes of one answer with a picture, beside what `anygen plan` says of a chat."""
-    planned = Planner(system, work).needs(place, rows=1, length=512).peaks["chat"].total / 1e9
-    if not place.device.startswith("cuda"):
-        return {"planned_GB": planned}
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(place.device)
-    latency(model)
-    return {"planned_GB": planned, "peak_GB": torch.cuda.max_memory_allocated(place.device) / 1e9}
+def memory(bench: Bench) -> Figures:
+    """Peak gigabytes of a chat whose context is full, beside what `anygen plan` says of it."""
+    place = bench.place
+    planned = Planner(bench.system, bench.work).chat(place).total / 1e9
+    bench.model.engine.kv_caches.idle.clear()
+    model = bench.model.model
 
+    def chat() -> None:
+        context = workloads.read_to_the_end(model.llm)
+        for modality in model.encoder.modalities:
+            workloads.encode(model, modality)
+        for modality in model.decoders:
+            workloads.render(model, modality)
+        del context
+
+    return {"planned_GB": planned} | bench.peak_of(chat)
+
+
+def training(bench: Bench) -> Figures:
+    """Tokens per second of LoRA on the frozen LLM, with gradient checkpointing.
+
+    The plain way is peft and transformers with the same matrices, batch and optimizer.
+    """
+    bench.__dict__.pop("model", None)
+    bench.free()
+    rows, length = TRAINED[bench.size]
+    figures: Figures = {"rows": rows, "length": length}
+    for name, make in (("", trainee), ("plain_", plain_trainee)):
+        step, base = make(bench.system, bench.place, rows, length)
+        found = rate_of(base, rows, length, bench.seconds(step), bench.place.device)
+        found |= bench.peak_of(step)
+        figures |= {f"{name}{figure}": value for figure, value in found.items()}
+        del step, base
+        bench.free()
+    figures["times"] = figures["tokens_per_s"] / figures["plain_tokens_per_s"]
+    return figures
+
+
+SECTIONS: tuple[Callable[[Bench], Figures], ...] = (
+    loading,
+    decoding,
+    pictures,
+    answer,
+    memory,
+    training,
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -159,7 +159,8 @@ def dialogue_losses(
         loss = distillation_loss(model.llm, hidden, batch)
         losses["likeness"] = DISTILLATION_WEIGHT * loss
     if not batch.plain.all():  # plain answers teach their distribution, not their words
-        labels = batch.labels.masked_fill(batch.plain[:, None], IGNORED)
+        plain_B1 = batch.plain[:, None].to(batch.labels.device)
+        labels = batch.labels.masked_fill(plain_B1, IGNORED)
         losses["text"] = text_loss(model.llm, hidden, labels)
     return losses | generation_losses(
         model, hidden, batch, bank.negatives, step.generators, run.denoised

@@ -14,7 +14,6 @@ from anygen.config.loader import load_system
 from anygen.config.placement import Placement
 from anygen.core.media import Image, Message
 from anygen.generation.events import MediaDone
-from anygen.llm.kv_cache import Context
 from anygen.llm.language_model import LanguageModel
 from anygen.memory import workloads
 from anygen.memory.meta_tracker import MetaTracker, aten
@@ -22,10 +21,7 @@ from anygen.memory.planner import build_on_meta, planner
 from anygen.memory.weight_sizes import WEIGHT_BYTES
 from anygen.model.placing import settle
 from decoders.base import SampleOptions, Task, never, no_progress
-
-# What the tests allow, and docs/memory.md tells: the mean distance of logits from those in
-# float32, in units of their spread.
-TOLERANCE = {"bfloat16": 0.03, "float16": 0.01, "int8": 0.05, "nf4": 0.25}
+from support.precision import TOLERANCE, distance, logits
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +29,6 @@ def question(request):
     torch.manual_seed(0)
     pixels = torch.randint(0, 255, (3, 40, 40), dtype=torch.uint8)
     return [Message("user", (Image(pixels), "a flat cat on a blue background"))]
-
-
-@torch.inference_mode()
-def logits(llm):
-    context = Context()
-    ids = torch.arange(3, 60, device=llm.signal_rows.device)
-    [hidden] = llm.read([(context, llm.embed(ids), ids.tolist())])
-    return llm.logits(hidden)[:, : llm.signals.vocabulary].float()
-
-
-def distance(found, wanted):
-    return ((found - wanted).abs().mean() / wanted.std()).item()
 
 
 @pytest.fixture(scope="module")
