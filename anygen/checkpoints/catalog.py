@@ -1,4 +1,4 @@
-"""What can be run, one line each: the shipped models and the systems in configs/."""
+"""The catalogue: the shipped models, which can be run, and the systems in configs/."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Entry:
     name: str
     system: System
     path: Path
-    size: int | None  # bytes of the weights; None: to be trained
+    size: int | None  # bytes of the weights; None if the system has to be trained
 
 
 def entries() -> Iterator[Entry]:
-    """What `--model` takes, then what `anygen train` and `anygen config` take."""
+    """The models that `--model` takes, then the systems for `anygen train` and `anygen config`."""
     for config in sorted(PRETRAINED.glob(f"*/{CONFIG}")):
         folder = config.parent
         size = sum(path.stat().st_size for path in files_of(folder / WEIGHTS))

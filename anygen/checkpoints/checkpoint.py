@@ -1,11 +1,13 @@
-"""Weights on disk: safetensors of what is ours, with every key accounted for."""
+"""Weights on disk: our own tensors as safetensors, with every key accounted for."""
+
+from __future__ import annotations
 
 import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
@@ -21,12 +23,26 @@ LORA = ".lora_"
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-READ_AT_ONCE = 2**20  # bytes
-INDEX = ".index.json"  # behind the name of a file that is stored in pieces
+RUN_WEIGHTS = "weights.safetensors"  # in the folder of a training run
+INDEX = ".index.json"  # added to the name of a file that is stored as shards
+HASH_BLOCK = 2**20  # bytes read at a time
+
+
+class TensorFile(Protocol):
+    """What we use of an open safetensors file."""
+
+    def keys(self) -> Iterable[str]: ...
+
+    def get_slice(self, name: str) -> Any: ...
+
+    def get_tensor(self, name: str) -> Tensor: ...
+
+
+# --- models as folders
 
 
 def find_model(name: str | Path) -> Path:
-    """The folder of a shipped model by name, or a folder by its path."""
+    """The folder of a shipped model by its name, or a folder by its path. Raises ValueError."""
     for folder in (PRETRAINED / name, Path(name)):
         if (folder / CONFIG).is_file():
             return folder
@@ -37,22 +53,22 @@ def find_model(name: str | Path) -> Path:
 
 
 def name_of(folder: Path) -> str:
-    """What `find_model` finds the folder by, from anywhere."""
+    """The name by which `find_model` finds the folder from any working directory."""
     return folder.name if folder.parent == PRETRAINED else str(folder.absolute())
 
 
 def fingerprint(folder: Path) -> str:
-    """The SHA-256 of a model's weights."""
-    found = hashlib.sha256()
+    """The SHA-256 of a model's weights, in hexadecimal."""
+    digest = hashlib.sha256()
     for path in files_of(folder / WEIGHTS):
         with path.open("rb") as stream:
-            while part := stream.read(READ_AT_ONCE):
-                found.update(part)
-    return found.hexdigest()
+            while block := stream.read(HASH_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def read_system(folder: Path) -> System:
-    """Raises ValueError for a config.json that is none of a model."""
+    """The system in a model's config.json. Raises ValueError if the file is not a model's."""
     path = folder / CONFIG
     try:
         system = json.loads(path.read_text(encoding="utf-8"))["system"]
@@ -61,14 +77,26 @@ def read_system(folder: Path) -> System:
     return System.model_validate(system)
 
 
+def weights_in(folder: Path) -> Path:
+    """The weights that a run has trained, or those of a whole model."""
+    trained = folder / RUN_WEIGHTS
+    return trained if trained.is_file() else folder / WEIGHTS
+
+
+# --- saving
+
+
 def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> None:
-    """Weights (bf16) and what `save_system` writes."""
-    save_pieces(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
+    """Writes weights (bf16) and what `save_system` writes."""
+    save_sharded(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
     save_system(system, source, folder)
 
 
 def save_system(system: System, source: Path, folder: Path) -> None:
-    """config.json, a card, what the system names in `source`, its LLM too where it lies there."""
+    """Writes config.json, a model card and the files that the system names.
+
+    These files are relative to `source`: tokenizers, and the base LLM if its folder is there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if source.resolve() != folder.resolve():
         for name in named_files(system):
@@ -81,49 +109,53 @@ def save_system(system: System, source: Path, folder: Path) -> None:
 
 
 def named_files(system: System) -> set[str]:
-    """Tokenizer files of the plugins, and of the encoders that an encoder joins."""
+    """Tokenizer files of the plugins, and of the encoders that a composite encoder holds."""
     described = [plugin.options for plugin in (system.encoder, *system.decoders.values())]
     described += [part for part in described[0].values() if isinstance(part, dict)]
     return {options["tokenizer"] for options in described if "tokenizer" in options}
 
 
-def named_by(model: nn.Module, attribute: str) -> tuple[str, ...]:
-    """How the names of weights begin that parts tell in an attribute, within them, in full.
+def declared_prefixes(model: nn.Module, attribute: str) -> tuple[str, ...]:
+    """The full name prefixes of weights that modules list in an attribute, relative to themselves.
 
-    `frozen`: what others published, never ours to save; LoRA that stands there is ours all the
-    same. `safe`: what half precision would spoil.
+    `frozen` lists published weights, which are not saved, except for LoRA inside them.
     """
-    found = []
+    prefixes = []
     for name, module in model.named_modules():
-        beginnings: tuple[str, ...] = getattr(module, attribute, ())
-        found += [f"{name}.{beginning}".lstrip(".") for beginning in beginnings]
-    return tuple(found)
+        relative: tuple[str, ...] = getattr(module, attribute, ())
+        prefixes += [f"{name}.{prefix}".lstrip(".") for prefix in relative]
+    return tuple(prefixes)
 
 
 def own_tensors(model: nn.Module, prefixes: Iterable[str] = ("",)) -> dict[str, Tensor]:
-    """Our parameters and persistent buffers by name; what two parts share appears once."""
+    """Our parameters and persistent buffers by name; a shared tensor appears once."""
     persistent = model.state_dict().keys()
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    wanted, others = tuple(prefixes), named_by(model, "frozen")
+    included, frozen = tuple(prefixes), declared_prefixes(model, "frozen")
     return {
         name: tensor
         for name, tensor in tensors.items()
-        if name in persistent and name.startswith(wanted)
-        if LORA in name or not name.startswith(others)
+        if name in persistent and name.startswith(included)
+        if LORA in name or not name.startswith(frozen)
     }
 
 
-def save_pieces(
-    tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype, most: int | str = "5GB"
+def save_sharded(
+    tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype, max_size: int | str = "5GB"
 ) -> None:
-    """One safetensors file, or several of at most so many bytes, and an index beside them."""
+    """Writes one safetensors file, or shards of at most `max_size` (bytes, or as in 5GB) and an
+    index beside them, in the layout of Hugging Face.
+
+    `huggingface_hub.save_torch_state_dict` deletes the old files before it writes the new ones;
+    here every file is replaced when the new one is complete.
+    """
     narrowed = {n: t.detach().to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
-    split = split_torch_state_dict_into_shards(narrowed, max_shard_size=most)
-    for name, inside in split.filename_to_tensors.items():
-        save_weights({n: narrowed[n] for n in inside}, path.with_name(name))
+    split = split_torch_state_dict_into_shards(narrowed, max_shard_size=max_size)
+    for name, keys in split.filename_to_tensors.items():
+        save_weights({key: narrowed[key] for key in keys}, path.with_name(name))
     index = path.with_name(f"{path.name}{INDEX}")
     if split.is_sharded:
-        path.unlink(missing_ok=True)  # it would be taken for the whole
+        path.unlink(missing_ok=True)  # it would be read instead of the shards
         write_json({"metadata": split.metadata, "weight_map": split.tensor_to_filename}, index)
     else:
         index.unlink(missing_ok=True)
@@ -132,7 +164,7 @@ def save_pieces(
 def save_weights(
     tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None
 ) -> None:
-    """Write a safetensors file."""
+    """Writes a safetensors file, with floating-point tensors in `dtype` if given."""
     path.parent.mkdir(parents=True, exist_ok=True)
     converted = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
@@ -140,34 +172,37 @@ def save_weights(
     }
     with replacing(path) as temporary:
         save_file(converted, temporary)
-        temporary.chmod(0o644)  # safetensors lets nobody else read it
+        temporary.chmod(0o644)  # safetensors creates files that only their owner can read
+
+
+# --- loading
 
 
 def load_weights(model: nn.Module, paths: Iterable[Path], *, complete: bool = False) -> None:
-    """Copy weights by name; later files win. Parts that `model` was not built with are skipped.
+    """Copies weights into the model by name; later files win. Absent parts of it are skipped.
 
-    They go one by one from the file to where the model is, after all names are checked. Raises
-    ValueError naming every key that is unexpected or of another shape and, where `complete` asks
-    for all, every key that no file has.
+    All names are checked first, then tensors are copied one at a time to where the model is.
+    Raises ValueError naming every key that is unexpected or has another shape and, if `complete`,
+    every key that no file has.
     """
     own = own_tensors(model)
     built = tuple({f"{name.split('.')[0]}." for name in own})
-    found: dict[str, Tensor] = {}
-    files: dict[str, Any] = {}
+    shapes: dict[str, Tensor] = {}
+    files: dict[str, TensorFile] = {}
     for path in paths:
         file = open_weights(path)
-        there = outline(file, built)
-        found |= there
-        files |= dict.fromkeys(there, file)
-    check_keys(own, found, complete=complete)
+        stored = stored_shapes(file, built)
+        shapes |= stored
+        files |= dict.fromkeys(stored, file)
+    check_keys(own, shapes, complete=complete)
     for name, file in files.items():
         copy_tensor(own[name], file.get_tensor(name))
 
 
 def files_of(path: Path) -> list[Path]:
-    """The safetensors files that `path` stands for: itself, or those that its index names.
+    """The safetensors files that `path` stands for: itself, or the shards that its index names.
 
-    Raises ValueError where they are not there.
+    Raises ValueError if one is missing.
     """
     index = path.with_name(f"{path.name}{INDEX}")
     files = [path]
@@ -180,31 +215,33 @@ def files_of(path: Path) -> list[Path]:
 
 
 def read_index(path: Path) -> dict[str, str]:
-    """Which file beside `path` holds each tensor."""
+    """The name of the shard beside `path` that holds each tensor. Raises ValueError."""
     try:
-        found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        shards: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
     except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError) as error:
         raise ValueError(f"{path}: is damaged, or of another program: {error!r}") from error
-    return found
+    return shards
 
 
-def open_weights(path: Path) -> Any:
-    """A safetensors file, in pieces or not, whose tensors are read one by one."""
-    pieces = [open_piece(file) for file in files_of(path)]
-    return pieces[0] if len(pieces) == 1 else Pieces(pieces)
+def open_weights(path: Path) -> TensorFile:
+    """A safetensors file, or its shards as one, whose tensors are read on demand."""
+    shards = [open_file(file) for file in files_of(path)]
+    return shards[0] if len(shards) == 1 else ShardedFile(shards)
 
 
-def open_piece(path: Path) -> Any:
+def open_file(path: Path) -> TensorFile:
+    """Raises ValueError for a damaged file."""
     try:
-        return safe_open(path, "pt")
+        file: TensorFile = safe_open(path, "pt")
     except SafetensorError as error:
         raise ValueError(f"{path}: is damaged, or no safetensors file: {error}") from error
+    return file
 
 
-class Pieces:
-    """Files that are read as one."""
+class ShardedFile:
+    """Several files that are read as one."""
 
-    def __init__(self, files: Iterable[Any]) -> None:
+    def __init__(self, files: Iterable[TensorFile]) -> None:
         self.holders = {name: file for file in files for name in file.keys()}  # noqa: SIM118
 
     def keys(self) -> Iterable[str]:
@@ -214,12 +251,11 @@ class Pieces:
         return self.holders[name].get_slice(name)
 
     def get_tensor(self, name: str) -> Tensor:
-        found: Tensor = self.holders[name].get_tensor(name)
-        return found
+        return self.holders[name].get_tensor(name)
 
 
-def outline(file: Any, prefix: str | tuple[str, ...]) -> dict[str, Tensor]:
-    """Names and shapes, as tensors without values; none is read."""
+def stored_shapes(file: TensorFile, prefix: str | tuple[str, ...]) -> dict[str, Tensor]:
+    """Names and shapes as meta tensors; no values are read."""
     return {
         name: torch.empty(file.get_slice(name).get_shape(), device="meta")
         for name in sorted(file.keys())
@@ -227,21 +263,23 @@ def outline(file: Any, prefix: str | tuple[str, ...]) -> dict[str, Tensor]:
     }
 
 
-def copy_tensors(found: Mapping[str, Tensor], own: Mapping[str, Tensor], *, complete: bool) -> None:
-    """Copy by name into a model's own tensors. ValueError where keys or shapes do not fit."""
-    check_keys(own, found, complete=complete)
-    for name, tensor in found.items():
+def copy_tensors(
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], *, complete: bool
+) -> None:
+    """Copies by name into a model's own tensors. Raises ValueError if keys or shapes differ."""
+    check_keys(own, tensors, complete=complete)
+    for name, tensor in tensors.items():
         copy_tensor(own[name], tensor)
 
 
 @torch.no_grad()
-def copy_tensor(own: Tensor, found: Tensor) -> None:
-    """Into a model's tensor, wherever it is and in its own precision."""
-    own.copy_(found)
+def copy_tensor(own: Tensor, values: Tensor) -> None:
+    """Copies into a model's tensor, on its device and in its precision."""
+    own.copy_(values)
 
 
 def check_keys(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, complete: bool) -> None:
-    """Raises ValueError where keys or shapes do not fit."""
+    """Raises ValueError if keys or shapes differ."""
     problems = key_problems(own, found, complete)
     if problems:
         raise ValueError("these weights do not fit the model:\n  " + "\n  ".join(problems))
@@ -250,7 +288,7 @@ def check_keys(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, comple
 def key_problems(
     own: Mapping[str, Tensor], found: Mapping[str, Tensor], complete: bool
 ) -> list[str]:
-    """One line per key that is unexpected, of another shape or, if all are wanted, missing."""
+    """One line per key that is unexpected, has another shape or, if `complete`, is missing."""
     problems = [f"unexpected: {name}" for name in found if name not in own]
     problems += [
         f"shape: {name} is {tuple(tensor.shape)}, the model has {tuple(own[name].shape)}"
@@ -260,12 +298,3 @@ def key_problems(
     if complete:
         problems += [f"missing: {name}" for name in own if name not in found]
     return problems
-
-
-LEARNED = "weights.safetensors"  # in the folder of a run
-
-
-def weights_in(folder: Path) -> Path:
-    """What a run has learned, or the weights of a whole model: either can be gone on from."""
-    learned = folder / LEARNED
-    return learned if learned.is_file() else folder / WEIGHTS

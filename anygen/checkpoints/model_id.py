@@ -1,4 +1,4 @@
-"""Which model made something."""
+"""The identity of a model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from anygen.config.placement import Placement
 
 @dataclass(frozen=True)
 class ModelId:
-    """A model as it is laid out in memory: its answers depend on nothing else of it."""
+    """A model and its placement: everything about it that its answers depend on."""
 
-    model: str  # the name of a shipped one, or a folder
-    weights: str  # SHA-256 of its file
+    model: str  # the name of a shipped model, or a folder
+    weights: str  # SHA-256 of its weights
     placement: Placement = Placement()

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from anygen.checkpoints.checkpoint import LEARNED, WEIGHTS, own_tensors, save_system, save_weights
+from anygen.checkpoints.checkpoint import (
+    RUN_WEIGHTS,
+    WEIGHTS,
+    own_tensors,
+    save_system,
+    save_weights,
+)
 from anygen.config.loader import find_config, load_system
 from anygen.config.system import System
 from anygen.importers import IMPORTERS
@@ -129,7 +135,7 @@ def write(  # noqa: PLR0913  # all that there is to be written
 ) -> None:
     brought = {name.removeprefix(BASE): t for name, t in filled.items() if name.startswith(BASE)}
     own = {name: tensor for name, tensor in filled.items() if not name.startswith(BASE)}
-    save_weights(own, folder / (WEIGHTS if whole else LEARNED))
+    save_weights(own, folder / (WEIGHTS if whole else RUN_WEIGHTS))
     if brought:
         save_base(brought, base, folder / BASE_FOLDER, tokenizer)
         llm = system.llm.model_copy(update={"base": BASE_FOLDER})

@@ -77,7 +77,7 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
         if weights:
             self.file = checkpoint.open_weights(weights)  # a newer file of its name is another's
             own = {n: t for outline in self.outlines.values() for n, t in outline.tensors.items()}
-            checkpoint.check_keys(own, checkpoint.outline(self.file, PREFIX), complete=True)
+            checkpoint.check_keys(own, checkpoint.stored_shapes(self.file, PREFIX), complete=True)
         else:
             for modality, decoder in decoders.items():
                 self.add_module(modality, decoder)

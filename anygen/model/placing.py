@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from anygen.checkpoints.checkpoint import LORA, named_by
+from anygen.checkpoints.checkpoint import LORA, declared_prefixes
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def settle(
     """
     if not but:
         module.to(device)
-    safe = named_by(module, "safe")
+    safe = declared_prefixes(module, "safe")
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         if but and name.startswith(but) and LORA not in name:
             continue

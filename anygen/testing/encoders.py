@@ -18,7 +18,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from anygen.checkpoints.checkpoint import named_by, own_tensors
+from anygen.checkpoints.checkpoint import declared_prefixes, own_tensors
 from anygen.core.media import Audio, Image, Video, modality_of
 from encoders.parts.readers import kind_of
 
@@ -128,7 +128,7 @@ def test_the_state_dict_brings_an_encoder_back(encoder, make_encoder, known):
 def test_what_a_model_does_not_save_never_learns_and_is_the_same_in_every_process(
     encoder, make_encoder
 ):
-    others, again = named_by(encoder, "frozen"), make_encoder(seed=1).state_dict()
+    others, again = declared_prefixes(encoder, "frozen"), make_encoder(seed=1).state_dict()
     for key, parameter in encoder.named_parameters():
         assert parameter.requires_grad != key.startswith(others), key
     kept = {key: value for key, value in encoder.state_dict().items() if key.startswith(others)}

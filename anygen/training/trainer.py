@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import (
-    LEARNED,
+    RUN_WEIGHTS,
     copy_tensors,
     load_weights,
     own_tensors,
@@ -245,7 +245,7 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         with self.averaged():
-            save_weights(self.tensors(), self.run.out / LEARNED)
+            save_weights(self.tensors(), self.run.out / RUN_WEIGHTS)
         state = {
             "step": self.step,
             "tensors": self.tensors(),

@@ -20,6 +20,7 @@ DATA = (
     "configs/tiny/system.yaml",
     "configs/tiny/captions.json",
     "encoders/parts/imagenet_classes.txt",
+    "anygen/checkpoints/model_card.md",
     "anygen/memory/reference/llms.json",
     "anygen/memory/reference/encoders.json",
     "anygen/memory/reference/pipelines.json",

@@ -27,7 +27,7 @@ def prompt(tiny_model, image, audio, video):
 
 
 @torch.no_grad()
-def test_reading_in_pieces_equals_one_forward_pass(tiny_model, prompt):
+def test_reading_sharded_path_equals_one_forward_pass(tiny_model, prompt):
     embeds = [tiny_model.embed_piece(piece) for piece in prompt]
     assert len(embeds) > 8
     context = Context()

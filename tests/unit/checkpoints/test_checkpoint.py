@@ -13,7 +13,7 @@ from anygen.checkpoints.checkpoint import (
     fingerprint,
     load_weights,
     own_tensors,
-    save_pieces,
+    save_sharded,
     save_weights,
 )
 
@@ -139,30 +139,30 @@ def test_a_damaged_config_is_one_sentence(tmp_path, text):
 
 
 @pytest.fixture
-def in_pieces(model, tmp_path):
+def sharded_path(model, tmp_path):
     """Weights in many files of at most 20 kB, where a tensor is not larger by itself."""
-    save_pieces(own_tensors(model), tmp_path / "model.safetensors", torch.bfloat16, 20_000)
+    save_sharded(own_tensors(model), tmp_path / "model.safetensors", torch.bfloat16, 20_000)
     return tmp_path / "model.safetensors"
 
 
-def test_weights_in_pieces_are_those_of_one_file(model, make_model, in_pieces, path):
-    assert not in_pieces.is_file()
-    assert len(files_of(in_pieces)) > 3
-    sizes = sorted(file.stat().st_size for file in files_of(in_pieces))
+def test_weights_sharded_path_are_those_of_one_file(model, make_model, sharded_path, path):
+    assert not sharded_path.is_file()
+    assert len(files_of(sharded_path)) > 3
+    sizes = sorted(file.stat().st_size for file in files_of(sharded_path))
     assert sizes[len(sizes) // 2] < 40_000  # a file begins with a table of what is in it
     save_weights(own_tensors(model), path, torch.bfloat16)
     whole, joined = make_model(), make_model()
     load_weights(whole, [path], complete=True)
-    load_weights(joined, [in_pieces], complete=True)
+    load_weights(joined, [sharded_path], complete=True)
     found = own_tensors(joined)
     assert all(torch.equal(found[n], tensor) for n, tensor in own_tensors(whole).items())
 
 
-def test_a_model_in_pieces_opens_and_is_named_by_its_bytes(saved_model, tmp_path):
+def test_a_model_sharded_path_opens_and_is_named_by_its_bytes(saved_model, tmp_path):
     tensors = load_file(saved_model / "model.safetensors")
     for name in ("config.json", "captions.json"):
         (tmp_path / name).write_bytes((saved_model / name).read_bytes())
-    save_pieces(tensors, tmp_path / "model.safetensors", torch.bfloat16, 20_000)
+    save_sharded(tensors, tmp_path / "model.safetensors", torch.bfloat16, 20_000)
     model = AnyGen.from_pretrained(tmp_path).model
     expected = AnyGen.from_pretrained(saved_model).model.decoders["image"].state_dict()
     found = model.decoders["image"].state_dict()
@@ -173,18 +173,18 @@ def test_a_model_in_pieces_opens_and_is_named_by_its_bytes(saved_model, tmp_path
     assert fingerprint(tmp_path) != before
 
 
-def test_a_piece_that_is_not_there_is_named(model, in_pieces):
-    gone = files_of(in_pieces)[1]
+def test_a_piece_that_is_not_there_is_named(model, sharded_path):
+    gone = files_of(sharded_path)[1]
     gone.unlink()
     with pytest.raises(ValueError, match=f"no weights at .*{gone.name}"):
-        load_weights(model, [in_pieces])
+        load_weights(model, [sharded_path])
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "\x00"])
-def test_an_index_that_is_damaged_is_one_sentence(model, in_pieces, text):
-    in_pieces.with_name("model.safetensors.index.json").write_text(text)
+def test_an_index_that_is_damaged_is_one_sentence(model, sharded_path, text):
+    sharded_path.with_name("model.safetensors.index.json").write_text(text)
     with pytest.raises(ValueError, match=r"index\.json: is damaged, or of another program"):
-        load_weights(model, [in_pieces])
+        load_weights(model, [sharded_path])
 
 
 def test_a_file_that_was_cut_short_is_one_sentence_and_nothing_is_loaded(model, path):
@@ -197,10 +197,10 @@ def test_a_file_that_was_cut_short_is_one_sentence_and_nothing_is_loaded(model, 
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
-def test_a_file_is_read_tensor_by_tensor(model, in_pieces, monkeypatch):
+def test_a_file_is_read_tensor_by_tensor(model, sharded_path, monkeypatch):
     """No more than one tensor of the file is there at a time, whatever the size of the whole."""
     alive, most = [], []
-    read = checkpoint.Pieces.get_tensor
+    read = checkpoint.ShardedFile.get_tensor
 
     def watched(self, name):
         tensor = read(self, name)
@@ -208,16 +208,16 @@ def test_a_file_is_read_tensor_by_tensor(model, in_pieces, monkeypatch):
         most.append(sum(ref() is not None for ref in alive))
         return tensor
 
-    monkeypatch.setattr(checkpoint.Pieces, "get_tensor", watched)
-    load_weights(model, [in_pieces], complete=True)
+    monkeypatch.setattr(checkpoint.ShardedFile, "get_tensor", watched)
+    load_weights(model, [sharded_path], complete=True)
     assert len(most) == len(own_tensors(model))
     assert max(most) <= 2  # the next one is read while the last is still named
 
 
-def test_saving_in_one_file_again_forgets_the_pieces(model, in_pieces, make_model):
+def test_saving_in_one_file_again_forgets_the_pieces(model, sharded_path, make_model):
     tensors = {name: tensor.detach() + 1 for name, tensor in own_tensors(model).items()}
-    save_pieces(tensors, in_pieces, torch.bfloat16)
-    assert files_of(in_pieces) == [in_pieces]
+    save_sharded(tensors, sharded_path, torch.bfloat16)
+    assert files_of(sharded_path) == [sharded_path]
     other = make_model()
-    load_weights(other, [in_pieces], complete=True)
+    load_weights(other, [sharded_path], complete=True)
     assert own_tensors(other)["llm.trigger_bias"].tolist() == [1, 1, 1]
