@@ -1,30 +1,30 @@
-"""Reading configs: a YAML file by name or path, then key=value overrides."""
+"""Reading YAML files by name or path, with key=value overrides."""
 
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import (
-    BaseModel,
-)
+from pydantic import BaseModel
 
 from anygen.config.run import Run
 from anygen.config.system import System
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
-
 Document = TypeVar("Document", bound=BaseModel)
 
 
 def load_system(name: str, overrides: list[str] | None = None) -> System:
-    """A system by name in configs/ or by path; `overrides` are `dotted.key=value`."""
+    """A system by its name in configs/ or its path; overrides have the form `dotted.key=value`.
+
+    Raises ValueError.
+    """
     return load(System, name, overrides)
 
 
 def load_run(name: str, overrides: list[str] | None = None) -> Run:
-    """A training run by name in configs/ or by path."""
+    """A training run by its name in configs/ or its path. Raises ValueError."""
     return load(Run, name, overrides)
 
 
@@ -36,19 +36,22 @@ def load(kind: type[Document], name: str, overrides: list[str] | None = None) ->
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """What a YAML file says. Raises ValueError where that is not a mapping."""
+    """The content of a YAML file. Raises ValueError if it is not a mapping."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        why = " ".join(str(error).split())
-        raise ValueError(f"{path}: not YAML of the form key: value; {why}") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: not YAML of the form key: value; {reason}") from error
     if not isinstance(data, dict):
-        raise ValueError(f"{path}: a config is lines of the form key: value")
+        raise ValueError(f"{path}: a config has lines of the form key: value")
     return data
 
 
 def find_config(name: str) -> Path:
-    """`mini` is configs/mini.yaml, `mini/vae_image` is configs/mini/vae_image.yaml; else a path."""
+    """The file of a name such as `mini/vae_image` (configs/mini/vae_image.yaml), or of a path.
+
+    Raises ValueError if there is neither.
+    """
     shipped = CONFIGS / f"{name}.yaml"
     if shipped.is_file():
         return shipped
@@ -63,7 +66,7 @@ def find_config(name: str) -> Path:
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:
-    """`decoders.image.steps=8` sets one value; the value is read as YAML."""
+    """Sets one value, as in `decoders.image.steps=8`, parsed as YAML. Raises ValueError."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ValueError(f"{override!r} is not an override; write key=value")

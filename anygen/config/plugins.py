@@ -1,4 +1,4 @@
-"""Plugins are found by file name: `stable_diffusion` is decoders/stable_diffusion.py."""
+"""Plugins are found by their file names: `stable_diffusion` is decoders/stable_diffusion.py."""
 
 import importlib
 import importlib.util
@@ -11,7 +11,7 @@ Package = Literal["encoders", "decoders"]
 
 
 class Plugin(BaseModel):
-    """`name` picks the file; every other key is checked by that file's own `Config`."""
+    """`name` selects the file; its `Config` validates all other keys."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
@@ -22,23 +22,23 @@ class Plugin(BaseModel):
 
 
 def names(package: Package) -> list[str]:
-    """The plugins of a package: its modules but `base`."""
+    """The names of a package's plugins: its modules except `base`."""
     folder = importlib.import_module(package).__path__
     return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.ispkg and m.name != "base")
 
 
 def build(package: Package, plugin: Plugin, where: str, **runtime: Any) -> Any:
-    """The object that `plugin` describes. A dotted name is any importable module.
+    """Builds the encoder or decoder that `plugin` describes.
 
-    Raises ValueError for a name that is not there, and for options that the plugin does not have;
-    `where` is the key in the system's YAML that the message begins with.
+    A dotted name is that of any importable module. `where` is the key in the system's YAML, with
+    which messages begin. Raises ValueError for unknown names and for invalid options.
     """
     module_name = plugin.name if "." in plugin.name else f"{package}.{plugin.name}"
     if importlib.util.find_spec(module_name) is None:
         available = ", ".join(names(package))
         raise ValueError(f"no {package} named {plugin.name!r}; there are {available}")
     module = importlib.import_module(module_name)
-    # a mapping, so that every problem is reported under its whole key
+    # As a mapping, so that every problem is reported under its full key.
     configs = TypeAdapter(dict[str, module.Config]).validate_python(  # type: ignore[name-defined]
         {where: plugin.options}
     )

@@ -1,4 +1,4 @@
-"""The settings of projectors: a kind, and the options that this kind has and no other."""
+"""The settings of projectors: a kind, and the options of that kind."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,70 +10,71 @@ VideoPooling = Literal["none", "mean", "weighted", "transformer"]
 
 
 class Input(Strict):
-    """Of every input projector."""
+    """Settings of every input projector."""
 
-    # How what an encoder tells of each frame becomes one; see anygen/projectors/video_pooling.py
+    # How the features of frames become those of a video; see anygen/projectors/video_pooling.py
     video_pooling: VideoPooling = "none"
 
 
 class InputLinear(Input):
-    """One matrix (LLaVA, PandaGPT, the first NExT-GPT)."""
+    """One linear layer (LLaVA, PandaGPT, the first NExT-GPT)."""
 
     kind: Literal["linear"] = "linear"
 
 
 class InputMlp(Input):
-    """A norm and two matrices."""
+    """A norm and two linear layers."""
 
     kind: Literal["mlp"] = "mlp"
     hidden: PositiveInt = 1024
-    norm: bool = True  # LLaVA 1.5, DreamLLM and NExT-GPT's rewrite have none
+    norm: bool = True  # False for LLaVA 1.5, DreamLLM and NExT-GPT's rewrite
 
 
 class InputConcat(Input):
-    """Neighbours side by side through one matrix (MiniGPT-v2)."""
+    """Neighbouring features, concatenated, through one linear layer (MiniGPT-v2)."""
 
     kind: Literal["concat"] = "concat"
     neighbours: PositiveInt = 4  # features that become one position
 
 
-class Attentive(Input):
-    """What learned vectors gather from the features: so many positions, whatever the medium."""
+class InputResampler(Input):
+    """Learned queries attend to the features: `tokens` positions for every medium."""
 
     tokens: PositiveInt
     width: PositiveInt
     heads: PositiveInt
 
     @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "Attentive":
-        return sharing(self)
+    def _check_heads(self) -> "InputResampler":
+        check_heads(self.width, self.heads)
+        return self
 
 
-class InputGroup(Attentive):
-    """Features are sorted into groups, twice (NExT-GPT)."""
+class InputGroup(InputResampler):
+    """Features are assigned to groups, twice (NExT-GPT)."""
 
     kind: Literal["group"] = "group"
     tokens: PositiveInt = 8
     width: PositiveInt = 512
     heads: PositiveInt = 8
-    groups: PositiveInt = 64  # of the first sorting
+    groups: PositiveInt = 64  # of the first assignment; the second has `tokens`
     layers: tuple[PositiveInt, PositiveInt, PositiveInt] = (6, 3, 3)  # before, between and after
 
 
-class InputQFormer(Attentive):
-    """A BERT whose queries look at the features (BLIP-2), and at what is asked (InstructBLIP)."""
+class InputQFormer(InputResampler):
+    """A BERT whose queries attend to the features (BLIP-2) and the question (InstructBLIP)."""
 
     kind: Literal["qformer"] = "qformer"
     tokens: PositiveInt = 32
     width: PositiveInt = 768
     heads: PositiveInt = 12
     layers: PositiveInt = 12
-    look_every: PositiveInt = 2  # the first of so many layers looks at the features
-    question: NonNegativeInt = 0  # tokens that are heard of what the user says beside the medium
+    look_every: PositiveInt = 2  # the first of so many layers attends to the features
+    question: NonNegativeInt = 0  # tokens of the text beside the medium at most; 0: none
 
 
-class InputPerceiver(Attentive):
-    """Latents that look at the features and at each other (Flamingo, mPLUG-Owl, Lynx)."""
+class InputPerceiver(InputResampler):
+    """Latents that attend to the features and to each other (Flamingo, mPLUG-Owl, Lynx)."""
 
     kind: Literal["perceiver"] = "perceiver"
     tokens: PositiveInt = 64
@@ -83,9 +84,9 @@ class InputPerceiver(Attentive):
 
 
 class Output(Strict):
-    """Of every output projector."""
+    """Settings of every output projector."""
 
-    residual: bool = False  # the LLM's input at a span is added to its hidden states (NExT-GPT)
+    residual: bool = False  # add the LLM's input embeddings to its hidden states (NExT-GPT)
 
 
 class OutputTransformer(Output):
@@ -95,15 +96,16 @@ class OutputTransformer(Output):
     width: PositiveInt = 256
     layers: PositiveInt = 2
     heads: PositiveInt = 4
-    encoder_layers: NonNegativeInt = 0  # that the span goes through before it is looked at
+    encoder_layers: NonNegativeInt = 0  # for the span, before the queries attend to it
 
     @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "OutputTransformer":
-        return sharing(self)
+    def _check_heads(self) -> "OutputTransformer":
+        check_heads(self.width, self.heads)
+        return self
 
 
 class OutputQFormer(Output):
-    """A BERT whose queries look at the span, one per token of the condition."""
+    """A BERT whose queries attend to the span, one per token of the condition."""
 
     kind: Literal["qformer"] = "qformer"
     width: PositiveInt = 768
@@ -111,38 +113,38 @@ class OutputQFormer(Output):
     heads: PositiveInt = 12
 
     @model_validator(mode="after")
-    def _heads_share_the_width(self) -> "OutputQFormer":
-        return sharing(self)
+    def _check_heads(self) -> "OutputQFormer":
+        check_heads(self.width, self.heads)
+        return self
 
 
 class OutputLinear(Output):
-    """One matrix: a token of the condition for each hidden state of the span (DreamLLM)."""
+    """One linear layer: each hidden state of the span becomes a token (DreamLLM)."""
 
     kind: Literal["linear"] = "linear"
     bias: bool = True
 
 
 class OutputMlp(Output):
-    """Two matrices: a token of the condition for each hidden state of the span."""
+    """Two linear layers: each hidden state of the span becomes a token."""
 
     kind: Literal["mlp"] = "mlp"
     hidden: PositiveInt = 1024
 
 
-def sharing(settings: Any) -> Any:
-    """The settings. ValueError where a width cannot be divided among heads."""
-    if settings.width % settings.heads:
-        raise ValueError(f"width {settings.width} cannot be shared by {settings.heads} heads")
-    return settings
+def check_heads(width: int, heads: int) -> None:
+    """Raises ValueError if the width is no multiple of the number of heads."""
+    if width % heads:
+        raise ValueError(f"width {width} cannot be divided among {heads} heads")
 
 
-def by_kind(usual: str, *kinds: str) -> Discriminator:
-    """Settings are of the kind that they name, or of the `usual` one."""
+def by_kind(default: str, *kinds: str) -> Discriminator:
+    """Selects settings by their `kind`, or the default kind if they name none."""
 
-    def kind_of(given: Any) -> str | None:
-        if isinstance(given, Strict):  # was read already
-            given = given.model_dump()
-        return f"{KIND}{given.get('kind', usual)}" if isinstance(given, dict) else None
+    def kind_of(value: Any) -> str | None:
+        if isinstance(value, Strict):  # validated before
+            value = value.model_dump()
+        return f"{KIND}{value.get('kind', default)}" if isinstance(value, dict) else None
 
     known = ", ".join(kinds)
     return Discriminator(

@@ -1,6 +1,7 @@
-"""Two kinds of YAML file: a system (what is built) and a run (one training of a system).
+"""A system as its YAML file describes it: the LLM, the encoder, projectors and decoders.
 
-A file is whole: no includes, no interpolation. Command-line `key=value` comes after it.
+A YAML file is complete in itself: it has no includes and no interpolation. Overrides of the form
+`key=value` on the command line are applied to it.
 """
 
 from typing import Any, Literal
@@ -39,54 +40,53 @@ class Lora(Strict):
     ]
 
 
-class Signals(Strict):
-    """What the LLM says for a medium, and what of it conditions the decoder.
+class SignalSettings(Strict):
+    """The tokens that the LLM emits for a medium, and which of them condition the decoder.
 
-    `tokens`: learned token rows, the first of which triggers; all condition (NExT-GPT).
-    `queries`: a trigger, then learned input vectors, which alone condition (DreamLLM).
+    `tokens`: learned token rows, the first of which is the trigger; all of them condition the
+    decoder (NExT-GPT). `queries`: a trigger followed by learned input vectors, and only these
+    condition the decoder (DreamLLM).
     """
 
     kind: Literal["tokens", "queries"] = "tokens"
-    # How many hidden states condition a decoder; a modality left out has the TABLE's count.
+    # Hidden states that condition each decoder; TABLE gives the number of modalities left out.
     tokens: dict[MediaModality, PositiveInt] = Field(default={}, validate_default=True)
-    droppable: bool = False  # whether all that follows a span is blind to it
+    droppable: bool = False  # whether later positions cannot attend to a span
     # Learned rows before and after the features of a medium: two numbers, or a name in MARKS.
     marks: tuple[NonNegativeInt, NonNegativeInt] = MARKS["before"]
-    closing: bool = False  # whether one more learned row ends a span (DreamLLM's <dream_end>)
+    closing: bool = False  # whether a span ends with one more learned row (DreamLLM's <dream_end>)
 
     @field_validator("marks", mode="before")
     @classmethod
-    def _marks_have_names(cls, given: Any) -> Any:
-        return MARKS.get(given, given) if isinstance(given, str) else given
+    def _resolve_name(cls, value: Any) -> Any:
+        return MARKS.get(value, value) if isinstance(value, str) else value
 
     @field_validator("tokens")
     @classmethod
-    def _every_modality_has_a_count(
-        cls, given: dict[MediaModality, int]
-    ) -> dict[MediaModality, int]:
-        return {modality: given.get(modality, TABLE[modality].signal_tokens) for modality in MEDIA}
+    def _fill_in_defaults(cls, counts: dict[MediaModality, int]) -> dict[MediaModality, int]:
+        return {modality: counts.get(modality, TABLE[modality].signal_tokens) for modality in MEDIA}
 
 
-MediaLayers = Literal["none", "adapter", "visual_expert"]
+MediaLayerKind = Literal["none", "adapter", "visual_expert"]
 
 
-class LanguageModel(Strict):
-    """`base` is a name in anygen/io/assets.py, a Hugging Face id or a folder."""
+class LanguageModelSettings(Strict):
+    """`base` is smollm2-135m (anygen/io/assets.py), a Hugging Face id or a folder."""
 
     base: str = "smollm2-135m"
     lora: Lora = Lora()
-    signals: Signals = Signals()
-    context: PositiveInt | None = None  # positions that are read at most; None: all that it can
-    template: str | None = None  # a file in configs/templates; None: the tokenizer's own
-    stop: list[str | NonNegativeInt] = []  # texts and tokens that end an answer, beside its own
-    media_layers: MediaLayers = "none"  # inside the LLM, for media alone
+    signals: SignalSettings = SignalSettings()
+    context: PositiveInt | None = None  # positions at most; None: as many as the LLM supports
+    template: str | None = None  # a file in configs/templates; None: that of the tokenizer
+    stop: list[str | NonNegativeInt] = []  # more texts and token ids that end an answer
+    media_layers: MediaLayerKind = "none"  # layers inside the LLM that only media use
     system_prompt: str = ""
 
 
 class System(Strict):
-    """Everything that `build_model` needs."""
+    """Everything that a model is built from."""
 
-    llm: LanguageModel = LanguageModel()
+    llm: LanguageModelSettings = LanguageModelSettings()
     encoder: Plugin
     input_projector: InputProjector = InputMlp()
     output_projector: OutputProjector = OutputTransformer()

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anygen.config.system import MediaLayers as Kind
+from anygen.config.system import MediaLayerKind
 
 OWN = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp")
 
@@ -29,7 +29,7 @@ OWN = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp")
 class MediaLayers(nn.Module):
     """Layers by the decoder layer that they stand in for, or before; `hook` puts them there."""
 
-    def __init__(self, kind: Kind, decoder: Any) -> None:
+    def __init__(self, kind: MediaLayerKind, decoder: Any) -> None:
         """Raises ValueError where the LLM has no layers of these names."""
         super().__init__()
         self.kind = kind

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from anygen.config.placement import Placement
-from anygen.config.system import LanguageModel as Settings
+from anygen.config.system import LanguageModelSettings
 from anygen.llm.chat_template import end_of_turn, ids_of, read_template, shipped
 
 LOOKS = {"full_attention", "sliding_attention"}
@@ -78,7 +78,7 @@ def line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def check_backbone(model: Any, tokenizer: Any, settings: Settings) -> None:
+def check_backbone(model: Any, tokenizer: Any, settings: LanguageModelSettings) -> None:
     """Raises ValueError for an LLM whose attention a context cannot take over as it is.
 
     Sinks, linear attention and the like would silently be left out.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, DynamicCache
 
 from anygen.config.placement import Placement
-from anygen.config.system import LanguageModel as Settings
+from anygen.config.system import LanguageModelSettings
 from anygen.core.modality import MediaModality
 from anygen.llm.adapters import MediaLayers
 from anygen.llm.attention import Group, Row, attend, grouped, positions_of
@@ -51,7 +51,7 @@ class LanguageModel(nn.Module):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LanguageModelSettings,
         base: Path | str,
         modalities: tuple[MediaModality, ...],
         placement: Placement = Placement(),
@@ -288,7 +288,7 @@ def spread(embedding: nn.Module) -> Tensor:
     return embedding.weight.std() * (made.std() / rows.std())  # type: ignore[operator]
 
 
-def lora_config(settings: Settings, decoder: nn.Module) -> LoraConfig:
+def lora_config(settings: LanguageModelSettings, decoder: nn.Module) -> LoraConfig:
     """Raises ValueError for layers that the LLM has not."""
     lora = settings.lora
     linear = {

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from anygen.config.system import Signals as Settings
+from anygen.config.system import SignalSettings
 from anygen.core.modality import MEDIA, MediaModality
 
 
@@ -23,7 +23,7 @@ class Signals:
 
     vocabulary: int  # size of the LLM's own
     modalities: tuple[MediaModality, ...]  # that have a decoder
-    settings: Settings = Settings()
+    settings: SignalSettings = SignalSettings()
 
     @property
     def rows(self) -> int:

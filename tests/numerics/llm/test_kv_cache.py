@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from anygen.config.system import LanguageModel as Settings
+from anygen.config.system import LanguageModelSettings
 from anygen.llm.kv_cache import BLOCK, MAX_IDLE, Context, Contexts
 from anygen.llm.language_model import LanguageModel
 from anygen.numerics.fp16_linear import has_fbgemm
@@ -35,7 +35,9 @@ def make_llm(tiny_llm, tmp_path_factory):
 
     def make():
         torch.manual_seed(0)
-        llm = LanguageModel(Settings(), folder, ("image",)).eval().requires_grad_(False)
+        llm = (
+            LanguageModel(LanguageModelSettings(), folder, ("image",)).eval().requires_grad_(False)
+        )
         for name, parameter in llm.named_parameters():
             if ".lora_B." in name:
                 parameter.normal_(std=0.1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anygen.config.run import Run
-from anygen.config.system import Signals as Settings
+from anygen.config.system import SignalSettings
 from anygen.llm.signal_tokens import Signals
 from anygen.training.collate import IGNORED, Batch, Target
 from anygen.training.losses import (
@@ -115,7 +115,7 @@ def test_nothing_learns_from_the_published_model_and_lora_is_back_afterwards(mak
 
 @pytest.mark.parametrize(("kind", "skipped"), [("tokens", 0), ("queries", 1)])
 def test_a_span_is_read_where_its_condition_stands(kind, skipped):
-    signals = Signals(7, ("image",), Settings(kind=kind))
+    signals = Signals(7, ("image",), SignalSettings(kind=kind))
     hidden = torch.arange(2 * 20, dtype=torch.float).view(2, 20, 1)
     targets = [Target("image", row, start, None, "") for row, start in ((0, 3), (1, 0))]
     expected = torch.tensor([[3, 4, 5, 6], [20, 21, 22, 23]]) + skipped

@@ -42,7 +42,7 @@ def run_file(tmp_path):
         ),
         ("input_projector.tokens=3", "input_projector.tokens: Extra inputs are not permitted"),
         ("input_projector.video_pooling=max", "input_projector.video_pooling: Input should be 'no"),
-        ("output_projector.heads=3", "output_projector: width 32 cannot be shared by 3 heads"),
+        ("output_projector.heads=3", "output_projector: width 32 cannot be divided among 3 heads"),
         ("output_projector.kind=linear", "output_projector.width: Extra inputs are not permitted"),
         ("decoders.smell={name: nose}", "decoders.smell.[key]: Input should be 'image', 'audio'"),
         ("llm.signals.kind=words", "llm.signals.kind: Input should be 'tokens' or 'queries'"),

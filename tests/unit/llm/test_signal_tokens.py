@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from anygen.config.loader import load_system
-from anygen.config.system import Signals as Settings
+from anygen.config.system import SignalSettings
 from anygen.core.modality import MEDIA, TABLE
 from anygen.llm.signal_tokens import Signals, side_mask, side_positions
 
 TOKENS = Signals(1000, MEDIA)
-QUERIES = Signals(1000, MEDIA, Settings(kind="queries"))
-MANY = Signals(1000, MEDIA, Settings(kind="queries", tokens={"image": 64}))
+QUERIES = Signals(1000, MEDIA, SignalSettings(kind="queries"))
+MANY = Signals(1000, MEDIA, SignalSettings(kind="queries", tokens={"image": 64}))
 
 kinds = pytest.mark.parametrize("signals", [TOKENS, QUERIES, MANY], ids=["tokens", "queries", "64"])
 
@@ -22,7 +22,7 @@ def marks_of(signals):
 @kinds
 @pytest.mark.parametrize("changes", [{}, {"marks": "around"}, {"marks": (2, 3), "closing": True}])
 def test_ids_follow_the_vocabulary_without_gap_or_overlap(signals, changes):
-    settings = Settings(**(signals.settings.model_dump() | changes))
+    settings = SignalSettings(**(signals.settings.model_dump() | changes))
     signals = Signals(signals.vocabulary, signals.modalities, settings)
     ids = [i for m in MEDIA for i in signals.span(m)] + marks_of(signals)
     assert ids == list(range(1000, 1000 + signals.rows))
@@ -33,19 +33,19 @@ def test_ids_follow_the_vocabulary_without_gap_or_overlap(signals, changes):
     [("none", (0, 0)), ("before", (1, 0)), ("around", (1, 1)), ([4, 2], (4, 2))],
 )
 def test_marks_stand_before_the_features_or_around_them(marks, counts):
-    signals = Signals(1000, MEDIA, Settings(marks=marks))
+    signals = Signals(1000, MEDIA, SignalSettings(marks=marks))
     assert {tuple(map(len, signals.marks(m))) for m in MEDIA} == {counts}
     assert signals.around == sum(counts)
 
 
 def test_marks_that_are_none_are_refused():
     with pytest.raises(ValueError, match="marks"):
-        Settings(marks="behind")
+        SignalSettings(marks="behind")
 
 
 def test_a_span_may_end_with_a_row_that_does_not_condition():
     for kind, leading in (("tokens", 0), ("queries", 1)):
-        signals = Signals(1000, MEDIA, Settings(kind=kind, closing=True))
+        signals = Signals(1000, MEDIA, SignalSettings(kind=kind, closing=True))
         hidden = torch.arange(signals.length("image")).float()[:, None]
         assert signals.conditions(hidden)[:, 0].tolist() == [leading + i for i in range(4)]
         assert len(signals.span("image")) == leading + 4 + 1

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from anygen.config import system
+from anygen.config.system import LanguageModelSettings
 from anygen.evaluation.metrics import log_likelihood
 from anygen.evaluation.suites.base import AnsweredCase, Bench, Outcome, text_of
 from anygen.llm.language_model import LanguageModel
@@ -39,7 +39,7 @@ def score_retention(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outc
 @cache
 def untouched(base: Path | str) -> LanguageModel:
     """The base LLM as published: untrained LoRA changes nothing."""
-    return LanguageModel(system.LanguageModel(), base, ()).eval()
+    return LanguageModel(LanguageModelSettings(), base, ()).eval()
 
 
 def retention_loss(numbers: Sequence[dict[str, float]]) -> float | None:
