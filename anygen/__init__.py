@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         MediaStarted,
         TextDelta,
     )
-    from anygen.generation.options import AnswerOptions
+    from anygen.generation.options import AnswerOptions, Edit
     from anygen.generation.request import Request
     from anygen.io.media_files import read_media, write_media
     from decoders.base import SampleOptions
@@ -38,7 +38,7 @@ PUBLIC = {
         "MediaStarted",
         "TextDelta",
     ),
-    "anygen.generation.options": ("AnswerOptions",),
+    "anygen.generation.options": ("AnswerOptions", "Edit"),
     "anygen.generation.request": ("Request",),
     "anygen.io.media_files": ("read_media", "write_media"),
     "decoders.base": ("SampleOptions",),
@@ -51,6 +51,7 @@ __all__ = [
     "AnyGen",
     "Audio",
     "Done",
+    "Edit",
     "Event",
     "Forgotten",
     "Image",
