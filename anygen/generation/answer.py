@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import NonNegativeInt
@@ -21,15 +21,15 @@ from anygen.generation.events import (
 
 
 class MediaInfo(Strict):
-    """What is known of a medium in an answer, beside what it shows."""
+    """What is recorded of a medium in an answer, beside its content."""
 
-    part: NonNegativeInt  # its place among all that the answer asked for, failed ones too
-    fallback: bool = False  # a plain caption was its condition: see `caption_fallback`
+    part: NonNegativeInt  # its index among all that the answer asked for, failed ones too
+    fallback: bool = False  # whether a plain caption was its condition: see `caption_fallback`
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request; `failed` has a sentence for each medium that could not be made."""
+    """The result of a request; `failed` holds a sentence for each medium that could not be made."""
 
     message: Message
     finish: FinishReason
@@ -39,13 +39,13 @@ class Answer:
 
 @dataclass
 class AnswerBuilder:
-    """An answer while it is told. A medium stands where it was asked for, whenever it is done."""
+    """Collects the events of an answer. A medium stands where it was asked for, not where it came."""
 
-    parts: list[Part | None] = field(default_factory=list)  # None: a medium that is not there
-    places: dict[int, int] = field(default_factory=dict)  # in `parts`, of media that may come
+    parts: list[Part | None] = field(default_factory=list)  # None: a medium that has not come
+    places: dict[int, int] = field(default_factory=dict)  # part -> index in `parts`, of media that came or may come
     fallbacks: set[int] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
-    finish: FinishReason = "cancelled"  # until another reason is told
+    finish: FinishReason = "cancelled"  # until `Done` gives the reason
 
     def add(self, event: Event) -> None:
         match event:
@@ -65,39 +65,50 @@ class AnswerBuilder:
                 self.finish = reason
 
     def number(self, part: int) -> int:
-        """The number of a medium in this answer, from 1, if all that are not done will be."""
+        """The number of a medium in this answer, from 1, counting those that may still come."""
         return sum(other <= part for other in self.places)
 
     def media(self, part: int) -> Media:
-        """A medium that is done."""
+        """A medium that has come."""
         found = self.parts[self.places[part]]
         assert found is not None
         assert not isinstance(found, str)
         return found
 
     def give_up(self) -> list[int]:
-        """No more media come; returns which were still waited for."""
+        """Stops waiting for media; returns the parts that had not come."""
         missing = [part for part in self.places if part not in self.done()]
         for part in missing:
             del self.places[part]
         return missing
 
     def done(self) -> list[int]:
-        """The parts that are there, in their order."""
+        """The parts that have come, in their order."""
         return [part for part, place in self.places.items() if self.parts[place] is not None]
 
-    def answer(self, last: int | None = None) -> Answer:
-        """What was told so far, or of it as far as the medium `last`."""
-        end = len(self.parts) if last is None else self.places[last] + 1
-        said = tuple(part for part in self.parts[:end] if part is not None)
-        parts = [part for part in self.done() if self.places[part] < end]
-        made = tuple(MediaInfo(part=part, fallback=part in self.fallbacks) for part in parts)
-        return Answer(Message("assistant", said), self.finish, tuple(self.failed), made)
+    def answer(self) -> Answer:
+        """The answer so far."""
+        return self.answer_of(self.parts)
+
+    def answer_up_to(self, event: MediaDone) -> Answer:
+        """The answer so far, up to a medium that has come and is not added yet."""
+        place = self.places[event.part]
+        return self.answer_of([*self.parts[:place], event.media])
+
+    def answer_of(self, parts: Sequence[Part | None]) -> Answer:
+        media = [
+            MediaInfo(part=part, fallback=part in self.fallbacks)
+            for part, place in self.places.items()
+            if place < len(parts) and parts[place] is not None
+        ]
+        content = tuple(part for part in parts if part is not None)
+        message = Message("assistant", content)
+        return Answer(message, self.finish, tuple(self.failed), tuple(media))
 
 
 def collect(events: Iterable[Event]) -> Answer:
-    """The answer that a whole stream of events tells."""
-    draft = AnswerBuilder()
+    """The answer that a whole stream of events amounts to."""
+    builder = AnswerBuilder()
     for event in events:
-        draft.add(event)
-    return draft.answer()
+        builder.add(event)
+    return builder.answer()

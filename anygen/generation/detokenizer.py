@@ -1,4 +1,8 @@
-"""Token ids -> text as it comes: never half a character, never what ends the answer."""
+"""Token ids -> text as it comes: never half a character, never a stop text.
+
+`tokenizers.decoders.DecodeStream` does the first of these for fast tokenizers alone; here any
+tokenizer of transformers will do.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,13 +11,13 @@ from anygen.generation.events import TextDelta
 
 
 class Detokenizer:
-    """Text since the last medium; what a token completes is passed on at once."""
+    """Text since the last medium; what a token completes is emitted at once."""
 
     def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
         self.tokenizer, self.stop = tokenizer, stop
         self.ids: list[int] = []  # of the current word and the one before it
         self.shown = ""  # how much of their text has been decoded
-        self.held = ""  # decoded, but perhaps the beginning of a text that stops
+        self.held = ""  # decoded, but perhaps the beginning of a stop text
         self.stopped = False
 
     def add(self, token: int) -> Iterator[TextDelta]:
@@ -23,14 +27,14 @@ class Detokenizer:
         if text.endswith("\ufffd"):  # the first bytes of a longer character
             return
         delta = text[len(self.shown) :]
-        if delta[:1].isspace():  # a word begins here: what is before it need not be decoded again
+        if delta[:1].isspace():  # a new word: what precedes it need not be decoded again
             self.ids, self.shown = [token], self.tokenizer.decode([token])
         else:
             self.shown = text
-        yield from self.passed_on(delta)
+        yield from self.emit(delta)
 
-    def passed_on(self, delta: str) -> Iterator[TextDelta]:
-        """As much as cannot be the beginning of a text that stops."""
+    def emit(self, delta: str) -> Iterator[TextDelta]:
+        """As much as cannot be the beginning of a stop text."""
         text = self.held + delta
         ends = [index for index in map(text.find, self.stop) if index >= 0]
         if ends:
@@ -42,7 +46,7 @@ class Detokenizer:
             yield TextDelta(text)
 
     def rest(self) -> Iterator[TextDelta]:
-        """What is left, also of an incomplete character; the next text starts anew."""
+        """The rest, even of an incomplete character; the next text starts anew."""
         text = self.tokenizer.decode(self.ids, skip_special_tokens=True)
         if left := self.held + text[len(self.shown) :]:
             yield TextDelta(left)
@@ -50,6 +54,6 @@ class Detokenizer:
 
 
 def overlap(text: str, stop: str) -> int:
-    """How long the longest end of `text` is that `stop` begins with."""
+    """The length of the longest suffix of `text` that is a proper prefix of `stop`."""
     lengths = range(min(len(text), len(stop) - 1), 0, -1)
     return next((length for length in lengths if text.endswith(stop[:length])), 0)

@@ -1,6 +1,6 @@
-"""What `AnyGen.reply` yields, in the order in which it happens.
+"""The events of an answer, in the order in which they happen.
 
-Media may be done in another order than they were asked for: `part` tells which one it is.
+Media may be done in another order than they were asked for: `part` says which one it is.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class TextDelta:
 class MediaStarted:
     part: int  # index among the media of this answer, from 0
     modality: MediaModality
-    fallback: bool = False  # its condition was unusable; a plain caption takes its place
+    fallback: bool = False  # a plain caption stands in for its condition, which is not finite
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class MediaFailed:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """The oldest of the conversation no longer fits into what the LLM can read."""
+    """The oldest messages no longer fit into what the LLM can read."""
 
     messages: int
     media: int  # in them

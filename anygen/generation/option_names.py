@@ -1,4 +1,4 @@
-"""Settings by name, as a person types them: `steps 8`, `image.steps 8`, `exactly.image 2`."""
+"""Options by name, as a person types them: `steps 8`, `image.steps 8`, `exactly.image 2`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from anygen.core.modality import MEDIA
 from anygen.generation.options import AnswerOptions
 from decoders.base import SampleOptions
 
-OF_MEDIA = tuple(SampleOptions.model_fields)
-ASIDE = ("modalities", "media", "edit")  # have commands of their own
-OF_ANSWERS = tuple(name for name in AnswerOptions.model_fields if name not in ASIDE)
+MEDIA_OPTIONS = tuple(SampleOptions.model_fields)
+ELSEWHERE = ("modalities", "media", "edit")  # these have commands of their own
+ANSWER_OPTIONS = tuple(name for name in AnswerOptions.model_fields if name not in ELSEWHERE)
 COUNTS = ("exactly", "at_most")  # of each modality
 ONLY = {"frames": ("video",), "seconds": ("audio",), "size": ("image", "video")}
 DEFAULT = "default"
-NAMES = (*OF_ANSWERS, *OF_MEDIA)
+NAMES = (*ANSWER_OPTIONS, *MEDIA_OPTIONS)
 
 
 def changed(options: AnswerOptions, name: str, value: str) -> AnswerOptions:
-    """The options with one more said; `default` takes it back. Raises ValueError."""
-    said = options.model_dump(exclude_unset=True)
+    """The options with one changed; `default` resets it. Raises ValueError."""
+    fields = options.model_dump(exclude_unset=True)
     for path in paths_of(name):
-        place = said
+        place = fields
         for key in path[:-1]:
             place = place.setdefault(key, {})
         if value == DEFAULT:
@@ -34,7 +34,7 @@ def changed(options: AnswerOptions, name: str, value: str) -> AnswerOptions:
         else:
             place[path[-1]] = parsed(path[-1], value)
     try:
-        return AnswerOptions.model_validate(said)
+        return AnswerOptions.model_validate(fields)
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"].removeprefix("Value error, ")
@@ -43,15 +43,15 @@ def changed(options: AnswerOptions, name: str, value: str) -> AnswerOptions:
 
 
 def paths_of(name: str) -> list[tuple[str, ...]]:
-    """Where in `AnswerOptions` a name stands; a setting of media stands at each modality."""
+    """The paths of a name in `AnswerOptions`; an option of media has one per modality."""
     first, _, second = name.partition(".")
-    if name in OF_ANSWERS and name not in COUNTS:
+    if name in ANSWER_OPTIONS and name not in COUNTS:
         return [(name,)]
-    if name in OF_MEDIA:
+    if name in MEDIA_OPTIONS:
         return [("media", modality, name) for modality in ONLY.get(name, MEDIA)]
     if first in COUNTS and second in MEDIA:
         return [(first, second)]
-    if first in MEDIA and second in OF_MEDIA:
+    if first in MEDIA and second in MEDIA_OPTIONS:
         return [("media", first, second)]
     near = get_close_matches(second or first, NAMES, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
@@ -59,7 +59,7 @@ def paths_of(name: str) -> list[tuple[str, ...]]:
 
 
 def parsed(name: str, value: str) -> Any:
-    """What a value says, read as YAML; texts are taken as they are."""
+    """A value as YAML; options that are texts are taken as they are."""
     if name in ("negative", "scheduler", "feedback"):
         return value
     if name == "stop":
@@ -71,15 +71,15 @@ def parsed(name: str, value: str) -> Any:
 
 
 def described(options: AnswerOptions) -> list[str]:
-    """What differs from the defaults, as `changed` reads it."""
-    said = options.model_dump(exclude_defaults=True, exclude={"modalities", "edit"})
-    media = said.pop("media", {})
-    return [*flat(said), *flat(media)]
+    """What differs from the defaults, in the form that `changed` reads."""
+    fields = options.model_dump(exclude_defaults=True, exclude={"modalities", "edit"})
+    media = fields.pop("media", {})
+    return [*flat(fields), *flat(media)]
 
 
-def flat(said: Mapping[str, Any], prefix: str = "") -> list[str]:
+def flat(fields: Mapping[str, Any], prefix: str = "") -> list[str]:
     lines: list[str] = []
-    for name, value in said.items():
+    for name, value in fields.items():
         if isinstance(value, dict):
             lines += flat(value, f"{prefix}{name}.")
         else:

@@ -14,16 +14,16 @@ Feedback = Literal["wait", "late", "off"]
 
 
 class Edit(Strict):
-    """An earlier medium that those of its modality in the answer begin with."""
+    """An earlier medium that those of its modality in the answer start from."""
 
-    ref: PositiveInt  # its number among the media of the dialogue
+    ref: PositiveInt  # its number among the media of the dialogue, from 1
     strength: float = Field(default=0.95, gt=0, le=1)  # how far they go from it
 
 
 class AnswerOptions(Strict):
-    """What may stand in an answer, and how its media are made. All of it is kept to, not hoped for.
+    """What an answer may hold and how its media are made, enforced while it is generated.
 
-    The text after a medium has seen it (`feedback: wait`), sees it from the next medium or turn on
+    Text after a medium has read it (`feedback: wait`), reads it from the next medium or turn on
     (`late`: text goes on while the medium is rendered), or never does (`off`).
     """
 
