@@ -43,12 +43,11 @@ def run_turn(
     try:
         with stop_on_interrupt() as stopped, suppress(KeyboardInterrupt):
             for event in session.model.answer(request, stopped):
-                builder.add(event)
+                if isinstance(event, MediaDone):
+                    event = add_generated(session, event, request, builder)
+                else:
+                    builder.add(event)
                 match event:
-                    case MediaDone():
-                        media = save_generated(session, event, request, builder)
-                        event = replace(event, media=media)
-                        builder.add(event)
                     case Forgotten() if event == conversation.forgotten:
                         continue  # it has been shown
                     case Forgotten():
@@ -84,13 +83,24 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
 # --- the files of media
 
 
+def add_generated(
+    session: Session, event: MediaDone, request: Request, builder: AnswerBuilder
+) -> MediaDone:
+    """Adds a medium to its answer once it is written, or without a file where that fails."""
+    try:
+        event = replace(event, media=save_generated(session, event, request, builder))
+    finally:
+        builder.add(event)
+    return event
+
+
 def save_generated(
     session: Session, event: MediaDone, request: Request, builder: AnswerBuilder
 ) -> Media:
     """Writes a medium of an unfinished answer, with its provenance unless that is turned off."""
     if not session.settings.metadata:
         return save_media(event.media, session.settings.out)
-    answer = builder.answer(event.part)
+    answer = builder.answer_up_to(event)
     conversation = session.conversation
     turns = [*conversation.turns, Turn(request, answer.message, None, answer.made)]
     provenance = provenance_json(session.model.model_id, conversation.preamble, turns, event.part)

@@ -39,10 +39,12 @@ class Answer:
 
 @dataclass
 class AnswerBuilder:
-    """Collects the events of an answer. A medium stands where it was asked for, not where it came."""
+    """Collects the events of an answer, in which a medium stands where it was asked for."""
 
     parts: list[Part | None] = field(default_factory=list)  # None: a medium that has not come
-    places: dict[int, int] = field(default_factory=dict)  # part -> index in `parts`, of media that came or may come
+    places: dict[int, int] = field(
+        default_factory=dict
+    )  # part -> index in `parts`, of media that came or may come
     fallbacks: set[int] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
     finish: FinishReason = "cancelled"  # until `Done` gives the reason
