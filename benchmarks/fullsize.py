@@ -236,7 +236,7 @@ def memory(bench: Bench) -> Figures:
     model = bench.model.model
 
     def chat() -> None:
-        context = workloads.read_to_the_end(model.llm)
+        context = workloads.fill_context(model.llm)
         for modality in model.encoder.modalities:
             workloads.encode(model, modality)
         for modality in model.decoders:

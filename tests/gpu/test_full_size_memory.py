@@ -36,7 +36,7 @@ def test_a_chat_takes_the_memory_that_is_planned(system, folder, work, changes):
 @torch.inference_mode()
 def chat_at_its_most(model):
     """Its context is full, it sees each kind of medium, and makes a picture."""
-    context = workloads.read_to_the_end(model.llm)
+    context = workloads.fill_context(model.llm)
     for modality in model.encoder.modalities:
         model.embed_piece(Features(modality, workloads.MEDIA[modality]()))
     with model.decoders.hold("image"):
