@@ -1,1 +1,1 @@
-"""Pages to look at: of an evaluation, of two compared, of a training run. Each is one file."""
+"""HTML pages of evaluations, comparisons, training runs and chats. Each is a single file."""

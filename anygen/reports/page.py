@@ -1,6 +1,6 @@
-"""One file with everything in it: no network, no scripts; pictures, sounds and videos are data.
+"""HTML pages without network or scripts: pictures, sounds and videos are data URIs.
 
-The templates lie beside this file. They escape all text that they are given.
+The templates lie beside this file. They escape all text.
 """
 
 import base64
@@ -20,12 +20,12 @@ from anygen.io.atomic import replacing
 from anygen.io.media_files import read_media
 from anygen.reports import plots
 
-LARGEST = 192  # pixels, the longer side of a picture on a page: a page of photographs stays small
+LARGEST = 192  # pixels of the longer side of a picture, so that pages of photographs stay small
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A medium on a page; URIs hold the data."""
+    """A medium on a page, as data URIs."""
 
     label: str
     modality: MediaModality
@@ -36,11 +36,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Card:
-    """One case: what was asked, what came of it, and facts by name; empty ones are not shown."""
+    """One case on a page. Empty facts are not shown."""
 
     title: str
-    right: bool | None  # None where nothing is right or wrong
-    badge: str  # which says that
+    right: bool | None  # None if it is neither right nor wrong
+    badge: str  # the word for it
     media: list[Shown]
     facts: Mapping[str, str]
 
@@ -61,13 +61,13 @@ def write_page(path: Path, template: str, values: Mapping[str, Any]) -> Path:
 
 
 def show_files(folder: Path, files: Mapping[str, str]) -> list[Shown]:
-    """The files of a folder by their labels, as far as they are still there."""
+    """The files of a folder, by label, as far as they still exist."""
     paths = {label: folder / name for label, name in files.items()}
     return [show(path, label) for label, path in paths.items() if path.is_file()]
 
 
 def show(path: Path, label: str, largest: int = LARGEST) -> Shown:
-    """A PNG, WAV or MP4 of ours. Raises MediaError where it is damaged."""
+    """A PNG, WAV or MP4 file for a page. Raises MediaError if it is damaged."""
     medium = read_media(path)
     if isinstance(medium, Image):
         return show_picture(path, label, largest)
@@ -79,7 +79,7 @@ def show(path: Path, label: str, largest: int = LARGEST) -> Shown:
 
 
 def show_picture(path: Path, label: str, largest: int) -> Shown:
-    """At its own size, or smaller where it is large."""
+    """A picture in its own size, but at most `largest` pixels wide and high."""
     with PILImage.open(path) as picture:
         picture.thumbnail((largest, largest))
         buffer = io.BytesIO()

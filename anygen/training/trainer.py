@@ -132,16 +132,17 @@ class Trainer:
         self.resume()
 
     def fit(self) -> None:
+        """Train up to the last step; log, save and write samples on the way."""
         self.model.train()
         terms: dict[str, list[Tensor]] = {}  # since the last line of the log
-        started = time.perf_counter()
+        start_time = time.perf_counter()
         while self.step < self.run.steps:
             for name, value in self.update().items():
                 terms.setdefault(name, []).append(value.detach())
             self.step += 1
             if self.is_due(self.run.log_every):
-                self.write_log(terms, time.perf_counter() - started)
-                terms, started = {}, time.perf_counter()
+                self.write_log(terms, time.perf_counter() - start_time)
+                terms, start_time = {}, time.perf_counter()
             if self.is_due(self.run.save_every):
                 self.save()
             if self.is_due(self.run.sample_every):
@@ -175,7 +176,11 @@ class Trainer:
 
     @torch.no_grad()
     def update_average(self) -> None:
-        """The decay rises to `run.ema`, so that the average soon forgets the first weights."""
+        """The decay rises to `run.ema`, so that the average soon forgets the first weights.
+
+        The formula is that of diffusers' EMAModel, which keeps no names and copies all weights once
+        more whenever they are saved.
+        """
         if self.average:
             decay = min(self.run.ema, (1 + self.step) / (10 + self.step))
             torch._foreach_lerp_(
@@ -290,7 +295,11 @@ def unfreeze(model: nn.Module, prefixes: list[str]) -> dict[str, nn.Parameter]:
 
 
 def learning_rate(run: Run, step: int) -> float:
-    """Linear warm-up, then a cosine from `run.learning_rate` to FINAL_RATE of it."""
+    """Linear warm-up, then a cosine from `run.learning_rate` to FINAL_RATE of it.
+
+    A function of the step alone, so a resumed run may have another number of steps; the schedules
+    of transformers count steps in a state of their own.
+    """
     if step < run.warmup:
         return run.learning_rate * (step + 1) / run.warmup
     progress = (step - run.warmup) / max(1, run.steps - run.warmup)

@@ -1,4 +1,4 @@
-"""Training data that are made on the way: medleys of one sound."""
+"""Training data that are made on the way: mixes of clips of one sound."""
 
 import random
 
@@ -30,7 +30,7 @@ def test_clips_of_a_sound_are_of_the_training_split():
     assert all(in_split(scene, "train") for scene in clips)
 
 
-def test_a_medley_is_as_long_as_a_clip_and_only_named():
+def test_a_sound_mix_is_as_long_as_a_clip_and_only_named():
     rng = random.Random(0)
     for _ in range(10):
         asked, answered = sound_mix(rng).messages

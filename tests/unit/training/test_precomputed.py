@@ -19,7 +19,7 @@ def pool(make_model, write_run):
     return FeaturePool(make_model("encoder", "llm", "input_projector"), run)
 
 
-def test_half_of_the_sounds_are_medleys_that_only_tell_what_plays(pool):
+def test_half_of_the_sounds_are_mixes_whose_captions_only_name_the_sound(pool):
     observed, captions = pool.draw("audio", 20, random.Random(0))
     assert len(observed) == len(captions) == 20
     names = {name for name in SOUNDS if any(name in caption for caption in captions[10:])}

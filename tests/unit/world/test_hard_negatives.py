@@ -1,4 +1,4 @@
-"""Near misses differ from what was meant in one name, and never leave the training split."""
+"""Hard negatives differ from a scene in one name, and never leave the training split."""
 
 import random
 
@@ -10,20 +10,22 @@ from mosit_data.world.scene import caption, in_split, sample_scene
 
 
 @pytest.mark.parametrize("modality", MEDIA)
-def test_a_near_miss_reads_differently_and_is_of_the_training_split(modality):
+def test_a_hard_negative_reads_differently_and_is_of_the_training_split(modality):
     rng = random.Random(0)
     for _ in range(200):
         scene = sample_scene(modality, rng, "train")
-        said = caption(scene.model_copy(update={"mentions": ()}))
-        for miss in hard_negatives(scene, rng):
-            assert caption(miss.model_copy(update={"mentions": ()})) != said
-            assert in_split(miss, "train")
+        text = caption(scene.model_copy(update={"mentions": ()}))
+        for negative in hard_negatives(scene, rng):
+            assert caption(negative.model_copy(update={"mentions": ()})) != text
+            assert in_split(negative, "train")
 
 
-def test_both_of_two_things_are_missed():
+def test_both_of_two_things_are_changed():
     rng = random.Random(1)
     scene = next(s for s in iter(lambda: sample_scene("image", rng), None) if s.relation)
     first, second = (thing.concept for thing in scene.things)
-    missed = [{thing.concept for thing in miss.things} for miss in hard_negatives(scene, rng)]
-    assert any(first in names and second not in names for names in missed)
-    assert any(second in names and first not in names for names in missed)
+    changed = [
+        {thing.concept for thing in negative.things} for negative in hard_negatives(scene, rng)
+    ]
+    assert any(first in names and second not in names for names in changed)
+    assert any(second in names and first not in names for names in changed)
