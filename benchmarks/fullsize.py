@@ -38,7 +38,7 @@ from anygen.generation.events import Done, MediaDone
 from anygen.memory import workloads
 from anygen.memory.planner import Planner
 from anygen.model.multimodal import MultimodalModel
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from decoders.parts.latent_diffusion import make_solver
 from random_weights import write_system
 from training_step import TRAINED, plain_trainee, rate_of, trainee
@@ -199,12 +199,14 @@ def pictures(bench: Bench) -> Figures:
         conditions = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         conditions = conditions.to(bench.place.device, bench.place.torch_dtype)
         options = SampleOptions(steps=STEPS, guidance=7.5)
-        tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
+        tasks = [
+            RenderRequest(condition, seed, options) for seed, condition in enumerate(conditions)
+        ]
         settings = {"num_inference_steps": STEPS, "guidance_scale": 7.5}
         embeds = {"prompt_embeds": conditions}
         embeds["negative_prompt_embeds"] = torch.zeros_like(conditions)
 
-        def ours(tasks: list[Task] = tasks) -> None:
+        def ours(tasks: list[RenderRequest] = tasks) -> None:
             with torch.inference_mode():
                 decoder.sample(tasks, no_progress, never)
 

@@ -29,7 +29,7 @@ from anygen.core.media import Message
 from anygen.core.modality import MediaModality
 from anygen.generation.events import Done, MediaDone
 from anygen.model.building import find_base
-from decoders.base import Task, never, no_progress
+from decoders.base import RenderRequest, never, no_progress
 from decoders.parts.latent_diffusion import make_solver
 
 RUNS = 5
@@ -247,7 +247,9 @@ def picture_figures(model: AnyGen) -> dict[str, float]:
 
     @torch.inference_mode()
     def ours() -> None:
-        tasks = [Task(condition, seed) for condition, seed in zip(wanted, seeds, strict=True)]
+        tasks = [
+            RenderRequest(condition, seed) for condition, seed in zip(wanted, seeds, strict=True)
+        ]
         decoder.sample(tasks, no_progress, never)
 
     taken = {"pictures": median(lambda: seconds(ours)), "plain": median(lambda: seconds(plain))}

@@ -22,7 +22,7 @@ from anygen.core.modality import MediaModality
 from anygen.evaluation.judges.judges import Judges, truth
 from anygen.evaluation.metrics import wilson
 from anygen.evaluation.suites.world.scoring import agrees
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from mosit_data.world.scene import Scene, caption, fully, sample_scene
 
 BATCH = 8
@@ -82,7 +82,7 @@ def shares(
 @torch.inference_mode()
 def made(decoder: Any, captions: Sequence[str], first: int, options: SampleOptions) -> list[Any]:
     conditions = decoder.encode_prompt(captions)
-    tasks = [Task(c, seed, options) for seed, c in enumerate(conditions, first)]
+    tasks = [RenderRequest(c, seed, options) for seed, c in enumerate(conditions, first)]
     return decoder.sample(tasks, no_progress, never)
 
 

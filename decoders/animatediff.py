@@ -13,7 +13,14 @@ from anygen.core.media import Image, Video
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 from anygen.numerics.batch_invariant import stabilize_rows
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
+from decoders.base import (
+    Cancelled,
+    ConditionSpec,
+    OnStep,
+    RenderRequest,
+    SampleOptions,
+    SchedulerName,
+)
 from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
@@ -56,10 +63,10 @@ TINY = Config(frames=4, motion_heads=2, shared_noise=0.5, steps=2, guidance=3.0)
 
 
 class AnimateDiff(LatentDecoder):
-    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+    """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
     modality: MediaModality = "video"
-    safe: tuple[str, ...] = ("image.vae.",)
+    keep_in_fp32_modules: tuple[str, ...] = ("image.vae.",)
 
     def __init__(self, config: Config, image: StableDiffusion) -> None:
         super().__init__()
@@ -104,8 +111,10 @@ class AnimateDiff(LatentDecoder):
         channels, height, width = self.image.shape(options)
         return (channels, self.frames(options), height, width)
 
-    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Video]:
-        latents = sample_latents(self, tasks, on_step, cancelled)
+    def sample(
+        self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
+    ) -> list[Video]:
+        latents = sample_latents(self, requests, on_step, cancelled)
         return [self.from_latents(row) for row in latents]
 
     def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:

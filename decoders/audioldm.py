@@ -18,7 +18,14 @@ from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 from anygen.numerics.audio import to_mono
 from anygen.numerics.batch_invariant import stabilize_rows
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
+from decoders.base import (
+    Cancelled,
+    ConditionSpec,
+    OnStep,
+    RenderRequest,
+    SampleOptions,
+    SchedulerName,
+)
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings
@@ -106,10 +113,10 @@ class Parts(NamedTuple):
 
 
 class AudioLDM(LatentDecoder):
-    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+    """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
     modality: MediaModality = "audio"
-    safe: tuple[str, ...] = ("vae.", "mel.", "vocoder.")
+    keep_in_fp32_modules: tuple[str, ...] = ("vae.", "mel.", "vocoder.")
 
     def __init__(self, config: Config, parts: Parts) -> None:
         super().__init__()
@@ -159,9 +166,11 @@ class AudioLDM(LatentDecoder):
         """Latents along time."""
         return ceil(self.length(options) / (self.mel.hop * self.vae.factor))
 
-    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Audio]:
-        sounds = self.from_latents(sample_latents(self, tasks, on_step, cancelled))
-        lengths = [self.length(task.options) for task in tasks]
+    def sample(
+        self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
+    ) -> list[Audio]:
+        sounds = self.from_latents(sample_latents(self, requests, on_step, cancelled))
+        lengths = [self.length(request.options) for request in requests]
         return [Audio(s.samples[:, :n], s.rate) for s, n in zip(sounds, lengths, strict=True)]
 
     def autoencoding_loss(self, media: Sequence[Audio], generator: torch.Generator) -> Tensor:

@@ -1,38 +1,42 @@
-"""What a decoder is: a condition in, one medium out."""
+"""The contract of a decoder: a condition in, one medium out.
+
+B rows, T tokens of a condition, W their width, C channels of a latent.
+"""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from anygen.core.media import Audio, Media
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 
-OnStep = Callable[[int, int], None]  # (denoising steps done, all steps that are run)
+OnStep = Callable[[int, int], None]  # (denoising steps done, denoising steps in all)
 Cancelled = Callable[[], bool]
 SchedulerName = Literal["dpm++", "ddim", "euler", "unipc"]
 
 
 class CancelledError(Exception):
-    """Raised inside `sample` within one denoising step of `cancelled()` turning true."""
+    """Raised by `sample` within one denoising step after `cancelled()` becomes true."""
 
 
 @dataclass(frozen=True)
 class ConditionSpec:
-    """The shape of a condition: `(tokens, width)`; output projectors are sized from it.
+    """The shape of a condition, `(tokens, width)`, from which output projectors are sized.
 
-    Some decoders want one more vector (SDXL, SD3, Flux). The condition of a row then is flat,
-    `(tokens * width + pooled,)`: the tokens, and this vector behind them.
+    Some decoders take one more vector (SDXL, SD3, Flux). The condition of a row is then flat,
+    `(tokens * width + pooled,)`: the tokens, followed by this vector.
     """
 
     tokens: int
     width: int
     norm: Literal["none", "l2"] = "none"  # l2: every token has unit length
-    pooled: int = 0  # width of that vector, 0 for none
+    pooled: int = 0  # width of that vector; 0: there is none
 
     def split(self, condition_BX: Tensor) -> tuple[Tensor, Tensor | None]:
         """Conditions of B rows -> tokens (B, tokens, width) and vectors (B, pooled), if any."""
@@ -49,46 +53,49 @@ class ConditionSpec:
 
 
 class SampleOptions(Strict):
-    """How to render; None means the decoder's own default."""
+    """How to render. None means the decoder's own default."""
 
-    steps: PositiveInt | None = None  # of denoising
-    guidance: NonNegativeFloat | None = None  # 1 is none
-    negative: str | None = None  # what guidance leads away from, instead of the empty caption
+    steps: PositiveInt | None = None  # denoising steps
+    guidance: NonNegativeFloat | None = None  # 1: no guidance
+    negative: str | None = None  # what guidance leads away from; None: the empty caption
     scheduler: SchedulerName | None = None
-    size: PositiveInt | None = None  # pixels along each side of an image or a video
+    size: PositiveInt | None = None  # pixels per side of an image or a video
     frames: PositiveInt | None = None  # of a video
     seconds: PositiveFloat | None = None  # of a sound
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """One medium to make. Raises ValueError at a strength that is none.
+class RenderRequest:
+    """One medium to render. Raises ValueError if `strength` is not in (0, 1].
 
-    With a `start` the last int(steps * strength) denoising steps are run on it, at least one
-    (SDEdit: Meng et al. 2022); where that is all of them, as at strength 1, it is not looked at.
+    With `init_media` only the last int(steps * strength) denoising steps run on it, at least one
+    (SDEdit: Meng et al. 2022). If that is all of them, as at strength 1, it has no effect.
     """
 
     condition: Tensor  # (tokens, width), or flat: see ConditionSpec
     seed: int
     options: SampleOptions = SampleOptions()
-    start: Any | None = None  # a medium of the decoder's modality, of any size, rate and length
-    strength: float = 0.6  # in (0, 1]: small stays near the start
+    init_media: Media | None = None  # of the decoder's modality; any size, rate and length
+    strength: float = 0.6  # in (0, 1]: a small value stays near `init_media`
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1:
             raise ValueError(
-                f"strength: {self.strength:g} is no share of the denoising steps; "
+                f"strength: {self.strength:g} is not a share of the denoising steps; "
                 "give more than 0 and at most 1"
             )
 
 
 class Decoder(Protocol):
-    """A row's bytes depend on its task only: not on the size of its batch nor on its place there.
+    """Turns conditions into media.
 
-    On a CPU in float32 that is exact, with any number of threads.
+    A row's bytes depend on its own request only, not on its batch or its place there; on a CPU in
+    float32 that is exact. In half precision the network and the conditions have that precision,
+    latents stay float32, and so do the tensors that `keep_in_fp32_modules` lists.
 
-    In half precision the network and the conditions are of that, latents stay float32, and so
-    does what a decoder names in `safe`: the beginnings of names within it.
+    A decoder is also an `nn.Module`. Two class attributes are optional: `frozen`, name prefixes of
+    published weights, which no checkpoint of ours contains, and `keep_in_fp32_modules`, name
+    prefixes of tensors that half precision would spoil.
     """
 
     modality: MediaModality
@@ -98,13 +105,23 @@ class Decoder(Protocol):
         """Captions through the decoder's own text encoder: (B, tokens, width), or flat."""
 
     def check(self, options: SampleOptions) -> None:
-        """Raises ValueError, one sentence that names the field, where it cannot do as told."""
+        """Raises ValueError, one sentence that names the field, for what it cannot do."""
 
-    def batch_key(self, task: Task) -> Hashable:
-        """Tasks of equal keys may be sampled together."""
+    def batch_key(self, request: RenderRequest) -> Hashable:
+        """Requests with equal keys may be sampled together."""
 
-    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Any]:
-        """One medium per task, all of one key. Raises CancelledError; ValueError as `check`."""
+    def sample(
+        self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
+    ) -> list[Any]:
+        """One medium per request; all requests have one key.
+
+        Raises CancelledError, and ValueError as `check` does.
+        """
+
+
+@runtime_checkable
+class TrainableDecoder(Decoder, Protocol):
+    """A decoder with a denoising loss: stage `denoise` trains it, others train through it."""
 
     def loss(
         self, media: Sequence[Any], conditions: Tensor, generators: Sequence[torch.Generator]
@@ -112,12 +129,43 @@ class Decoder(Protocol):
         """The denoising loss per row, (B,), against the scheduler's own target."""
 
     def to_latents(self, media: Sequence[Any]) -> Tensor:
-        """What the denoiser works on, (B, C, ...): encoded once, learned from many times."""
+        """The denoiser's input, (B, C, ...), which training computes once and reuses."""
 
     def latent_loss(
         self, latents: Tensor, conditions: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
-        """`loss` of media that are encoded already."""
+        """`loss` of media that are latents already."""
+
+
+@runtime_checkable
+class AutoencodingDecoder(TrainableDecoder, Protocol):
+    """A decoder with an autoencoder that stage `vae` trains."""
+
+    def from_latents(self, latents: Tensor) -> list[Any]:
+        """Latents (B, C, ...) -> one medium per row."""
+
+    def autoencoding_loss(self, media: Sequence[Any], generator: torch.Generator) -> Tensor:
+        """The autoencoder's loss per picture, spectrogram or frame."""
+
+
+@runtime_checkable
+class VocoderDecoder(AutoencodingDecoder, Protocol):
+    """A decoder of sounds with a vocoder that stage `vocoder` trains."""
+
+    def vocoder_loss(self, media: Sequence[Audio]) -> Tensor:
+        """The vocoder's loss per sound, (B,)."""
+
+    def resynthesize(self, media: Sequence[Audio]) -> list[Audio]:
+        """Sounds through spectrogram and vocoder, without the diffusion model."""
+
+
+@runtime_checkable
+class DeferredWeights(Protocol):
+    """A module that loads some weights only when it needs them, outside its parameters."""
+
+    @property
+    def deferred_bytes(self) -> int:
+        """The size of these weights."""
 
 
 def no_progress(step: int, total: int) -> None:
@@ -129,6 +177,12 @@ def never() -> bool:
     return False
 
 
+def unconditional(decoder: Decoder, negative: str = "") -> Tensor:
+    """The condition (1, T, W) that guidance leads away from; training learns it for ""."""
+    with torch.no_grad():
+        return decoder.encode_prompt([negative])
+
+
 def pooled_condition(condition: Tensor) -> Tensor:
-    """The last token (B, W), of unit variance: a causal text encoder has read all others there."""
+    """The last token (B, W) with unit variance: a causal text encoder summarizes the rest there."""
     return F.layer_norm(condition[:, -1], condition.shape[-1:])

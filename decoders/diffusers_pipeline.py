@@ -20,7 +20,14 @@ from anygen.core.media import Image
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 from anygen.numerics.batch_invariant import stabilize_rows
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
+from decoders.base import (
+    Cancelled,
+    ConditionSpec,
+    OnStep,
+    RenderRequest,
+    SampleOptions,
+    SchedulerName,
+)
 from decoders.parts.latent_diffusion import (
     check_steps_and_guidance,
     guidance_of,
@@ -125,11 +132,11 @@ TINY = Config(
 
 @dataclass(frozen=True)
 class BatchKey:
-    """What the tasks of one batch have in common: all but the condition, the start, the seed."""
+    """What the requests of one batch have in common: all but condition, init_media and seed."""
 
     scheduler: SchedulerName | None
     steps: int
-    run: int  # of the steps; a task's start stands for what the others would have found
+    run: int  # of the steps; init_media takes the place of the others
     guidance: float
     led_away: bool  # whether from negative prompts; else there is no second branch, or of zeros
     size: tuple[int, int]  # height and width
@@ -139,7 +146,7 @@ class BatchKey:
 
 class DiffusersPipeline(nn.Module):
     modality: MediaModality
-    safe = ("vae.", "vocoder.")  # what half precision is too small for
+    keep_in_fp32_modules = ("vae.", "vocoder.")  # what half precision is too small for
 
     def __init__(self, config: Config, source: Source) -> None:
         super().__init__()
@@ -266,14 +273,14 @@ class DiffusersPipeline(nn.Module):
     def seconds(self, options: SampleOptions) -> float:
         return options.seconds or self.config.seconds
 
-    def batch_key(self, task: Task) -> BatchKey:
-        """Raises ValueError for a start that the family has no pipeline for."""
-        options = task.options
+    def batch_key(self, request: RenderRequest) -> BatchKey:
+        """Raises ValueError for an edit if the family has no pipeline for it."""
+        options = request.options
         steps = options.steps or self.config.steps
-        run = steps if task.start is None else max(int(steps * task.strength), 1)
+        run = steps if request.init_media is None else max(int(steps * request.strength), 1)
         if run < steps and not self.family.editing:
             raise ValueError(
-                f"start: {self.source.pipeline} cannot begin with a medium; ask for a new one"
+                f"init_media: {self.source.pipeline} cannot edit a medium; ask for a new one"
             )
         guidance = guidance_of(self, options)
         plain = self.leads_away_from_zeros() and not options.negative
@@ -293,22 +300,24 @@ class DiffusersPipeline(nn.Module):
         return self.family.zeros and settings.get("force_zeros_for_empty_prompt", True)
 
     @torch.no_grad()
-    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Any]:
-        for task in tasks:
-            self.check(task.options)
-        [key] = {self.batch_key(task) for task in tasks}
+    def sample(
+        self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
+    ) -> list[Any]:
+        for request in requests:
+            self.check(request.options)
+        [key] = {self.batch_key(request) for request in requests}
         begins = key.run < key.steps
         name = self.family.editing if begins else self.source.pipeline
         pipeline = self.pipeline(name, key.scheduler)
         pipeline.progress_bar = Steps(on_step, cancelled)
-        made = call(pipeline, self.arguments(tasks, key))
+        made = call(pipeline, self.arguments(requests, key))
         return [to_medium(row, self.modality, self.rate) for row in made]
 
-    def arguments(self, tasks: Sequence[Task], key: BatchKey) -> dict[str, Any]:
+    def arguments(self, requests: Sequence[RenderRequest], key: BatchKey) -> dict[str, Any]:
         """Of any pipeline's call, which is given those that it takes."""
         height, width = key.size
         arguments = {
-            "generator": seeded([task.seed for task in tasks]),
+            "generator": seeded([request.seed for request in requests]),
             "num_inference_steps": key.steps,
             self.family.guidance_name: key.guidance,
             "height": height,
@@ -318,18 +327,20 @@ class DiffusersPipeline(nn.Module):
             "audio_length_in_s": key.seconds,
             "audio_end_in_s": key.seconds,
             **self.family.fixed,
-            **self.heard(torch.stack([task.condition for task in tasks])),
+            **self.heard(torch.stack([request.condition for request in requests])),
         }
         if key.led_away:
-            negatives = [task.options.negative or "" for task in tasks]
+            negatives = [request.options.negative or "" for request in requests]
             known = {negative: self.unconditional(negative) for negative in set(negatives)}
             heard = self.heard(torch.stack([known[negative] for negative in negatives]))
             arguments |= {f"negative_{name}": value for name, value in heard.items()}
         if key.run < key.steps:
             # exact: some pipelines cut off what is left of a rounded share, some fill it up
             arguments["strength"] = Fraction(key.run, key.steps)
-            starts = to_floats([task.start for task in tasks], key.size, key.frames)
-            arguments[self.modality] = starts.to(self.denoiser.device)
+            init_media = to_floats(
+                [request.init_media for request in requests], key.size, key.frames
+            )
+            arguments[self.modality] = init_media.to(self.denoiser.device)
         return arguments
 
     def heard(self, conditions: Tensor) -> dict[str, Tensor]:

@@ -13,7 +13,14 @@ from torch import Tensor
 from anygen.core.media import Image
 from anygen.core.modality import MediaModality
 from anygen.numerics.batch_invariant import stabilize_rows
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
+from decoders.base import (
+    Cancelled,
+    ConditionSpec,
+    OnStep,
+    RenderRequest,
+    SampleOptions,
+    SchedulerName,
+)
 from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.conditioning import Layout, LayoutSettings, Summary
@@ -92,10 +99,10 @@ class Parts(NamedTuple):
 
 
 class StableDiffusion(LatentDecoder):
-    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+    """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
     modality: MediaModality = "image"
-    safe: tuple[str, ...] = ("vae.",)
+    keep_in_fp32_modules: tuple[str, ...] = ("vae.",)
 
     def __init__(self, config: Config, parts: Parts) -> None:
         super().__init__()
@@ -150,8 +157,10 @@ class StableDiffusion(LatentDecoder):
         side = self.size(options) // self.vae.factor
         return (self.vae.channels, side, side)
 
-    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Image]:
-        return self.from_latents(sample_latents(self, tasks, on_step, cancelled))
+    def sample(
+        self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
+    ) -> list[Image]:
+        return self.from_latents(sample_latents(self, requests, on_step, cancelled))
 
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
         return self.vae.loss(self._pictures(media, self.full_size), generator)

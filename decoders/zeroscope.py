@@ -13,7 +13,14 @@ from torch import Tensor
 from anygen.core.media import Video
 from anygen.core.modality import MediaModality
 from anygen.numerics.batch_invariant import stabilize_rows
-from decoders.base import Cancelled, ConditionSpec, OnStep, SampleOptions, SchedulerName, Task
+from decoders.base import (
+    Cancelled,
+    ConditionSpec,
+    OnStep,
+    RenderRequest,
+    SampleOptions,
+    SchedulerName,
+)
 from decoders.parts.autoencoder import new_autoencoder
 from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.latent_diffusion import (
@@ -77,10 +84,10 @@ TINY = Config(
 
 
 class Zeroscope(LatentDecoder):
-    """`frozen` parts were published by others; `safe` ones want float32, or bf16 at least."""
+    """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
     modality: MediaModality = "video"
-    safe: tuple[str, ...] = ("vae.",)
+    keep_in_fp32_modules: tuple[str, ...] = ("vae.",)
 
     def __init__(self, config: Config, parts: Parts) -> None:
         super().__init__()
@@ -117,8 +124,10 @@ class Zeroscope(LatentDecoder):
         height, width = (pixels // self.vae.factor for pixels in self.size(options))
         return (self.vae.channels, self.frames(options), height, width)
 
-    def sample(self, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled) -> list[Video]:
-        latents = sample_latents(self, tasks, on_step, cancelled)
+    def sample(
+        self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
+    ) -> list[Video]:
+        latents = sample_latents(self, requests, on_step, cancelled)
         return [self.from_latents(row) for row in latents]
 
     @torch.no_grad()

@@ -1,34 +1,82 @@
-"""What an encoder is: media in, features out."""
+"""The contract of an encoder: media in, features out.
+
+B media, K features of one, W width of features, E width of a joint space.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
-from anygen.core.media import Media
+from anygen.core.media import Image, Media, modality_of
 from anygen.core.modality import MediaModality, Modality
 
 
 class Encoder(Protocol):
-    """Media of any modality that it knows -> features, each medium by itself.
+    """Turns media into features, each medium independently of what shares its batch.
 
-    One that tells a video frame by frame says so in an attribute `frames: Mapping[MediaModality,
-    int]`: the features of a medium are those of so many frames, as many of each, one frame after
-    the other. Projectors then know what belongs together in time. Left out, it is one frame.
+    An encoder is also an `nn.Module`. Two class attributes are optional: `frozen`, name prefixes of
+    published weights, which no checkpoint of ours contains, and `keep_in_fp32_modules`, name
+    prefixes of tensors that stay float32 in half precision.
     """
 
     modalities: tuple[MediaModality, ...]
-    widths: Mapping[MediaModality, int]  # W of the features of each of them
-    embeds: tuple[Modality, ...]  # what `embed` takes; () where there is no joint space
+    widths: Mapping[MediaModality, int]  # W of each modality
+    embeds: tuple[Modality, ...]  # what `embed` accepts; empty without a joint space
+    # How many frames the features of a medium belong to, the same number of features for each, in
+    # temporal order. A modality that is missing here has one; projectors use it to pool over time.
+    frames: Mapping[MediaModality, int]
 
     def length(self, modality: MediaModality) -> int:
-        """K: how many features every medium of a modality has."""
+        """K, the number of features of every medium of a modality."""
 
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
-        """Features (K, W) per medium, K as `length` says."""
+        """One tensor (K, W) per medium, with K as `length` gives it."""
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
-        """Media or texts in one joint space, (B, E), unit length.
+        """Media and texts in one joint space, (B, E), unit length.
 
-        Raises ValueError for what is not in it, see `embeds`.
+        Raises ValueError for an item whose modality is not in `embeds`.
         """
+
+
+@runtime_checkable
+class JointEncoder(Encoder, Protocol):
+    """An encoder that stage `joint` trains, and that has a classifier of photographs.
+
+    Its frozen part turns media into observations, which training computes once and keeps; the rest
+    reads observations into features.
+    """
+
+    def observe(self, modality: MediaModality, media: Sequence[Any]) -> list[Tensor]:
+        """The output of the frozen part, one tensor per medium of `modality`."""
+
+    def mix(self, first: Tensor, second: Tensor) -> Tensor:
+        """The observation of two sounds at once, from one of each of the same length."""
+
+    def read(self, modality: MediaModality, observed: Tensor) -> Tensor:
+        """Observations (B, ...) of one modality -> features (B, K, W), without class token."""
+
+    def with_class_token(self, modality: MediaModality, features: Tensor) -> Tensor:
+        """Features as the LLM gets them: those of images with one more, (B, K + 1, W)."""
+
+    def embed_features(self, modality: MediaModality, features: Tensor) -> Tensor:
+        """What `read` returns -> (B, E), unit length."""
+
+    def match_loss(self, embedded: Tensor, captions: Sequence[str]) -> Tensor:
+        """InfoNCE, both ways, between embedded media (B, E) and their captions; a scalar."""
+
+    def class_names(self) -> list[str]:
+        """The names of the classifier's classes, by index."""
+
+    def classify(self, images: Sequence[Image]) -> list[str]:
+        """The name of the class that the classifier ranks first, for each image."""
+
+    def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
+        """Features (B, K, W) of imagined photographs of classes (B,), class token included."""
+
+
+def kind_of(item: Media | str) -> Modality:
+    """The modality of a medium, or `text`."""
+    return "text" if isinstance(item, str) else modality_of(item)

@@ -6,7 +6,7 @@ Pictures go through a frozen trunk that knows ImageNet; what is trained is small
 # B items, K tokens per medium, W width of features, D width inside towers, E joint space, S size
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,14 +16,15 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anygen.core.media import Media, modality_of
+from anygen.core.media import Image, Media, modality_of
 from anygen.core.modality import MEDIA, MODALITIES, MediaModality, Modality
+from encoders.base import kind_of
 from encoders.parts.readers import (
     AudioReader,
     TextReader,
     VideoReader,
     in_groups,
-    kind_of,
+    mix,
     spread,
 )
 from encoders.parts.tower import Tower
@@ -87,7 +88,8 @@ class Bind(nn.Module):
 
     modalities = MEDIA
     embeds = MODALITIES
-    safe = ("audio.filters",)
+    frames: Mapping[MediaModality, int] = {}
+    keep_in_fp32_modules = ("audio.filters",)
     frozen = ("vision.trunk.",)  # how the names begin of what never learns
 
     def __init__(self, config: Config, tokenizer: Tokenizer, vision_trunk: Path | None) -> None:
@@ -111,7 +113,9 @@ class Bind(nn.Module):
 
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
         """Features (K, W) per medium."""
-        return in_groups(media, modality_of, lambda m, group: self.told(m, self.features(m, group)))
+        return in_groups(
+            media, modality_of, lambda m, group: self.with_class_token(m, self.features(m, group))
+        )
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
         """(B, E), unit length."""
@@ -122,15 +126,21 @@ class Bind(nn.Module):
         return self.match_loss(self.embed(media), captions)
 
     def class_names(self) -> list[str]:
-        """What the vision trunk can take a picture for."""
+        """The names of the vision trunk's classes."""
         return class_names()
+
+    @torch.inference_mode()
+    def classify(self, images: Sequence[Image]) -> list[str]:
+        """The name of the class that the vision trunk ranks first, for each image."""
+        classes = [int(self.vision.classify(self.fitted(image)).argmax()) for image in images]
+        return [class_names()[index] for index in classes]
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """Features (B, K, W) of imagined photographs, see `Vision.prototype_tokens`."""
-        return self.told("image", self.vision.prototype_tokens(classes, generator))
+        return self.with_class_token("image", self.vision.prototype_tokens(classes, generator))
 
     def features(self, modality: MediaModality, media: Sequence[Any]) -> Tensor:
-        """(B, K, W) of media of one modality, as the joint space has them; `told` adds to them.
+        """(B, K, W) of media of one modality, as the joint space uses them.
 
         A video's own sound is not heard.
         """
@@ -147,12 +157,21 @@ class Bind(nn.Module):
         """
         if modality == "audio":
             return self.audio.spectrograms(media)
-        device, size = self.log_scale.device, self.config.image_size
         if modality == "image":
-            return [*self.vision(torch.cat([fit(i.pixels[None].to(device), size) for i in media]))]
+            return [*self.vision(torch.cat([self.fitted(image) for image in media]))]
         size, count = self.config.frame_size, self.config.frames
-        frames = torch.cat([fit(spread(v.frames, count).to(device), size) for v in media])
+        frames = torch.cat(
+            [fit(spread(v.frames, count).to(self.log_scale.device), size) for v in media]
+        )
         return [*self.vision(frames).unflatten(0, (len(media), count))]
+
+    def fitted(self, image: Image) -> Tensor:
+        """(1, 3, S, S), what the vision trunk reads."""
+        return fit(image.pixels[None].to(self.log_scale.device), self.config.image_size)
+
+    def mix(self, first: Tensor, second: Tensor) -> Tensor:
+        """The spectrogram of two sounds at once, see `observe`."""
+        return mix(first, second)
 
     def read(self, modality: MediaModality, observed: Tensor) -> Tensor:
         """Observations (B, ...) of one modality -> features (B, K, W)."""
@@ -160,11 +179,11 @@ class Bind(nn.Module):
         observed = observed.to(self.log_scale.dtype)
         return readers[modality](observed) if modality in readers else observed
 
-    def told(self, modality: MediaModality, features: Tensor) -> Tensor:
+    def with_class_token(self, modality: MediaModality, features: Tensor) -> Tensor:
         """What the LLM is told: of an image also what the trunk takes it for, (B, K + 1, W)."""
         if modality != "image":
             return features
-        return torch.cat([features, self.vision.opinion(features)], 1)
+        return torch.cat([features, self.vision.class_token(features)], 1)
 
     def embed_kind(self, kind: Modality, items: Sequence[Any]) -> Tensor:
         if kind == "text":

@@ -2,7 +2,7 @@
 
 # B sounds, N samples, K features, W width, E joint space
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ from transformers import ClapAudioModel, ClapFeatureExtractor, ClapModel
 from anygen.core.media import Audio, Media
 from anygen.core.modality import MediaModality, Modality
 from anygen.numerics.audio import to_mono
+from encoders.base import kind_of
 from encoders.parts.published import Source, load, read_config, read_tokenizer, reading
-from encoders.parts.readers import in_groups, kind_of, sampled
+from encoders.parts.readers import in_groups, sampled
 
 TOWER = {r"^audio_model\.": ""}  # the names of the audio tower within the whole model
 
@@ -59,6 +60,7 @@ class Clap(nn.Module):
     """
 
     modalities: tuple[MediaModality, ...] = ("audio",)
+    frames: Mapping[MediaModality, int] = {}
     frozen = ("model.",)
 
     def __init__(self, config: Config, described: Any, audio: Any) -> None:

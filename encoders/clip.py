@@ -25,8 +25,9 @@ from transformers import (
 
 from anygen.core.media import Media, Video, modality_of
 from anygen.core.modality import MediaModality, Modality
+from encoders.base import kind_of
 from encoders.parts.published import Source, load, read_config, read_tokenizer, reading
-from encoders.parts.readers import in_groups, kind_of, spread
+from encoders.parts.readers import in_groups, spread
 
 See = Callable[[Mapping[str, Tensor]], Tensor]
 
@@ -106,12 +107,14 @@ class Clip(nn.Module):
     """The weights are their publisher's: frozen, and no part of a checkpoint."""
 
     modalities: tuple[MediaModality, ...] = ("image", "video")
+    frames: Mapping[MediaModality, int]
     frozen = ("model.",)
 
     def __init__(self, config: Config, family: Family, described: Any, vision: Any) -> None:
         super().__init__()
         self.config = config
         self.widths = dict.fromkeys(self.modalities, vision.hidden_size)
+        self.frames = {"video": config.frames} if config.video == "concat" else {}
         self.embeds: tuple[Modality, ...] = ("text", *self.modalities) if config.joint else ()
         self.hidden_classes = 0 if config.class_token else family.class_tokens
         if config.pretrained is None:

@@ -6,7 +6,7 @@ Our own code for the published weights, whose licence (CC-BY-NC-SA 4.0) allows n
 
 # B items, S views of an item, K features of an item, D width of a tower, E joint space
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -20,13 +20,14 @@ from torch.nn import functional
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
+from encoders.base import kind_of
 from encoders.parts.imagebind import towers
 from encoders.parts.imagebind.pictures import image_views, video_views
 from encoders.parts.imagebind.sounds import sound_views
 from encoders.parts.imagebind.texts import text_ids
 from encoders.parts.imagebind.towers import HUGE, Sizes, TowerName
 from encoders.parts.imagebind.weights import read_published
-from encoders.parts.readers import in_groups, kind_of
+from encoders.parts.readers import in_groups
 
 CHUNK = 32  # views at once: more are hardly faster and need memory
 
@@ -128,6 +129,7 @@ class ImageBind(nn.Module):
     no part of a checkpoint. A video's own sound is not heard.
     """
 
+    frames: Mapping[MediaModality, int] = {}
     frozen = ("modality_",)
 
     def __init__(self, config: Config, tokenizer: Tokenizer | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from torch import Tensor, nn
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from anygen.core.media import Media, modality_of
 from anygen.core.modality import MediaModality, Modality
 from encoders import clap, clip
-from encoders.parts.readers import in_groups, kind_of
+from encoders.base import Encoder, kind_of
+from encoders.parts.readers import in_groups
 
-BuildPart = Callable[[MediaModality, Mapping[str, Any]], Any]
+BuildPart = Callable[[MediaModality, Mapping[str, Any]], Encoder]
 
 
 class Part(BaseModel):
@@ -40,8 +41,8 @@ TINY = Config(
 def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Composite":
     """`build_part` makes an encoder from its settings. Raises ValueError for one that does not
     know its modality."""
-    built: list[tuple[Part, Any]] = []
-    parts: dict[MediaModality, Any] = {}
+    built: list[tuple[Part, Encoder]] = []
+    parts: dict[MediaModality, Encoder] = {}
     for modality, part in config.root.items():
         equal = [encoder for other, encoder in built if other == part]
         parts[modality] = equal[0] if equal else build_part(modality, part.model_dump())
@@ -55,17 +56,18 @@ def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Com
 class Composite(nn.Module):
     """Every modality through its own encoder. What is frozen, each encoder says itself."""
 
-    def __init__(self, parts: Mapping[MediaModality, Any]) -> None:
+    def __init__(self, parts: Mapping[MediaModality, Encoder]) -> None:
         super().__init__()
         self.parts = nn.ModuleDict(parts)
         self.modalities = tuple(parts)
         self.widths = {modality: part.widths[modality] for modality, part in parts.items()}
+        self.frames = {m: part.frames[m] for m, part in parts.items() if m in part.frames}
         embedded = [m for m, part in parts.items() if m in part.embeds]
         self.embeds: tuple[Modality, ...] = ("text", *embedded) if embedded else ()
 
     def length(self, modality: MediaModality) -> int:
         """K of every medium of a modality."""
-        return int(self.encoder_of(modality).length(modality))
+        return self.encoder_of(modality).length(modality)
 
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
         """Features (K, W) per medium."""
@@ -83,8 +85,7 @@ class Composite(nn.Module):
             given = " and ".join(sorted({kind_of(item) for item in items}))
             raise ValueError(f"there is no one encoder with a joint space of {given}")
         [encoder] = spaces.values()
-        embedded: Tensor = encoder.embed(items)
-        return embedded
+        return encoder.embed(items)
 
-    def encoder_of(self, modality: Any) -> Any:
-        return self.parts[modality]
+    def encoder_of(self, modality: Modality) -> Encoder:
+        return cast(Encoder, self.parts[modality])

@@ -2,7 +2,7 @@
 
 # B videos, T frames, C pairs of frames, S cells per side, K features, W width
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class VideoJepa(nn.Module):
 
     modalities: tuple[MediaModality, ...] = ("video",)
     embeds: tuple[Modality, ...] = ()
+    frames: Mapping[MediaModality, int] = {}  # its features carry their times already
     frozen = ("model.",)
 
     def __init__(self, config: Config, described: Any) -> None:

@@ -118,7 +118,8 @@ def named_files(system: System) -> set[str]:
 def declared_prefixes(model: nn.Module, attribute: str) -> tuple[str, ...]:
     """The full name prefixes of weights that modules list in an attribute, relative to themselves.
 
-    `frozen` lists published weights, which are not saved, except for LoRA inside them.
+    `frozen` lists published weights, which are not saved, except for LoRA inside them;
+    `keep_in_fp32_modules` lists those that half precision would spoil.
     """
     prefixes = []
     for name, module in model.named_modules():

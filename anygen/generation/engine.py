@@ -34,7 +34,7 @@ from anygen.generation.sequence import (
 )
 from anygen.llm.kv_cache import Contexts
 from anygen.model.multimodal import MultimodalModel
-from decoders.base import Cancelled, CancelledError, Task, never
+from decoders.base import Cancelled, CancelledError, RenderRequest, never
 
 MAX_SLOTS = 8  # requests at a time; the next one starts where one ends
 MAX_WAIT_PASSES = 8  # most media come early in an answer: those of other requests soon, or late
@@ -235,7 +235,7 @@ class Engine:
         if others and self.quiet_passes < MAX_WAIT_PASSES:
             return
         for modality in self.model.decoders:
-            tasks: dict[Hashable, Task] = {
+            tasks: dict[Hashable, RenderRequest] = {
                 (slot, part): slot.renders[part].task
                 for slot in self.slots
                 for part in slot.unsubmitted

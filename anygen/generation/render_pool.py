@@ -11,7 +11,7 @@ import torch
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.decoder_cache import LazyDecoders
-from decoders.base import Task
+from decoders.base import RenderRequest
 
 Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open
 MAX_ROWS = 8  # that are sampled together
@@ -40,7 +40,7 @@ class Row:
     """One medium of a batch. It is itself: its ticket may be given out anew when it is closed."""
 
     ticket: Ticket
-    task: Task
+    task: RenderRequest
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class RenderingPool:
         self._worker = threading.Thread(target=self._work, name="rendering", daemon=True)
         self._worker.start()
 
-    def submit(self, modality: MediaModality, tasks: Mapping[Ticket, Task]) -> None:
+    def submit(self, modality: MediaModality, tasks: Mapping[Ticket, RenderRequest]) -> None:
         """Any number of media. Those of equal `batch_key` are made together, MAX_ROWS at most."""
         assert self._worker.is_alive(), "the pool is closed"
         assert self._wanted.keys().isdisjoint(tasks), "a ticket is still open"

@@ -30,7 +30,7 @@ from anygen.generation.request_checks import PreparedRequest
 from anygen.llm.kv_cache import Context, Key
 from anygen.llm.prompt import Features, Piece, texts_of
 from anygen.model.multimodal import MultimodalModel
-from decoders.base import Cancelled, CancelledError, SampleOptions, Task
+from decoders.base import Cancelled, CancelledError, RenderRequest, SampleOptions
 
 MAX_FORWARD = 256  # positions that are read in one pass, so that other sequences need not wait
 SAME_STYLE = 0.8  # strength: the subject changes, colours and composition mostly stay
@@ -57,7 +57,7 @@ class SampleToken:
 class RenderMedia:
     part: int
     modality: MediaModality
-    task: Task
+    task: RenderRequest
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,9 @@ class Sequence:
         hidden_SD = signals.conditions(hidden_TD)
         return self.model.condition_of(modality, hidden_SD[None])[0]
 
-    def task(self, modality: MediaModality, part: int, condition: Tensor, caption: str) -> Task:
+    def task(
+        self, modality: MediaModality, part: int, condition: Tensor, caption: str
+    ) -> RenderRequest:
         """What the decoder is to render. Raises ValueError where the condition is not finite."""
         request, options = self.prepared.request, self.prepared.request.options
         if self.needs_caption(condition):
@@ -212,10 +214,10 @@ class Sequence:
         sample = options.media.get(modality, SampleOptions())
         edited = request.edited
         if options.edit and edited and modality_of(edited) == modality:
-            return Task(condition, seed, sample, edited, options.edit.strength)
+            return RenderRequest(condition, seed, sample, edited, options.edit.strength)
         if options.same_style and modality in self.first:
-            return Task(condition, seed, sample, self.first[modality], SAME_STYLE)
-        return Task(condition, seed, sample)
+            return RenderRequest(condition, seed, sample, self.first[modality], SAME_STYLE)
+        return RenderRequest(condition, seed, sample)
 
     def needs_caption(self, condition: Tensor) -> bool:
         fallback = self.prepared.request.options.caption_fallback

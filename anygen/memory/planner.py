@@ -24,7 +24,7 @@ from anygen.core.schema import Strict
 from anygen.memory import reference_models, workloads
 from anygen.memory.meta_tracker import MetaTracker, peak_bytes
 from anygen.memory.weight_sizes import PartSize, WeightFormat, WeightSizes, weight_sizes
-from anygen.model.decoder_cache import waiting_bytes
+from anygen.model.decoder_cache import deferred_bytes
 from anygen.model.multimodal import MultimodalModel
 from anygen.model.placing import settle
 from anygen.numerics.fp16_linear import has_fbgemm
@@ -195,7 +195,7 @@ def training_peak(
     """The peak of the second step, in which the optimizer has its averages."""
     training = workloads.TrainingStep(model, stage, rows, length)
     trained = sum(parameter.nbytes for parameter in training.trained.values())
-    text_encoders = waiting_bytes(model, "decoders.") if training.generates else 0
+    text_encoders = deferred_bytes(model, "decoders.") if training.generates else 0
     with MetaTracker() as tracker:
         training.run()
         tracker.peak = tracker.live

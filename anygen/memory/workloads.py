@@ -22,7 +22,7 @@ from anygen.training.losses import generation_losses, hidden_states, text_loss
 from anygen.training.mixtures import PLACEHOLDER
 from anygen.training.stages import STAGES, learned_prefixes
 from anygen.training.trainer import unfreeze
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 
 STEPS = 2  # of denoising: second-order solvers keep the result of one step
 NEGATIVES = 64  # captions in the contrastive loss beside the right one
@@ -63,7 +63,7 @@ def render(model: MultimodalModel, modality: MediaModality) -> None:
     pooled = zeros((1, spec.pooled)) if spec.pooled else None
     [condition] = spec.join(zeros((1, spec.tokens, spec.width)), pooled)
     options = SampleOptions(steps=STEPS)
-    decoder.sample([Task(condition, 0, options)], no_progress, never)
+    decoder.sample([RenderRequest(condition, 0, options)], no_progress, never)
 
 
 class TrainingStep:

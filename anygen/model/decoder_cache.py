@@ -17,7 +17,7 @@ from anygen.config import plugins
 from anygen.config.plugins import Plugin
 from anygen.core.modality import MediaModality
 from anygen.model.placing import settle
-from decoders.base import ConditionSpec
+from decoders.base import ConditionSpec, DeferredWeights
 
 PREFIX = "decoders."  # of a decoder's names in a model
 
@@ -57,7 +57,7 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
     ) -> None:
         """`folder` holds the files that the plugins name; `weights` is the file of a whole model.
 
-        What is loaded from it is of `dtype`, but for what decoders call safe.
+        What is loaded from it is of `dtype`, except what decoders list in `keep_in_fp32_modules`.
 
         In the order of `described` a decoder may extend an earlier one. Raises ValueError naming
         every key and shape of the file that does not fit; no tensor is read for that.
@@ -178,7 +178,7 @@ def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModali
         everything = {id(t): t for t in chain(decoder.parameters(), decoder.buffers())}
         shares = frozenset(owner[tensor] for tensor in everything if tensor in owner)
         size = sum(t.nbytes for tensor, t in everything.items() if tensor not in owner)
-        size += waiting_bytes(whole, f"{PREFIX}{modality}.")
+        size += deferred_bytes(whole, f"{PREFIX}{modality}.")
         own = checkpoint.own_tensors(whole, [f"{PREFIX}{modality}."])
         owner |= {tensor: modality for tensor in everything if tensor not in owner}
         spec: Any = decoder.condition_spec
@@ -186,10 +186,10 @@ def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModali
     return outlines
 
 
-def waiting_bytes(model: nn.Module, prefix: str) -> int:
+def deferred_bytes(model: nn.Module, prefix: str) -> int:
     """Of what parts under `prefix` load only when they need it: no module has it before."""
     return sum(
-        getattr(module, "waiting_bytes", 0)
+        module.deferred_bytes
         for name, module in model.named_modules()
-        if name.startswith(prefix)
+        if name.startswith(prefix) and isinstance(module, DeferredWeights)
     )

@@ -62,7 +62,7 @@ class MultimodalModel(nn.Module):
                 self.encoder.widths,
                 {m: self.encoder.length(m) for m in self.encoder.modalities},
                 self.llm.width,
-                getattr(self.encoder, "frames", {}),
+                self.encoder.frames,
             )
         if "output_projectors" in parts:
             self.output_projectors = nn.ModuleDict(

@@ -18,18 +18,18 @@ def settle(
 ) -> None:
     """Moves a part to a device and into a precision, in place.
 
-    A part, or a piece of it, names in `safe` how the names begin within it of what half precision
-    would spoil, such as a VAE that overflows: that stays at least float32. What was published,
-    and begins as one of `but`, is left alone.
+    Tensors that a part or one of its modules lists in `keep_in_fp32_modules`, by name prefix, stay
+    at least float32: half precision would spoil them, as it makes a VAE overflow. Published tensors
+    whose names begin with one of `but` are left alone.
     """
     if not but:
         module.to(device)
-    safe = declared_prefixes(module, "safe")
+    kept = declared_prefixes(module, "keep_in_fp32_modules")
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         if but and name.startswith(but) and LORA not in name:
             continue
         wider = torch.promote_types(dtype, torch.float32)
-        kind = wider if name.startswith(safe) else dtype
+        kind = wider if name.startswith(kept) else dtype
         tensor.data = tensor.data.to(device, kind if tensor.is_floating_point() else None)
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from anygen.core.media import MODALITY_OF, Audio, Image, Video
-from decoders.base import CancelledError, SampleOptions, Task, never, no_progress
+from decoders.base import CancelledError, RenderRequest, SampleOptions, never, no_progress
 
 CAPTIONS = ["a flat cat on a red background", "", "a piano playing a rising melody"]
 SEEDS = [7, 8, 9]
@@ -29,15 +29,18 @@ def decoder(make_decoder):
 
 
 @torch.inference_mode()
-def tasks_of(decoder, captions, seeds, start=None, strength=0.6, **options):
+def requests_of(decoder, captions, seeds, init_media=None, strength=0.6, **options):
     conditions = [decoder.encode_prompt([caption])[0] for caption in captions]
     asked = SampleOptions(**options)
-    return [Task(c, s, asked, start, strength) for c, s in zip(conditions, seeds, strict=True)]
+    return [
+        RenderRequest(c, s, asked, init_media, strength)
+        for c, s in zip(conditions, seeds, strict=True)
+    ]
 
 
 @torch.inference_mode()
 def sample(decoder, captions, seeds, *, on_step=no_progress, cancelled=never, **settings):
-    return decoder.sample(tasks_of(decoder, captions, seeds, **settings), on_step, cancelled)
+    return decoder.sample(requests_of(decoder, captions, seeds, **settings), on_step, cancelled)
 
 
 def values(medium):

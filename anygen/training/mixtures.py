@@ -17,6 +17,7 @@ from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.dialogues import Dialogue, read_record
+from encoders.base import JointEncoder
 from mosit_data.world.language.dialogues import sample_caption_pair, sample_dialogue, sample_request
 from mosit_data.world.language.questions import described
 from mosit_data.world.render import render
@@ -108,7 +109,7 @@ def draw_mixture(
 def can_read(model: MultimodalModel, kind: str) -> bool:
     """Whether the encoder takes the media of a kind of dialogue, or can imagine them."""
     if kind == "photograph":
-        return hasattr(model.encoder, "prototype_tokens")
+        return isinstance(model.encoder, JointEncoder)
     modality = "audio" if kind == "sound_mix" else kind
     return modality not in MEDIA or modality in model.encoder.modalities
 

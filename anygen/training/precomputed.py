@@ -28,7 +28,7 @@ from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import draw_scenes, reordered
 from decoders.base import pooled_condition
-from encoders.parts.readers import together
+from encoders.base import JointEncoder
 from mosit_data.world.language.dialogues import sample_request
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, caption
@@ -116,8 +116,10 @@ class FeaturePool(nn.Module):
 
     def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
+        encoder: JointEncoder = model.encoder
+        self.mix = encoder.mix
         self.pool = PrecomputedPool(
-            run, MEDIA, lambda m, media: torch.stack(model.encoder.observe(m, media))
+            run, MEDIA, lambda m, media: torch.stack(encoder.observe(m, media))
         )
         self.clips: dict[str, list[int]] = {}  # indices in the pool, by the name of the sound
         for index, scene in enumerate(self.pool.scenes["audio"]):
@@ -127,7 +129,7 @@ class FeaturePool(nn.Module):
     def draw(
         self, modality: MediaModality, count: int, rng: random.Random
     ) -> tuple[Tensor, list[str]]:
-        """Observations (count, ...), see `Bind.observe`, and captions of random scenes."""
+        """Observations (count, ...), see `JointEncoder.observe`, and captions of random scenes."""
         mixes = count // 2 if modality == "audio" else 0
         indices = self.pool.choose(modality, count - mixes, rng)
         captions = [self.pool.captions[modality][index] for index in indices]
@@ -141,7 +143,7 @@ class FeaturePool(nn.Module):
         """The spectrogram (1, frames, bands) of pieces of up to three clips of one sound."""
         clips = rng.choices(self.clips[name], k=rng.randint(1, 3))
         rows = self.pool.rows("audio", clips)
-        return reduce(together, [reordered(row, rng) for row in rows])[None]
+        return reduce(self.mix, [reordered(row, rng) for row in rows])[None]
 
 
 class SpanPool(nn.Module):

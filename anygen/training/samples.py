@@ -10,7 +10,7 @@ from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.mixtures import draw_media
-from decoders.base import Task, never, no_progress
+from decoders.base import RenderRequest, never, no_progress
 
 EXAMPLES = 4  # true media per decoder
 SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
@@ -81,8 +81,8 @@ def renderings(model: MultimodalModel, run: Run) -> dict[str, Media]:
         decoder: Any = model.decoders[modality]
         captions = SAMPLE_CAPTIONS[modality]
         conditions = decoder.encode_prompt(captions)
-        tasks = [Task(condition, seed) for seed, condition in enumerate(conditions)]
-        media = decoder.sample(tasks, no_progress, never)
+        requests = [RenderRequest(condition, seed) for seed, condition in enumerate(conditions)]
+        media = decoder.sample(requests, no_progress, never)
         shown |= {f"{modality}_{index}": medium for index, medium in enumerate(media)}
     return shown
 

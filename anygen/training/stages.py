@@ -28,7 +28,7 @@ from anygen.training.losses import (
     word_alignment_loss,
 )
 from anygen.training.precomputed import FeaturePool, LatentPool, NegativeBank, SpanPool
-from decoders.parts.latent_diffusion import unconditional
+from decoders.base import unconditional
 from mosit_data.world.scene import caption
 
 DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
@@ -112,7 +112,7 @@ def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step
         model, len(captions), step.rng, step.generators[0]
     )
     words = [mixtures.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
-    rows_BKW = model.encoder.told(modality, features_BKW)
+    rows_BKW = model.encoder.with_class_token(modality, features_BKW)
     rows = [(modality, row) for row in rows_BKW] + [("image", row) for row in imagined]
     projected = [model.input_projector.project(*row) for row in rows]
     table = model.llm.base.get_input_embeddings().weight

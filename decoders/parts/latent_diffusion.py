@@ -16,7 +16,15 @@ from diffusers import (
 )
 from torch import Tensor, nn
 
-from decoders.base import Cancelled, CancelledError, OnStep, SampleOptions, SchedulerName, Task
+from decoders.base import (
+    Cancelled,
+    CancelledError,
+    OnStep,
+    RenderRequest,
+    SampleOptions,
+    SchedulerName,
+    unconditional,
+)
 
 # (noisy latents (B, C, ...), timesteps (B,), condition (B, T, W)) -> the model's prediction
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -44,8 +52,8 @@ class LatentDecoder(nn.Module):
     # (media, options) -> (B, *shape(options)): media of any size, rate and length are fitted
     to_latents: Callable[..., Tensor]
 
-    def batch_key(self, task: Task) -> "BatchKey":
-        return batch_key(self, task)
+    def batch_key(self, request: RenderRequest) -> "BatchKey":
+        return batch_key(self, request)
 
     def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
         """(B, *shape) on the CPU, each row from its own generator."""
@@ -65,21 +73,21 @@ class LatentDecoder(nn.Module):
 
 @dataclass(frozen=True)
 class BatchKey:
-    """What the tasks of one batch have in common: the shapes and the steps."""
+    """What the requests of one batch have in common: the shapes and the steps."""
 
     scheduler: SchedulerName
     steps: int
-    skipped: int  # of the steps; a task's start stands for what they would have found
+    skipped: int  # of the steps; init_media takes their place
     guided: bool  # whether there is a second branch
     shape: tuple[int, ...]  # of a row's latents
 
 
 @dataclass(frozen=True)
 class Guide:
-    """What the network hears. Guidance as Ho and Salimans 2022, eq. 6."""
+    """The network's conditions. Guidance as in Ho and Salimans 2022, eq. 6."""
 
-    wanted: Tensor  # (B, T, W)
-    unwanted: Tensor | None  # (B, T, W), of the negative prompts; None runs no second branch
+    prompt_embeds: Tensor  # (B, T, W)
+    negative_prompt_embeds: Tensor | None  # (B, T, W); None runs no second branch
     scale: Tensor  # (B,)
 
 
@@ -114,16 +122,16 @@ def training_target(
 
 @torch.no_grad()
 def sample_latents(
-    decoder: LatentDecoder, tasks: Sequence[Task], on_step: OnStep, cancelled: Cancelled
+    decoder: LatentDecoder, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
 ) -> Tensor:
-    """Clean latents (B, C, ...) of tasks of one key. Raises CancelledError, and as `check`."""
-    for task in tasks:
-        decoder.check(task.options)
-    [key] = {batch_key(decoder, task) for task in tasks}
-    guide = make_guide(decoder, tasks)
+    """Clean latents (B, C, ...) of requests of one key. Raises CancelledError, and as `check`."""
+    for request in requests:
+        decoder.check(request.options)
+    [key] = {batch_key(decoder, request) for request in requests}
+    guide = make_guide(decoder, requests)
     solver = make_solver(decoder.scheduler, key.scheduler)
-    set_steps(solver, key.steps, guide.wanted.device)
-    latents = first_latents(decoder, tasks, key, solver)
+    set_steps(solver, key.steps, guide.prompt_embeds.device)
+    latents = first_latents(decoder, requests, key, solver)
     timesteps = solver.timesteps[key.skipped :]
     for index, timestep in enumerate(timesteps):
         if cancelled():
@@ -135,10 +143,10 @@ def sample_latents(
     return latents
 
 
-def batch_key(decoder: LatentDecoder, task: Task) -> BatchKey:
-    options = task.options
+def batch_key(decoder: LatentDecoder, request: RenderRequest) -> BatchKey:
+    options = request.options
     steps = options.steps or decoder.config.steps
-    run = steps if task.start is None else max(int(steps * task.strength), 1)
+    run = steps if request.init_media is None else max(int(steps * request.strength), 1)
     return BatchKey(
         scheduler=options.scheduler or decoder.config.solver,
         steps=steps,
@@ -166,32 +174,27 @@ def check_steps_and_guidance(decoder: LatentDecoder, options: SampleOptions) -> 
         )
 
 
-def unconditional(decoder: Any, negative: str = "") -> Tensor:
-    """(1, T, W): what guidance leads away from. Training teaches it for the empty caption."""
-    with torch.no_grad():
-        return decoder.encode_prompt([negative])
-
-
-def make_guide(decoder: LatentDecoder, tasks: Sequence[Task]) -> Guide:
-    wanted = torch.stack([task.condition for task in tasks])
-    scales = [guidance_of(decoder, task.options) for task in tasks]
-    scale = torch.tensor(scales, device=wanted.device)
+def make_guide(decoder: LatentDecoder, requests: Sequence[RenderRequest]) -> Guide:
+    prompt_embeds = torch.stack([request.condition for request in requests])
+    scales = [guidance_of(decoder, request.options) for request in requests]
+    scale = torch.tensor(scales, device=prompt_embeds.device)
     if (scale == 1).all():
-        return Guide(wanted, None, scale)
-    negatives = [task.options.negative or "" for task in tasks]
-    known = {negative: unconditional(decoder, negative) for negative in set(negatives)}
-    return Guide(wanted, torch.cat([known[negative] for negative in negatives]), scale)
+        return Guide(prompt_embeds, None, scale)
+    negatives = [request.options.negative or "" for request in requests]
+    encoded = {negative: unconditional(decoder, negative) for negative in set(negatives)}
+    return Guide(prompt_embeds, torch.cat([encoded[n] for n in negatives]), scale)
 
 
 def predict_guided(predict: Predict, latents: Tensor, timestep: Tensor, guide: Guide) -> Tensor:
-    """The network is of the conditions' precision; latents and what comes of them are float32."""
-    rows, latents = latents.shape[0], latents.to(guide.wanted.dtype)
-    if guide.unwanted is None:
-        return predict(latents, timestep.expand(rows), guide.wanted).float()
-    both = torch.cat([guide.unwanted, guide.wanted])
-    prediction = predict(torch.cat([latents, latents]), timestep.expand(2 * rows), both).float()
-    unwanted, wanted = prediction.chunk(2)
-    return unwanted + rowwise(guide.scale, wanted) * (wanted - unwanted)
+    """The network has the conditions' precision; latents and the result are float32."""
+    rows, latents = latents.shape[0], latents.to(guide.prompt_embeds.dtype)
+    if guide.negative_prompt_embeds is None:
+        return predict(latents, timestep.expand(rows), guide.prompt_embeds).float()
+    conditions = torch.cat([guide.negative_prompt_embeds, guide.prompt_embeds])
+    doubled = torch.cat([latents, latents])
+    prediction = predict(doubled, timestep.expand(2 * rows), conditions).float()
+    negative, positive = prediction.chunk(2)
+    return negative + rowwise(guide.scale, positive) * (positive - negative)
 
 
 def rowwise(numbers: Tensor, like: Tensor) -> Tensor:
@@ -200,16 +203,16 @@ def rowwise(numbers: Tensor, like: Tensor) -> Tensor:
 
 
 def first_latents(
-    decoder: LatentDecoder, tasks: Sequence[Task], key: BatchKey, solver: Any
+    decoder: LatentDecoder, requests: Sequence[RenderRequest], key: BatchKey, solver: Any
 ) -> Tensor:
-    """Noise, or the tasks' starts with as much noise as the first step that is run expects."""
-    noise = decoder.noise(key.shape, seeded([task.seed for task in tasks]))
-    noise = noise.to(tasks[0].condition.device)
+    """Noise, or `init_media` with as much noise as the first step that runs expects."""
+    noise = decoder.noise(key.shape, seeded([request.seed for request in requests]))
+    noise = noise.to(requests[0].condition.device)
     if key.skipped == 0:
         return noise * solver.init_noise_sigma
-    starts = [decoder.to_latents([task.start], task.options) for task in tasks]
+    init = [decoder.to_latents([request.init_media], request.options) for request in requests]
     timestep = solver.timesteps[key.skipped]
-    return solver.add_noise(torch.cat(starts), noise, timestep.expand(len(tasks)))
+    return solver.add_noise(torch.cat(init), noise, timestep.expand(len(requests)))
 
 
 def make_solver(scheduler: DDIMScheduler, name: SchedulerName) -> Any:

@@ -50,7 +50,7 @@ class PublishedCaptions(nn.Module):
 
     What guidance needs, the empty caption, is told when this is built; then the model is dropped.
     It is loaded again for the first other caption, a target of training or a negative prompt, and
-    stays. As it is no sub-module, whoever counts bytes adds `waiting_bytes`.
+    stays. As it is no sub-module, whoever counts bytes adds `deferred_bytes`.
     """
 
     empty: Tensor  # (1, T, W)
@@ -76,7 +76,7 @@ class PublishedCaptions(nn.Module):
             return read_part(self.tower.model, self.source, "text_encoder")
 
     @property
-    def waiting_bytes(self) -> int:
+    def deferred_bytes(self) -> int:
         """What the text encoder takes when it is there, in the precision of the conditions."""
         parameters = sum(parameter.numel() for parameter in self.waiting.parameters())
         return parameters * self.empty.element_size()

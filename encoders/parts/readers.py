@@ -11,8 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anygen.core.media import Audio, Media, modality_of
-from anygen.core.modality import Modality
+from anygen.core.media import Audio
 from anygen.numerics.audio import BANDS, RATE, log_mel, slaney_filters, to_mono
 from encoders.parts.tower import Tower, sinusoids
 
@@ -57,7 +56,7 @@ class AudioReader(nn.Module):
         return self.out(self.tower(tokens + times)).float()
 
 
-def together(first: Tensor, second: Tensor) -> Tensor:
+def mix(first: Tensor, second: Tensor) -> Tensor:
     """The spectrogram of two sounds at once, from those of each, all as `spectrograms` makes them.
 
     Magnitudes are added, as if no two partials met.
@@ -119,10 +118,6 @@ def sampled(samples_N: Tensor, length: int) -> Tensor:
     piece = length // PIECES
     starts = torch.linspace(0, len(samples_N) - piece, PIECES).long().tolist()
     return torch.cat([samples_N[start : start + piece] for start in starts])
-
-
-def kind_of(item: Media | str) -> Modality:
-    return "text" if isinstance(item, str) else modality_of(item)
 
 
 def spread(frames: Tensor, count: int) -> Tensor:

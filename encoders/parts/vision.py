@@ -55,6 +55,11 @@ class Vision(nn.Module):
         cells = functional.adaptive_avg_pool2d(out.grid, self.grid).flatten(2).transpose(1, 2)
         return torch.cat([cells, out.pooled[:, None]], 1).float()
 
+    def classify(self, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) float in [0, 255] -> logits (B, 1000)."""
+        logits: Tensor = self.trunk(pixels.to(self.trunk.average.dtype)).logits
+        return logits
+
     def prototypes(self) -> Tensor:
         """Features (1000, W) that stand for the classes of ImageNet.
 
@@ -64,7 +69,7 @@ class Vision(nn.Module):
         features = (self.trunk.average + 2 * TOWARDS_CLASS * self.class_directions()).relu()
         return LENGTH * functional.normalize(features)
 
-    def opinion(self, tokens: Tensor) -> Tensor:
+    def class_token(self, tokens: Tensor) -> Tensor:
         """What the classifier takes pictures for, as one more token: (B, K, W) -> (B, 1, W).
 
         A mean of the prototypes, weighted by its probabilities. It is the same for a photograph

@@ -1,6 +1,6 @@
-"""What a task may ask of a decoder on our own loop, and that nothing beside it changes the medium.
+"""What a request may ask of a decoder on our diffusion loop; other rows never change its medium.
 
-tests/pipelines asks it of those that call a pipeline.
+tests/pipelines covers the decoders that call a diffusers pipeline.
 """
 
 from importlib import import_module
@@ -10,8 +10,8 @@ import torch
 
 from anygen.config import plugins
 from anygen.core.media import Audio, Image, Video
-from anygen.testing.decoders import CAPTIONS, SEEDS, same, sample, tasks_of, values
-from decoders.base import SampleOptions, Task, never, no_progress
+from anygen.testing.decoders import CAPTIONS, SEEDS, requests_of, same, sample, values
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from support.tiny_decoders import with_settings
 
 LOOPED = [
@@ -30,25 +30,25 @@ def name(request):
 @torch.inference_mode()
 def test_a_row_does_not_depend_on_its_company(decoder, guidances, threads):
     """To the last bit: in batches of any size and order, and with any number of threads."""
-    tasks = [
-        *mixed(decoder, guidances, 5, start=None),
-        *mixed(decoder, guidances, 3, start=sample(decoder, ["a dog"], [3])[0], strength=1.0),
+    requests = [
+        *mixed(decoder, guidances, 5, init_media=None),
+        *mixed(decoder, guidances, 3, init_media=sample(decoder, ["a dog"], [3])[0], strength=1.0),
     ]
     threads(1)
-    alone = [decoder.sample([task], no_progress, never)[0] for task in tasks]
+    alone = [decoder.sample([request], no_progress, never)[0] for request in requests]
     for size, count in ((2, 1), (3, 2), (5, 1), (8, 2)):
         threads(count)
         rows = list(range(7, -1, -1))[:size]
-        made = decoder.sample([tasks[row] for row in rows], no_progress, never)
+        made = decoder.sample([requests[row] for row in rows], no_progress, never)
         assert all(map(same, made, [alone[row] for row in rows]))
 
 
 def mixed(decoder, guidances, count, **settings):
     """Tasks of one batch that differ in all that a batch may differ in."""
     return [
-        task
+        request
         for index in range(count)
-        for task in tasks_of(
+        for request in requests_of(
             decoder,
             [CAPTIONS[index % 3]],
             [index],
@@ -64,13 +64,13 @@ def mixed(decoder, guidances, count, **settings):
 def test_a_row_that_begins_with_a_medium_does_not_depend_on_its_company(decoder, scheduler):
     starts = sample(decoder, CAPTIONS, SEEDS)
     settings = {"steps": 6, "scheduler": scheduler, "strength": 0.5}
-    tasks = [
-        *tasks_of(decoder, ["a cat"], [1], start=starts[0], **settings),
-        *tasks_of(decoder, ["a dog"], [2], start=starts[1], **settings),
-        *tasks_of(decoder, ["a ball"], [3], start=starts[2], **settings),
+    requests = [
+        *requests_of(decoder, ["a cat"], [1], init_media=starts[0], **settings),
+        *requests_of(decoder, ["a dog"], [2], init_media=starts[1], **settings),
+        *requests_of(decoder, ["a ball"], [3], init_media=starts[2], **settings),
     ]
-    together = decoder.sample(tasks, no_progress, never)
-    alone = [decoder.sample([task], no_progress, never)[0] for task in tasks]
+    together = decoder.sample(requests, no_progress, never)
+    alone = [decoder.sample([request], no_progress, never)[0] for request in requests]
     assert all(map(same, together, alone))
     assert len({medium.tobytes() for medium in map(as_numpy, together)}) == 3
 
@@ -83,13 +83,13 @@ def test_what_decides_the_shapes_and_the_steps_decides_the_batch(decoder):
     start = sample(decoder, ["a cat"], [7])[0]
 
     def key(**settings):
-        return decoder.batch_key(tasks_of(decoder, ["a cat"], [7], **settings)[0])
+        return decoder.batch_key(requests_of(decoder, ["a cat"], [7], **settings)[0])
 
     own = key()
     assert own == key(steps=decoder.config.steps, scheduler="dpm++", negative="a dog")
-    assert own == key(guidance=2.0) == key(guidance=7.0) == key(start=start, strength=1.0)
+    assert own == key(guidance=2.0) == key(guidance=7.0) == key(init_media=start, strength=1.0)
     others = [key(steps=9), key(scheduler="unipc"), key(guidance=1.0)]
-    others += [key(steps=9, start=start, strength=s) for s in (0.3, 0.6)]
+    others += [key(steps=9, init_media=start, strength=s) for s in (0.3, 0.6)]
     assert len({own, *others}) == 6
 
 
@@ -143,14 +143,14 @@ def test_what_a_decoder_does_anyway_may_be_asked_for(decoder):
 @pytest.mark.parametrize("strength", [0, -1, 1.01, float("nan")])
 def test_a_strength_that_is_no_share_of_the_steps_is_refused(strength):
     with pytest.raises(ValueError, match=r"strength: .* more than 0 and at most 1"):
-        Task(torch.zeros(1, 1), 0, strength=strength)
+        RenderRequest(torch.zeros(1, 1), 0, strength=strength)
 
 
 def test_what_is_not_wanted_changes_the_medium_and_is_computed_once(decoder, monkeypatch):
-    asked = tasks_of(decoder, ["a cat"] * 4, [7] * 4, negative="three red balls")
-    asked += tasks_of(decoder, ["a cat"], [7], negative="")
+    asked = requests_of(decoder, ["a cat"] * 4, [7] * 4, negative="three red balls")
+    asked += requests_of(decoder, ["a cat"], [7], negative="")
     encode, computed = decoder.encode_prompt, []
-    monkeypatch.setattr(decoder, "caption_condition", lambda c: computed.extend(c) or encode(c))
+    monkeypatch.setattr(decoder, "encode_prompt", lambda c: computed.extend(c) or encode(c))
     *without_balls, plain = decoder.sample(asked, no_progress, never)
     assert sorted(computed) == ["", "three red balls"]
     assert not same(without_balls[0], plain)
@@ -171,7 +171,7 @@ def test_a_little_of_the_noise_leaves_the_start_as_it_is(decoder):
     [again] = through_the_autoencoder(decoder, start)
     distances = []
     for strength in (0.01, 0.5, 0.9):
-        [made] = sample(decoder, ["a dog"], [8], start=start, strength=strength, steps=40)
+        [made] = sample(decoder, ["a dog"], [8], init_media=start, strength=strength, steps=40)
         distances.append((values(made) - values(again)).float().abs().mean())
     assert distances == sorted(distances)
     assert distances[0] < 0.3 * distances[2]
@@ -187,14 +187,14 @@ def through_the_autoencoder(decoder, medium):
 
 def test_all_of_the_noise_hides_the_start(decoder):
     start = sample(decoder, ["a cat"], [7])[0]
-    hidden = sample(decoder, ["a dog"], [8], start=start, strength=1.0)[0]
+    hidden = sample(decoder, ["a dog"], [8], init_media=start, strength=1.0)[0]
     assert same(hidden, sample(decoder, ["a dog"], [8])[0])
 
 
 def test_the_caption_and_the_seed_still_change_what_a_start_becomes(decoder):
     start = sample(decoder, ["a cat"], [7])[0]
     captions, seeds = ["a dog", "a dog", "three red balls", "a dog"], [8, 8, 8, 9]
-    first, again, *others = sample(decoder, captions, seeds, start=start, steps=5)
+    first, again, *others = sample(decoder, captions, seeds, init_media=start, steps=5)
     assert same(first, again)
     assert not any(same(first, other) for other in others)
 
@@ -202,7 +202,7 @@ def test_the_caption_and_the_seed_still_change_what_a_start_becomes(decoder):
 def test_progress_counts_the_steps_that_are_run_on_a_start(decoder):
     start, seen = sample(decoder, ["a cat"], [7])[0], []
     on_step = lambda *step: seen.append(step)  # noqa: E731
-    sample(decoder, ["a cat"], [7], start=start, strength=0.3, steps=10, on_step=on_step)
+    sample(decoder, ["a cat"], [7], init_media=start, strength=0.3, steps=10, on_step=on_step)
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -211,7 +211,7 @@ def test_without_a_layout_pictures_have_any_size_that_latents_cover(size):
     decoder = with_settings("stable_diffusion", layout=None)
     start = Image(torch.zeros(3, 30, 40, dtype=torch.uint8))
     [drawn] = sample(decoder, ["a cat"], [7], size=size)
-    [changed] = sample(decoder, ["a cat"], [7], size=size, start=start, steps=4)
+    [changed] = sample(decoder, ["a cat"], [7], size=size, init_media=start, steps=4)
     assert drawn.pixels.shape == changed.pixels.shape == (3, size, size)
     with pytest.raises(ValueError, match=r"size: 18 pixels are no multiple of 4; 20 are"):
         decoder.check(SampleOptions(size=18))
@@ -224,7 +224,7 @@ def test_without_a_layout_videos_have_any_size_and_up_to_as_many_frames_as_were_
     decoder = with_settings("animatediff", layout=None)
     start = Video(torch.zeros(9, 3, 30, 40, dtype=torch.uint8), 25.0)
     [shot] = sample(decoder, ["a cat"], [7], size=size, frames=frames)
-    [changed] = sample(decoder, ["a cat"], [7], size=size, frames=frames, start=start, steps=4)
+    [changed] = sample(decoder, ["a cat"], [7], size=size, frames=frames, init_media=start, steps=4)
     assert shot.frames.shape == changed.frames.shape == (frames, 3, size, size)
     with pytest.raises(ValueError, match=r"frames: 5 cannot be made: .* up to 4 frames"):
         decoder.check(SampleOptions(frames=5))
@@ -235,5 +235,5 @@ def test_without_a_layout_sounds_have_any_length(seconds):
     decoder = with_settings("audioldm", layout=None)
     start = Audio(torch.zeros(2, 3000), 8000)
     [played] = sample(decoder, ["a piano"], [7], seconds=seconds)
-    [changed] = sample(decoder, ["a piano"], [7], seconds=seconds, start=start, steps=4)
+    [changed] = sample(decoder, ["a piano"], [7], seconds=seconds, init_media=start, steps=4)
     assert played.samples.shape == changed.samples.shape == (1, max(round(seconds * 16_000), 1))

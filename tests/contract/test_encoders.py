@@ -79,7 +79,7 @@ def test_bind_imagines_photographs_of_classes(folder):
         2,
         2**2 + 2,
         bind.widths["image"],
-    )  # a grid of 2 x 2, the whole, the opinion
+    )  # a grid of 2 x 2, the whole, the class token
     assert torch.equal(*again)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anygen.config import plugins
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from support.on_gpu import DEVICE, NEEDS_CUDA, assert_alike, values
 from support.tiny_decoders import make, make_published
 
@@ -20,8 +20,10 @@ def media_of(decoder, device):
     decoder.to(device)
     [condition] = decoder.encode_prompt(["a cat"])
     assert condition.device.type == torch.device(device).type
-    [first] = decoder.sample([Task(condition, 7, OPTIONS)], no_progress, never)
-    [second] = decoder.sample([Task(condition, 8, OPTIONS, first, 0.7)], no_progress, never)
+    [first] = decoder.sample([RenderRequest(condition, 7, OPTIONS)], no_progress, never)
+    [second] = decoder.sample(
+        [RenderRequest(condition, 8, OPTIONS, first, 0.7)], no_progress, never
+    )
     return [values(first), values(second)]
 
 
@@ -50,7 +52,7 @@ def loss_and_gradient(decoder, device):
     decoder.to("cpu")
     with torch.inference_mode():
         [condition] = decoder.encode_prompt(["a cat"])
-        [medium] = decoder.sample([Task(condition, 7, OPTIONS)], no_progress, never)
+        [medium] = decoder.sample([RenderRequest(condition, 7, OPTIONS)], no_progress, never)
     decoder.to(device)
     conditions = condition.clone()[None].to(device).detach().clone().requires_grad_()
     [loss] = decoder.loss([medium], conditions, [torch.Generator().manual_seed(3)])

@@ -34,7 +34,7 @@ from anygen.generation.options import AnswerOptions
 from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media
 from anygen.terminal.screen import Screen
-from decoders.base import Task, never, no_progress
+from decoders.base import RenderRequest, never, no_progress
 from support.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -260,9 +260,12 @@ def check_promises(model):
     decoder, encoder = model.decoders["image"], model.encoder
     conditions = decoder.encode_prompt(["a red cat", "a cat", "a blue cat"])
     assert conditions.shape[1:] == (decoder.condition_spec.tokens, decoder.condition_spec.width)
-    tasks = [Task(condition, seed) for condition, seed in zip(conditions, [7, 8, 9], strict=True)]
-    pictures = decoder.sample(tasks, no_progress, never)
-    [alone] = decoder.sample(tasks[2:], no_progress, never)
+    requests = [
+        RenderRequest(condition, seed)
+        for condition, seed in zip(conditions, [7, 8, 9], strict=True)
+    ]
+    pictures = decoder.sample(requests, no_progress, never)
+    [alone] = decoder.sample(requests[2:], no_progress, never)
     assert torch.equal(alone.pixels, pictures[2].pixels)
     assert pictures[0].pixels.float().mean((1, 2)).argmax() == 0
     generators = [torch.Generator()] * 3

@@ -14,7 +14,7 @@ from anygen.training.dialogues import Dialogue
 from anygen.training.losses import contrast_loss, generation_losses, text_loss
 from anygen.training.stages import STAGES, hidden_of, learned_prefixes
 from anygen.training.trainer import unfreeze
-from decoders.base import Task, never, no_progress
+from decoders.base import RenderRequest, never, no_progress
 
 GENERATOR = torch.Generator().manual_seed(0)
 PICTURE = Image(torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8, generator=GENERATOR))
@@ -123,7 +123,7 @@ def assert_medium_is_that_of(caption, model, question):
     modality = "image" if isinstance(done.media, Image) else "audio"
     decoder = model.decoders[modality]
     conditions = decoder.encode_prompt([caption, ""])
-    tasks = [Task(condition, done.seed) for condition in conditions]
+    tasks = [RenderRequest(condition, done.seed) for condition in conditions]
     wanted, other = decoder.sample(tasks, no_progress, never)
     assert distance(done.media, wanted) < 0.5 * distance(done.media, other)
 
@@ -141,7 +141,7 @@ def test_a_denoiser_learns_one_medium(modality, make_model):
     decoder.layout.requires_grad_(True)
     with torch.no_grad():
         condition = decoder.encode_prompt(["a cat"])
-        media = decoder.sample([Task(condition[0], 0)], no_progress, never)
+        media = decoder.sample([RenderRequest(condition[0], 0)], no_progress, never)
         condition = condition.expand(4, -1, -1)
 
     def loss():

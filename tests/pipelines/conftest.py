@@ -20,6 +20,6 @@ def folders(tmp_path_factory):
 def decoder(family, folders, monkeypatch):
     """Its caption is a fixed one: the folder has no text encoders."""
     made = published_decoder(family, folders(family))
-    unwanted = condition(made, seed=99)
-    monkeypatch.setattr(made, "caption_condition", lambda captions: unwanted[None])
+    negative = condition(made, seed=99)
+    monkeypatch.setattr(made, "encode_prompt", lambda captions: negative[None])
     return made

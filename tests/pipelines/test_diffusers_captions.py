@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anygen.testing.decoders import values
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from support.diffusers_pipelines import TINIES, plain, publish
 from support.pipeline_tasks import published_decoder
 from support.text_encoders import TEXTS
@@ -64,8 +64,8 @@ def prompted(family, caption, seed):
 @torch.inference_mode()
 def sample(decoder, caption, seed=5, **options):
     [condition] = decoder.encode_prompt([caption])
-    task = Task(condition, seed, SampleOptions(**options))
-    return decoder.sample([task], no_progress, never)[0]
+    request = RenderRequest(condition, seed, SampleOptions(**options))
+    return decoder.sample([request], no_progress, never)[0]
 
 
 @pytest.mark.parametrize("family", TINIES)
@@ -101,7 +101,7 @@ def test_text_encoders_are_there_while_captions_are_read(family, decoder):
     decoder.drop_text()
     assert not names()
     for _ in range(2):  # for what guidance leads away from, the first time
-        decoder.sample([Task(condition, 0)], no_progress, never)
+        decoder.sample([RenderRequest(condition, 0)], no_progress, never)
         assert not names()
     assert list(decoder.negatives) == [""]
 

@@ -14,7 +14,7 @@ from anygen.config.loader import CONFIGS
 from anygen.config.plugins import Plugin
 from anygen.model.decoder_cache import LazyDecoders
 from anygen.testing.decoders import values
-from decoders.base import Task, never, no_progress
+from decoders.base import RenderRequest, never, no_progress
 from decoders.diffusers_pipeline import TINY, Config
 from decoders.parts.pipelines.families import FAMILIES
 from support.diffusers_pipelines import TINIES, publish
@@ -72,7 +72,7 @@ def shelf_of(weights, **options):
 def picture_of(decoder):
     spec = decoder.condition_spec
     condition = torch.ones(spec.tokens * spec.width + spec.pooled) / 7
-    return values(decoder.sample([Task(condition, 3)], no_progress, never)[0])
+    return values(decoder.sample([RenderRequest(condition, 3)], no_progress, never)[0])
 
 
 def test_a_shelf_stores_random_weights_and_finds_them_again(tmp_path):

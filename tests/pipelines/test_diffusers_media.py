@@ -7,7 +7,7 @@ from anygen.core.media import MODALITY_OF
 from anygen.testing.decoders import difference, same, values
 from decoders.parts.pipelines.families import FAMILIES
 from support.diffusers_pipelines import TINIES, Absent, plain
-from support.pipeline_tasks import EDITING, condition, sample, task
+from support.pipeline_tasks import EDITING, condition, request_for, sample
 
 PROMPT, POOLED = "prompt_embeds", "pooled_prompt_embeds"
 BOTH, BOTH_POOLED = (PROMPT, f"negative_{PROMPT}"), (POOLED, f"negative_{POOLED}")
@@ -37,7 +37,7 @@ PLAINLY = {
 
 
 def two_rows(family, decoder):
-    """A pipeline's arguments for the tasks of seeds 1 and 2, without our code."""
+    """A pipeline's arguments for the requests of seeds 1 and 2, without our code."""
     spec, tensors = decoder.condition_spec, {}
     for prefix, seeds in (("", (1, 2)), ("negative_", (99, 99))):
         flat = torch.stack([condition(decoder, seed).flatten() for seed in seeds])
@@ -73,7 +73,7 @@ def assert_close(media, expected):
 
 @pytest.mark.parametrize("family", TINIES)
 def test_the_media_are_those_of_the_plain_pipeline(family, decoder):
-    media = sample(decoder, [task(decoder, 1), task(decoder, 2)])
+    media = sample(decoder, [request_for(decoder, 1), request_for(decoder, 2)])
     assert [MODALITY_OF[type(medium)] for medium in media] == [decoder.modality] * 2
     expected = run_plainly(family, two_rows(family, decoder) | {"num_inference_steps": 3})
     assert_close(media, expected)
@@ -83,8 +83,10 @@ def test_the_media_are_those_of_the_plain_pipeline(family, decoder):
 
 @pytest.mark.parametrize("family", EDITING)
 def test_the_edited_media_are_those_of_the_plain_pipeline(family, decoder):
-    starts = sample(decoder, [task(decoder, 3), task(decoder, 4)])
-    media = sample(decoder, [task(decoder, 1, starts[0]), task(decoder, 2, starts[1])])
+    starts = sample(decoder, [request_for(decoder, 3), request_for(decoder, 4)])
+    media = sample(
+        decoder, [request_for(decoder, 1, starts[0]), request_for(decoder, 2, starts[1])]
+    )
     arguments = two_rows(family, decoder) | {"num_inference_steps": 3, "strength": 2 / 3}
     for useless in ["num_frames", *(["height", "width"] if "XL" in family else [])]:
         arguments.pop(useless, None)
@@ -98,25 +100,25 @@ def test_a_row_does_not_depend_on_its_company(family, decoder):
     """To the last bit, edited or not."""
     starts = [None]
     if family in EDITING:
-        starts += sample(decoder, [task(decoder, 9)])
+        starts += sample(decoder, [request_for(decoder, 9)])
     for start in starts:
-        tasks = [task(decoder, seed, start) for seed in range(3)]
-        alone = [sample(decoder, [one])[0] for one in tasks]
-        assert all(map(same, sample(decoder, tasks[::-1]), alone[::-1]))
+        requests = [request_for(decoder, seed, start) for seed in range(3)]
+        alone = [sample(decoder, [one])[0] for one in requests]
+        assert all(map(same, sample(decoder, requests[::-1]), alone[::-1]))
         assert difference(alone[0], alone[1]) > 0
 
 
 @pytest.mark.parametrize("family", TINIES)
 def test_a_denoiser_of_half_precision_works_beside_an_autoencoder_of_full(family, decoder):
-    [exact] = sample(decoder, [task(decoder, 1)])
+    [exact] = sample(decoder, [request_for(decoder, 1)])
     for name, parameter in decoder.named_parameters():
-        if not name.startswith(decoder.safe):
+        if not name.startswith(decoder.keep_in_fp32_modules):
             parameter.data = parameter.data.bfloat16()
-    [rough] = sample(decoder, [task(decoder, 1)])
+    [rough] = sample(decoder, [request_for(decoder, 1)])
     assert decoder.parts["vae"].dtype == torch.float32
     assert values(rough).shape == values(exact).shape
     scale = 255 if decoder.modality != "audio" else 1
     assert (values(rough) - values(exact)).abs().float().mean() / scale < 0.1
     if family in EDITING:
-        sample(decoder, [task(decoder, 2, rough)])
+        sample(decoder, [request_for(decoder, 2, rough)])
         assert decoder.parts["vae"].dtype == torch.float32

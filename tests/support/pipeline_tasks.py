@@ -2,7 +2,7 @@
 
 import torch
 
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from decoders.diffusers_pipeline import Config, build
 from decoders.parts.pipelines.families import FAMILIES
 from support.diffusers_pipelines import TINIES
@@ -23,10 +23,12 @@ def condition(decoder, seed):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def task(decoder, seed, start=None, strength=0.7, **options):
-    return Task(condition(decoder, seed), seed, SampleOptions(**options), start, strength)
+def request_for(decoder, seed, init_media=None, strength=0.7, **options):
+    return RenderRequest(
+        condition(decoder, seed), seed, SampleOptions(**options), init_media, strength
+    )
 
 
-def sample(decoder, tasks, on_step=no_progress, cancelled=never):
+def sample(decoder, requests, on_step=no_progress, cancelled=never):
     with torch.inference_mode():
-        return decoder.sample(tasks, on_step, cancelled)
+        return decoder.sample(requests, on_step, cancelled)

@@ -11,7 +11,7 @@ from diffusers import (
 from anygen.config.loader import CONFIGS
 from anygen.core.media import Image
 from decoders import stable_diffusion
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from decoders.parts import latent_diffusion as diffusion
 
 LATENTS = (4, 6, 6)
@@ -73,7 +73,7 @@ def test_guidance_goes_beyond_the_condition_away_from_no_condition(guidance):
     scale = torch.tensor([guidance, 3.0])  # every row has its own
     guide = diffusion.Guide(conditions, torch.randn(2, 3, 8), scale)
     guided = diffusion.predict_guided(predict, latents, torch.tensor(5), guide)
-    without, within = guide.unwanted.mean((1, 2)), conditions.mean((1, 2))
+    without, within = guide.negative_prompt_embeds.mean((1, 2)), conditions.mean((1, 2))
     expected = latents * 0.5 + (without + scale * (within - without)).view(-1, 1, 1, 1)
     torch.testing.assert_close(guided, expected)
 
@@ -85,8 +85,10 @@ def test_sampling_is_that_of_diffusers_own_pipeline(guidance, scheduler):
     decoder = plain_decoder()
     conditions = decoder.encode_prompt(["a red cat", "a blue ball"])
     options = SampleOptions(steps=6, guidance=guidance, scheduler=scheduler)
-    tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
-    ours = diffusion.sample_latents(decoder, tasks, no_progress, never)
+    requests = [
+        RenderRequest(condition, seed, options) for seed, condition in enumerate(conditions)
+    ]
+    ours = diffusion.sample_latents(decoder, requests, no_progress, never)
     theirs = pipeline_of(StableDiffusionPipeline, decoder, scheduler)(
         prompt_embeds=conditions,
         negative_prompt_embeds=decoder.encode_prompt([""]).expand_as(conditions),
@@ -106,8 +108,8 @@ def test_a_start_is_noised_and_denoised_as_in_diffusers_own_pipeline(scheduler, 
     picture = Image(torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8))
     condition = decoder.encode_prompt(["a red cat"])
     options = SampleOptions(steps=10, guidance=4.0, scheduler=scheduler)
-    task = Task(condition[0], 0, options, picture, strength)
-    ours = diffusion.sample_latents(decoder, [task], no_progress, never)
+    request = RenderRequest(condition[0], 0, options, picture, strength)
+    ours = diffusion.sample_latents(decoder, [request], no_progress, never)
     pipeline = pipeline_of(StableDiffusionImg2ImgPipeline, decoder, scheduler)
     theirs = pipeline(
         image=decoder.to_latents([picture]),  # four channels are latents already
@@ -168,8 +170,8 @@ def test_every_scheduler_ends_where_a_denoiser_that_knows_the_answer_leads(
     scheduler = DDIMScheduler(prediction_type=kind, beta_schedule="scaled_linear")
     latents = torch.randn(2, *LATENTS, generator=torch.Generator().manual_seed(9)) * 3
     options = SampleOptions(steps=steps, scheduler=name)
-    tasks = [Task(torch.zeros(1, 1), seed, options, start, 0.5) for seed in range(2)]
-    made = diffusion.sample_latents(Knowing(scheduler, latents), tasks, no_progress, never)
+    requests = [RenderRequest(torch.zeros(1, 1), seed, options, start, 0.5) for seed in range(2)]
+    made = diffusion.sample_latents(Knowing(scheduler, latents), requests, no_progress, never)
     torch.testing.assert_close(made, latents, atol=2e-3, rtol=1e-3)
 
 

@@ -7,7 +7,7 @@ from diffusers import AudioLDMPipeline, StableDiffusionPipeline, TextToVideoSDPi
 
 from anygen.core.media import Audio, Image, Video
 from anygen.testing.decoders import same, values
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from decoders.parts import latent_diffusion as diffusion
 from decoders.parts.mel import PretrainedMelPictures
 from support import pretrained_decoders as pipelines
@@ -54,18 +54,20 @@ def test_media_are_those_of_the_pipeline(name, scheduler, published):
     pipeline.scheduler = diffusion.make_solver(pipeline.scheduler, scheduler)
     options = SampleOptions(steps=6, guidance=4.0, scheduler=scheduler)
     conditions = ours.encode_prompt(["a red cat", "a blue ball"])
-    tasks = [Task(condition, seed, options) for seed, condition in enumerate(conditions)]
+    requests = [
+        RenderRequest(condition, seed, options) for seed, condition in enumerate(conditions)
+    ]
     theirs = their_media(ours, pipeline, conditions)
-    media = ours.sample(tasks, no_progress, never)
+    media = ours.sample(requests, no_progress, never)
     assert difference(media, theirs) <= (0.01 if name == "audioldm" else 0.51)  # rounding
     assert difference(media[::-1], theirs) > 5  # a negative control
     vae = ours.image.vae if name == "animatediff" else ours.vae
     vae.std.mul_(1.5)
-    assert difference(ours.sample(tasks, no_progress, never), theirs) > 3  # and another
+    assert difference(ours.sample(requests, no_progress, never), theirs) > 3  # and another
 
 
 def their_media(decoder, pipeline, conditions):
-    """(B, ...) in units of 1/255, of tasks with the seeds 0, 1, ..."""
+    """(B, ...) in units of 1/255, of requests with the seeds 0, 1, ..."""
     generators = diffusion.seeded(range(len(conditions)))
     settings = {
         "prompt_embeds": conditions,
@@ -123,8 +125,10 @@ def frames_of(latents):
 
 def sample(decoder, captions, **options):
     conditions = decoder.encode_prompt(captions)
-    tasks = [Task(c, seed, SampleOptions(**options)) for seed, c in enumerate(conditions)]
-    return decoder.sample(tasks, no_progress, never)
+    requests = [
+        RenderRequest(c, seed, SampleOptions(**options)) for seed, c in enumerate(conditions)
+    ]
+    return decoder.sample(requests, no_progress, never)
 
 
 @torch.no_grad()
@@ -208,9 +212,9 @@ def test_a_row_does_not_depend_on_its_company(name, published, threads):
     decoder = make_published(name, published)
     captions = ["a red cat", "a blue ball", "", "three dogs", "a piano"]
     conditions = [decoder.encode_prompt([caption])[0] for caption in captions]
-    tasks = [Task(condition, seed) for seed, condition in enumerate(conditions)]
-    alone = [decoder.sample([task], no_progress, never)[0] for task in tasks]
+    requests = [RenderRequest(condition, seed) for seed, condition in enumerate(conditions)]
+    alone = [decoder.sample([request], no_progress, never)[0] for request in requests]
     for rows, count in (([1, 0], 1), ([4, 2, 3], 2), ([3, 1, 0, 2, 4], 1), ([0, 1, 3, 2], 2)):
         threads(count)
-        made = decoder.sample([tasks[row] for row in rows], no_progress, never)
+        made = decoder.sample([requests[row] for row in rows], no_progress, never)
         assert all(same(medium, alone[row]) for medium, row in zip(made, rows, strict=True))

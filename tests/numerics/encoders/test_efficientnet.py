@@ -138,9 +138,9 @@ def test_imagined_photographs_have_the_statistics_of_real_ones(published):
     assert (scores.argmax(-1) == classes).float().mean() > 0.9
 
 
-def test_the_trunks_opinion_of_a_photograph_is_the_prototype_of_its_class(published):
+def test_the_class_token_of_a_photograph_is_the_prototype_of_its_class(published):
     features, names = published.prototypes(), class_names()
-    [[opinion]] = published.opinion(published(photograph("chelsea")))
-    closeness = functional.cosine_similarity(opinion, features)
+    [[class_token]] = published.class_token(published(photograph("chelsea")))
+    closeness = functional.cosine_similarity(class_token, features)
     assert names[int(closeness.argmax())] == "Egyptian cat"
     assert closeness.max() > 0.95

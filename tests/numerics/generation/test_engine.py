@@ -212,15 +212,15 @@ def test_media_of_an_answer_share_style_and_seed_where_told(model, tasks, feedba
     made = ask(model, [user("hi")], {**options, "same_style": True, "max_media": 3})[2]
     first = next(part for part in made.parts if not isinstance(part, str))
     assert len({task.seed for task in tasks}) == 1
-    assert tasks[0].start is None
-    assert {content_hash(task.start) for task in tasks[1:]} == {content_hash(first)}
+    assert tasks[0].init_media is None
+    assert {content_hash(task.init_media) for task in tasks[1:]} == {content_hash(first)}
 
 
 def test_an_edit_begins_with_the_medium_that_it_names(model, image, tasks):
     options = {"edit": {"ref": 1, "strength": 0.3}, "begin": "image", "max_media": 1}
     ask(model, [user(image, "make it blue")], options)
     [task] = tasks
-    assert task.start is image
+    assert task.init_media is image
     assert task.strength == 0.3
 
 

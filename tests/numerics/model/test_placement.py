@@ -20,7 +20,7 @@ from anygen.memory.meta_tracker import MetaTracker, aten
 from anygen.memory.planner import build_on_meta, planner
 from anygen.memory.weight_sizes import WEIGHT_BYTES
 from anygen.model.placing import settle
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from support.precision import TOLERANCE, distance, logits
 
 
@@ -148,7 +148,9 @@ def test_half_precision_makes_nearly_the_same_medium(saved_model, modality):
         spec = decoder.condition_spec
         torch.manual_seed(0)
         condition = torch.randn(spec.tokens, spec.width).to(getattr(torch, dtype))
-        [medium] = decoder.sample([Task(condition, 3, SampleOptions(steps=4))], no_progress, never)
+        [medium] = decoder.sample(
+            [RenderRequest(condition, 3, SampleOptions(steps=4))], no_progress, never
+        )
         name = {"image": "pixels", "audio": "samples", "video": "frames"}[modality]
         made.append(getattr(medium, name).float().flatten())
     assert torch.corrcoef(torch.stack(made))[0, 1] > 0.99
@@ -195,7 +197,7 @@ def test_nothing_is_made_on_another_device_while_media_are_seen_and_made(elsewhe
     with TwoDevices(), torch.inference_mode():
         workloads.encode(elsewhere, modality)
         workloads.render(elsewhere, modality)
-        decoder.sample([Task(condition, 0, options, medium, 0.6)], no_progress, never)
+        decoder.sample([RenderRequest(condition, 0, options, medium, 0.6)], no_progress, never)
         decoder.encode_prompt(["a cat"])
 
 

@@ -38,11 +38,11 @@ class Published(nn.Module):
     def check(self, options):
         pass
 
-    def batch_key(self, task):
+    def batch_key(self, request):
         return None
 
-    def sample(self, tasks, on_step, cancelled):
-        return [MADE[self.modality]() for _ in tasks]
+    def sample(self, requests, on_step, cancelled):
+        return [MADE[self.modality]() for _ in requests]
 
 
 def build(config, folder, **_):

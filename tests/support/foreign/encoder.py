@@ -16,6 +16,8 @@ class Config(BaseModel):
 
 class Published(nn.Module):
     modalities = ("image", "audio", "video")
+    embeds = ()
+    frames = {}
     frozen = ("weight",)
 
     def __init__(self, config):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.core.media import MODALITY_OF
 from anygen.testing.decoders import values
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from support import pretrained_decoders as pipelines
 from support.tiny_decoders import build, make_published
 
@@ -35,8 +35,8 @@ def copy(published, tmp_path):
 
 def sample(decoder, **options):
     [condition] = decoder.encode_prompt([""])
-    task = Task(condition, 7, SampleOptions(**options))
-    return decoder.sample([task], no_progress, never)[0]
+    request = RenderRequest(condition, 7, SampleOptions(**options))
+    return decoder.sample([request], no_progress, never)[0]
 
 
 def text_encoder_of(decoder):
@@ -67,7 +67,7 @@ def test_the_text_encoder_is_there_only_after_a_caption(decoder):
     assert "model" in vars(captions)
     assert decoder.state_dict().keys() == before
     there = sum(parameter.nbytes for parameter in captions.model.parameters())
-    assert captions.waiting_bytes == there > 0
+    assert captions.deferred_bytes == there > 0
     assert captions.waiting.device.type == "meta"
 
 
@@ -101,7 +101,7 @@ def test_a_decoder_works_in_other_precisions(decoder, precision):
 
 def test_the_safe_parts_may_stay_as_they_are(decoder):
     for key, tensor in [*decoder.named_parameters(), *decoder.named_buffers()]:
-        if not key.startswith(decoder.safe):
+        if not key.startswith(decoder.keep_in_fp32_modules):
             tensor.data = tensor.data.bfloat16()
     assert any(tensor.dtype == torch.float32 for tensor in decoder.parameters())
     medium = sample(decoder)

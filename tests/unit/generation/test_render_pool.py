@@ -11,7 +11,7 @@ from anygen.checkpoints.checkpoint import read_system
 from anygen.core.media import Audio, Image
 from anygen.generation.render_pool import MAX_ROWS, Failed, Progress, RenderingPool
 from anygen.model.decoder_cache import LazyDecoders
-from decoders.base import SampleOptions, Task, never, no_progress
+from decoders.base import RenderRequest, SampleOptions, never, no_progress
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def pool(tiny_model):
 def task(tiny_model):
     def make(seed=1, modality="image", **options):
         [condition] = tiny_model.decoders[modality].encode_prompt([f"{seed} red cats"])
-        return Task(condition, seed, SampleOptions(**options))
+        return RenderRequest(condition, seed, SampleOptions(**options))
 
     return make
 

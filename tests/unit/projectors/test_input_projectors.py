@@ -158,7 +158,7 @@ def test_a_projector_that_hears_the_question_hears_its_beginning_alone(make_mode
 def test_a_model_knows_from_its_encoder_how_many_frames_a_video_is_told_in(
     make_model, monkeypatch, video
 ):
-    monkeypatch.setattr(Bind, "frames", {"video": 2}, raising=False)
+    monkeypatch.setattr(Bind, "frames", {"video": 2})
     parts = ("encoder", "llm", "input_projector")
     model = make_model(*parts, settings=["input_projector.video_pooling=mean"]).eval()
     [features] = model.encoder.encode([video])

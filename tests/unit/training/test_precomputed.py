@@ -7,7 +7,7 @@ import torch
 
 from anygen.config.loader import load_run
 from anygen.training.precomputed import FeaturePool
-from encoders.parts.readers import together
+from encoders.parts.readers import mix
 from mosit_data.world.vocabulary import SOUNDS
 
 
@@ -37,7 +37,7 @@ def test_pictures_and_videos_come_with_their_own_captions(pool):
 def test_two_sounds_together_hold_both():
     low, high = torch.full((1, 4, 8), -2.0), torch.full((1, 4, 8), -2.0)
     low[..., 0], high[..., 7] = 1.0, 1.5
-    both = together(low, high)
+    both = mix(low, high)
     torch.testing.assert_close(both[..., 0], low[..., 0], atol=1e-3, rtol=0)
     torch.testing.assert_close(both[..., 7], high[..., 7], atol=1e-3, rtol=0)
-    torch.testing.assert_close(together(low, low), low + torch.tensor(2.0).log() / 3)
+    torch.testing.assert_close(mix(low, low), low + torch.tensor(2.0).log() / 3)

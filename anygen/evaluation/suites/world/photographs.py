@@ -11,7 +11,6 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from anygen.evaluation.metrics import places
 from anygen.evaluation.suites.base import AnsweredCase, Bench, Case, Outcome, text_of
 from anygen.io.media_files import read_media
 from anygen.training.mixtures import PHOTOGRAPH_QUESTIONS
-from encoders.parts.vision import fit
+from encoders.base import JointEncoder
 
 NAMES = (
     "astronaut",
@@ -98,18 +97,13 @@ def photograph_case(rng: random.Random, index: int) -> Case:
 
 
 def score_photographs(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
+    encoder: JointEncoder = bench.anygen.model.encoder
     outcomes = []
     for case, _, answer in answered:
         photograph = case.messages[0].parts[0]
         assert isinstance(photograph, Image)
-        text, seen = text_of(answer), trunk_class(bench.anygen.model.encoder, photograph)
+        text, [seen] = text_of(answer), encoder.classify([photograph])
         right = bool(places(seen.lower(), text.lower()))
         scores = {"photographs": {"model": (int(right), 1)}}
         outcomes.append(Outcome(scores, text, {"what the vision trunk sees": seen}))
     return outcomes
-
-
-@torch.inference_mode()
-def trunk_class(encoder: Any, photograph: Image) -> str:
-    pixels = fit(photograph.pixels[None], encoder.config.image_size)
-    return encoder.class_names()[int(encoder.vision.trunk(pixels).logits.argmax())]

@@ -25,7 +25,7 @@ from anygen.evaluation.suites.base import (
     text_of,
 )
 from anygen.generation.request import derive_seed
-from decoders.base import Task, never, no_progress
+from decoders.base import RenderRequest, never, no_progress
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
 from mosit_data.world.vocabulary import CONCEPTS, MOTIONS, SOUNDS, plural
@@ -95,8 +95,8 @@ def make_controls(model: Any, cases: Sequence[Case], seeds: Sequence[int]) -> li
 def make_from(decoder: Any, captions: Sequence[str], seeds: Sequence[int]) -> list[Media]:
     with torch.inference_mode():
         conditions = decoder.encode_prompt(captions)
-        tasks = [Task(condition, seed) for condition, seed in zip(conditions, seeds)]
-        return decoder.sample(tasks, no_progress, never)
+        requests = [RenderRequest(condition, seed) for condition, seed in zip(conditions, seeds)]
+        return decoder.sample(requests, no_progress, never)
 
 
 def score_medium(
