@@ -1,1 +1,1 @@
-"""Condition -> media. Every .py file here but base.py is a plugin; its name is the file name."""
+"""Condition -> media. Every .py file here except base.py is a plugin, named after the file."""

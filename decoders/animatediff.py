@@ -1,4 +1,4 @@
-"""Video: AnimateDiff (Guo et al. 2023). Motion modules between the layers of the image decoder."""
+"""Video: AnimateDiff (Guo et al. 2023), motion modules between the layers of the image decoder."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,33 +29,33 @@ from decoders.parts.latent_diffusion import (
     sample_latents,
 )
 from decoders.parts.limits import check_modality
-from decoders.parts.pictures import spread
+from decoders.parts.pictures import resample_frames
 from decoders.parts.pretrained import read_part
 from decoders.stable_diffusion import StableDiffusion
 
-# What a block of UNetMotionModel has in common with the block of the 2-D U-Net that it extends.
+# The parts that a block of UNetMotionModel shares with the block of the 2-D U-Net it extends.
 SPATIAL_PARTS = ("resnets", "attentions", "downsamplers", "upsamplers")
 SPATIAL_ENDS = ("conv_in", "time_proj", "time_embedding", "conv_norm_out", "conv_out")
 MOTION_HEADS = 8  # as published
 
 
 class Config(Strict):
-    """VAE, U-Net and text encoder are those of the image decoder: the weights are shared."""
+    """VAE, U-Net and text encoder are those of the image decoder, which shares its weights."""
 
-    motion: str | None = None  # a published MotionAdapter, a folder or a Hugging Face id
+    motion: str | None = None  # a published MotionAdapter: a folder or a Hugging Face id
     motion_heads: PositiveInt = MOTION_HEADS  # of new motion modules
     frames: PositiveInt = 16
     fps: PositiveFloat = 8.0
     shared_noise: float = Field(default=0.0, ge=0, lt=1)  # share of the noise's variance
-    scheduler: dict[str, Any] = {}  # changes; published adapters want {beta_schedule: linear}
+    scheduler: dict[str, Any] = {}  # changes; published adapters need {beta_schedule: linear}
     steps: PositiveInt = 25
-    solver: SchedulerName = "dpm++"  # unless an answer asks for another
+    solver: SchedulerName = "dpm++"  # the default scheduler of requests
     guidance: PositiveFloat = 7.5
 
     @model_validator(mode="after")
-    def _published_motion_has_its_heads(self) -> "Config":
+    def _heads_of_new_motion_only(self) -> "Config":
         if self.motion is not None and self.motion_heads != MOTION_HEADS:
-            raise ValueError(f"motion_heads: {self.motion!r} says that itself; leave it out")
+            raise ValueError(f"motion_heads: {self.motion!r} determines that; leave it out")
         return self
 
 
@@ -77,21 +77,21 @@ class AnimateDiff(LatentDecoder):
         self.scheduler = DDIMScheduler.from_config(image.scheduler.config, **config.scheduler)
         self.latent_shape = self.shape(SampleOptions())
         self.condition_spec: ConditionSpec = image.condition_spec
-        self.layout = still(image.make_layout(config.frames))
+        self.layout = zero_layout(image.make_layout(config.frames))
         stabilize_rows(self)
 
     def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         return self.image.encode_prompt(captions)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
-        per_frame = told.repeat_interleave(latents.shape[2], dim=0)  # (B * frames, T, W)
-        summary = self.image.summary(told) if self.image.summary else None
+        noisy, condition = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
+        per_frame = condition.repeat_interleave(latents.shape[2], dim=0)  # (B * frames, T, W)
+        summary = self.image.summary(condition) if self.image.summary else None
         if self.layout and self.image.layout:
-            layouts = self.image.layout(told) + self.layout(told)  # (B, frames, K, h, w)
+            layouts = self.image.layout(condition) + self.layout(condition)  # (B, frames, K, h, w)
             noisy = torch.cat([noisy, layouts.transpose(1, 2)], dim=1)
-        made: Tensor = self.unet(noisy, timesteps, per_frame, timestep_cond=summary).sample
-        return made.to(latents.dtype)
+        predicted: Tensor = self.unet(noisy, timesteps, per_frame, timestep_cond=summary).sample
+        return predicted.to(latents.dtype)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
@@ -100,8 +100,8 @@ class AnimateDiff(LatentDecoder):
         learned, frames = self.unet.config.motion_max_seq_length, self.frames(options)
         if frames > learned or (self.layout and frames != learned):
             raise ValueError(
-                f"frames: {frames} cannot be made: this decoder learned of motion "
-                f"{'in exactly' if self.layout else 'in up to'} {learned} frames"
+                f"frames: {frames} cannot be made: this decoder learned motion in "
+                f"{'exactly' if self.layout else 'up to'} {learned} frames"
             )
 
     def frames(self, options: SampleOptions) -> int:
@@ -114,40 +114,41 @@ class AnimateDiff(LatentDecoder):
     def sample(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Video]:
-        latents = sample_latents(self, requests, on_step, cancelled)
-        return [self.from_latents(row) for row in latents]
+        return self.from_latents(sample_latents(self, requests, on_step, cancelled))
 
     def noise(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
         """Normal noise (B, C, frames, h, w) of which all frames share a part.
 
-        What is the same in every frame then has the same beginning (Ge et al. 2023, PYoCo).
+        What stays the same in all frames then begins as the same noise (Ge et al. 2023, PYoCo).
         """
-        own = normal_rows(shape, generators)
+        independent = normal_rows(shape, generators)
         channels, _, height, width = shape
         shared = normal_rows((channels, 1, height, width), generators)
         part = self.config.shared_noise
-        return part**0.5 * shared + (1 - part) ** 0.5 * own
+        return part**0.5 * shared + (1 - part) ** 0.5 * independent
 
     def to_latents(
         self, media: Sequence[Video], options: SampleOptions = SampleOptions()
     ) -> Tensor:
         """(B, C, frames, h, w)."""
         rows = [
-            self.image.to_latents([Image(f) for f in spread(video, self.frames(options))], options)
+            self.image.to_latents(
+                [Image(f) for f in resample_frames(video, self.frames(options))], options
+            )
             for video in media
         ]
         return torch.stack(rows).transpose(1, 2)
 
-    def from_latents(self, latents: Tensor) -> Video:
-        """(C, frames, h, w) -> one video."""
-        images = self.image.from_latents(latents.transpose(0, 1))
-        return Video(torch.stack([image.pixels for image in images]), self.config.fps)
+    def from_latents(self, latents: Tensor) -> list[Video]:
+        """(B, C, frames, h, w) -> one video per row."""
+        rows = [self.image.from_latents(frames) for frames in latents.transpose(1, 2)]
+        return [Video(torch.stack([i.pixels for i in row]), self.config.fps) for row in rows]
 
 
 def with_motion(unet: UNet2DConditionModel, config: Config) -> UNetMotionModel:
-    """The image U-Net with motion modules; all spatial layers are the same objects."""
+    """The image U-Net with motion modules; its spatial layers are the same objects."""
     adapter = read_motion(config.motion, unet) if config.motion else new_motion(unet, config)
-    with torch.device("meta"):  # every layer that is built here is replaced
+    with torch.device("meta"):  # every layer built here is replaced below
         motion = UNetMotionModel.from_unet2d(unet, adapter, load_weights=False)
     share(motion, unet, SPATIAL_ENDS)
     for block, spatial, moving in zip(*map(blocks, (motion, unet, adapter)), strict=True):
@@ -161,26 +162,26 @@ def blocks(network: Any) -> list[Any]:
 
 
 def share(target: nn.Module, source: nn.Module | None, names: Sequence[str]) -> None:
-    """What the source has of these is the target's, too."""
+    """The target gets those of these attributes that the source has."""
     for name in names:
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
 
 
 def read_motion(source: str, unet: UNet2DConditionModel) -> MotionAdapter:
-    """Published motion modules. ValueError where they are for a U-Net of other widths."""
+    """Published motion modules. Raises ValueError if they are for a U-Net of other widths."""
     adapter = read_part(MotionAdapter, source)
-    widths, wanted = (list(model.config.block_out_channels) for model in (adapter, unet))
-    if widths != wanted:
+    widths, required = (list(model.config.block_out_channels) for model in (adapter, unet))
+    if widths != required:
         raise ValueError(
             f"motion: {source!r} is for a U-Net of widths {widths}, and that of decoders.image "
-            f"has {wanted}"
+            f"has {required}"
         )
     return adapter
 
 
 def new_motion(unet: UNet2DConditionModel, config: Config) -> MotionAdapter:
-    """Untrained, it adds nothing: every frame begins as the image decoder's picture."""
+    """Untrained, they add nothing: every frame is the image decoder's picture."""
     adapter = MotionAdapter(
         block_out_channels=unet.config.block_out_channels,
         motion_layers_per_block=unet.config.layers_per_block,
@@ -198,7 +199,7 @@ def new_motion(unet: UNet2DConditionModel, config: Config) -> MotionAdapter:
     return adapter
 
 
-def still(layout: Layout | None) -> Layout | None:
+def zero_layout(layout: Layout | None) -> Layout | None:
     """Untrained, it adds nothing to the layout of the image decoder's picture."""
     if layout:
         nn.init.zeros_(layout.outward.weight)
@@ -207,7 +208,7 @@ def still(layout: Layout | None) -> Layout | None:
 
 
 def build(config: Config, decoders: Mapping[str, Any], **_: Any) -> AnimateDiff:
-    """`decoders` holds the decoders built so far; the image decoder must be among them."""
+    """`decoders` are those built so far. Raises ValueError unless image is a stable_diffusion."""
     if not isinstance(decoders.get("image"), StableDiffusion):
         raise ValueError("animatediff extends decoders.image, which must be stable_diffusion")
     return AnimateDiff(config, decoders["image"])

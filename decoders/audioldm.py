@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import UNet2DConditionModel
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 from transformers import SpeechT5HifiGan
@@ -26,18 +25,24 @@ from decoders.base import (
     SampleOptions,
     SchedulerName,
 )
-from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
-from decoders.parts.caption_encoder import CaptionEncoder
+from decoders.parts.autoencoder import new_autoencoder
 from decoders.parts.conditioning import Layout, LayoutSettings
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
     sample_latents,
 )
+from decoders.parts.latent_parts import (
+    TINY_PARTS,
+    TINY_UNET,
+    Parts,
+    new_parts,
+    pretrained_parts,
+)
 from decoders.parts.limits import check_modality
 from decoders.parts.mel import MelPictures, PretrainedMelPictures
-from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
-from decoders.parts.published_captions import CLAP, PublishedCaptions
+from decoders.parts.pretrained import PartSettings, read_part
+from decoders.parts.pretrained_captions import CLAP
 from decoders.parts.vocoder import InverseSTFTVocoder
 
 
@@ -47,69 +52,40 @@ class Vocoder(Strict):
 
 
 class Config(PartSettings):
-    """With published parts: AudioLDM, whose pipelines have a folder vocoder/ as well.
+    """With pretrained parts: AudioLDM, whose pipelines also have a folder vocoder/.
 
     Without: `vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
     `layout`: see decoders/stable_diffusion.py; AudioLDM itself has none.
     """
 
     sized = ("frames",)
-    known = (*PartSettings.known, "tokens", "patch", "layout", "vocoder")
+    fixed = (*PartSettings.fixed, "tokens", "patch", "layout", "vocoder")
 
-    frames: PositiveInt | None = None  # mel frames of 16 ms, published ones mostly of 10 ms
+    frames: PositiveInt | None = None  # mel frames: 16 ms each, mostly 10 ms with pretrained parts
     patch: PositiveInt = 4
     layout: LayoutSettings | None = None
     vocoder: Vocoder = Vocoder()
     steps: PositiveInt = 20
-    solver: SchedulerName = "dpm++"  # unless an answer asks for another
+    solver: SchedulerName = "dpm++"  # the default scheduler of requests
     guidance: PositiveFloat = 2.5
 
 
 TINY = Config(
     frames=16,
     patch=4,
-    vae={
-        "block_out_channels": [16, 16],
-        "down_block_types": ["DownEncoderBlock2D"] * 2,
-        "up_block_types": ["UpDecoderBlock2D"] * 2,
-        "latent_channels": 4,
-        "norm_num_groups": 4,
-        "layers_per_block": 1,
-    },
     unet={
-        "block_out_channels": [16, 32],
+        **TINY_UNET,
         "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
         "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
-        "layers_per_block": 1,
-        "norm_num_groups": 4,
-        "attention_head_dim": 2,
         "cross_attention_dim": [16, 32],
         "class_embed_type": "simple_projection",
         "class_embeddings_concat": True,
         "projection_class_embeddings_input_dim": 16,
     },
     layout=LayoutSettings(channels=2, hidden=16),
-    tokenizer="captions.json",
-    tokens=8,
-    text_encoder={
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    },
-    scheduler={"prediction_type": "v_prediction", "beta_schedule": "squaredcos_cap_v2"},
     vocoder=Vocoder(width=16, blocks=1),
-    steps=2,
+    **TINY_PARTS,
 )
-
-
-class Parts(NamedTuple):
-    vae: PatchAutoencoder
-    unet: Any
-    text_encoder: CaptionEncoder | PublishedCaptions
-    scheduler: DDIMScheduler
-    mel: MelPictures | PretrainedMelPictures
-    vocoder: Any
 
 
 class AudioLDM(LatentDecoder):
@@ -118,11 +94,18 @@ class AudioLDM(LatentDecoder):
     modality: MediaModality = "audio"
     keep_in_fp32_modules: tuple[str, ...] = ("vae.", "mel.", "vocoder.")
 
-    def __init__(self, config: Config, parts: Parts) -> None:
+    def __init__(
+        self,
+        config: Config,
+        parts: Parts,
+        mel: MelPictures | PretrainedMelPictures,
+        vocoder: InverseSTFTVocoder | SpeechT5HifiGan,
+    ) -> None:
         super().__init__()
         self.config = config
         self.frozen = ("vae.", "unet.", "vocoder.") if config.pretrained else ()
-        self.vae, self.unet, self.text_encoder, self.scheduler, self.mel, self.vocoder = parts
+        self.vae, self.unet, self.text_encoder, self.scheduler = parts
+        self.mel, self.vocoder = mel, vocoder
         self.full_frames = config.frames or self.unet.config.sample_size * self.vae.factor
         self.latent_shape = self.shape(SampleOptions())
         tokens, width = self.text_encoder.shape
@@ -131,24 +114,21 @@ class AudioLDM(LatentDecoder):
         self.layout = Layout(config.layout, width, grid) if config.layout else None
         stabilize_rows(self)
 
-    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
-        return self.text_encoder(captions)
-
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
+        noisy, condition = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
         if self.layout:
-            noisy = torch.cat([noisy, self.layout(told)[:, 0]], dim=1)
-        made: Tensor = self.unet(noisy, timesteps, None, class_labels=told[:, 0]).sample
-        return made.to(latents.dtype)
+            noisy = torch.cat([noisy, self.layout(condition)[:, 0]], dim=1)
+        predicted: Tensor = self.unet(noisy, timesteps, None, class_labels=condition[:, 0]).sample
+        return predicted.to(latents.dtype)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
         check_modality(options, self.modality)
-        own = self.full_frames * self.mel.hop
-        if self.layout and self.length(options) != own:
+        full_length = self.full_frames * self.mel.hop
+        if self.layout and self.length(options) != full_length:
             raise ValueError(
-                f"seconds: {options.seconds:g} s cannot be made: what this decoder learned of "
-                f"when things sound is for {own / self.mel.rate:g} s only"
+                f"seconds: {options.seconds:g} s cannot be made: this decoder learned when things "
+                f"sound for {full_length / self.mel.rate:g} s only"
             )
 
     def length(self, options: SampleOptions) -> int:
@@ -158,7 +138,7 @@ class AudioLDM(LatentDecoder):
         return max(round(options.seconds * self.mel.rate), 1)
 
     def shape(self, options: SampleOptions) -> tuple[int, ...]:
-        """As many latents as cover the length; what is too much is cut off the sound."""
+        """As many latents as cover the length; `sample` cuts off the rest."""
         grid = self.mel.grid(self.mel.bands // self.vae.factor, self.columns(options))
         return (self.vae.channels, *grid)
 
@@ -181,7 +161,7 @@ class AudioLDM(LatentDecoder):
         return self.vocoder.loss(self.mel.spectra(self.mel(samples)), samples)
 
     def resynthesize(self, media: Sequence[Audio]) -> list[Audio]:
-        """Through the mel spectrogram and the vocoder, without the diffusion model."""
+        """Sounds through mel spectrogram and vocoder, without the diffusion model."""
         return self._sounds(self.mel(self._samples(media, self.full_frames)))
 
     @torch.no_grad()
@@ -209,43 +189,21 @@ class AudioLDM(LatentDecoder):
 
 
 def build(config: Config, folder: Path, **_: Any) -> AudioLDM:
-    """Raises ValueError where published parts are not there, or cannot be read."""
-    if config.pretrained is None:
-        return AudioLDM(config, new_parts(config, folder))
-    return AudioLDM(config, published_parts(config.pretrained))
-
-
-def published_parts(source: str) -> Parts:
-    captions = PublishedCaptions(source, CLAP)  # first: it leaves before the others come
-    vocoder = read_part(SpeechT5HifiGan, source, "vocoder")
-    return Parts(
-        vae=read_autoencoder(source),
-        unet=read_part(UNet2DConditionModel, source, "unet"),
-        text_encoder=captions,
-        scheduler=read_scheduler(source),
-        mel=PretrainedMelPictures(vocoder.config),
-        vocoder=vocoder,
-    )
-
-
-def new_parts(config: Config, folder: Path) -> Parts:
-    """Random weights."""
-    assert config.frames  # or the settings would have been refused
+    """Raises ValueError if pretrained parts are missing or damaged."""
+    if config.pretrained:
+        parts = pretrained_parts(UNet2DConditionModel, config.pretrained, CLAP)
+        vocoder = read_part(SpeechT5HifiGan, config.pretrained, "vocoder")
+        return AudioLDM(config, parts, PretrainedMelPictures(vocoder.config), vocoder)
+    assert config.frames  # checked by PartSettings
     mel, vae = MelPictures(), new_autoencoder(1, config.patch, 1, config.vae)
-    unet = UNet2DConditionModel(
+    parts = new_parts(
+        UNet2DConditionModel,
+        config,
+        folder,
+        vae,
+        pooled=True,
+        extra_channels=config.layout.channels if config.layout else 0,
         sample_size=mel.grid(mel.bands // vae.factor, ceil(config.frames / vae.factor)),
-        in_channels=vae.channels + (config.layout.channels if config.layout else 0),
-        out_channels=vae.channels,
-        **config.unet,
     )
-    unet.set_attn_processor(AttnProcessor())  # see decoders/stable_diffusion.py
-    return Parts(
-        vae=vae,
-        unet=unet,
-        text_encoder=CaptionEncoder(
-            folder / config.tokenizer, config.own_tokens, config.text_encoder, pooled=True
-        ),
-        scheduler=DDIMScheduler(**config.scheduler),
-        mel=mel,
-        vocoder=InverseSTFTVocoder(config.vocoder.width, config.vocoder.blocks),
-    )
+    vocoder = InverseSTFTVocoder(config.vocoder.width, config.vocoder.blocks)
+    return AudioLDM(config, parts, mel, vocoder)

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import UNet2DConditionModel
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
@@ -21,81 +20,59 @@ from decoders.base import (
     SampleOptions,
     SchedulerName,
 )
-from decoders.parts.autoencoder import PatchAutoencoder, new_autoencoder
-from decoders.parts.caption_encoder import CaptionEncoder
+from decoders.parts.autoencoder import new_autoencoder
 from decoders.parts.conditioning import Layout, LayoutSettings, Summary
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
     sample_latents,
 )
+from decoders.parts.latent_parts import (
+    TINY_PARTS,
+    TINY_UNET,
+    Parts,
+    new_parts,
+    pretrained_parts,
+)
 from decoders.parts.limits import check_modality, check_side
 from decoders.parts.pictures import to_pictures, to_uint8
-from decoders.parts.pretrained import PartSettings, read_autoencoder, read_part, read_scheduler
-from decoders.parts.published_captions import CLIP, PublishedCaptions
+from decoders.parts.pretrained import PartSettings
+from decoders.parts.pretrained_captions import CLIP
 
 
 class Config(PartSettings):
-    """With published parts: Stable Diffusion 1.5, 2.1 and what else has their layout.
+    """With pretrained parts: Stable Diffusion 1.5, 2.1 and others of their layout.
 
-    Without: `vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes.
-    A U-Net with `time_cond_proj_dim` gets a summary of the condition there; the channels
-    of a `layout` stand beside the latents. Stable Diffusion itself has neither.
+    Without: `vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes. A
+    U-Net with `time_cond_proj_dim` gets a summary of the condition there, and the channels of a
+    `layout` stand beside the latents. Stable Diffusion itself has neither.
     """
 
     sized = ("size",)
-    known = (*PartSettings.known, "patch", "fold", "layout")
+    fixed = (*PartSettings.fixed, "patch", "fold", "layout")
 
-    size: PositiveInt | None = None  # pixels along each side; a published U-Net knows its own
+    size: PositiveInt | None = None  # pixels per side; None: as the pretrained U-Net has it
     patch: PositiveInt = 4
     fold: PositiveInt = 1
     layout: LayoutSettings | None = None
     steps: PositiveInt = 25
-    solver: SchedulerName = "dpm++"  # unless an answer asks for another
+    solver: SchedulerName = "dpm++"  # the default scheduler of requests
     guidance: PositiveFloat = 7.5
 
 
 TINY = Config(
     size=16,
     patch=2,
-    vae={
-        "block_out_channels": [16, 16],
-        "down_block_types": ["DownEncoderBlock2D"] * 2,
-        "up_block_types": ["UpDecoderBlock2D"] * 2,
-        "latent_channels": 4,
-        "norm_num_groups": 4,
-        "layers_per_block": 1,
-    },
     unet={
-        "block_out_channels": [16, 32],
+        **TINY_UNET,
         "down_block_types": ["CrossAttnDownBlock2D"] * 2,
         "up_block_types": ["CrossAttnUpBlock2D"] * 2,
-        "layers_per_block": 1,
-        "norm_num_groups": 4,
-        "attention_head_dim": 2,
-        "cross_attention_dim": 16,
         "time_cond_proj_dim": 16,
     },
     layout=LayoutSettings(channels=2, hidden=16),
-    tokenizer="captions.json",
-    tokens=8,
-    text_encoder={
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    },
-    scheduler={"prediction_type": "v_prediction", "beta_schedule": "squaredcos_cap_v2"},
-    steps=2,
     guidance=3.0,
+    **TINY_PARTS,
 )
-
-
-class Parts(NamedTuple):
-    vae: PatchAutoencoder
-    unet: Any
-    text_encoder: CaptionEncoder | PublishedCaptions
-    scheduler: DDIMScheduler
 
 
 class StableDiffusion(LatentDecoder):
@@ -118,23 +95,20 @@ class StableDiffusion(LatentDecoder):
         self.layout = self.make_layout(frames=1)
         stabilize_rows(self)
 
-    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
-        return self.text_encoder(captions)
-
     def make_layout(self, frames: int) -> Layout | None:
-        """Of pictures, or of the frames of a video; None where the settings have none."""
+        """For pictures, or the frames of a video. None if the settings have no layout."""
         if self.config.layout is None:
             return None
         width, grid = self.condition_spec.width, self.latent_shape[1:]
         return Layout(self.config.layout, width, grid, frames)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
-        summary = self.summary(told) if self.summary else None
+        noisy, condition = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
+        summary = self.summary(condition) if self.summary else None
         if self.layout:
-            noisy = torch.cat([noisy, self.layout(told)[:, 0]], dim=1)
-        made: Tensor = self.unet(noisy, timesteps, told, timestep_cond=summary).sample
-        return made.to(latents.dtype)
+            noisy = torch.cat([noisy, self.layout(condition)[:, 0]], dim=1)
+        predicted: Tensor = self.unet(noisy, timesteps, condition, timestep_cond=summary).sample
+        return predicted.to(latents.dtype)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
@@ -142,11 +116,11 @@ class StableDiffusion(LatentDecoder):
         self.check_size(self.size(options))
 
     def check_size(self, size: int) -> None:
-        """Raises ValueError where the layout was learned for another, or no latents cover it."""
+        """Raises ValueError if the layout has another size, or latents cannot cover this one."""
         if self.layout and size != self.full_size:
             raise ValueError(
-                f"size: {size} pixels cannot be made: what this decoder learned of where things "
-                f"are is for {self.full_size} pixels only"
+                f"size: {size} pixels cannot be made: this decoder learned where things are for "
+                f"{self.full_size} pixels only"
             )
         check_side(size, self.vae.factor)
 
@@ -181,32 +155,18 @@ class StableDiffusion(LatentDecoder):
 
 
 def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
-    """Raises ValueError where published parts are not there, or cannot be read."""
-    if config.pretrained is None:
-        return StableDiffusion(config, new_parts(config, folder))
-    return StableDiffusion(
-        config, published_parts(UNet2DConditionModel, config.pretrained, config.tokens)
-    )
-
-
-def published_parts(unet: Any, source: str, tokens: int | None) -> Parts:
-    """Of a pipeline whose denoiser is of the class `unet`."""
-    captions = PublishedCaptions(source, CLIP, tokens)  # first: it leaves before the others come
-    denoiser = read_part(unet, source, "unet")
-    return Parts(read_autoencoder(source), denoiser, captions, read_scheduler(source))
-
-
-def new_parts(config: Config, folder: Path) -> Parts:
-    """Random weights."""
-    assert config.size  # or the settings would have been refused
+    """Raises ValueError if pretrained parts are missing or damaged."""
+    if config.pretrained:
+        parts = pretrained_parts(UNet2DConditionModel, config.pretrained, CLIP, config.tokens)
+        return StableDiffusion(config, parts)
+    assert config.size  # checked by PartSettings
     vae = new_autoencoder(3, config.patch, config.fold, config.vae)
-    unet = UNet2DConditionModel(
+    parts = new_parts(
+        UNet2DConditionModel,
+        config,
+        folder,
+        vae,
+        extra_channels=config.layout.channels if config.layout else 0,
         sample_size=config.size // vae.factor,
-        in_channels=vae.channels + (config.layout.channels if config.layout else 0),
-        out_channels=vae.channels,
-        **config.unet,
     )
-    # Plain attention: the backward pass of the CPU's fused kernel is several times slower.
-    unet.set_attn_processor(AttnProcessor())
-    captions = CaptionEncoder(folder / config.tokenizer, config.own_tokens, config.text_encoder)
-    return Parts(vae, unet, captions, DDIMScheduler(**config.scheduler))
+    return StableDiffusion(config, parts)

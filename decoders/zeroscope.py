@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, UNet3DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import UNet3DConditionModel
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
@@ -22,64 +21,50 @@ from decoders.base import (
     SchedulerName,
 )
 from decoders.parts.autoencoder import new_autoencoder
-from decoders.parts.caption_encoder import CaptionEncoder
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
     sample_latents,
 )
+from decoders.parts.latent_parts import (
+    TINY_PARTS,
+    TINY_UNET,
+    Parts,
+    new_parts,
+    pretrained_parts,
+)
 from decoders.parts.limits import check_modality, check_side
-from decoders.parts.pictures import spread, to_pictures, to_uint8
+from decoders.parts.pictures import resample_frames, to_pictures, to_uint8
 from decoders.parts.pretrained import PartSettings
-from decoders.stable_diffusion import Parts, published_parts
+from decoders.parts.pretrained_captions import CLIP
 
 
 class Config(PartSettings):
-    """Without published parts `vae`, `unet`, ... are settings of the diffusers classes."""
+    """Without pretrained parts `vae`, `unet` and so on are settings of the diffusers classes."""
 
-    known = (*PartSettings.known, "patch")
+    fixed = (*PartSettings.fixed, "patch")
 
     size: tuple[PositiveInt, PositiveInt] = (320, 576)  # pixels: height and width
     frames: PositiveInt = 24
     fps: PositiveFloat = 8.0
     patch: PositiveInt = 1
     steps: PositiveInt = 25
-    solver: SchedulerName = "dpm++"  # unless an answer asks for another
+    solver: SchedulerName = "dpm++"  # the default scheduler of requests
     guidance: PositiveFloat = 7.5
 
 
 TINY = Config(
     size=(16, 16),
     frames=4,
-    vae={
-        "block_out_channels": [16, 16],
-        "down_block_types": ["DownEncoderBlock2D"] * 2,
-        "up_block_types": ["UpDecoderBlock2D"] * 2,
-        "latent_channels": 4,
-        "norm_num_groups": 4,
-        "layers_per_block": 1,
-    },
     patch=2,
     unet={
-        "block_out_channels": [16, 32],
+        **TINY_UNET,
         "down_block_types": ["CrossAttnDownBlock3D", "DownBlock3D"],
         "up_block_types": ["UpBlock3D", "CrossAttnUpBlock3D"],
-        "layers_per_block": 1,
-        "norm_num_groups": 4,
         "attention_head_dim": 4,
-        "cross_attention_dim": 16,
     },
-    tokenizer="captions.json",
-    tokens=8,
-    text_encoder={
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    },
-    scheduler={"prediction_type": "v_prediction", "beta_schedule": "squaredcos_cap_v2"},
-    steps=2,
     guidance=3.0,
+    **TINY_PARTS,
 )
 
 
@@ -99,13 +84,10 @@ class Zeroscope(LatentDecoder):
         self.condition_spec = ConditionSpec(tokens=tokens, width=width)
         stabilize_rows(self)
 
-    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
-        return self.text_encoder(captions)
-
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        noisy, told = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
-        made: Tensor = self.unet(noisy, timesteps, told).sample
-        return made.to(latents.dtype)
+        noisy, condition = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
+        predicted: Tensor = self.unet(noisy, timesteps, condition).sample
+        return predicted.to(latents.dtype)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)
@@ -127,8 +109,7 @@ class Zeroscope(LatentDecoder):
     def sample(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Video]:
-        latents = sample_latents(self, requests, on_step, cancelled)
-        return [self.from_latents(row) for row in latents]
+        return self.from_latents(sample_latents(self, requests, on_step, cancelled))
 
     @torch.no_grad()
     def to_latents(
@@ -139,32 +120,25 @@ class Zeroscope(LatentDecoder):
         return torch.stack(rows).transpose(1, 2)
 
     @torch.no_grad()
-    def from_latents(self, latents: Tensor) -> Video:
-        """(C, frames, h, w) -> one video."""
-        return Video(to_uint8(self.vae.decode(latents.transpose(0, 1))), self.config.fps)
+    def from_latents(self, latents: Tensor) -> list[Video]:
+        """(B, C, frames, h, w) -> one video per row."""
+        rows = latents.transpose(1, 2)
+        return [Video(to_uint8(self.vae.decode(frames)), self.config.fps) for frames in rows]
 
     def autoencoding_loss(self, media: Sequence[Video], generator: torch.Generator) -> Tensor:
         frames = [self._pictures(video, SampleOptions()) for video in media]
         return self.vae.loss(torch.cat(frames), generator)
 
     def _pictures(self, video: Video, options: SampleOptions) -> Tensor:
-        frames = spread(video, self.frames(options)).to(self.vae.mean.device)
+        frames = resample_frames(video, self.frames(options)).to(self.vae.mean.device)
         return to_pictures(list(frames), self.size(options))
 
 
 def build(config: Config, folder: Path, **_: Any) -> Zeroscope:
-    """Raises ValueError where published parts are not there, or cannot be read."""
-    if config.pretrained is None:
-        return Zeroscope(config, new_parts(config, folder))
-    return Zeroscope(
-        config, published_parts(UNet3DConditionModel, config.pretrained, config.tokens)
-    )
-
-
-def new_parts(config: Config, folder: Path) -> Parts:
-    """Random weights."""
-    vae = new_autoencoder(3, config.patch, 1, config.vae)
-    unet = UNet3DConditionModel(in_channels=vae.channels, out_channels=vae.channels, **config.unet)
-    unet.set_attn_processor(AttnProcessor())  # see decoders/stable_diffusion.py
-    captions = CaptionEncoder(folder / config.tokenizer, config.own_tokens, config.text_encoder)
-    return Parts(vae, unet, captions, DDIMScheduler(**config.scheduler))
+    """Raises ValueError if pretrained parts are missing or damaged."""
+    if config.pretrained:
+        parts = pretrained_parts(UNet3DConditionModel, config.pretrained, CLIP, config.tokens)
+    else:
+        vae = new_autoencoder(3, config.patch, 1, config.vae)
+        parts = new_parts(UNet3DConditionModel, config, folder, vae)
+    return Zeroscope(config, parts)

@@ -1,1 +1,1 @@
-"""Media -> features. Every .py file here but base.py is a plugin; its name is the file name."""
+"""Media -> features. Every .py file here except base.py is a plugin, named after the file."""

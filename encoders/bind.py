@@ -1,6 +1,6 @@
-"""Image, audio, video and text in one joint space, as ImageBind does it (Girdhar et al. 2023).
+"""Image, audio, video and text in one joint space, like ImageBind (Girdhar et al. 2023).
 
-Pictures go through a frozen trunk that knows ImageNet; what is trained is small.
+Images and frames go through a frozen ImageNet trunk; the trained part is small.
 """
 
 # B items, K tokens per medium, W width of features, D width inside towers, E joint space, S size
@@ -25,24 +25,24 @@ from encoders.parts.readers import (
     VideoReader,
     in_groups,
     mix,
-    spread,
+    sample_frames,
 )
 from encoders.parts.tower import Tower
-from encoders.parts.vision import Vision, class_names, fit
+from encoders.parts.vision import Vision, class_names, resize
 
 
 class Config(BaseModel):
-    """The sizes of mini; `tokenizer` is a `tokenizers` JSON file beside the config."""
+    """The defaults are the sizes of mini. `tokenizer` is a `tokenizers` file beside the config."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     tokenizer: str
     trunk: Literal["efficientnet_lite2", "tiny"] = "efficientnet_lite2"
-    grid: PositiveInt = 3  # cells per side that an image or a frame keeps
-    image_size: PositiveInt = 260  # pixels per side, what the trunk was trained with
-    frame_size: PositiveInt = 192  # the same for a video's frames: twice as fast
-    frames: PositiveInt = 8  # of a video, evenly spread over its time
-    audio_seconds: PositiveInt = 10  # of a longer sound even pieces are heard
-    text_tokens: PositiveInt = 64  # the beginning of a longer text is read
+    grid: PositiveInt = 3  # cells per side of the features of an image or a frame
+    image_size: PositiveInt = 260  # pixels per side, as the trunk was trained
+    frame_size: PositiveInt = 192  # of a video's frames; smaller is faster
+    frames: PositiveInt = 8  # of a video, evenly spaced in time
+    audio_seconds: PositiveInt = 10  # a longer sound is sampled as evenly spaced pieces
+    text_tokens: PositiveInt = 64  # a longer text is cut
     tower: PositiveInt = 192  # width of the trained transformers
     heads: PositiveInt = 4
     audio_layers: PositiveInt = 4
@@ -70,27 +70,28 @@ TINY = Config(
 
 
 def build(config: Config, folder: Path, vision_trunk: Path | None = None, **_: Any) -> "Bind":
-    """`folder`: where the config's files lie. `vision_trunk`: the published weights, or None for
-    random ones. Raises ValueError if the tokenizer or the weights are not there."""
+    """`folder` holds the config's files; `vision_trunk` is the published weights, None for random
+    ones. Raises ValueError if the tokenizer or the weights are missing.
+    """
     for path in (folder / config.tokenizer, vision_trunk):
         if path is not None and not path.is_file():
-            raise ValueError(f"the encoder bind needs the file {path}, and there is none")
+            raise ValueError(f"the encoder bind needs the file {path}, which does not exist")
     tokenizer = Tokenizer.from_file(str(folder / config.tokenizer))
     return Bind(config, tokenizer, vision_trunk).eval()
 
 
 class Bind(nn.Module):
-    """An encoder of media, and of media and texts into one space.
+    """Features of media, and a joint space of media and texts.
 
-    What `frozen` names comes from the published weights and is not part of a checkpoint.
-    On a CPU with bf16 instructions, autocast makes pictures twice as fast.
+    Weights under `frozen` are published ones, which no checkpoint of ours contains. On a CPU with
+    bf16 instructions, autocast makes images twice as fast.
     """
 
     modalities = MEDIA
     embeds = MODALITIES
     frames: Mapping[MediaModality, int] = {}
     keep_in_fp32_modules = ("audio.filters",)
-    frozen = ("vision.trunk.",)  # how the names begin of what never learns
+    frozen = ("vision.trunk.",)
 
     def __init__(self, config: Config, tokenizer: Tokenizer, vision_trunk: Path | None) -> None:
         super().__init__()
@@ -105,7 +106,7 @@ class Bind(nn.Module):
         texts = Tower(config.tower, config.text_layers, config.heads, queries=1)
         self.text = TextReader(texts, tokenizer, config.text_tokens, config.joint)
         self.heads = nn.ModuleDict({m: head(width, config.joint) for m in MEDIA})
-        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # where CLIP starts
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # CLIP's initial value
 
     def length(self, modality: MediaModality) -> int:
         """K of every medium of a modality."""
@@ -122,7 +123,7 @@ class Bind(nn.Module):
         return torch.stack(in_groups(items, kind_of, self.embed_kind))
 
     def contrastive_loss(self, media: Sequence[Media], captions: Sequence[str]) -> Tensor:
-        """InfoNCE between media and their captions, both ways; a scalar."""
+        """InfoNCE, both ways, between media and their captions; a scalar."""
         return self.match_loss(self.embed(media), captions)
 
     def class_names(self) -> list[str]:
@@ -136,13 +137,13 @@ class Bind(nn.Module):
         return [class_names()[index] for index in classes]
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
-        """Features (B, K, W) of imagined photographs, see `Vision.prototype_tokens`."""
+        """Features (B, K, W) of imagined photographs; see `Vision.prototype_tokens`."""
         return self.with_class_token("image", self.vision.prototype_tokens(classes, generator))
 
     def features(self, modality: MediaModality, media: Sequence[Any]) -> Tensor:
         """(B, K, W) of media of one modality, as the joint space uses them.
 
-        A video's own sound is not heard.
+        The sound of a video is ignored.
         """
         observed = self.observe(modality, media)
         groups = in_groups(observed, len, lambda _, group: self.read(modality, torch.stack(group)))
@@ -150,10 +151,10 @@ class Bind(nn.Module):
 
     @torch.no_grad()
     def observe(self, modality: MediaModality, media: Sequence[Any]) -> list[Tensor]:
-        """What no training changes of each medium, so that it may be kept between epochs.
+        """The output of the frozen part per medium, which training may compute once.
 
-        Of an image the trunk's tokens (K, W), of a video those of its frames (T, K, W), of a
-        sound its spectrogram (frames, bands): sounds differ in length.
+        For an image the trunk's tokens (K, W), for a video those of its frames (T, K, W), for a
+        sound its spectrogram (frames, bands), as long as the sound.
         """
         if modality == "audio":
             return self.audio.spectrograms(media)
@@ -161,13 +162,13 @@ class Bind(nn.Module):
             return [*self.vision(torch.cat([self.fitted(image) for image in media]))]
         size, count = self.config.frame_size, self.config.frames
         frames = torch.cat(
-            [fit(spread(v.frames, count).to(self.log_scale.device), size) for v in media]
+            [resize(sample_frames(v.frames, count).to(self.log_scale.device), size) for v in media]
         )
         return [*self.vision(frames).unflatten(0, (len(media), count))]
 
     def fitted(self, image: Image) -> Tensor:
         """(1, 3, S, S), what the vision trunk reads."""
-        return fit(image.pixels[None].to(self.log_scale.device), self.config.image_size)
+        return resize(image.pixels[None].to(self.log_scale.device), self.config.image_size)
 
     def mix(self, first: Tensor, second: Tensor) -> Tensor:
         """The spectrogram of two sounds at once, see `observe`."""
@@ -180,7 +181,7 @@ class Bind(nn.Module):
         return readers[modality](observed) if modality in readers else observed
 
     def with_class_token(self, modality: MediaModality, features: Tensor) -> Tensor:
-        """What the LLM is told: of an image also what the trunk takes it for, (B, K + 1, W)."""
+        """Features as the LLM gets them: an image's class token is appended, (B, K + 1, W)."""
         if modality != "image":
             return features
         return torch.cat([features, self.vision.class_token(features)], 1)
@@ -196,7 +197,7 @@ class Bind(nn.Module):
         return functional.normalize(self.heads[modality](pooled).float(), dim=-1)
 
     def match_loss(self, embedded: Tensor, captions: Sequence[str]) -> Tensor:
-        """`contrastive_loss` for media embedded already, (B, E). Equal captions are positives."""
+        """`contrastive_loss` of embedded media (B, E). Equal captions are positives."""
         scale = self.log_scale.clamp(max=math.log(100)).exp()
         logits = scale * embedded @ self.text(captions).T  # (B, B)
         numbers = torch.tensor([captions.index(c) for c in captions], device=logits.device)

@@ -1,4 +1,4 @@
-"""Sounds through CLAP (Wu et al. 2023), an audio encoder in one space with texts."""
+"""Sounds through CLAP (Wu et al. 2023), whose joint space also has texts."""
 
 # B sounds, N samples, K features, W width, E joint space
 
@@ -15,17 +15,23 @@ from anygen.core.media import Audio, Media
 from anygen.core.modality import MediaModality, Modality
 from anygen.numerics.audio import to_mono
 from encoders.base import kind_of
-from encoders.parts.published import Source, load, read_config, read_tokenizer, reading
+from encoders.parts.pretrained import (
+    ModelSettings,
+    load,
+    read_config,
+    read_processor,
+    read_tokenizer,
+)
 from encoders.parts.readers import in_groups, sampled
 
-TOWER = {r"^audio_model\.": ""}  # the names of the audio tower within the whole model
+TOWER = {r"^audio_model\.": ""}  # the audio tower's names within the whole model
 
 
-class Config(Source):
-    """`sizes`: of a random model, settings of transformers' ClapAudioConfig."""
+class Config(ModelSettings):
+    """`sizes` of a random model are settings of transformers' ClapAudioConfig."""
 
-    joint: bool = False  # load the text tower, too: `embed` needs it
-    features: Literal["patches", "pooled"] = "patches"  # of the last layer, or their mean alone
+    joint: bool = False  # loads the text tower too, which `embed` needs
+    features: Literal["patches", "pooled"] = "patches"  # of the last layer, or only their mean
 
 
 TINY = Config(
@@ -45,7 +51,7 @@ TINY = Config(
 
 
 def build(config: Config, folder: Path, **_: Any) -> "Clap":
-    """Raises ValueError for a model that is not CLAP, or lacks the text tower that is asked for."""
+    """Raises ValueError if the model is not CLAP, or for `joint` without a text tower."""
     described = read_config(config, ("clap", "clap_audio_model"))
     kind = described.model_type
     if config.joint and (kind != "clap" or config.pretrained is None):
@@ -54,9 +60,9 @@ def build(config: Config, folder: Path, **_: Any) -> "Clap":
 
 
 class Clap(nn.Module):
-    """The weights are their publisher's: frozen, and no part of a checkpoint.
+    """All weights are published ones: frozen, and not part of a checkpoint.
 
-    Of a sound that is longer than the model hears (10 s), even pieces of the whole are heard.
+    A sound longer than the model's input (10 s) is sampled as evenly spaced pieces.
     """
 
     modalities: tuple[MediaModality, ...] = ("audio",)
@@ -82,7 +88,7 @@ class Clap(nn.Module):
             self.model = load(ClapAudioModel, audio, config, renamed=TOWER)
 
     def train(self, mode: bool = True) -> "Clap":
-        """Always as in evaluation: nothing here learns."""
+        """Stays in evaluation mode, because nothing here is trained."""
         return super().train(False)
 
     def length(self, modality: MediaModality) -> int:
@@ -91,7 +97,7 @@ class Clap(nn.Module):
 
     @torch.no_grad()
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
-        """Features (K, W) per sound, with patches in the order of frequencies, then of time."""
+        """Features (K, W) per sound; patches are ordered by frequency, then by time."""
         tower = self.model.audio_model if self.config.joint else self.model
         output = tower(**self.prepared(media))
         if self.config.features == "pooled":
@@ -100,7 +106,7 @@ class Clap(nn.Module):
 
     @torch.no_grad()
     def embed(self, items: Sequence[Media | str]) -> Tensor:
-        """(B, E), unit length. ValueError without `joint`."""
+        """(B, E), unit length. Raises ValueError without `joint`."""
         if not self.config.joint:
             raise ValueError("this encoder has no joint space; write joint: true for clap")
         return torch.stack(in_groups(items, kind_of, self.embed_kind))
@@ -120,26 +126,27 @@ class Clap(nn.Module):
         return functional.normalize(output.pooler_output.float(), dim=-1)
 
     def prepared(self, sounds: Sequence[Any]) -> Any:
-        """What the model takes, on its device and of its precision."""
-        waves = [self.heard(sound).numpy() for sound in sounds]
+        """The model's inputs, on its device and in its precision."""
+        waves = [self.clip(sound).numpy() for sound in sounds]
         rate = self.extractor.sampling_rate
         inputs = self.extractor(waves, sampling_rate=rate, return_tensors="pt")
-        # a model with fusion treats one of each batch as longer, at random; nothing is longer here
+        # a model with fusion picks a row at random to treat as longer; no row is longer here
         inputs["is_longer"] = torch.zeros(len(waves), 1, dtype=torch.bool)
         return inputs.to(self.model.device, self.model.dtype)
 
-    def heard(self, sound: Audio) -> Tensor:
-        """(N,) at the model's rate, no longer than it hears."""
+    def clip(self, sound: Audio) -> Tensor:
+        """(N,) at the model's rate, at most as long as its input."""
         return sampled(to_mono(sound, self.extractor.sampling_rate), self.extractor.nb_max_samples)
 
 
 def read_extractor(config: Config, audio: Any) -> Any:
-    """The publisher's way to spectrograms; for random weights one that fits their sizes."""
+    """The published feature extractor, or for random weights one that fits their sizes."""
     if config.pretrained is not None:
-        with reading(config.pretrained):
-            return ClapFeatureExtractor.from_pretrained(config.pretrained)
+        return read_processor(ClapFeatureExtractor, config)
     hop, rate = 480, 48_000
-    frames = audio.spec_size**2 // audio.num_mel_bins  # of the spectrogram, folded to a square
+    frames = (
+        audio.spec_size**2 // audio.num_mel_bins
+    )  # of the spectrogram, which is folded to a square
     return ClapFeatureExtractor(
         feature_size=audio.num_mel_bins,
         sampling_rate=rate,
@@ -150,7 +157,7 @@ def read_extractor(config: Config, audio: Any) -> Any:
 
 
 def patches(audio: Any) -> int:
-    """How many vectors the last of the stages has: each but the first halves both sides."""
+    """The number of vectors in the last stage; each stage but the first halves both sides."""
     return int(audio.spec_size // audio.patch_stride[0] // halvings(audio)) ** 2
 
 

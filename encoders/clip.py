@@ -1,5 +1,5 @@
 """Images and videos through the vision tower of CLIP (Radford et al. 2021) or SigLIP (Zhai et al.
-2023; SigLIP 2: Tschannen et al. 2025), as DreamLLM and LLaVA-like models see."""
+2023; SigLIP 2: Tschannen et al. 2025), as in DreamLLM and LLaVA."""
 
 # B pictures, T frames, K features, W width, E joint space
 
@@ -26,22 +26,30 @@ from transformers import (
 from anygen.core.media import Media, Video, modality_of
 from anygen.core.modality import MediaModality, Modality
 from encoders.base import kind_of
-from encoders.parts.published import Source, load, read_config, read_tokenizer, reading
-from encoders.parts.readers import in_groups, spread
+from encoders.parts.pretrained import (
+    ModelSettings,
+    load,
+    read_config,
+    read_processor,
+    read_tokenizer,
+)
+from encoders.parts.readers import in_groups, sample_frames
 
 See = Callable[[Mapping[str, Tensor]], Tensor]
 
-CHUNK = 16  # pictures at once: the hidden states of all layers are kept
+CHUNK = 16  # images at once, because the hidden states of all layers stay in memory
 
 
-class Config(Source):
+class Config(ModelSettings):
     """The defaults are those of DreamLLM and LLaVA."""
 
-    joint: bool = False  # load the text tower, too: `embed` needs it
-    select_layer: int = -2  # of the hidden states: 0 is what enters the first layer, -1 the last
-    class_token: bool = False  # whether it stands before the patches; CLIP has one, SigLIP none
-    frames: PositiveInt = 8  # of a video, evenly spread over its time
-    video: Literal["mean", "concat"] = "mean"  # over its frames, or one frame after the other
+    joint: bool = False  # loads the text tower too, which `embed` needs
+    select_layer: int = -2  # of the hidden states: 0 enters the first layer, -1 leaves the last
+    class_token: bool = False  # whether it precedes the patches; CLIP has one, SigLIP none
+    frames: PositiveInt = 8  # of a video, evenly spaced in time
+    video: Literal["mean", "concat"] = (
+        "mean"  # the mean of the frames, or one frame after the other
+    )
 
 
 TINY = Config(
@@ -59,18 +67,18 @@ TINY = Config(
 
 
 def squares(vision: Any) -> dict[str, Any]:
-    """Settings of a processor that fills squares."""
+    """Settings of a processor that makes squares."""
     side = vision.image_size
     return {"size": {"height": side, "width": side}, "crop_size": side}
 
 
 def patches(vision: Any) -> dict[str, Any]:
-    """Settings of one that keeps the aspect ratio, and so many patches of a picture at most."""
+    """Settings of a processor that keeps the aspect ratio and limits the number of patches."""
     return {"patch_size": vision.patch_size, "max_num_patches": vision.num_patches}
 
 
-class Family(NamedTuple):
-    """Classes of transformers; the processors are those that need no torchvision."""
+class VisionFamily(NamedTuple):
+    """Classes of transformers; the processors are those that do not need torchvision."""
 
     vision: Any
     whole: Any
@@ -80,15 +88,15 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    "clip": Family(CLIPVisionModel, CLIPModel, CLIPImageProcessorPil, squares, 1),
-    "siglip": Family(SiglipVisionModel, SiglipModel, SiglipImageProcessorPil, squares, 0),
-    "siglip2": Family(Siglip2VisionModel, Siglip2Model, Siglip2ImageProcessorPil, patches, 0),
+    "clip": VisionFamily(CLIPVisionModel, CLIPModel, CLIPImageProcessorPil, squares, 1),
+    "siglip": VisionFamily(SiglipVisionModel, SiglipModel, SiglipImageProcessorPil, squares, 0),
+    "siglip2": VisionFamily(Siglip2VisionModel, Siglip2Model, Siglip2ImageProcessorPil, patches, 0),
 }
-TOWER = "_vision_model"  # how the model_type of a tower alone ends
+TOWER = "_vision_model"  # the suffix of the model_type of a tower alone
 
 
 def build(config: Config, folder: Path, **_: Any) -> "Clip":
-    """Raises ValueError for a model that is neither CLIP nor SigLIP, or lacks what is asked for."""
+    """Raises ValueError if the model is neither CLIP nor SigLIP, or lacks what the config needs."""
     described = read_config(config, [*FAMILIES, *(name + TOWER for name in FAMILIES)])
     kind = described.model_type
     if config.joint and (kind.endswith(TOWER) or config.pretrained is None):
@@ -104,13 +112,13 @@ def build(config: Config, folder: Path, **_: Any) -> "Clip":
 
 
 class Clip(nn.Module):
-    """The weights are their publisher's: frozen, and no part of a checkpoint."""
+    """All weights are published ones: frozen, and not part of a checkpoint."""
 
     modalities: tuple[MediaModality, ...] = ("image", "video")
     frames: Mapping[MediaModality, int]
     frozen = ("model.",)
 
-    def __init__(self, config: Config, family: Family, described: Any, vision: Any) -> None:
+    def __init__(self, config: Config, family: VisionFamily, described: Any, vision: Any) -> None:
         super().__init__()
         self.config = config
         self.widths = dict.fromkeys(self.modalities, vision.hidden_size)
@@ -120,8 +128,7 @@ class Clip(nn.Module):
         if config.pretrained is None:
             self.processor = family.processor(**family.settings(vision))
         else:
-            with reading(config.pretrained):
-                self.processor = family.processor.from_pretrained(config.pretrained)
+            self.processor = read_processor(family.processor, config)
         self.tokens = (
             family.class_tokens - self.hidden_classes + number_of_patches(self.processor, vision)
         )
@@ -133,7 +140,7 @@ class Clip(nn.Module):
             self.model = load(family.vision, vision, config)
 
     def train(self, mode: bool = True) -> "Clip":
-        """Always as in evaluation: nothing here learns."""
+        """Stays in evaluation mode, because nothing here is trained."""
         return super().train(False)
 
     def length(self, modality: MediaModality) -> int:
@@ -148,7 +155,10 @@ class Clip(nn.Module):
 
     @torch.no_grad()
     def embed(self, items: Sequence[Media | str]) -> Tensor:
-        """(B, E), unit length; a video is the mean of its frames. ValueError without `joint`."""
+        """(B, E), unit length; a video is the mean of its frames.
+
+        Raises ValueError without `joint`.
+        """
         if not self.config.joint:
             raise ValueError("this encoder has no joint space; write joint: true for clip")
         return torch.stack(in_groups(items, kind_of, self.embed_kind))
@@ -156,55 +166,55 @@ class Clip(nn.Module):
     def features(self, modality: MediaModality, media: Sequence[Any]) -> Tensor:
         """(B, K, W) of media of one modality."""
         if modality == "image":
-            return self.seen([image.pixels for image in media], self.hidden)
-        frames_BTKW = self.of_frames(media, self.hidden)
+            return self.in_chunks([image.pixels for image in media], self.hidden)
+        frames_BTKW = self.per_frame(media, self.hidden)
         return frames_BTKW.mean(1) if self.config.video == "mean" else frames_BTKW.flatten(1, 2)
 
     def embed_kind(self, kind: Modality, items: Sequence[Any]) -> Tensor:
         if kind == "text":
             embedded = self.embed_texts(items)
         elif kind == "image":
-            embedded = self.seen([image.pixels for image in items], self.embed_pictures)
+            embedded = self.in_chunks([image.pixels for image in items], self.embed_images)
         else:
-            embedded = self.of_frames(items, self.embed_pictures).mean(1)
+            embedded = self.per_frame(items, self.embed_images).mean(1)
         return functional.normalize(embedded.float(), dim=-1)
 
-    def of_frames(self, videos: Sequence[Video], see: See) -> Tensor:
-        """What is seen in each frame, (B, T, ...)."""
+    def per_frame(self, videos: Sequence[Video], see: See) -> Tensor:
+        """`see` of each frame, (B, T, ...)."""
         count = self.config.frames
-        frames = [frame for video in videos for frame in spread(video.frames, count)]
-        return self.seen(frames, see).unflatten(0, (len(videos), count))
+        frames = [frame for video in videos for frame in sample_frames(video.frames, count)]
+        return self.in_chunks(frames, see).unflatten(0, (len(videos), count))
 
-    def seen(self, pictures: Sequence[Tensor], see: See) -> Tensor:
-        """Pictures (3, H, W) uint8 -> (B, ...), a few at a time."""
+    def in_chunks(self, images: Sequence[Tensor], see: See) -> Tensor:
+        """Images (3, H, W) uint8 -> (B, ...), CHUNK at a time."""
         return torch.cat(
             [
-                see(self.prepared(pictures[start : start + CHUNK]))
-                for start in range(0, len(pictures), CHUNK)
+                see(self.prepared(images[start : start + CHUNK]))
+                for start in range(0, len(images), CHUNK)
             ]
         )
 
-    def prepared(self, pictures: Sequence[Tensor]) -> Any:
-        """What the model takes, on its device and of its precision."""
-        arrays = [picture.cpu().numpy() for picture in pictures]
+    def prepared(self, images: Sequence[Tensor]) -> Any:
+        """The model's inputs, on its device and in its precision."""
+        arrays = [image.cpu().numpy() for image in images]
         inputs = self.processor(arrays, return_tensors="pt", input_data_format="channels_first")
         return inputs.to(self.model.device, self.model.dtype)
 
     def hidden(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """(B, K, W) of the selected layer; what only fills up a picture's patches is zero."""
+        """(B, K, W) of the selected layer; the features of padding are zero."""
         tower = self.model.vision_model if self.config.joint else self.model
         states = tower(**inputs, output_hidden_states=True).hidden_states[self.config.select_layer]
         if "pixel_attention_mask" in inputs:
             states = states * inputs["pixel_attention_mask"][..., None]
         return states[:, self.hidden_classes :]
 
-    def embed_pictures(self, inputs: Mapping[str, Tensor]) -> Tensor:
+    def embed_images(self, inputs: Mapping[str, Tensor]) -> Tensor:
         return functional.normalize(self.model.get_image_features(**inputs).pooler_output, dim=-1)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         inputs = self.tokenizer(
             list(texts),
-            padding="max_length",  # as SigLIP was trained; CLIP does not look behind the end
+            padding="max_length",  # as in SigLIP's training; CLIP ignores what follows the end
             max_length=self.text_length,
             truncation=True,
             return_tensors="pt",

@@ -1,7 +1,7 @@
-"""ImageBind (Girdhar et al. 2023): images, videos, sounds and texts, depth, heat and motion in one
-joint space. What NExT-GPT, PandaGPT and ImageBind-LLM listen with.
+"""ImageBind (Girdhar et al. 2023): image, video, audio, text, depth, thermal and IMU data in one
+joint space. It is the encoder of NExT-GPT, PandaGPT and ImageBind-LLM.
 
-Our own code for the published weights, whose licence (CC-BY-NC-SA 4.0) allows no commercial use.
+The code is our own; the licence of the published weights (CC-BY-NC-SA 4.0) forbids commercial use.
 """
 
 # B items, S views of an item, K features of an item, D width of a tower, E joint space
@@ -20,28 +20,28 @@ from torch.nn import functional
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
+from anygen.io.pretrained import shapes_only
 from encoders.base import kind_of
 from encoders.parts.imagebind import towers
 from encoders.parts.imagebind.pictures import image_views, video_views
 from encoders.parts.imagebind.sounds import sound_views
 from encoders.parts.imagebind.texts import text_ids
 from encoders.parts.imagebind.towers import HUGE, Sizes, TowerName
-from encoders.parts.imagebind.weights import read_published
+from encoders.parts.imagebind.weights import read_pretrained
 from encoders.parts.readers import in_groups
 
-CHUNK = 32  # views at once: more are hardly faster and need memory
+CHUNK = 32  # views at once: more are hardly faster and need more memory
 
 
 class Config(Strict):
-    """The sizes of imagebind_huge, 1.2 billion parameters; vision and audio have 0.72 of them.
+    """The defaults are imagebind_huge: 1.2 billion parameters, 0.72 of them in vision and audio.
 
-    `towers`: what is built and loaded; the text tower only embeds texts beside media.
-    `features`: what the LLM is told of a medium. `cls`: one vector for the whole, as in NExT-GPT's
-    published model; `patches`: one for each patch, as NExT-GPT groups them.
-    `tokenizer`: CLIP's tokenizer.json, beside the config; for the text tower alone.
+    `towers` are built and loaded; the text tower serves only `embed`. `features` of a medium: `cls`
+    is one vector for all of it, as in NExT-GPT's published model; `patches` is one per patch, as in
+    NExT-GPT's paper. `tokenizer` is CLIP's tokenizer.json beside the config, for the text tower.
     """
 
-    pretrained: str | None = None  # imagebind_huge.pth, or safetensors of the same names
+    pretrained: str | None = None  # imagebind_huge.pth, or safetensors with the same names
     towers: tuple[TowerName, ...] = ("vision", "audio")
     features: Literal["cls", "patches"] = "cls"
     tokenizer: str | None = None
@@ -50,7 +50,7 @@ class Config(Strict):
     vocabulary: PositiveInt = 49_408
 
     @model_validator(mode="after")
-    def what_towers_need(self) -> Self:
+    def _towers_have_what_they_need(self) -> Self:
         for tower in self.towers:
             if tower not in self.sizes:
                 raise ValueError(
@@ -79,25 +79,25 @@ TINY = Config(
 
 
 def build(config: Config, folder: Path, **_: Any) -> "ImageBind":
-    """`folder`: where the config's tokenizer lies. On the meta device no weights are read.
+    """`folder` holds the config's tokenizer. On the meta device no weights are read.
 
-    Raises ValueError if the tokenizer or the weights are not there or do not fit.
+    Raises ValueError if the tokenizer or the weights are missing or do not fit.
     """
     tokenizer = read_tokenizer(folder / config.tokenizer, config) if config.tokenizer else None
-    if config.pretrained is None or torch.get_default_device().type == "meta":
+    if config.pretrained is None or shapes_only():
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # weights that no model saves are the same in every process
+            torch.manual_seed(0)  # no checkpoint has these weights: every process makes the same
             return ImageBind(config, tokenizer)
     with torch.device("meta"):
         encoder = ImageBind(config, tokenizer)
-    published = read_published(Path(config.pretrained).expanduser(), encoder.state_dict())
-    encoder.load_state_dict(published, assign=True)
+    weights = read_pretrained(Path(config.pretrained).expanduser(), encoder.state_dict())
+    encoder.load_state_dict(weights, assign=True)
     return encoder
 
 
 def read_tokenizer(path: Path, config: Config) -> Tokenizer:
     if not path.is_file():
-        raise ValueError(f"the encoder imagebind needs the file {path}, and there is none")
+        raise ValueError(f"the encoder imagebind needs the file {path}, which does not exist")
     tokenizer = Tokenizer.from_file(str(path))
     words = tokenizer.get_vocab_size()
     if words > config.vocabulary or (config.pretrained and words != config.vocabulary):
@@ -108,25 +108,25 @@ def read_tokenizer(path: Path, config: Config) -> Tokenizer:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Which tower reads a medium, and how: (medium, the tower's input size) -> views (S, ...)."""
+class MediaInput:
+    """The tower that reads a medium, and its input: (medium, input size) -> views (S, ...)."""
 
     tower: TowerName
     views: Callable[[Any, Any], Tensor]
 
 
-READINGS: dict[MediaModality, Reading] = {
-    "image": Reading("vision", image_views),
-    "audio": Reading("audio", sound_views),
-    "video": Reading("vision", video_views),
+INPUTS: dict[MediaModality, MediaInput] = {
+    "image": MediaInput("vision", image_views),
+    "audio": MediaInput("audio", sound_views),
+    "video": MediaInput("vision", video_views),
 }
 
 
 class ImageBind(nn.Module):
-    """An encoder of media, and of six kinds of things into one space.
+    """Features of media, and a joint space of six kinds of data.
 
-    Parameters and buffers have the published names. The weights are their publisher's: frozen, and
-    no part of a checkpoint. A video's own sound is not heard.
+    Parameters and buffers have the published names. All weights are published ones: frozen, and not
+    part of a checkpoint. The sound of a video is ignored.
     """
 
     frames: Mapping[MediaModality, int] = {}
@@ -135,7 +135,7 @@ class ImageBind(nn.Module):
     def __init__(self, config: Config, tokenizer: Tokenizer | None) -> None:
         super().__init__()
         self.config, self.tokenizer = config, tokenizer
-        self.modalities = tuple(m for m in MEDIA if READINGS[m].tower in config.towers)
+        self.modalities = tuple(m for m in MEDIA if INPUTS[m].tower in config.towers)
         self.widths: dict[MediaModality, int] = dict.fromkeys(self.modalities, config.joint)
         texts: tuple[Modality, ...] = ("text",) if "text" in config.towers else ()
         self.embeds: tuple[Modality, ...] = (*texts, *self.modalities)
@@ -151,17 +151,19 @@ class ImageBind(nn.Module):
         self.eval().requires_grad_(False)
 
     def length(self, modality: MediaModality) -> int:
-        """K of every medium of a modality: 1, or the patches of a view (256 of vision, 228 of
-        audio)."""
-        tower = READINGS[modality].tower
-        whole = self.config.features == "cls"
-        return 1 if whole else towers.patch_count(tower, self.config.sizes[tower])
+        """K: 1, or the number of patches of a view (256 of vision, 228 of audio)."""
+        tower = INPUTS[modality].tower
+        return (
+            1
+            if self.config.features == "cls"
+            else towers.patch_count(tower, self.config.sizes[tower])
+        )
 
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
         """Features (K, E) per medium, in the precision of the parameters.
 
-        Means over a medium's views of vectors of unit length: those of sounds are not longer than
-        others, as they are in the published space. So NExT-GPT and PandaGPT were trained.
+        They are means over a medium's views of vectors of unit length. NExT-GPT and PandaGPT were
+        trained with these, not with the scaled vectors of the published joint space.
         """
         return in_groups(media, kind_of, self.encode_kind)
 
@@ -171,29 +173,29 @@ class ImageBind(nn.Module):
         return features_BKE.to(next(self.parameters()).dtype)
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
-        """(B, E), unit length. Raises ValueError for what no tower of this encoder reads."""
+        """(B, E), unit length. Raises ValueError for items that no tower of this encoder reads."""
         return torch.stack(in_groups(items, kind_of, self.embed_kind))
 
     def embed_kind(self, kind: Modality, items: Sequence[Any]) -> Tensor:
         return self.embed_tensor(*self.views(kind, items))
 
     def embed_tensor(self, tower: TowerName, inputs: Tensor) -> Tensor:
-        """(B, E), unit length, of what `forward` takes."""
+        """(B, E), unit length, of the inputs of `forward`."""
         return functional.normalize(self(tower, inputs), dim=-1)
 
     def forward(self, tower: TowerName, inputs: Tensor) -> Tensor:
-        """(B, E), exactly as published: means over views of vectors as long as the tower's scale.
+        """(B, E), exactly as published: means over views of vectors whose length is the scale.
 
-        Inputs are items (B, ...) or several views of each (B, S, ...): for vision normalised
-        pictures (3, 224, 224) or pairs of frames (3, 2, 224, 224), for text ids (77,), for audio
-        spectrograms (1, 128, 204), for depth disparities and for thermal heat (1, 224, 224), for
-        imu accelerations and turning rates (6, 2000). Raises ValueError for other shapes.
+        Inputs are items (B, ...) or several views of each (B, S, ...). vision: normalised images
+        (3, 224, 224) or pairs of frames (3, 2, 224, 224); text: ids (77,); audio: spectrograms
+        (1, 128, 204); depth: disparities, and thermal: temperatures, (1, 224, 224); imu:
+        accelerations and turning rates (6, 2000). Raises ValueError for other shapes.
         """
         units = self.read(tower, inputs, patches=False)[:, 0]
         return self.modality_postprocessors[tower](units)
 
     def read(self, tower: TowerName, inputs: Tensor, patches: bool) -> Tensor:
-        """(B, K, E) float32, of unit length in each view, then the mean over views."""
+        """(B, K, E) float32: means over views of vectors of unit length."""
         views = towers.in_views(tower, self.sizes(tower), inputs)  # (B, S, ...)
         chunks = views.flatten(0, 1).split(CHUNK)
         units = torch.cat([self.read_views(tower, chunk, patches) for chunk in chunks])
@@ -208,14 +210,14 @@ class ImageBind(nn.Module):
         return functional.normalize(self.modality_heads[tower](chosen).float(), dim=-1)
 
     def views(self, kind: Modality, items: Sequence[Any]) -> tuple[TowerName, Tensor]:
-        """The tower that reads things of a kind, and what it reads of them, (B, S, ...)."""
+        """The tower that reads items of a kind, and its input, (B, S, ...)."""
         if kind == "text":
             [length] = self.sizes("text").input
-            assert self.tokenizer is not None  # the config was refused otherwise
+            assert self.tokenizer is not None  # checked by Config
             return "text", text_ids(items, self.tokenizer, length, self.config.vocabulary)[:, None]
-        reading = READINGS[kind]
-        size = self.sizes(reading.tower).input
-        return reading.tower, torch.stack([reading.views(item, size) for item in items])
+        source = INPUTS[kind]
+        size = self.sizes(source.tower).input
+        return source.tower, torch.stack([source.views(item, size) for item in items])
 
     def sizes(self, tower: TowerName) -> Sizes:
         """Raises ValueError for a tower that was not built."""

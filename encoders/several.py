@@ -1,4 +1,4 @@
-"""Encoders of different modalities, joined to one."""
+"""One encoder that consists of encoders of different modalities."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ BuildPart = Callable[[MediaModality, Mapping[str, Any]], Encoder]
 
 
 class Part(BaseModel):
-    """An encoder's name and settings, which its own Config checks."""
+    """An encoder's name, and its settings, which its own Config checks."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
 
 
 class Config(RootModel[Annotated[dict[MediaModality, Part], Field(min_length=1)]]):
-    """The encoder of each modality; those of equal settings are one."""
+    """The encoder of each modality. Equal settings share one encoder."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,8 +39,10 @@ TINY = Config(
 
 
 def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Composite":
-    """`build_part` makes an encoder from its settings. Raises ValueError for one that does not
-    know its modality."""
+    """`build_part` builds an encoder from its settings.
+
+    Raises ValueError if an encoder lacks the modality it is named for.
+    """
     built: list[tuple[Part, Encoder]] = []
     parts: dict[MediaModality, Encoder] = {}
     for modality, part in config.root.items():
@@ -54,7 +56,7 @@ def build(config: Config, folder: Path, build_part: BuildPart, **_: Any) -> "Com
 
 
 class Composite(nn.Module):
-    """Every modality through its own encoder. What is frozen, each encoder says itself."""
+    """Each modality through its own encoder, which also lists its own frozen weights."""
 
     def __init__(self, parts: Mapping[MediaModality, Encoder]) -> None:
         super().__init__()
@@ -74,16 +76,16 @@ class Composite(nn.Module):
         return in_groups(media, modality_of, lambda m, group: self.encoder_of(m).encode(group))
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
-        """(B, E), unit length, by the encoder whose media are among the items.
+        """(B, E), unit length, by the encoder of the media among the items.
 
-        Raises ValueError for media of more than one encoder: they share no space. Texts alone are
-        embedded where there is one encoder with a joint space.
+        Texts alone are embedded if exactly one encoder has a joint space. Raises ValueError for
+        media of several encoders, which share no space.
         """
         kinds = [kind for kind in map(kind_of, items) if kind != "text"] or self.embeds[1:]
         spaces = {id(encoder): encoder for encoder in map(self.encoder_of, kinds)}
         if len(spaces) != 1:
-            given = " and ".join(sorted({kind_of(item) for item in items}))
-            raise ValueError(f"there is no one encoder with a joint space of {given}")
+            kinds_of_items = " and ".join(sorted({kind_of(item) for item in items}))
+            raise ValueError(f"no single encoder has a joint space of {kinds_of_items}")
         [encoder] = spaces.values()
         return encoder.embed(items)
 

@@ -1,4 +1,4 @@
-"""Videos through V-JEPA 2 (Assran et al. 2025), which sees motion and not single frames."""
+"""Videos through V-JEPA 2 (Assran et al. 2025), which encodes motion, not single frames."""
 
 # B videos, T frames, C pairs of frames, S cells per side, K features, W width
 
@@ -16,15 +16,15 @@ from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from anygen.core.media import Media, Video
 from anygen.core.modality import MediaModality, Modality
-from encoders.parts.published import Source, load, read_config
-from encoders.parts.readers import spread
+from encoders.parts.pretrained import ModelSettings, load, read_config
+from encoders.parts.readers import sample_frames
 
 
-class Config(Source):
-    """A video becomes `frames` / 2 x `grid`^2 features; `sizes` are those of VJEPA2Config."""
+class Config(ModelSettings):
+    """A video becomes `frames` / 2 x `grid`^2 features. `sizes` are settings of VJEPA2Config."""
 
-    frames: PositiveInt = 16  # of a video, evenly spread over its time; they are seen in pairs
-    grid: PositiveInt = 4  # cells per side that a pair of frames keeps
+    frames: PositiveInt = 16  # of a video, evenly spaced in time; the model reads pairs
+    grid: PositiveInt = 4  # cells per side of the features of a pair
 
 
 TINY = Config(
@@ -45,24 +45,25 @@ TINY = Config(
 
 
 def build(config: Config, folder: Path, **_: Any) -> "VideoJepa":
-    """Raises ValueError for a model that is not V-JEPA 2, and for frames that make no pairs."""
+    """Raises ValueError if the model is not V-JEPA 2 or the frames do not form pairs."""
     described = read_config(config, ["vjepa2"])
     if config.frames % described.tubelet_size:
         raise ValueError(
-            f"frames is {config.frames}; the model sees {described.tubelet_size} at a time"
+            f"frames: {config.frames} is not a multiple of {described.tubelet_size}, the number of "
+            "frames that the model reads at a time"
         )
     return VideoJepa(config, described)
 
 
 class VideoJepa(nn.Module):
-    """The weights are their publisher's: frozen, and no part of a checkpoint.
+    """All weights are published ones: frozen, and not part of a checkpoint.
 
-    Frames are seen as by transformers' VJEPA2VideoProcessor, which itself needs torchvision.
+    Frames are prepared like in transformers' VJEPA2VideoProcessor, which needs torchvision.
     """
 
     modalities: tuple[MediaModality, ...] = ("video",)
     embeds: tuple[Modality, ...] = ()
-    frames: Mapping[MediaModality, int] = {}  # its features carry their times already
+    frames: Mapping[MediaModality, int] = {}  # features carry their time already
     frozen = ("model.",)
 
     def __init__(self, config: Config, described: Any) -> None:
@@ -70,7 +71,7 @@ class VideoJepa(nn.Module):
         self.config = config
         self.widths = dict.fromkeys(self.modalities, described.hidden_size)
         self.model = load(VJEPA2Model, described, config)
-        del self.model.predictor  # of what is hidden; only training needs it
+        del self.model.predictor  # only V-JEPA's training needs it
         self.side = described.crop_size // described.patch_size
         self.processor = CLIPImageProcessorPil(
             size={"shortest_edge": described.crop_size * 256 // 224},
@@ -81,7 +82,7 @@ class VideoJepa(nn.Module):
         )
 
     def train(self, mode: bool = True) -> "VideoJepa":
-        """Always as in evaluation: nothing here learns."""
+        """Stays in evaluation mode, because nothing here is trained."""
         return super().train(False)
 
     def length(self, modality: MediaModality) -> int:
@@ -99,15 +100,15 @@ class VideoJepa(nn.Module):
         raise ValueError("the encoder vjepa2 has no joint space")
 
     def features(self, video: Any) -> Tensor:
-        """(K, W) of one video: a long sequence for the model as it is."""
+        """(K, W) of one video, which alone is a long sequence for the model."""
         states = self.model(self.prepared(video)[None], skip_predictor=True).last_hidden_state[0]
         cells_CWSS = states.unflatten(0, (-1, self.side, self.side)).permute(0, 3, 1, 2)
         kept = functional.adaptive_avg_pool2d(cells_CWSS, self.config.grid)
         return kept.flatten(2).transpose(1, 2).flatten(0, 1)
 
     def prepared(self, video: Video) -> Tensor:
-        """(T, 3, H, W) on the model's device and of its precision."""
-        frames = [frame.cpu().numpy() for frame in spread(video.frames, self.config.frames)]
+        """(T, 3, H, W) on the model's device and in its precision."""
+        frames = [frame.cpu().numpy() for frame in sample_frames(video.frames, self.config.frames)]
         inputs = self.processor(frames, return_tensors="pt", input_data_format="channels_first")
         pixels: Tensor = inputs.pixel_values
         return pixels.to(self.model.device, self.model.dtype)

@@ -1,6 +1,7 @@
-"""Tokens are sorted into groups: GroupViT's layers (Xu et al. 2022), as NExT-GPT projects with.
+"""GroupViT's layers (Xu et al. 2022), which assign tokens to groups, as in NExT-GPT's projector.
 
-Parameters are named and shaped as in NExT-GPT's checkpoints: nextgpt/model/multimodal_projector.
+Parameters have the names and shapes of NExT-GPT's checkpoints (nextgpt/model/multimodal_projector).
+The stage in transformers computes the same, but its self-attention has biases that these lack.
 
 B media, N tokens, G groups, C width, H heads.
 """
@@ -20,7 +21,7 @@ class Mlp(nn.Module):
 
 
 class Mixer(Mlp):
-    """Tokens are mixed, each channel by itself: (B, N, C) -> (B, G, C)."""
+    """Mixes tokens within each channel: (B, N, C) -> (B, G, C)."""
 
     def forward(self, tokens_BNC: Tensor) -> Tensor:
         return super().forward(tokens_BNC.transpose(1, 2)).transpose(1, 2)
@@ -51,21 +52,21 @@ class CrossAttention(nn.Module):
 
 
 class Assignment(CrossAttention):
-    """Each group takes the mean of the tokens that are its own; one token has one group."""
+    """Each token is assigned to one group; a group becomes the mean of its tokens."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width, heads=1)
 
     def forward(self, groups_BGC: Tensor, tokens_BNC: Tensor) -> Tensor:
         queries, keys = self.q_proj(groups_BGC), self.k_proj(tokens_BNC)
-        mine_BGN = self.assign(queries @ keys.mT / queries.shape[-1] ** 0.5)
-        shares = mine_BGN / (mine_BGN.sum(-1, keepdim=True) + 1)  # + 1: a group may be empty
+        assigned_BGN = self.assign(queries @ keys.mT / queries.shape[-1] ** 0.5)
+        shares = assigned_BGN / (assigned_BGN.sum(-1, keepdim=True) + 1)  # + 1 for empty groups
         return self.proj(shares @ self.v_proj(tokens_BNC))
 
     def assign(self, scores_BGN: Tensor) -> Tensor:
-        """1 for the group of a token, 0 for the others; gradients are those of a softmax.
+        """1 for the group of a token, 0 for others, with the gradients of a softmax.
 
-        In training groups are drawn (Gumbel-softmax, Jang et al. 2017), so that all are tried.
+        In training groups are drawn (Gumbel-softmax, Jang et al. 2017), so that all are used.
         """
         if self.training:
             return F.gumbel_softmax(scores_BGN, hard=True, dim=1)
@@ -87,8 +88,8 @@ class Block(nn.Module):
         return x_BNC + self.mlp(self.norm2(x_BNC))
 
 
-class Look(nn.Module):
-    """Groups look at the tokens."""
+class CrossBlock(nn.Module):
+    """A layer in which groups attend to tokens."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -101,7 +102,7 @@ class Look(nn.Module):
         return self.norm_post(groups_BGC + self.mlp(self.norm2(groups_BGC)))
 
 
-class Sorting(nn.Module):
+class TokenAssignment(nn.Module):
     """Tokens (B, N, C) and group tokens (B, G, C) -> groups (B, G, C)."""
 
     def __init__(self, width: int, heads: int, groups: int) -> None:
@@ -109,19 +110,19 @@ class Sorting(nn.Module):
         self.norm_tokens, self.norm_x = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mlp_inter = Mixer(groups, width // 2, groups)
         self.norm_post_tokens = nn.LayerNorm(width)
-        self.pre_assign_attn = Look(width, heads)
+        self.pre_assign_attn = CrossBlock(width, heads)
         self.assign = Assignment(width)
         self.norm_new_x, self.mlp_channels = nn.LayerNorm(width), Mlp(width, 4 * width, width)
 
     def forward(self, tokens_BNC: Tensor, group_tokens_BGC: Tensor) -> Tensor:
         tokens_BNC = self.norm_x(tokens_BNC)
-        asking = self.norm_post_tokens(self.mlp_inter(self.norm_tokens(group_tokens_BGC)))
-        asking = self.pre_assign_attn(asking, tokens_BNC)
-        groups = asking + self.assign(asking, tokens_BNC)
+        queries = self.norm_post_tokens(self.mlp_inter(self.norm_tokens(group_tokens_BGC)))
+        queries = self.pre_assign_attn(queries, tokens_BNC)
+        groups = queries + self.assign(queries, tokens_BNC)
         return groups + self.mlp_channels(self.norm_new_x(groups))
 
 
-class Stage(nn.Module):
+class TransformerStage(nn.Module):
     """Transformer layers over tokens (B, N, C)."""
 
     def __init__(self, width: int, heads: int, layers: int) -> None:
@@ -133,10 +134,10 @@ class Stage(nn.Module):
         return mixed
 
 
-class GroupingStage(Stage):
-    """The same with group tokens among them, and then a sorting.
+class GroupingStage(TransformerStage):
+    """Transformer layers over tokens and group tokens, then the assignment of tokens to groups.
 
-    Group tokens of a stage go on from what those of the one before became, if there is one.
+    The group tokens of a stage start from the outputs of the previous stage's, if there is one.
     """
 
     def __init__(self, width: int, heads: int, layers: int, groups: int, before: int = 0) -> None:
@@ -145,15 +146,16 @@ class GroupingStage(Stage):
         if before:
             mixer = Mixer(before, width // 2, groups)
             self.group_projector = nn.Sequential(nn.LayerNorm(width), mixer)
-        self.downsample = Sorting(width, heads, groups)
+        self.downsample = TokenAssignment(width, heads, groups)
 
     def forward(self, tokens_BNC: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Groups (B, G, C), and what the group tokens became, (B, G, C)."""
-        asked = self.group_token.expand(len(tokens_BNC), -1, -1)
-        asked = asked if before is None else asked + self.group_projector(before)
-        mixed = super().forward(torch.cat([tokens_BNC, asked], 1))
-        tokens, asked = mixed.split([tokens_BNC.shape[1], asked.shape[1]], 1)
-        return self.downsample(tokens, asked), asked
+        """Groups (B, G, C), and the outputs of the group tokens (B, G, C)."""
+        group_tokens = self.group_token.expand(len(tokens_BNC), -1, -1)
+        if before is not None:
+            group_tokens = group_tokens + self.group_projector(before)
+        mixed = super().forward(torch.cat([tokens_BNC, group_tokens], 1))
+        tokens, group_tokens = mixed.split([tokens_BNC.shape[1], group_tokens.shape[1]], 1)
+        return self.downsample(tokens, group_tokens), group_tokens
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:

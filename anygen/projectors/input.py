@@ -1,10 +1,11 @@
-"""Into the LLM: features of a medium -> embeddings at the positions that it takes there.
+"""Into the LLM: features of a medium -> embeddings at its positions.
 
-B media, K features of one, W width of the encoder, T positions, D width of the LLM, C width inside.
+B media, K features of one, W width of the encoder, T positions, D width of the LLM, C inner width,
+N tokens of a question.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,11 +21,29 @@ from anygen.config.projectors import (
     InputQFormer,
 )
 from anygen.core.modality import MediaModality
-from anygen.projectors.group_vit import GroupingStage, Stage
+from anygen.projectors.group_vit import GroupingStage, TransformerStage
 from anygen.projectors.qformer import q_former
 from anygen.projectors.video_pooling import VideoPooling
 
 Numbers = Mapping[MediaModality, int]
+
+
+class MediaProjector(nn.Module):
+    """Projects media of several modalities, each medium by itself.
+
+    `question` is the number of tokens of the question about a medium that it uses. If that is not
+    0, `project` also takes their embeddings (at most `question`, D), unless there is no question.
+    """
+
+    question = 0
+
+    def project(self, modality: MediaModality, features_KW: Tensor, *question_ND: Tensor) -> Tensor:
+        """Features (K, W) of one medium -> (T, D)."""
+        raise NotImplementedError
+
+    def length(self, modality: MediaModality) -> int:
+        """T, the number of positions that a medium takes."""
+        raise NotImplementedError
 
 
 def build_input_projector(
@@ -32,21 +51,19 @@ def build_input_projector(
     encoder_widths: Numbers,
     lengths: Numbers,
     llm_width: int,
-    frames: Numbers | None = None,
-) -> Any:
-    """A module with `project(modality, features (K, W)) -> (T, D)` and `length(modality) -> T`.
+    frames: Numbers,
+) -> MediaProjector:
+    """Modalities whose features are equally wide share a projector.
 
-    Its `question` is how many tokens it hears of what is asked about a medium; where that is some,
-    `project` takes their embeddings (at most so many, D) as well, if there is a question.
-    `lengths` says K of a medium of each modality, and `frames` how many frames these features
-    belong to, one frame after the other; a modality left out has one. Modalities whose features
-    are equally wide share a projector. Raises ValueError where the settings do not fit the encoder.
+    `lengths` gives K of each modality, and `frames` the number of frames that these features belong
+    to, one frame after the other; a modality that is missing there has one. Raises ValueError if
+    the settings do not fit the encoder.
     """
-    frames, lengths = {m: (frames or {}).get(m, 1) for m in lengths}, dict(lengths)
+    frames, lengths = {m: frames.get(m, 1) for m in lengths}, dict(lengths)
     pooling = None
     if settings.video_pooling != "none":
-        told = (frames.get("video", 1), lengths.get("video", 0), encoder_widths.get("video", 0))
-        pooling = VideoPooling(settings.video_pooling, *told)
+        sizes = (frames.get("video", 1), lengths.get("video", 0), encoder_widths.get("video", 0))
+        pooling = VideoPooling(settings.video_pooling, *sizes)
         frames["video"], lengths["video"] = 1, pooling.features
     groups: dict[int, list[MediaModality]] = {}
     for modality, width in encoder_widths.items():
@@ -57,66 +74,59 @@ def build_input_projector(
         )
         for width, group in groups.items()
     }
-    projector = Composite(shared) if len(shared) > 1 else next(iter(shared.values()))
-    return projector if pooling is None else Pooled(pooling, projector)
+    projector = ProjectorPerWidth(shared) if len(shared) > 1 else next(iter(shared.values()))
+    return projector if pooling is None else PooledVideo(pooling, projector)
 
 
-class Pooled(nn.Module):
-    """The frames of a video are brought together, then it is projected as other media are."""
+class PooledVideo(MediaProjector):
+    """Pools a video over its frames, then projects it like other media."""
 
-    def __init__(self, pooling: VideoPooling, projector: Any) -> None:
+    def __init__(self, pooling: VideoPooling, projector: MediaProjector) -> None:
         super().__init__()
         self.pooling, self.projector, self.question = pooling, projector, projector.question
 
-    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
-        told_KW = self.pooling(features_KW) if modality == "video" else features_KW
-        projected: Tensor = self.projector.project(modality, told_KW, *asked)
-        return projected
+    def project(self, modality: MediaModality, features_KW: Tensor, *question_ND: Tensor) -> Tensor:
+        pooled_KW = self.pooling(features_KW) if modality == "video" else features_KW
+        return self.projector.project(modality, pooled_KW, *question_ND)
 
     def length(self, modality: MediaModality) -> int:
-        length: int = self.projector.length(modality)
-        return length
+        return self.projector.length(modality)
 
 
-class Composite(nn.ModuleDict):
+class ProjectorPerWidth(nn.ModuleDict, MediaProjector):
     """A projector for each width of features, named after the modalities that share it."""
 
     def __init__(self, shared: Mapping[str, "Projector"]) -> None:
         super().__init__(shared)
         self.question = max(projector.question for projector in shared.values())
 
-    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
-        projected: Tensor = self.of(modality).project(modality, features_KW, *asked)
-        return projected
+    def project(self, modality: MediaModality, features_KW: Tensor, *question_ND: Tensor) -> Tensor:
+        return self.of(modality).project(modality, features_KW, *question_ND)
 
     def length(self, modality: MediaModality) -> int:
-        length: int = self.of(modality).length(modality)
-        return length
+        return self.of(modality).length(modality)
 
-    def of(self, modality: MediaModality) -> Any:
-        return next(one for names, one in self.items() if modality in names.split("_"))
+    def of(self, modality: MediaModality) -> MediaProjector:
+        found = next(projector for names, projector in self.items() if modality in names.split("_"))
+        return cast(MediaProjector, found)
 
 
-class Projector(nn.Module):
-    """What all kinds are: `forward` takes features (B, K, W) of media of any one modality.
+class Projector(MediaProjector):
+    """Base class of all kinds. `forward` takes features (B, K, W) of media of one modality.
 
-    Every medium has all its K features, and is projected by itself: nothing is masked.
+    Every medium has all its K features, so nothing is masked.
     """
 
-    question = 0
-
     def __init__(self, shapes: Mapping[MediaModality, tuple[int, int]], *args: Any) -> None:
-        """`shapes`: frames and features of a medium. `args` are for the other base of a kind."""
+        """`shapes` are frames and features of a medium; `args` are for a kind's other base."""
         super().__init__(*args)
         self.shapes = dict(shapes)
 
-    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
-        """(K, W) -> (T, D)."""
-        projected: Tensor = self(features_KW[None], *(text[None] for text in asked))
+    def project(self, modality: MediaModality, features_KW: Tensor, *question_ND: Tensor) -> Tensor:
+        projected: Tensor = self(features_KW[None], *(text[None] for text in question_ND))
         return projected[0]
 
     def length(self, modality: MediaModality) -> int:
-        """T, positions that a medium takes."""
         _, features = self.shapes[modality]
         return features
 
@@ -138,9 +148,8 @@ class Mlp(Projector, nn.Sequential):
 
 
 class Concat(Projector, nn.Linear):
-    """Neighbours in the order of the features (four in a row of patches: MiniGPT-v2).
-
-    Where the last ones are too few, zeros stand beside them.
+    """Concatenates neighbours in the order of the features, such as four patches of a row
+    (MiniGPT-v2). The last group is filled up with zeros.
     """
 
     def __init__(self, settings: InputConcat, width: int, llm_width: int, shapes: Any) -> None:
@@ -157,7 +166,7 @@ class Concat(Projector, nn.Linear):
 
 
 class Resampler(Projector):
-    """A kind that makes the same number of positions of every medium."""
+    """A kind with the same number of positions for every medium."""
 
     tokens: int
 
@@ -166,9 +175,9 @@ class Resampler(Projector):
 
 
 class Group(Resampler):
-    """NExT-GPT's projector (section 3.1 of its paper): features are sorted into groups, twice.
+    """NExT-GPT's projector (section 3.1 of its paper), which groups the features twice.
 
-    Parameters have the names and shapes of NExT-GPT's own.
+    Parameters have the names and shapes of NExT-GPT.
     """
 
     def __init__(self, settings: InputGroup, width: int, llm_width: int, shapes: Any) -> None:
@@ -180,7 +189,7 @@ class Group(Resampler):
             [
                 GroupingStage(inside, heads, before, settings.groups),
                 GroupingStage(inside, heads, between, settings.tokens, settings.groups),
-                Stage(inside, heads, after),
+                TransformerStage(inside, heads, after),
             ]
         )
         self.norm = nn.LayerNorm(inside)
@@ -188,17 +197,17 @@ class Group(Resampler):
 
     def forward(self, features_BKW: Tensor) -> Tensor:
         first, second, last = self.layers
-        groups, asked = first(self.in_fc(features_BKW))
-        groups, _ = second(groups, asked)
+        groups, group_tokens = first(self.in_fc(features_BKW))
+        groups, _ = second(groups, group_tokens)
         return self.out_fc(self.norm(last(groups)))
 
 
 class QFormer(Resampler):
-    """Learned queries look at the features (Li et al. 2023, BLIP-2); named as BLIP-2's parts.
+    """Learned queries attend to the features (BLIP-2, Li et al. 2023). Names are those of BLIP-2.
 
-    Features have no order to it, unless the encoder wrote one into them. Where it hears what is
-    asked, the question stands behind the queries, which look at it in every layer (Dai et al. 2023,
-    InstructBLIP); its words are the LLM's embeddings, where InstructBLIP has BERT's.
+    The order of the features is not used, unless the encoder wrote it into them. With `question`,
+    the question follows the queries, which attend to it in every layer (InstructBLIP, Dai et al.
+    2023); its tokens are the LLM's embeddings, where InstructBLIP has BERT's.
     """
 
     def __init__(self, settings: InputQFormer, width: int, llm_width: int, shapes: Any) -> None:
@@ -211,7 +220,7 @@ class QFormer(Resampler):
             settings.heads,
             width,
             settings.look_every,
-            hears_text=settings.question > 0,
+            text_input=settings.question > 0,
         )
         self.language_projection = nn.Linear(settings.width, llm_width)
         self.question = settings.question
@@ -219,20 +228,20 @@ class QFormer(Resampler):
             self.words = nn.Linear(llm_width, settings.width)
             self.places = nn.Parameter(torch.randn(settings.question, settings.width) * 0.02)
 
-    def forward(self, features_BKW: Tensor, asked_BND: Tensor | None = None) -> Tensor:
-        told = self.query_tokens.expand(len(features_BKW), -1, -1)
-        if asked_BND is not None:
-            text = self.words(asked_BND) + self.places[: asked_BND.shape[1]]
-            told = torch.cat([told, text], 1)
-        heard = self.qformer(told, self.tokens, encoder_hidden_states=features_BKW)
-        return self.language_projection(heard.last_hidden_state[:, : self.tokens])
+    def forward(self, features_BKW: Tensor, question_BND: Tensor | None = None) -> Tensor:
+        inputs = self.query_tokens.expand(len(features_BKW), -1, -1)
+        if question_BND is not None:
+            text = self.words(question_BND) + self.places[: question_BND.shape[1]]
+            inputs = torch.cat([inputs, text], 1)
+        outputs = self.qformer(inputs, self.tokens, encoder_hidden_states=features_BKW)
+        return self.language_projection(outputs.last_hidden_state[:, : self.tokens])
 
 
 class Perceiver(Resampler):
-    """Latents look at the features and at each other (Alayrac et al. 2022, Flamingo, figure 5).
+    """Latents attend to the features and to each other (Flamingo, Alayrac et al. 2022, figure 5).
 
-    A learned vector tells each frame's features when it was. The inner width is free: features
-    are brought to it first, and the latents to the LLM's width last, as in mPLUG-Owl.
+    A learned vector per frame is added to its features. The inner width is free: features are
+    projected to it first, and the latents to the LLM's width last, as in mPLUG-Owl.
     """
 
     def __init__(self, settings: InputPerceiver, width: int, llm_width: int, shapes: Any) -> None:
@@ -248,7 +257,7 @@ class Perceiver(Resampler):
         self.norm = nn.LayerNorm(inside)
         self.outward = nn.Linear(inside, llm_width)
 
-    def project(self, modality: MediaModality, features_KW: Tensor, *asked: Tensor) -> Tensor:
+    def project(self, modality: MediaModality, features_KW: Tensor, *question_ND: Tensor) -> Tensor:
         frames, _ = self.shapes[modality]
         projected: Tensor = self(features_KW[None], frames)
         return projected[0]
@@ -263,7 +272,7 @@ class Perceiver(Resampler):
 
 
 class Resampling(nn.Module):
-    """A layer of the perceiver."""
+    """One layer of the perceiver."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -277,10 +286,10 @@ class Resampling(nn.Module):
         )
 
     def forward(self, latents_BTC: Tensor, features_BKC: Tensor) -> Tensor:
-        asking = self.norm_latents(latents_BTC)
-        told = torch.cat([self.norm_features(features_BKC), asking], 1)
-        heard, _ = self.attention(asking, told, told, need_weights=False)
-        latents_BTC = latents_BTC + heard
+        queries = self.norm_latents(latents_BTC)
+        keys = torch.cat([self.norm_features(features_BKC), queries], 1)
+        attended, _ = self.attention(queries, keys, keys, need_weights=False)
+        latents_BTC = latents_BTC + attended
         return latents_BTC + self.mlp(latents_BTC)
 
 

@@ -1,6 +1,6 @@
 """Out of the LLM: hidden states of a span -> the decoder's condition, sized by its spec.
 
-B spans, S positions of one, D width of the LLM, C width inside, T tokens of the condition.
+B spans, S positions of one, D width of the LLM, T tokens of the condition.
 """
 
 from collections.abc import Callable
@@ -24,23 +24,23 @@ from decoders.base import ConditionSpec
 def build_output_projector(
     settings: OutputProjector, span: int, width: int, spec: ConditionSpec
 ) -> "Projector":
-    """A module: (B, S, D) -> conditions of `spec`'s shape. `span` is S, `width` is D.
+    """A module (B, S, D) -> conditions of `spec`'s shape. `span` is S, `width` is D.
 
-    Raises ValueError for a kind that cannot make so many tokens of the span.
+    Raises ValueError if the kind makes one token per hidden state and S is not T.
     """
     if settings.kind in ("linear", "mlp") and span != spec.tokens:
         raise ValueError(
-            f"output_projector: {settings.kind} makes one token of each hidden state of a span, "
-            f"and here spans have {span} and the decoder wants {spec.tokens} tokens; make "
-            "llm.signals.tokens of the modality the same, or take the kind transformer"
+            f"output_projector: {settings.kind} makes one token of each hidden state, but "
+            f"spans have {span} and the decoder takes {spec.tokens} tokens; set llm.signals.tokens "
+            "of the modality to the same number, or use the kind transformer"
         )
     return KINDS[settings.kind](settings, width, spec)
 
 
 class Projector(nn.Module):
-    """What all kinds are: `tokens` makes the tokens of the condition, this does the rest.
+    """Base class of all kinds: `tokens` makes the tokens of the condition.
 
-    A decoder that wants one more vector is given a linear map of the mean of the span's hidden
+    The pooled vector of a decoder that has one is a linear map of the mean of the span's hidden
     states (DreamLLM with SDXL).
     """
 
@@ -54,7 +54,7 @@ class Projector(nn.Module):
         raise NotImplementedError
 
     def forward(self, hidden_BSD: Tensor) -> Tensor:
-        """(B, S, D) -> conditions as the decoder's spec lays them out."""
+        """(B, S, D) -> conditions in the layout of the decoder's spec."""
         tokens = self.tokens(hidden_BSD)
         tokens = F.normalize(tokens, dim=-1) if self.spec.norm == "l2" else tokens
         pooled = None if self.pooled is None else self.pooled(hidden_BSD.mean(1))
@@ -64,8 +64,8 @@ class Projector(nn.Module):
 class Transformer(Projector):
     """One learned query per token (NExT-GPT, section 3.3).
 
-    With `encoder_layers` it is the `nn.Transformer` that NExT-GPT has: its decoder is
-    `transformer`, and the norm at its end is `norm`.
+    With `encoder_layers` it is NExT-GPT's `nn.Transformer`, whose decoder is `transformer` and
+    whose last norm is `norm`.
     """
 
     def __init__(self, settings: OutputTransformer, width: int, spec: ConditionSpec) -> None:
@@ -103,8 +103,8 @@ class QFormer(Projector):
 
     def tokens(self, hidden_BSD: Tensor) -> Tensor:
         queries = self.queries.expand(len(hidden_BSD), -1, -1)
-        told = self.qformer(queries, encoder_hidden_states=hidden_BSD)
-        return self.outward(told.last_hidden_state)
+        outputs = self.qformer(queries, encoder_hidden_states=hidden_BSD)
+        return self.outward(outputs.last_hidden_state)
 
 
 class Linear(Projector):

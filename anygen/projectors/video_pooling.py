@@ -1,9 +1,8 @@
-"""What an encoder tells of each frame of a video -> tokens of the whole, in Valley's three ways.
+"""The features of a video's frames -> tokens of the whole video, in Valley's three ways.
 
-Luo et al. 2023, "Valley", section 3: the tokens of a place are brought together over time, and a
-token per frame stands behind them. Valley's frame tokens are CLIP's class tokens; here, where an
-encoder need not have any, they are the mean over the places of a frame, as in Video-ChatGPT (Maaz
-et al. 2023).
+Luo et al. 2023, "Valley", section 3: the tokens of each place are pooled over time, and one token
+per frame follows. Valley's frame tokens are CLIP's class tokens; here, as an encoder may have none,
+they are the mean over the places of a frame, as in Video-ChatGPT (Maaz et al. 2023).
 
 F frames, P places in each, W width of the encoder.
 """
@@ -15,11 +14,11 @@ from torch import Tensor, nn
 
 from anygen.config.projectors import VideoPooling as Kind
 
-HEADS = 8  # or what of it divides the width
+HEADS = 8  # at most: the number must divide the width
 
 
 class Mean(nn.Module):
-    """Valley's first."""
+    """Valley's first way: the mean over time."""
 
     def __init__(self, frames: int, places: int, width: int) -> None:
         super().__init__()
@@ -29,11 +28,11 @@ class Mean(nn.Module):
 
 
 class Weighted(nn.Module):
-    """Valley's second: a frame counts as much as a linear map of all of it says."""
+    """Valley's second way: a linear map of a frame gives its weight."""
 
     def __init__(self, frames: int, places: int, width: int) -> None:
         super().__init__()
-        self.score = nn.Linear(places * width, 1, bias=False)  # a bias would favour no frame
+        self.score = nn.Linear(places * width, 1, bias=False)  # a bias would cancel in the softmax
 
     def forward(self, frames_FPW: Tensor) -> Tensor:
         weights_F = self.score(frames_FPW.flatten(1))[:, 0].softmax(0)
@@ -41,7 +40,7 @@ class Weighted(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Valley's third: what one transformer layer knows of a place at its end, beside the mean."""
+    """Valley's third way: the mean plus one transformer layer's output at the last frame."""
 
     def __init__(self, frames: int, places: int, width: int) -> None:
         super().__init__()
@@ -66,12 +65,12 @@ class VideoPooling(nn.Module):
     """Features (F * P, W), frame by frame -> (P + F, W)."""
 
     def __init__(self, kind: Kind, frames: int, features: int, width: int) -> None:
-        """`features` of all frames. Raises ValueError where there is nothing to pool."""
+        """`features` are those of all frames. Raises ValueError if there are no frames to pool."""
         super().__init__()
         if frames < 2 or features % frames:
             raise ValueError(
-                f"input_projector.video_pooling: {kind} brings frames together, and this encoder "
-                f"tells {features} features of a video in {frames} frames; write none"
+                f"input_projector.video_pooling: {kind} pools over frames, but this encoder has "
+                f"{features} features of a video in {frames} frames; write none"
             )
         self.frames, self.places = frames, features // frames
         self.over_time = KINDS[kind](frames, self.places, width)

@@ -1,4 +1,4 @@
-"""A VAE on pixel-unshuffled pictures: the small grid makes it, and the denoiser, fast on a CPU."""
+"""A VAE on pixel-unshuffled images, whose small grid makes it and the denoiser fast on a CPU."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ KL_WEIGHT = 1e-4  # keeps latents smooth; their scale is fixed by the running st
 
 
 class PatchAutoencoder(nn.Module):
-    """Pictures (B, channels, H, W) in [-1, 1] <-> latents of zero mean and unit variance.
+    """Images (B, channels, H, W) in [-1, 1] <-> latents of zero mean and unit variance.
 
-    `patch` 1 and `fold` 1 are the plain AutoencoderKL of Stable Diffusion. `fold` rearranges
-    latents of a fine grid into more channels of a coarse one, so that a denoiser pays for the
-    coarse grid only.
+    With `patch` 1 and `fold` 1 it is the plain AutoencoderKL of Stable Diffusion. `fold` rearranges
+    the latents of a fine grid into more channels of a coarse one, so that the cost of a denoiser is
+    that of the coarse grid.
     """
 
     mean: Tensor
@@ -30,12 +30,12 @@ class PatchAutoencoder(nn.Module):
 
     @property
     def channels(self) -> int:
-        """Of a latent."""
+        """Channels of a latent."""
         return self.kl.config.latent_channels * self.fold**2
 
     @property
     def factor(self) -> int:
-        """Pixels per latent, along each side."""
+        """Pixels per latent along each side."""
         return self.patch * self.fold * 2 ** (len(self.kl.config.block_out_channels) - 1)
 
     def encode(self, pictures: Tensor) -> Tensor:
@@ -51,17 +51,17 @@ class PatchAutoencoder(nn.Module):
         return F.pixel_shuffle(decoded, self.patch)
 
     def loss(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Reconstruction plus a little KL, (B,). Updates the latent statistics."""
+        """Reconstruction plus KL, (B,). Updates the latent statistics."""
         posterior = self.kl.encode(F.pixel_unshuffle(pictures, self.patch)).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(pictures.device)
-        self._observe(F.pixel_unshuffle(posterior.mean.detach(), self.fold))
+        self._update_statistics(F.pixel_unshuffle(posterior.mean.detach(), self.fold))
         decoded = self.kl.decode(posterior.mean + posterior.std * noise).sample
         error = F.pixel_shuffle(decoded, self.patch).float() - pictures
         reconstruction = (error.abs() + error.square()).flatten(1).mean(1)
         return reconstruction + KL_WEIGHT * posterior.kl() / posterior.mean[0].numel()
 
     @torch.no_grad()
-    def _observe(self, latents: Tensor) -> None:
+    def _update_statistics(self, latents: Tensor) -> None:
         variance, mean = torch.var_mean(latents.float(), (0, 2, 3))
         self.mean.lerp_(mean, MOMENTUM)
         self.std.lerp_(variance.sqrt(), MOMENTUM)
@@ -70,7 +70,7 @@ class PatchAutoencoder(nn.Module):
 def new_autoencoder(
     channels: int, patch: int, fold: int, settings: dict[str, Any]
 ) -> PatchAutoencoder:
-    """For pictures of so many channels; `settings` are those of AutoencoderKL."""
+    """For images of `channels` channels; `settings` are those of AutoencoderKL."""
     width = channels * patch * patch
     return PatchAutoencoder(
         AutoencoderKL(in_channels=width, out_channels=width, **settings), patch, fold

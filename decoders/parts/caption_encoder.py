@@ -1,4 +1,4 @@
-"""A decoder's own text encoder: captions -> condition. Its output is the alignment target."""
+"""A decoder's own text encoder: captions -> conditions. Alignment trains towards its output."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,23 +9,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
+DEFAULT_TOKENS = 24  # of a caption
+
 
 class CaptionEncoder(nn.Module):
-    """CLIP's text transformer over a `tokenizers` file."""
+    """CLIP's text transformer, with a tokenizer in a file of the library `tokenizers`."""
 
     def __init__(
-        self, tokenizer: Path, tokens: int, config: dict[str, Any], *, pooled: bool = False
+        self, tokenizer: Path, tokens: int | None, config: dict[str, Any], *, pooled: bool = False
     ) -> None:
-        """`pooled`: one unit vector per caption, as CLAP gives AudioLDM."""
+        """`pooled`: one unit vector per caption, as CLAP makes for AudioLDM."""
         super().__init__()
         self.tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(tokenizer), pad_token="<pad>", eos_token="<eos>"
         )
-        self.tokens, self.pooled = tokens, pooled
+        self.tokens, self.pooled = tokens or DEFAULT_TOKENS, pooled
         self.model = CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=len(self.tokenizer),
-                max_position_embeddings=tokens,
+                max_position_embeddings=self.tokens,
                 eos_token_id=self.tokenizer.eos_token_id,
                 bos_token_id=self.tokenizer.eos_token_id,
                 pad_token_id=self.tokenizer.pad_token_id,
@@ -39,14 +41,14 @@ class CaptionEncoder(nn.Module):
         return (1 if self.pooled else self.tokens, self.model.config.hidden_size)
 
     def forward(self, captions: Sequence[str]) -> Tensor:
-        """Every token's last hidden state, (B, T, W); padding is encoded too, as in SD."""
+        """The last hidden state of every token, (B, T, W), padding included as in SD."""
         rows = [self.ids(caption) for caption in captions]
         ids = torch.tensor(rows, device=self.model.device)
         hidden: Tensor = self.model(ids).last_hidden_state
         return F.normalize(hidden.mean(1, keepdim=True), dim=-1) if self.pooled else hidden
 
     def ids(self, caption: str) -> list[int]:
-        """Exactly `tokens` ids: the caption as plain text, cut if need be, its end, padding."""
+        """Exactly `tokens` ids: the caption as plain text, cut if necessary, its end, padding."""
         plain = self.tokenizer(caption, add_special_tokens=False, split_special_tokens=True)
-        said = [*plain.input_ids[: self.tokens - 1], self.tokenizer.eos_token_id]
-        return said + [self.tokenizer.pad_token_id] * (self.tokens - len(said))
+        ids = [*plain.input_ids[: self.tokens - 1], self.tokenizer.eos_token_id]
+        return ids + [self.tokenizer.pad_token_id] * (self.tokens - len(ids))

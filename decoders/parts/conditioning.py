@@ -1,7 +1,7 @@
-"""How a small U-Net hears of its condition, beside cross-attention.
+"""How a small U-Net gets its condition, in addition to cross-attention.
 
-By cross-attention alone it ignores which object is asked for long after it knows the background:
-nothing tells it where in the picture a shape belongs. B rows, T tokens, W width, K channels.
+With cross-attention alone it learns backgrounds long before objects, because nothing indicates
+where a shape belongs in the image. B rows, T tokens, W width, K channels.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from anygen.core.schema import Strict
 from decoders.base import pooled_condition
 
-# Captions differ in a small part of their pooled token only; larger weights tell them apart sooner.
+# Pooled tokens of captions differ little; larger initial weights separate them sooner.
 CONTRAST = 3.0
 
 
 class Summary(nn.Module):
-    """The pooled_condition of a condition for the time embedding."""
+    """The pooled condition, for the time embedding."""
 
     def __init__(self, width: int, time_width: int) -> None:
         super().__init__()
@@ -34,20 +34,20 @@ class Summary(nn.Module):
 class LayoutSettings(Strict):
     channels: PositiveInt
     hidden: PositiveInt = 512
-    layers: PositiveInt = 1  # hidden ones
+    layers: PositiveInt = 1  # hidden layers
 
 
 class Layout(nn.Module):
-    """The pooled_condition of a condition as a rough picture that stands beside the noisy latents.
+    """The pooled condition as a rough image, whose channels are appended to the noisy latents.
 
-    After 20,000 pictures of 64 objects a judge recognised 39 % of what was drawn with it, and 2 %
-    without it (anygen/pretrained/mini/README.md).
+    After 20,000 training images of 64 objects, a judge recognised 39 % of the objects drawn with it
+    and 2 % without (anygen/pretrained/mini/README.md).
     """
 
     def __init__(
         self, settings: LayoutSettings, width: int, grid: Sequence[int], frames: int = 1
     ) -> None:
-        """`grid` (h, w) is that of the latents; every frame of a video has its own picture."""
+        """`grid` (h, w) is that of the latents; every frame of a video has its own rough image."""
         super().__init__()
         self.shape = (settings.channels, *grid)
         hidden = settings.hidden

@@ -1,6 +1,6 @@
-"""The one diffusion loop behind every latent-diffusion decoder: loss, guidance, sampling.
+"""The diffusion loop of all latent-diffusion decoders: loss, guidance, sampling.
 
-Shapes: B rows, T condition tokens, W condition width; latents are (B, C, ...) of any rank.
+B rows, T condition tokens, W condition width; latents are (B, C, ...) of any rank.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +29,9 @@ from decoders.base import (
 # (noisy latents (B, C, ...), timesteps (B,), condition (B, T, W)) -> the model's prediction
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-# DDIM (Song et al. 2021) is the first order of DPM-Solver++ (Lu et al. 2022, section 4).
-# diffusers' own DDIMScheduler leaves out noise levels where their number is no multiple of the
-# steps, and cuts latents at 1 unless it is told not to.
+# DDIM (Song et al. 2021) is the first order of DPM-Solver++ (Lu et al. 2022, section 4). The
+# DDIMScheduler of diffusers skips noise levels if their number is not a multiple of the steps, and
+# clips latents at 1 by default.
 SOLVERS: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
     "dpm++": (DPMSolverMultistepScheduler, {}),
     "ddim": (DPMSolverMultistepScheduler, {"solver_order": 1}),
@@ -41,16 +41,19 @@ SOLVERS: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
 
 
 class LatentDecoder(nn.Module):
-    """What the loop needs of a decoder, and what all decoders on it have in common."""
+    """What the loop needs of a decoder, and what all decoders that use it share."""
 
-    config: Any  # its default `steps`, `solver` and `guidance`
-    scheduler: DDIMScheduler  # the noise levels and the target that it was trained with
+    config: Any  # its defaults of `steps`, `solver` and `guidance`
+    scheduler: DDIMScheduler  # the noise levels and the target that the denoiser was trained with
     predict: Predict
-    encode_prompt: Callable[[Sequence[str]], Tensor]
     check: Callable[[SampleOptions], None]
     shape: Callable[[SampleOptions], tuple[int, ...]]  # of the latents of one row, (C, ...)
-    # (media, options) -> (B, *shape(options)): media of any size, rate and length are fitted
+    # (media, options) -> (B, *shape(options)), from media of any size, rate and length
     to_latents: Callable[..., Tensor]
+
+    def encode_prompt(self, captions: Sequence[str]) -> Tensor:
+        conditions: Tensor = self.text_encoder(captions)
+        return conditions
 
     def batch_key(self, request: RenderRequest) -> "BatchKey":
         return batch_key(self, request)
@@ -73,12 +76,12 @@ class LatentDecoder(nn.Module):
 
 @dataclass(frozen=True)
 class BatchKey:
-    """What the requests of one batch have in common: the shapes and the steps."""
+    """What all requests of a batch share: the shapes and the steps."""
 
     scheduler: SchedulerName
     steps: int
     skipped: int  # of the steps; init_media takes their place
-    guided: bool  # whether there is a second branch
+    guided: bool  # whether the network runs on a second branch
     shape: tuple[int, ...]  # of a row's latents
 
 
@@ -161,9 +164,9 @@ def guidance_of(decoder: LatentDecoder, options: SampleOptions) -> float:
 
 
 def check_steps_and_guidance(decoder: LatentDecoder, options: SampleOptions) -> None:
-    """Raises ValueError where there are not as many noise levels, or no guidance to steer."""
+    """Raises ValueError for more steps than noise levels, and for a negative without guidance."""
     trained = decoder.scheduler.config.num_train_timesteps
-    if options.steps is not None and options.steps >= trained:  # it would meet a level twice
+    if options.steps is not None and options.steps >= trained:  # a level would repeat
         raise ValueError(
             f"steps: {options.steps} denoising steps are too many: the decoder learned {trained} "
             f"noise levels; ask for {trained - 1} or fewer"
@@ -198,7 +201,7 @@ def predict_guided(predict: Predict, latents: Tensor, timestep: Tensor, guide: G
 
 
 def rowwise(numbers: Tensor, like: Tensor) -> Tensor:
-    """(B,) -> (B, 1, ...) of as many dimensions."""
+    """(B,) -> (B, 1, ...) with as many dimensions as `like`."""
     return numbers.view(-1, *[1] * (like.ndim - 1))
 
 
@@ -222,7 +225,7 @@ def make_solver(scheduler: DDIMScheduler, name: SchedulerName) -> Any:
 
 
 def set_steps(solver: Any, steps: int, device: torch.device) -> None:
-    """Whole timesteps, evenly from the last: Euler's own are fractions or miscounted."""
+    """Integer timesteps, evenly spaced from the last: Euler's are fractional or miscounted."""
     if not isinstance(solver, EulerDiscreteScheduler):
         return solver.set_timesteps(steps, device=device)
     last = solver.config.num_train_timesteps - 1

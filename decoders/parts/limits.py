@@ -1,9 +1,9 @@
-"""What cannot be made is refused by one sentence that names the option and says what can be."""
+"""Checks of sampling options. Each error names the option and gives a value that works."""
 
 from anygen.core.modality import MediaModality
 from decoders.base import SampleOptions
 
-NOT_ITS_OWN: dict[MediaModality, tuple[list[str], str]] = {
+UNUSED_OPTIONS: dict[MediaModality, tuple[list[str], str]] = {
     "image": (["frames", "seconds"], "an image"),
     "audio": (["size", "frames"], "a sound"),
     "video": (["seconds"], "a video"),
@@ -11,24 +11,24 @@ NOT_ITS_OWN: dict[MediaModality, tuple[list[str], str]] = {
 
 
 def check_modality(options: SampleOptions, modality: MediaModality) -> None:
-    """Raises ValueError for options that mean nothing to the medium."""
-    fields, medium = NOT_ITS_OWN[modality]
+    """Raises ValueError for options that do not apply to the modality."""
+    fields, medium = UNUSED_OPTIONS[modality]
     for field in fields:
         if getattr(options, field) is not None:
-            raise ValueError(f"{field}: {medium} has none to choose; leave it out")
+            raise ValueError(f"{field}: does not apply to {medium}; leave it out")
 
 
 def check_side(pixels: int, multiple: int) -> None:
-    """Raises ValueError for a height or width between those that can be made."""
+    """Raises ValueError for a height or width that is not a multiple of `multiple`."""
     if pixels % multiple:
         raise ValueError(
-            f"size: {pixels} pixels are no multiple of {multiple}; "
+            f"size: {pixels} pixels are not a multiple of {multiple}; "
             f"{pixels + -pixels % multiple} are"
         )
 
 
 def check_frames(frames: int, step: int) -> None:
-    """Raises ValueError where the frames are not one more than a multiple of the step."""
+    """Raises ValueError if the frames are not a multiple of `step` plus one."""
     if (frames - 1) % step:
         fewer = frames - (frames - 1) % step
         raise ValueError(

@@ -1,6 +1,6 @@
-"""Log-mel spectrograms as pictures, for the audio decoder's VAE: mini's and AudioLDM's.
+"""Log-mel spectrograms as images for the audio decoder's VAE: those of mini and of AudioLDM.
 
-The constants of the latter are those of its repository (Liu et al. 2023).
+AudioLDM's constants are those of its repository (Liu et al. 2023).
 """
 
 from math import prod
@@ -24,11 +24,11 @@ from anygen.numerics.audio import (
 )
 
 PRETRAINED_FLOOR = 1e-5
-PEAK = 0.5  # of every sound that it was trained with, which has no mean either
+PEAK = 0.5  # of every training sound of AudioLDM, whose mean is zero
 
 
 class MelPictures(nn.Module):
-    """Sounds as pictures of one channel: bands down, time across."""
+    """Spectrograms as images of one channel: bands along the height, time along the width."""
 
     filters: Tensor
     rate, hop, bands = RATE, HOP, BANDS
@@ -42,20 +42,20 @@ class MelPictures(nn.Module):
         return mel_to_picture(log_mel(samples, self.filters.float(), FLOOR, centered=False))
 
     def spectra(self, picture: Tensor) -> Tensor:
-        """What the vocoder hears of a picture: (B, 64, frames)."""
+        """The vocoder's input, (B, 64, frames), from an image."""
         return mel_from_picture(picture)
 
     def level(self, samples: Tensor) -> Tensor:
-        """As loud as they are."""
+        """The samples, with their loudness unchanged."""
         return samples
 
     def grid(self, bands: int, frames: int) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width of an image."""
         return (bands, frames)
 
 
 class PretrainedMelPictures(nn.Module):
-    """Those of the published AudioLDM: time down, bands across, as loud as its vocoder expects."""
+    """Those of AudioLDM: time along the height, bands along the width, with normalised loudness."""
 
     filters: Tensor
 
@@ -69,12 +69,12 @@ class PretrainedMelPictures(nn.Module):
         """(B, N) -> (B, 1, N / hop, bands), log magnitude; N must be a multiple of the hop."""
         window = torch.hann_window(FFT, device=samples.device)
         spectrum = torch.stft(samples, FFT, self.hop, window=window, return_complex=True)
-        magnitude = spectrum.abs()[:, :, :-1]  # one frame stands behind the end
+        magnitude = spectrum.abs()[:, :, :-1]  # the last frame lies beyond the end
         mel = (self.filters.float() @ magnitude).clamp(min=PRETRAINED_FLOOR).log()
         return mel.transpose(1, 2)[:, None]
 
     def spectra(self, picture: Tensor) -> Tensor:
-        """What the vocoder hears of a picture: (B, frames, bands)."""
+        """The vocoder's input, (B, frames, bands), from an image."""
         return picture[:, 0]
 
     def level(self, samples: Tensor) -> Tensor:
@@ -82,11 +82,11 @@ class PretrainedMelPictures(nn.Module):
         return PEAK * centered / (centered.abs().max() + 1e-8)
 
     def grid(self, bands: int, frames: int) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width of an image."""
         return (frames, bands)
 
 
 def area_filters(bands: int, rate: int) -> Tensor:
-    """(bands, 513), Slaney's mel filter bank: triangles of equal area, as librosa's are."""
+    """(bands, 513), Slaney's mel filter bank: triangles of equal area, as in librosa."""
     bank = mel_filter_bank(FFT // 2 + 1, bands, 0, rate / 2, rate, "slaney", "slaney")
     return torch.from_numpy(np.ascontiguousarray(bank.T)).float()

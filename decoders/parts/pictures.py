@@ -1,4 +1,4 @@
-"""Pictures and frames as the numbers that autoencoders work on, and back."""
+"""Images and frames as the input of autoencoders, and back."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from anygen.core.media import Video
 
 
 def to_pictures(frames: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-    """(3, any H, any W) uint8 each -> (B, 3, height, width) in [-1, 1], squeezed into the size."""
+    """Frames (3, H, W) uint8 of any size -> (B, 3, height, width) in [-1, 1], squeezed into it."""
     rows = [frame[None].float() for frame in frames]
-    fitted = [F.interpolate(row, size, mode="bicubic", antialias=True) for row in rows]
-    return torch.cat(fitted).clamp(0, 255) / 127.5 - 1
+    scaled = [F.interpolate(row, size, mode="bicubic", antialias=True) for row in rows]
+    return torch.cat(scaled).clamp(0, 255) / 127.5 - 1
 
 
 def to_uint8(pictures: Tensor) -> Tensor:
@@ -21,6 +21,6 @@ def to_uint8(pictures: Tensor) -> Tensor:
     return ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
 
 
-def spread(video: Video, frames: int) -> Tensor:
-    """Exactly `frames` of the video's frames, uniform in time."""
+def resample_frames(video: Video, frames: int) -> Tensor:
+    """Exactly `frames` of the video's frames, evenly spaced from the first to the last."""
     return video.frames[torch.linspace(0, len(video.frames) - 1, frames).round().long()]

@@ -1,4 +1,4 @@
-"""Mel -> samples at frame rate with an inverse-STFT head (Vocos: Siuzdak 2023)."""
+"""A vocoder that works at frame rate, with an inverse-STFT head (Vocos, Siuzdak 2023)."""
 
 import torch
 import torch.nn.functional as F
@@ -57,19 +57,19 @@ class InverseSTFTVocoder(nn.Module):
 
     def loss(self, mel: Tensor, samples: Tensor) -> Tensor:
         """Multi-resolution STFT loss (Yamamoto et al. 2020, eq. 6), (B,)."""
-        made = self(mel)
-        terms = [stft_distance(made, samples, size) for size in LOSS_RESOLUTIONS]
+        predicted = self(mel)
+        terms = [stft_distance(predicted, samples, size) for size in LOSS_RESOLUTIONS]
         return torch.stack(terms).mean(0)
 
 
-def stft_distance(made: Tensor, true: Tensor, size: int) -> Tensor:
+def stft_distance(predicted: Tensor, true: Tensor, size: int) -> Tensor:
     """Spectral convergence plus log-magnitude distance, (B,)."""
-    window = torch.hann_window(size, device=made.device)
-    made_magnitude, true_magnitude = (
+    window = torch.hann_window(size, device=predicted.device)
+    predicted_magnitude, true_magnitude = (
         torch.stft(x, size, size // 4, window=window, return_complex=True).abs()
-        for x in (made, true)
+        for x in (predicted, true)
     )
-    difference = (made_magnitude - true_magnitude).flatten(1).norm(dim=1)
+    difference = (predicted_magnitude - true_magnitude).flatten(1).norm(dim=1)
     convergence = difference / true_magnitude.flatten(1).norm(dim=1).clamp(min=1e-3)
-    logs = (made_magnitude.clamp(min=1e-4).log() - true_magnitude.clamp(min=1e-4).log()).abs()
+    logs = (predicted_magnitude.clamp(min=1e-4).log() - true_magnitude.clamp(min=1e-4).log()).abs()
     return convergence + logs.flatten(1).mean(1)

@@ -1,1 +1,1 @@
-"""Pieces that encoder plugins are made of."""
+"""Building blocks of encoder plugins."""

@@ -1,10 +1,10 @@
-"""EfficientNet-Lite (Tan & Le 2019, the published Lite variant): pictures -> grid, pooled, logits.
+"""EfficientNet-Lite (Tan & Le 2019, the published Lite variant): images -> grid, pooled, logits.
 
-Inference only: every batch norm is folded into the convolution before it when weights are read,
-so the network has none.
+For inference only: the network has no batch norms, because reading the weights folds each into the
+convolution before it.
 """
 
-# B pictures, C channels, h w the grid, W width of the features
+# B images, C channels, h w the grid, W width of the features
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 EPSILON = 1e-3  # of the batch norms of the published weights
-MEAN, SCALE = 127.0, 128.0  # of pixels in 0 ... 255, as the Lite models were trained
+MEAN, SCALE = 127.0, 128.0  # of pixels in [0, 255], as in the training of the Lite models
 
 
-class Stage(NamedTuple):
+class BlockGroup(NamedTuple):
     repeats: int
     kernel: int
     stride: int  # of the first block; the others keep the size
@@ -27,16 +27,16 @@ class Stage(NamedTuple):
     channels: int
 
 
-# The B0 stages with width 1.1 and depth 1.2; Lite scales neither stem nor head, nor the depth
+# The stages of B0 with width 1.1 and depth 1.2; Lite scales neither stem nor head, nor the depth
 # of the first and the last stage.
 LITE2 = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(3, 3, 2, 6, 24),
-    Stage(3, 5, 2, 6, 48),
-    Stage(4, 3, 2, 6, 88),
-    Stage(4, 5, 1, 6, 120),
-    Stage(5, 5, 2, 6, 208),
-    Stage(1, 3, 1, 6, 352),
+    BlockGroup(1, 3, 1, 1, 16),
+    BlockGroup(3, 3, 2, 6, 24),
+    BlockGroup(3, 5, 2, 6, 48),
+    BlockGroup(4, 3, 2, 6, 88),
+    BlockGroup(4, 5, 1, 6, 120),
+    BlockGroup(5, 5, 2, 6, 208),
+    BlockGroup(1, 3, 1, 6, 352),
 )
 
 
@@ -47,21 +47,21 @@ class TrunkOutput(NamedTuple):
 
 
 class EfficientNetLite(nn.Module):
-    """The trunk and its classifier. `read_published` gives its state dict."""
+    """The trunk and its classifier. `read_pretrained` reads its state dict."""
 
     def __init__(
         self,
-        stages: tuple[Stage, ...] = LITE2,
+        groups: tuple[BlockGroup, ...] = LITE2,
         stem: int = 32,
         width: int = 1280,
         classes: int = 1000,
     ) -> None:
         super().__init__()
         self.stem = SameConv(3, stem, kernel=3, stride=2)
-        self.blocks = nn.Sequential(*blocks_of(stages, stem))
-        self.head = SameConv(stages[-1].channels, width)
+        self.blocks = nn.Sequential(*blocks_of(groups, stem))
+        self.head = SameConv(groups[-1].channels, width)
         self.classifier = nn.Linear(width, classes)
-        # the mean pooled feature over the training pictures; see `average_feature`
+        # the mean pooled feature of the training images; see `average_feature`
         self.average: Tensor
         self.register_buffer("average", torch.zeros(width))
 
@@ -74,15 +74,15 @@ class EfficientNetLite(nn.Module):
 
 
 class Block(nn.Module):
-    """Expand 1x1, depthwise kxk, project 1x1, and a shortcut where shapes agree."""
+    """Expand 1x1, depthwise kxk, project 1x1, with a shortcut if the shapes agree."""
 
-    def __init__(self, before: int, stage: Stage, stride: int) -> None:
+    def __init__(self, before: int, group: BlockGroup, stride: int) -> None:
         super().__init__()
-        inside = before * stage.expansion
-        self.expand = SameConv(before, inside) if stage.expansion > 1 else None
-        self.depthwise = SameConv(inside, inside, stage.kernel, stride, groups=inside)
-        self.project = SameConv(inside, stage.channels)
-        self.shortcut = stride == 1 and before == stage.channels
+        inside = before * group.expansion
+        self.expand = SameConv(before, inside) if group.expansion > 1 else None
+        self.depthwise = SameConv(inside, inside, group.kernel, stride, groups=inside)
+        self.project = SameConv(inside, group.channels)
+        self.shortcut = stride == 1 and before == group.channels
 
     def forward(self, x: Tensor) -> Tensor:
         inside = x if self.expand is None else functional.relu6(self.expand(x))
@@ -91,7 +91,7 @@ class Block(nn.Module):
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's "SAME" padding: the odd pixel goes right and below."""
+    """A convolution with TensorFlow's "SAME" padding: the odd pixel is right and below."""
 
     def __init__(
         self, before: int, after: int, kernel: int = 1, stride: int = 1, groups: int = 1
@@ -112,33 +112,33 @@ class SameConv(nn.Conv2d):
         return functional.conv2d(padded, self.weight, self.bias, stride, groups=self.groups)
 
 
-def blocks_of(stages: tuple[Stage, ...], before: int) -> Iterator[Block]:
-    for stage in stages:
-        for repeat in range(stage.repeats):
-            yield Block(before, stage, stage.stride if repeat == 0 else 1)
-            before = stage.channels
+def blocks_of(groups: tuple[BlockGroup, ...], before: int) -> Iterator[Block]:
+    for group in groups:
+        for repeat in range(group.repeats):
+            yield Block(before, group, group.stride if repeat == 0 else 1)
+            before = group.channels
 
 
-def read_published(path: Path) -> dict[str, Tensor]:
-    """The published weights as our state dict; every published key must have been used."""
-    published = load_file(path)
+def read_pretrained(path: Path) -> dict[str, Tensor]:
+    """The published weights as our state dict. Raises ValueError if a key is left over."""
+    tensors = load_file(path)
     state = {
-        "average": average_feature(published["_bn1.bias"], published["_bn1.weight"]),
-        "classifier.weight": published.pop("_fc.weight"),
-        "classifier.bias": published.pop("_fc.bias"),
+        "average": average_feature(tensors["_bn1.bias"], tensors["_bn1.weight"]),
+        "classifier.weight": tensors.pop("_fc.weight"),
+        "classifier.bias": tensors.pop("_fc.bias"),
     }
-    for ours, convolution, norm in layers_of(published):
-        state[f"{ours}.weight"], state[f"{ours}.bias"] = folded(published, convolution, norm)
-    if published:
-        raise ValueError(f"{path} is no EfficientNet-Lite: unknown keys {sorted(published)[:3]}")
+    for ours, convolution, norm in layers_of(tensors):
+        state[f"{ours}.weight"], state[f"{ours}.bias"] = folded(tensors, convolution, norm)
+    if tensors:
+        raise ValueError(f"{path} is not an EfficientNet-Lite: unknown keys {sorted(tensors)[:3]}")
     return state
 
 
-def layers_of(published: dict[str, Tensor]) -> list[tuple[str, str, str]]:
+def layers_of(tensors: dict[str, Tensor]) -> list[tuple[str, str, str]]:
     """(our name, published convolution, published norm) of every convolution."""
     layers = [("stem", "_conv_stem", "_bn0"), ("head", "_conv_head", "_bn1")]
     norms = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
-    for key in published:
+    for key in tensors:
         if key.startswith("_blocks.") and key.endswith("_conv.weight"):
             _, index, name, _ = key.split(".")
             part = name.removeprefix("_").removesuffix("_conv")
@@ -147,22 +147,22 @@ def layers_of(published: dict[str, Tensor]) -> list[tuple[str, str, str]]:
     return layers
 
 
-def folded(published: dict[str, Tensor], convolution: str, norm: str) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the convolution with its batch norm inside; takes the keys away."""
+def folded(tensors: dict[str, Tensor], convolution: str, norm: str) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the convolution with its batch norm folded in; removes their keys."""
     take = {
-        name: published.pop(f"{norm}.{name}")
+        name: tensors.pop(f"{norm}.{name}")
         for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     }
     factor = take["weight"] / torch.sqrt(take["running_var"] + EPSILON)
-    weight = published.pop(f"{convolution}.weight") * factor[:, None, None, None]
+    weight = tensors.pop(f"{convolution}.weight") * factor[:, None, None, None]
     return weight, take["bias"] - take["running_mean"] * factor
 
 
 def average_feature(shift: Tensor, scale: Tensor) -> Tensor:
     """The mean (W,) of ReLU6 of normal values with mean `shift` and deviation `scale`.
 
-    A batch norm's output is spread so over the training pictures: the weights themselves tell
-    what an average feature is, and no data set is needed. By 1,000 quantiles.
+    The outputs of a batch norm have this distribution over the training images, so the weights
+    determine the average feature and no data set is needed. Computed from 1,000 quantiles.
     """
     quantiles = torch.special.ndtri((torch.arange(1000, dtype=torch.float64) + 0.5) / 1000)
     return (shift[:, None] + scale[:, None] * quantiles).clamp(0, 6).mean(1).float()

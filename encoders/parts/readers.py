@@ -1,4 +1,4 @@
-"""The trained readers: sounds, videos' frames and texts -> a few learned queries' answers."""
+"""The trained readers of sounds, videos and texts, each with a few learned queries."""
 
 # B items, T time, K tokens of a frame, Q queries, W width of features, D width of the tower
 
@@ -15,9 +15,9 @@ from anygen.core.media import Audio
 from anygen.numerics.audio import BANDS, RATE, log_mel, slaney_filters, to_mono
 from encoders.parts.tower import Tower, sinusoids
 
-SILENCE = 1e-4  # magnitude below which a spectrogram does not tell sounds apart
-MEL_CENTRE, MEL_SPREAD = -3.0, 3.0  # bring log-mel values to about [-2, 3]
-PIECES = 5  # of a sound that is too long to be heard whole
+SILENCE = 1e-4  # magnitude below which a spectrogram does not distinguish sounds
+MEL_CENTRE, MEL_SCALE = -3.0, 3.0  # bring log-mel values into about [-2, 3]
+PIECES = 5  # of a sound that is too long to be read whole
 FEATURE_SIZE = 0.35  # root mean square of a photograph's tokens, of width 1280
 
 Item = TypeVar("Item")
@@ -39,15 +39,15 @@ class AudioReader(nn.Module):
             nn.GELU(),
         )
         self.tower = tower
-        self.out = answers(tower.width, width)
+        self.out = output_layer(tower.width, width)
 
     def spectrograms(self, sounds: Sequence[Audio]) -> list[Tensor]:
-        """(frames, bands) per sound, of about unit variance."""
+        """(frames, bands) per sound, with about unit variance."""
         waves = [sampled(to_mono(sound), self.samples).to(self.filters.device) for sound in sounds]
         levels = [
             log_mel(samples[None], self.filters, SILENCE, centered=True)[0].T for samples in waves
         ]
-        return [(level - MEL_CENTRE) / MEL_SPREAD for level in levels]
+        return [(level - MEL_CENTRE) / MEL_SCALE for level in levels]
 
     def forward(self, frames: Tensor) -> Tensor:
         """Spectrograms of one length (B, frames, bands) -> (B, Q, W)."""
@@ -57,23 +57,23 @@ class AudioReader(nn.Module):
 
 
 def mix(first: Tensor, second: Tensor) -> Tensor:
-    """The spectrogram of two sounds at once, from those of each, all as `spectrograms` makes them.
+    """The spectrogram of two sounds at once, from one of each as `spectrograms` returns them.
 
-    Magnitudes are added, as if no two partials met.
+    Magnitudes are added, as if no two partials interfered.
     """
-    logs = [MEL_SPREAD * levels + MEL_CENTRE for levels in (first, second)]
-    return (torch.logaddexp(*logs) - MEL_CENTRE) / MEL_SPREAD
+    logs = [MEL_SCALE * levels + MEL_CENTRE for levels in (first, second)]
+    return (torch.logaddexp(*logs) - MEL_CENTRE) / MEL_SCALE
 
 
 class VideoReader(nn.Module):
-    """Tokens of frames, evenly spread in time, -> (B, Q, W)."""
+    """Tokens of evenly spaced frames -> (B, Q, W)."""
 
     def __init__(self, tower: Tower, width: int, frame_tokens: int) -> None:
         super().__init__()
         self.into = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, tower.width))
         self.places = nn.Parameter(torch.randn(frame_tokens, tower.width) * 0.5)
         self.tower = tower
-        self.out = answers(tower.width, width)
+        self.out = output_layer(tower.width, width)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, T, K, W)."""
@@ -104,15 +104,15 @@ class TextReader(nn.Module):
         return functional.normalize(self.out(read).float(), dim=-1)
 
 
-def answers(tower: int, width: int) -> nn.Sequential:
-    """From the tower to features, as long at first as the tokens of photographs."""
+def output_layer(tower: int, width: int) -> nn.Sequential:
+    """From the tower to features, initially as long as the tokens of photographs."""
     norm = nn.LayerNorm(width)
     nn.init.constant_(norm.weight, FEATURE_SIZE)
     return nn.Sequential(nn.Linear(tower, width), norm)
 
 
 def sampled(samples_N: Tensor, length: int) -> Tensor:
-    """Of what is longer, even pieces of the whole, joined."""
+    """At most `length` samples; a longer sound becomes evenly spaced pieces, joined."""
     if len(samples_N) <= length:
         return samples_N
     piece = length // PIECES
@@ -120,8 +120,8 @@ def sampled(samples_N: Tensor, length: int) -> Tensor:
     return torch.cat([samples_N[start : start + piece] for start in starts])
 
 
-def spread(frames: Tensor, count: int) -> Tensor:
-    """`count` frames in the middles of as many equal stretches of time; a few are repeated."""
+def sample_frames(frames: Tensor, count: int) -> Tensor:
+    """The frames at the middles of `count` equal intervals; short videos repeat frames."""
     middles = (torch.arange(count) + 0.5) * len(frames) / count
     return frames[middles.long()]
 
@@ -131,7 +131,7 @@ def in_groups(
     key: Callable[[Item], Key],
     compute: Callable[[Key, list[Item]], Iterable[Tensor]],
 ) -> list[Tensor]:
-    """`compute` on all items of a key at once; one result per item, in the items' order."""
+    """Calls `compute` once per key; returns one result per item, in the order of the items."""
     groups: dict[Key, list[int]] = defaultdict(list)
     for index, item in enumerate(items):
         groups[key(item)].append(index)

@@ -1,4 +1,4 @@
-"""A small transformer that reads tokens and answers with learned queries."""
+"""A small transformer whose learned queries gather information from tokens."""
 
 # B items, T tokens, Q queries, D width, H heads
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class Tower(nn.Module):
-    """(B, T, D) -> (B, Q, D): queries and tokens attend to each other; queries are read out."""
+    """(B, T, D) -> (B, Q, D): queries and tokens attend to each other; queries are the output."""
 
     def __init__(self, width: int, layers: int, heads: int, queries: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Layer(nn.Module):
         return x + self.feed(self.norm_feed(x))
 
     def attend(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        # plain products: the backward pass of the fused CPU kernel is several times slower
+        # Plain products: the backward pass of the CPU's fused kernel is several times slower.
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # (B, H, T, T)
         if bias is not None:
@@ -61,7 +61,7 @@ class Layer(nn.Module):
 
 
 def sinusoids(positions: int, width: int, device: torch.device) -> Tensor:
-    """(positions, D), Vaswani et al. 2017, section 3.5; any length without training it."""
+    """(positions, D), Vaswani et al. 2017, section 3.5. They extend to any length untrained."""
     rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10_000) / width))
     angles = torch.arange(positions, device=device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], 1)

@@ -1,6 +1,6 @@
-"""Pictures -> tokens with a frozen trunk, and tokens that stand for a class without a picture."""
+"""Images -> tokens with a frozen trunk, and imagined tokens of a class without an image."""
 
-# B pictures, K tokens of a picture (the grid's cells row by row, then the whole), W width
+# B images, K tokens of an image (the grid's cells row by row, then the whole), W width
 
 from functools import cache
 from importlib.resources import files
@@ -11,35 +11,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoders.parts.efficientnet import LITE2, EfficientNetLite, Stage, read_published
+from encoders.parts.efficientnet import LITE2, BlockGroup, EfficientNetLite, read_pretrained
 
 TRUNKS: dict[str, dict[str, Any]] = {
-    "efficientnet_lite2": {"stages": LITE2},
-    "tiny": {"stages": (Stage(1, 3, 2, 1, 8), Stage(1, 3, 2, 2, 16)), "stem": 8, "width": 32},
+    "efficientnet_lite2": {"groups": LITE2},
+    "tiny": {
+        "groups": (BlockGroup(1, 3, 2, 1, 8), BlockGroup(1, 3, 2, 2, 16)),
+        "stem": 8,
+        "width": 32,
+    },
 }
-CHUNK = 32  # pictures at once: more are no faster and need memory
+CHUNK = 32  # images at once: more are no faster and need more memory
 
-# How far features lie from the average towards their class's row of the classifier, and how long
-# the features of a whole picture are: both as measured on photographs (lengths 9.7 to 13.2).
+# The distance of features from the average towards their class's row of the classifier, and the
+# length of the features of a whole image, both as measured on photographs (lengths 9.7 to 13.2).
 TOWARDS_CLASS = 5.0
 LENGTH = 11.0
-# The classifier's logits are multiplied by this: so its opinion of test photographs lay on the
-# prototype of one class (cosine 0.99 instead of 0.97).
-SURENESS = 2.0
+# Multiplies the classifier's logits, so that the class token of test photographs was the prototype
+# of one class (cosine 0.99 instead of 0.97).
+CONFIDENCE = 2.0
 SURROUNDINGS = 0.4  # share of an imagined photograph's cells that show something else
 
 
 class Vision(nn.Module):
-    """The trunk under `trunk`, frozen; it has no other parameters."""
+    """The frozen trunk, in the attribute `trunk`; there are no other parameters."""
 
     def __init__(self, trunk: str, grid: int, weights: Path | None) -> None:
         super().__init__()
         self.grid = grid
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # weights that no model saves are the same in every process
+            torch.manual_seed(0)  # no checkpoint has these weights: every process makes the same
             self.trunk = EfficientNetLite(**TRUNKS[trunk])
         if weights is not None:
-            self.trunk.load_state_dict(read_published(weights))
+            self.trunk.load_state_dict(read_pretrained(weights))
         self.trunk.requires_grad_(False)
         self.trunk.to(memory_format=torch.channels_last)  # a third faster on a CPU
         self.width = self.trunk.classifier.in_features
@@ -63,41 +67,40 @@ class Vision(nn.Module):
     def prototypes(self) -> Tensor:
         """Features (1000, W) that stand for the classes of ImageNet.
 
-        A row of the classifier is a direction; its features lie that way from the average
-        feature, are not negative (ReLU6) and are as long as the features of photographs.
+        A class's features lie from the average feature in the direction of its row of the
+        classifier, are not negative (ReLU6) and are as long as the features of photographs.
         """
         features = (self.trunk.average + 2 * TOWARDS_CLASS * self.class_directions()).relu()
         return LENGTH * functional.normalize(features)
 
     def class_token(self, tokens: Tensor) -> Tensor:
-        """What the classifier takes pictures for, as one more token: (B, K, W) -> (B, 1, W).
+        """The classifier's result as one more token: (B, K, W) -> (B, 1, W).
 
-        A mean of the prototypes, weighted by its probabilities. It is the same for a photograph
-        and for an imagined one of the class, while the other tokens are only alike.
+        It is the mean of the prototypes weighted by the probabilities of their classes, and equal
+        for a photograph and an imagined one of the class, while other tokens are only similar.
         """
         logits = self.trunk.classifier(tokens[:, -1:].to(self.trunk.average.dtype))
-        return (SURENESS * logits).softmax(-1) @ self.prototypes()
+        return (CONFIDENCE * logits).softmax(-1) @ self.prototypes()
 
     def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
-        """Tokens (B, K, W) of imagined photographs of the classes (B,), indices into 1,000.
+        """Tokens (B, K, W) of imagined photographs of the classes (B,), indices below 1,000.
 
-        Some cells show something else, as around the thing in a photograph; the whole does not.
+        Some cells show another class, like the surroundings in a photograph; the whole does not.
         """
-        strangers = torch.randint(
+        other_classes = torch.randint(
             len(self.trunk.classifier.weight), classes.shape, generator=generator
         )
         cells, whole = self.imagined(classes, generator)
-        others, _ = self.imagined(strangers, generator)
-        strange = torch.rand(cells.shape[:2], generator=generator)[..., None] < SURROUNDINGS
-        return torch.cat([others.where(strange.to(cells.device), cells), whole], 1)
+        others, _ = self.imagined(other_classes, generator)
+        around = torch.rand(cells.shape[:2], generator=generator)[..., None] < SURROUNDINGS
+        return torch.cat([others.where(around.to(cells.device), cells), whole], 1)
 
     def imagined(self, classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Cells (B, grid^2, W) and wholes (B, 1, W).
 
-        Exponential factors, one per channel for the picture and one for each cell, make features
-        as sparse and heavy-tailed as real ones without moving their mean. So lengths of the whole
-        and of the cells, the angle between them and the classifier's confidence come out as
-        measured on photographs.
+        Exponential factors, one per channel for the image and one for each cell, make features as
+        sparse and heavy-tailed as real ones and keep their mean. Lengths of the whole and of cells,
+        the angle between them and the classifier's confidence then match those of photographs.
         """
         rows = self.class_directions()[classes]
         expected = (self.trunk.average + TOWARDS_CLASS * rows).relu()[:, None]
@@ -106,25 +109,25 @@ class Vision(nn.Module):
         return cells, cells.mean(1, keepdim=True)
 
     def factors(self, batch: int, count: int, generator: torch.Generator) -> Tensor:
-        """(batch, count, W), exponentially distributed around one; made on the CPU."""
+        """(batch, count, W), exponentially distributed with mean one; drawn on the CPU."""
         draws = torch.empty(batch, count, self.width).exponential_(generator=generator)
         return draws.to(self.trunk.average)
 
     def class_directions(self) -> Tensor:
-        """(1000, W) of length one."""
+        """(1000, W), unit length."""
         rows = self.trunk.classifier.weight
         return functional.normalize(rows - rows.mean(0))
 
 
-def fit(pictures: Tensor, size: int) -> Tensor:
+def resize(images: Tensor, size: int) -> Tensor:
     """(B, 3, H, W) uint8 -> (B, 3, size, size) float in [0, 255].
 
-    Everything stays in view: other aspect ratios are squeezed, and test photographs were
-    recognised as surely as with bars or cropping. Small pictures are enlarged bicubically; in
-    large ones the (antialiased) kernel averages over the area that becomes a pixel.
+    Everything stays in view: other aspect ratios are squeezed, and test photographs were recognised
+    as well as with bars or cropping. Small images are enlarged bicubically; for large ones the
+    antialiased kernel averages over the area that becomes a pixel.
     """
     return functional.interpolate(
-        pictures.float(), (size, size), mode="bicubic", antialias=True
+        images.float(), (size, size), mode="bicubic", antialias=True
     ).clamp(0, 255)
 
 

@@ -62,7 +62,9 @@ def test_of_a_sound_beyond_its_ear_bind_hears_even_pieces(folder):
 
 
 def test_bind_names_the_tokenizer_that_is_not_there(folder):
-    with pytest.raises(ValueError, match=r"bind needs the file .*words\.json, and there is none"):
+    with pytest.raises(
+        ValueError, match=r"bind needs the file .*words\.json, which does not exist"
+    ):
         make("bind", folder, tokenizer="words.json")
 
 

@@ -109,5 +109,5 @@ def test_text_encoders_are_there_while_captions_are_read(family, decoder):
 @pytest.mark.parametrize("family", ["StableDiffusionXLPipeline"])
 def test_another_number_of_tokens_than_the_text_encoders_make_is_refused(family, texts):
     decoder = published_decoder(family, texts(family), tokens=9)
-    with pytest.raises(ValueError, match="tokens: the text encoder makes 8, not 9; set 8"):
+    with pytest.raises(ValueError, match="tokens: the text encoder has 8, not 9; set 8"):
         decoder.encode_prompt(["a cat"])

@@ -110,7 +110,7 @@ def test_a_folder_without_a_pipeline_says_what_is_missing(tmp_path):
 def test_a_pipeline_of_another_class_is_answered_by_those_that_are_known(copy):
     path = copy / "model_index.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"_class_name": "OtherPipeline"}))
-    with pytest.raises(ValueError, match="OtherPipeline is no pipeline that") as error:
+    with pytest.raises(ValueError, match="this decoder does not support OtherPipeline") as error:
         load(copy)
     assert all(name in str(error.value) for name in FAMILIES)
 
@@ -139,7 +139,7 @@ def lose_a_tensor(path):
         (lose, "no file named"),
         (truncate, "unet/"),
         (rename_to_pickle, "no file named"),
-        (lose_a_tensor, r"weights are missing: conv_in\.weight"),
+        (lose_a_tensor, r"weights are missing or have another shape: conv_in\.weight"),
     ],
 )
 def test_a_spoiled_network_is_named_in_one_sentence(copy, spoil, reason):
@@ -152,7 +152,7 @@ def test_a_spoiled_network_is_named_in_one_sentence(copy, spoil, reason):
 
 
 def test_a_model_without_text_encoders_says_so_when_a_caption_comes(sdxl):
-    with pytest.raises(ValueError, match="there are no text encoders, which captions, and"):
+    with pytest.raises(ValueError, match="has no text encoders, which captions, and"):
         load(sdxl).encode_prompt(["a cat"])
 
 

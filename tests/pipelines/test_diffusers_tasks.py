@@ -87,13 +87,17 @@ def test_what_a_family_cannot_do_is_refused_by_a_sentence(family, decoder):
     refused = [({"steps": 1000}, "steps: 1000 denoising steps are too many")]
     refused += REFUSED[decoder.modality]
     if decoder.modality != "audio":
-        refused += [({"size": 33}, "size: 33 pixels are no multiple of .*; (34|36|40|48|64) are")]
+        refused += [
+            ({"size": 33}, "size: 33 pixels are not a multiple of .*; (34|36|40|48|64) are")
+        ]
     if not FAMILIES[family].solvers:
         refused += [({"scheduler": "ddim"}, f"scheduler: {family} has its own")]
     if FAMILIES[family].embedded:
-        refused += [({"negative": "a cat"}, "negative: this decoder is guided without")]
+        refused += [({"negative": "a cat"}, "negative: the guidance of this decoder has none")]
     else:
-        refused += [({"guidance": 0.5}, "guidance: 0.5 is less than none; give 1 or more")]
+        refused += [
+            ({"guidance": 0.5}, "guidance: 0.5 is less than 1, no guidance; give 1 or more")
+        ]
     if family == "StableAudioPipeline":
         refused += [({"seconds": 3.0}, "seconds: 3 s cannot be made; .* 2 s or less")]
     for options, sentence in refused:

@@ -88,5 +88,7 @@ def test_latents_become_the_picture_again_where_the_pipeline_decodes(family, tmp
 @pytest.mark.parametrize("family", [name for name in TINIES if name not in TRAININGS])
 def test_a_family_without_a_loss_says_what_trains_it(family, tmp_path):
     decoder = published_decoder(family, publish(family, tmp_path))
-    with pytest.raises(ValueError, match=f"{family} has no denoising loss here: alignment to capt"):
+    with pytest.raises(
+        ValueError, match=f"{family} has no denoising loss here: train this decoder"
+    ):
         decoder.latent_loss(torch.zeros(1, 4, 4, 4), condition(decoder, 1), generators(1))

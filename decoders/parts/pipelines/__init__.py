@@ -1,1 +1,1 @@
-"""The pipelines of diffusers: families, calls, media and losses."""
+"""The pipelines of diffusers: families, sources, calls, media and losses."""

@@ -1,4 +1,4 @@
-"""What stands between a decoder and the pipeline of diffusers that it calls."""
+"""Calling a diffusers pipeline from a decoder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from decoders.base import Cancelled, CancelledError, OnStep
 
 
 class Steps:
-    """Stands where a pipeline shows its progress: counts the steps, and may end them.
+    """Takes the place of a pipeline's progress bar: counts the steps, and may cancel them.
 
-    All pipelines have it, where their callbacks differ or are missing.
+    All pipelines have a progress bar, while their callbacks differ or are missing.
     """
 
     def __init__(self, on_step: OnStep, cancelled: Cancelled) -> None:
@@ -26,49 +26,49 @@ class Steps:
         return self
 
     def __enter__(self) -> Self:
-        self.go_on()
+        self.check_cancelled()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """An error passes."""
+        """Errors pass through."""
 
     def update(self) -> None:
         self.done += 1
         self.on_step(self.done, self.total)
         if self.done < self.total:
-            self.go_on()
+            self.check_cancelled()
 
-    def go_on(self) -> None:
+    def check_cancelled(self) -> None:
         if self.cancelled():
             raise CancelledError
 
 
 @dataclass(frozen=True)
 class Absent:
-    """AudioLDM 2 asks text encoders for their precision and their kind, though it needs none."""
+    """A text encoder that is not loaded: AudioLDM 2 reads its precision and its config."""
 
     dtype: torch.dtype
     config = SimpleNamespace(model_type="t5")
 
 
-def assemble(of: Any, parts: Mapping[str, Any], stand_ins: Mapping[str, Absent]) -> Any:
-    """A pipeline of those of `parts` that it has; what is not there is None."""
-    wanted = signature(of.__init__).parameters
-    needed = [n for n, p in wanted.items() if p.default is p.empty and n != "self"]
-    given = {**dict.fromkeys(needed), **stand_ins, **parts}
-    return of(**{name: part for name, part in given.items() if name in wanted})
+def assemble(kind: Any, parts: Mapping[str, Any], stand_ins: Mapping[str, Absent]) -> Any:
+    """A pipeline of the class `kind` with those of `parts` that it has; missing ones are None."""
+    accepted = signature(kind.__init__).parameters
+    required = [n for n, p in accepted.items() if p.default is p.empty and n != "self"]
+    arguments = {**dict.fromkeys(required), **stand_ins, **parts}
+    return kind(**{name: part for name, part in arguments.items() if name in accepted})
 
 
 def call(pipeline: Any, arguments: Mapping[str, Any]) -> Sequence[torch.Tensor]:
-    """What it makes, row by row, of those of `arguments` that it takes."""
-    taken = signature(type(pipeline).__call__).parameters
-    named = {name: value for name, value in arguments.items() if name in taken}
-    made: Sequence[torch.Tensor] = pipeline(**named, output_type="pt", return_dict=False)[0]
-    return made
+    """The pipeline's output per row, called with those of `arguments` that it accepts."""
+    accepted = signature(type(pipeline).__call__).parameters
+    named = {name: value for name, value in arguments.items() if name in accepted}
+    rows: Sequence[torch.Tensor] = pipeline(**named, output_type="pt", return_dict=False)[0]
+    return rows
 
 
 def keep_own_precision(vae: Any) -> None:
-    """It works in its own, and one row at a time, whatever the pipeline's precision is."""
+    """Makes a VAE use its own precision instead of the pipeline's, one row at a time."""
     encode, decode = vae.encode, vae.decode
 
     def encode_in_own(pictures: torch.Tensor, **settings: Any) -> Any:
@@ -83,6 +83,6 @@ def keep_own_precision(vae: Any) -> None:
         return decode(latents.to(vae.dtype), *more, **settings)
 
     vae.encode, vae.decode = encode_in_own, decode_in_own
-    vae.enable_slicing()  # a row is the same in any batch, and takes no more memory
-    if "force_upcast" in vae.config:  # some would change its precision instead, and leave it so
+    vae.enable_slicing()  # a row is the same in any batch, and memory does not grow
+    if "force_upcast" in vae.config:  # some pipelines would change its precision and not restore it
         vae.register_to_config(force_upcast=False)

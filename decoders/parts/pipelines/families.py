@@ -1,7 +1,7 @@
-"""The table of diffusers pipelines that a decoder can be made of: what each wants and gives.
+"""The table of diffusers pipelines that a decoder can use: their inputs, outputs and defaults.
 
 B rows, T tokens of a condition, W their width, P width of the pooled vector. A pipeline's parts
-(networks, scheduler, tokenizers) have the names that its model_index.json gives them.
+(networks, scheduler, tokenizers) have the names of its model_index.json.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from anygen.core.modality import MediaModality
 
-Parts = Mapping[str, Any]
+PipelineParts = Mapping[str, Any]
 
 
 class Text(NamedTuple):
-    """Captions through a pipeline's text encoders."""
+    """Captions after a pipeline's text encoders."""
 
     tokens: Tensor  # (B, T, W)
-    mask: Tensor | None = None  # (B, T): 0 where a token is padding that is not looked at
+    mask: Tensor | None = None  # (B, T): 0 for padding, which attention skips
     pooled: Tensor | None = None  # (B, P)
 
 
@@ -33,34 +33,34 @@ class Family:
     """One row of the table."""
 
     modality: MediaModality
-    widths: Callable[[Parts], tuple[int, int]]  # W and P; 0 where there is no pooled vector
-    tokens: int  # T of a condition, unless told otherwise
+    widths: Callable[[PipelineParts], tuple[int, int]]  # W and P; P is 0 without a pooled vector
+    tokens: int  # T of a condition, by default
     encode: Encode
-    text: tuple[str, ...]  # the parts that only captions need
+    text: tuple[str, ...]  # the parts that only encoding captions needs
     steps: int
     guidance: float
 
     denoiser: str = "transformer"
     pooled: str = ""  # the argument of __call__ that takes the pooled vector
-    pooled_shape: tuple[int, ...] = (-1,)  # of one row's, as the argument wants it
+    pooled_shape: tuple[int, ...] = (-1,)  # of one row's, in that argument
     mask: str = ""  # the argument that takes a mask of the tokens
     guidance_name: str = "guidance_scale"
-    embedded: bool = False  # guidance is an input of the denoiser; there is no second branch
-    zeros: bool = False  # guided away from zeros where nothing is said to be unwanted
+    embedded: bool = False  # guidance is an input of the denoiser, without a second branch
+    zeros: bool = False  # without a negative prompt, guidance leads away from zeros
     fixed: Mapping[str, Any] = field(default_factory=dict)  # further arguments
-    editing: str = ""  # the pipeline that begins with a medium; "" for none
-    solvers: bool = False  # noise levels as any of our schedulers knows them
+    editing: str = ""  # the pipeline that edits a medium; "": there is none
+    solvers: bool = False  # whether any of our schedulers fits its noise levels
     classes: Mapping[str, str] = field(default_factory=dict)  # instead of model_index.json's
-    stand_ins: tuple[str, ...] = ()  # parts whose precision is asked for though they are absent
+    stand_ins: tuple[str, ...] = ()  # absent parts whose precision the pipeline reads
 
     size: tuple[int, int] = (0, 0)  # height and width in pixels
-    multiple: Callable[[Parts], int] = lambda parts: 1  # both are one of this
+    multiple: Callable[[PipelineParts], int] = lambda parts: 1  # both are multiples of this
     frames: int = 0
-    frame_step: int = 1  # frames are one more than a multiple of this
+    frame_step: int = 1  # the number of frames is a multiple of this, plus one
     fps: float = 0
     seconds: float = 0
-    longest: Callable[[Parts], float] = lambda parts: float("inf")  # seconds
-    rate: Callable[[Parts], int] = lambda parts: 0  # samples per second
+    longest: Callable[[PipelineParts], float] = lambda parts: float("inf")  # seconds
+    rate: Callable[[PipelineParts], int] = lambda parts: 0  # samples per second
 
 
 def encode_sdxl(pipeline: Any, captions: Sequence[str], tokens: int) -> Text:
@@ -100,15 +100,15 @@ def encode_plain(pipeline: Any, captions: Sequence[str], tokens: int) -> Text:
 
 
 def encode_qwen(pipeline: Any, captions: Sequence[str], tokens: int) -> Text:
-    """The pipeline names no mask where all captions are of one length."""
+    """The pipeline returns no mask if all captions have one length."""
     embeds, mask = pipeline.encode_prompt(captions, max_sequence_length=tokens)
     return Text(embeds, torch.ones(embeds.shape[:2]) if mask is None else mask)
 
 
 def encode_audioldm2(pipeline: Any, captions: Sequence[str], tokens: int) -> Text:
-    """T5's tokens; what the language model makes of CLAP and T5, laid out flat, is pooled.
+    """The tokens are T5's; the flattened output of the language model is the pooled vector.
 
-    One by one: the language model would hear the padding of a batch.
+    Captions are encoded one by one, because padding would change the language model's output.
     """
     rows = [pipeline.encode_prompt([c], pipeline.device, 1, False) for c in captions]
     filled = [full_length(Text(embeds, mask), tokens) for embeds, mask, _ in rows]
@@ -117,66 +117,66 @@ def encode_audioldm2(pipeline: Any, captions: Sequence[str], tokens: int) -> Tex
 
 
 def encode_stable_audio(pipeline: Any, captions: Sequence[str], tokens: int) -> Text:
-    """The text encoder alone: the pipeline projects the tokens when it is called."""
-    read = pipeline.tokenizer(
+    """Only the text encoder: the pipeline itself projects the tokens."""
+    encoded = pipeline.tokenizer(
         list(captions),
         padding="max_length",
         max_length=tokens,
         truncation=True,
         return_tensors="pt",
     ).to(pipeline.device)
-    embeds = pipeline.text_encoder(read.input_ids, attention_mask=read.attention_mask)[0]
-    return Text(embeds, read.attention_mask)
+    embeds = pipeline.text_encoder(encoded.input_ids, attention_mask=encoded.attention_mask)[0]
+    return Text(embeds, encoded.attention_mask)
 
 
 def full_length(text: Text, tokens: int) -> Tensor:
-    """(B, tokens, W): padding that is not looked at is zeros, as many as are missing.
+    """(B, tokens, W): masked padding becomes zeros, and missing tokens are zeros too.
 
-    Raises ValueError where a text encoder has another length and no padding.
+    Raises ValueError if a text encoder without a mask has another length.
     """
     length = text.tokens.shape[1]
     if text.mask is None:
         if length != tokens:
-            raise ValueError(f"tokens: the text encoder makes {length}, not {tokens}; set {length}")
+            raise ValueError(f"tokens: the text encoder has {length}, not {tokens}; set {length}")
         return text.tokens
-    seen = text.tokens * text.mask[..., None].to(text.tokens)
-    return torch.nn.functional.pad(seen, (0, 0, 0, max(tokens - length, 0)))[:, :tokens]
+    masked = text.tokens * text.mask[..., None].to(text.tokens)
+    return torch.nn.functional.pad(masked, (0, 0, 0, max(tokens - length, 0)))[:, :tokens]
 
 
-def seen(tokens_BTW: Tensor) -> Tensor:
-    """(B, T): 0 where a token is all zeros, which stands for padding; see `full_length`."""
+def padding_mask(tokens_BTW: Tensor) -> Tensor:
+    """(B, T): 0 for tokens of zeros, which are padding; see `full_length`."""
     return (tokens_BTW != 0).any(-1).long()
 
 
-def widths_sdxl(parts: Parts) -> tuple[int, int]:
-    """The pooled vector stands beside six embedded numbers, those of the sizes."""
+def widths_sdxl(parts: PipelineParts) -> tuple[int, int]:
+    """The U-Net embeds the pooled vector together with the six numbers of the sizes."""
     config = parts["unet"].config
     six = 6 * config.addition_time_embed_dim
     return config.cross_attention_dim, config.projection_class_embeddings_input_dim - six
 
 
-def widths_audioldm2(parts: Parts) -> tuple[int, int]:
-    """The U-Net's attention layers come in fours: to itself, to what GPT-2 said, itself, T5."""
+def widths_audioldm2(parts: PipelineParts) -> tuple[int, int]:
+    """The U-Net's attention layers come in fours: itself, the GPT-2 output, itself, T5."""
     _, generated, _, tokens = parts["unet"].config.cross_attention_dim[0]
     return tokens, 8 * generated
 
 
-def widths_transformer(tokens: str, pooled: str = "") -> Callable[[Parts], tuple[int, int]]:
+def widths_transformer(tokens: str, pooled: str = "") -> Callable[[PipelineParts], tuple[int, int]]:
     """From these names in the transformer's config."""
 
-    def widths(parts: Parts) -> tuple[int, int]:
+    def widths(parts: PipelineParts) -> tuple[int, int]:
         config = parts["transformer"].config
         return config[tokens], config[pooled] if pooled else 0
 
     return widths
 
 
-def wan_multiple(parts: Parts) -> int:
+def wan_multiple(parts: PipelineParts) -> int:
     patch: int = parts["transformer"].config.patch_size[1]
     return patch * int(parts["vae"].config.scale_factor_spatial)
 
 
-def stable_audio_longest(parts: Parts) -> float:
+def stable_audio_longest(parts: PipelineParts) -> float:
     samples = parts["transformer"].config.sample_size * parts["vae"].hop_length
     return float(samples / parts["vae"].config.sampling_rate)
 
@@ -185,7 +185,7 @@ ONE_T5 = ("text_encoder", "tokenizer")
 TWO = (*ONE_T5, "text_encoder_2", "tokenizer_2")
 EXACT_SIZE = {"negative_prompt": None, "use_resolution_binning": False}
 
-# Steps, guidance and sizes are the defaults of the pipelines.
+# Steps, guidance and sizes are the pipelines' own defaults.
 FAMILIES: dict[str, Family] = {
     "StableDiffusionXLPipeline": Family(
         modality="image",
@@ -284,7 +284,9 @@ FAMILIES: dict[str, Family] = {
         pooled_shape=(8, -1),
         mask="attention_mask",
         solvers=True,
-        classes={"language_model": "GPT2LMHeadModel"},  # repositories name its base, GPT2Model
+        classes={
+            "language_model": "GPT2LMHeadModel"
+        },  # repositories name the base class, GPT2Model
         stand_ins=("text_encoder_2", "language_model"),
         seconds=10.24,
         rate=lambda parts: parts["vocoder"].config.sampling_rate,
@@ -299,8 +301,8 @@ FAMILIES: dict[str, Family] = {
         guidance=7.0,
         mask="attention_mask",
         zeros=True,
-        # The published solver draws noise in every step and needs the library torchsde for it;
-        # this is the same one without.
+        # The published solver draws noise in every step, for which it needs the library torchsde;
+        # this is the same solver without noise.
         classes={"scheduler": "EDMDPMSolverMultistepScheduler"},
         seconds=10.0,
         longest=stable_audio_longest,
@@ -355,8 +357,8 @@ FAMILIES: dict[str, Family] = {
 
 
 def family_of(pipeline: str) -> Family:
-    """Raises ValueError for a pipeline that the table does not have."""
+    """Raises ValueError for a pipeline that is not in the table."""
     if pipeline not in FAMILIES:
         known = ", ".join(FAMILIES)
-        raise ValueError(f"{pipeline} is no pipeline that this decoder knows; it knows {known}")
+        raise ValueError(f"this decoder does not support {pipeline}; it supports {known}")
     return FAMILIES[pipeline]

@@ -1,4 +1,4 @@
-"""Training through the denoiser of a diffusers pipeline, for the families where a call is simple.
+"""Training through the denoiser of a diffusers pipeline, for families with a simple call.
 
 B rows; latents are (B, C, h, w).
 """
@@ -12,22 +12,22 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from decoders.parts.latent_diffusion import Predict, denoising_loss, rowwise
-from decoders.parts.pipelines.families import Parts, Text
+from decoders.parts.pipelines.families import PipelineParts, Text
 
 
 @dataclass(frozen=True)
 class Training:
-    """One row of the table below."""
+    """How the denoiser of a family is trained: one row of TRAININGS."""
 
-    # (parts, noisy latents, timesteps (B,), the condition) -> the denoiser's prediction
-    predict: Callable[[Parts, Tensor, Tensor, Text], Tensor]
-    # (autoencoder, pictures (B, 3, H, W) in [-1, 1]) -> latents as the denoiser knows them
+    # (parts, noisy latents, timesteps (B,), condition) -> the denoiser's prediction
+    predict: Callable[[PipelineParts, Tensor, Tensor, Text], Tensor]
+    # (autoencoder, images (B, 3, H, W) in [-1, 1]) -> latents as the denoiser expects them
     encode: Callable[[Any, Tensor], Tensor]
-    flow: bool = False  # the denoiser was trained on flows, not on the levels of its scheduler
+    flow: bool = False  # trained by flow matching, not with the noise levels of its scheduler
 
 
-def predict_sdxl(parts: Parts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
-    """Told that the picture is whole: its own size, uncropped (Podell et al. 2023, 2.2)."""
+def predict_sdxl(parts: PipelineParts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
+    """With the size conditions of an uncropped image (Podell et al. 2023, section 2.2)."""
     factor = 2 ** (len(parts["vae"].config.block_out_channels) - 1)
     height, width = (side * factor for side in latents.shape[-2:])
     sizes = latents.new_tensor([height, width, 0, 0, height, width]).expand(len(latents), -1)
@@ -35,14 +35,14 @@ def predict_sdxl(parts: Parts, latents: Tensor, timesteps: Tensor, text: Text) -
     return parts["unet"](latents, timesteps, text.tokens, added_cond_kwargs=more).sample
 
 
-def predict_sd3(parts: Parts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
+def predict_sd3(parts: PipelineParts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
     return parts["transformer"](
         latents, text.tokens, pooled_projections=text.pooled, timestep=timesteps
     ).sample
 
 
-def predict_pixart(parts: Parts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
-    """Of noise and variance, the noise."""
+def predict_pixart(parts: PipelineParts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
+    """The noise; the network also predicts its variance."""
     both = parts["transformer"](
         latents,
         encoder_hidden_states=text.tokens,
@@ -53,7 +53,7 @@ def predict_pixart(parts: Parts, latents: Tensor, timesteps: Tensor, text: Text)
     return both[:, : latents.shape[1]]
 
 
-def predict_sana(parts: Parts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
+def predict_sana(parts: PipelineParts, latents: Tensor, timesteps: Tensor, text: Text) -> Tensor:
     transformer = parts["transformer"]
     return transformer(
         latents,
@@ -64,13 +64,13 @@ def predict_sana(parts: Parts, latents: Tensor, timesteps: Tensor, text: Text) -
 
 
 def encode_gaussian(vae: Any, pictures: Tensor) -> Tensor:
-    """The mean of the latents, moved and scaled as the autoencoder's config says."""
+    """The mean of the latents, shifted and scaled as the autoencoder's config says."""
     latents = vae.encode(pictures).latent_dist.mode()
     return (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
 
 
-def encode_certain(vae: Any, pictures: Tensor) -> Tensor:
-    """Of an autoencoder without variance (Chen et al. 2024, DC-AE)."""
+def encode_deterministic(vae: Any, pictures: Tensor) -> Tensor:
+    """For an autoencoder without variance (DC-AE, Chen et al. 2024)."""
     return vae.encode(pictures).latent * vae.config.scaling_factor
 
 
@@ -78,13 +78,13 @@ TRAININGS: dict[str, Training] = {
     "StableDiffusionXLPipeline": Training(predict_sdxl, encode_gaussian),
     "StableDiffusion3Pipeline": Training(predict_sd3, encode_gaussian, flow=True),
     "PixArtSigmaPipeline": Training(predict_pixart, encode_gaussian),
-    "SanaPipeline": Training(predict_sana, encode_certain, flow=True),
+    "SanaPipeline": Training(predict_sana, encode_deterministic, flow=True),
 }
 
 
 def pipeline_loss(
     training: Training,
-    parts: Parts,
+    parts: PipelineParts,
     latents: Tensor,
     noise: Tensor,
     text: Text,
@@ -108,7 +108,7 @@ def flow_loss(
     conditions: Tensor,
     generators: Sequence[torch.Generator],
 ) -> Tensor:
-    """Rectified flow: from data to noise in a straight line (Esser et al. 2024, eq. 13 and 19)."""
+    """Rectified flow: a straight line from data to noise (Esser et al. 2024, eq. 13 and 19)."""
     drawn = torch.cat([torch.randn(1, generator=g) for g in generators]).sigmoid()
     times = drawn.to(latents.device)
     share = rowwise(times, latents).to(latents)

@@ -1,4 +1,4 @@
-"""What the vision tower reads of an image and of a video, to the pixel as published."""
+"""The vision tower's inputs of images and videos, equal to the published code pixel by pixel."""
 
 # T frames, V views
 
@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from anygen.core.media import Image, Video
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's, of values in 0 ... 1
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's, of values in [0, 1]
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 CLIPS, CLIP_SECONDS, CLIP_FRAMES, CROPS = 5, 2.0, 2, 3
 
 
 def image_views(image: Image, size: tuple[int, int]) -> Tensor:
-    """(1, 3, H, W): the shorter side made `size`, bicubically, and the middle cut out."""
+    """(1, 3, H, W): the shorter side scaled to `size`, bicubically, and the centre cropped."""
     picture = Pillow.fromarray(image.pixels.permute(1, 2, 0).cpu().numpy())
     short = min(picture.size)
     width, height = (int(size[0] * side / short) for side in picture.size)
@@ -31,7 +31,7 @@ def image_views(image: Image, size: tuple[int, int]) -> Tensor:
 
 
 def video_views(video: Video, size: tuple[int, int]) -> Tensor:
-    """(15, 3, 2, H, W): three crops each of five clips, of which two frames are seen."""
+    """(15, 3, 2, H, W): three crops of each of five clips of two frames."""
     clips = clip_frames(len(video.frames), video.fps)
     seen = sorted({index for clip in clips for index in clip})
     frames = dict(zip(seen, shrunk(video.frames[seen].cpu() / 255, size[0]), strict=True))
@@ -43,9 +43,9 @@ def video_views(video: Video, size: tuple[int, int]) -> Tensor:
 
 
 def clip_frames(frames: int, fps: float) -> list[tuple[int, int]]:
-    """The first and the last frame of five clips of two seconds, evenly spread from start to end.
+    """The first and last frame of five clips of two seconds, evenly spaced from start to end.
 
-    A shorter video has five equal clips; a clip between two frames has the one before.
+    A shorter video has five equal clips; a clip between two frames takes the earlier one.
     """
     length = CLIP_SECONDS * fps  # in frames
     clips = []
@@ -58,7 +58,7 @@ def clip_frames(frames: int, fps: float) -> list[tuple[int, int]]:
 
 
 def shrunk(frames: Tensor, size: int) -> Tensor:
-    """(T, 3, H, W), the shorter side made `size`, bilinearly and without antialiasing."""
+    """(T, 3, H, W): the shorter side scaled to `size`, bilinearly and without antialiasing."""
     height, width = frames.shape[2:]
     short = min(height, width)
     shape = [int(side / short * size) for side in (height, width)]
@@ -66,13 +66,13 @@ def shrunk(frames: Tensor, size: int) -> Tensor:
 
 
 def cropped(frames: Tensor, size: int, crop: int) -> Tensor:
-    """(T, 3, size, size): the beginning, middle or end of the longer side."""
+    """(T, 3, size, size) at the start, middle or end of the longer side."""
     height, width = frames.shape[2:]
     top, left = ((0, math.ceil((side - size) / 2), side - size)[crop] for side in (height, width))
     return frames[:, :, top : top + size, left : left + size]
 
 
 def normalized(pictures: Tensor) -> Tensor:
-    """(..., 3, H, W) in 0 ... 1 -> about unit variance."""
+    """(..., 3, H, W) in [0, 1] -> about unit variance."""
     mean, deviation = (torch.tensor(x)[:, None, None] for x in (MEAN, DEVIATION))
     return (pictures - mean) / deviation

@@ -1,6 +1,6 @@
-"""What the audio tower reads of a sound: log-mel spectrograms of three clips, as published.
+"""The audio tower's input: log-mel spectrograms of three clips of a sound, as published.
 
-Computed in double precision on the CPU; the published float32 is some 1e-4 off that.
+Computed in double precision on the CPU, from which the published float32 differs by about 1e-4.
 """
 
 # C channels, N samples, T frames of a spectrogram
@@ -23,15 +23,15 @@ EMPHASIS = 0.97
 LOWEST = 20.0  # Hz
 FLOOR = torch.finfo(torch.float32).eps
 
-# torchaudio's resampling unless told otherwise: sinc, in a Hann window of six zeros on each side
+# torchaudio's default resampling: sinc in a Hann window of six zeros on each side
 ZEROS, ROLLOFF = 6, 0.99
 
 
 def sound_views(sound: Audio, size: tuple[int, int]) -> Tensor:
     """(3, 1, bands, frames) of clips of two seconds at the start, in the middle and at the end.
 
-    Of several channels the first is heard. What is missing in a clip has the value that the
-    logarithm 0 has, as in training.
+    Only the first channel is used. Missing frames are padded as in training, so that the logarithm
+    is 0 there.
     """
     bands, frames = size
     total = math.ceil(sound.samples.shape[-1] * RATE / sound.rate)
@@ -44,14 +44,14 @@ def sound_views(sound: Audio, size: tuple[int, int]) -> Tensor:
 
 
 def resampled(sound: Audio, first: int, last: int) -> Tensor:
-    """Samples `first` to `last` (C, last - first) of the sound as it is at 16 kHz.
+    """Samples `first` to `last` of the sound at 16 kHz, (C, last - first).
 
-    Only these are computed, so that a long sound costs no more, whatever its rate.
+    Only these are computed, so that the cost does not depend on the length of the sound.
     """
     samples = sound.samples.double().cpu()
     if sound.rate == RATE:
         return samples[:, first:last]
-    cutoff = ROLLOFF * min(RATE / sound.rate, 1)  # of the sound's own highest frequency
+    cutoff = ROLLOFF * min(RATE / sound.rate, 1)  # as a share of the sound's own highest frequency
     reach = math.ceil(ZEROS / cutoff)
     middles = torch.arange(first, last, dtype=torch.float64)[:, None] * sound.rate / RATE
     indices = middles.long() + torch.arange(-reach, reach + 2)
@@ -63,7 +63,7 @@ def resampled(sound: Audio, first: int, last: int) -> Tensor:
 
 
 def filter_bank(samples_N: Tensor, bands: int) -> Tensor:
-    """(T, bands): log energies of 25 ms every 10 ms. What is shorter than that is one frame."""
+    """(T, bands): log energies of 25 ms every 10 ms. A shorter sound is one frame."""
     samples_N = functional.pad(samples_N, (0, max(WINDOW - len(samples_N), 0)))
     frames = samples_N.unfold(0, WINDOW, HOP)
     frames = frames - frames.mean(1, keepdim=True)
@@ -75,7 +75,7 @@ def filter_bank(samples_N: Tensor, bands: int) -> Tensor:
 
 
 def mel_filters(bands: int) -> Tensor:
-    """(bands, 257): triangles on the mel scale, of height one between neighbouring centres."""
+    """(bands, 257): triangles of height one on the mel scale, between neighbouring centres."""
     lowest, highest = mel(torch.tensor([LOWEST, RATE / 2], dtype=torch.float64)).tolist()
     edges = torch.linspace(lowest, highest, bands + 2, dtype=torch.float64)[:, None]
     frequencies = mel(torch.linspace(0, RATE / 2, FFT // 2 + 1, dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""What the text tower reads of a text: CLIP's byte pairs (Radford et al. 2021)."""
+"""The text tower's input: CLIP's byte pairs (Radford et al. 2021)."""
 
 import html
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 def text_ids(texts: Sequence[str], tokenizer: Tokenizer, length: int, vocabulary: int) -> Tensor:
-    """(B, length): start, the text's beginning, end, zeros.
+    """(B, length): start, the text, cut if necessary, end, zeros.
 
-    Start and end are the last two rows of the vocabulary, as in CLIP's own.
+    Start and end are the last two rows of the vocabulary, as in CLIP.
     """
     start, end = vocabulary - 2, vocabulary - 1
     encoded = tokenizer.encode_batch([clean(text) for text in texts], add_special_tokens=False)
@@ -24,5 +24,5 @@ def text_ids(texts: Sequence[str], tokenizer: Tokenizer, length: int, vocabulary
 
 
 def clean(text: str) -> str:
-    """Broken encodings mended, entities resolved, one space between words, lower case."""
+    """Repairs broken encodings, resolves entities, collapses whitespace and lowers the case."""
     return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split()).lower()

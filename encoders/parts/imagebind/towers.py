@@ -1,8 +1,8 @@
-"""The six towers: one row each, made of modules named as in the published state dict.
+"""The six towers, one row each, with the module names of the published state dict.
 
-The published names are four lists: `modality_preprocessors` (input -> tokens), `modality_trunks`
-(transformers), `modality_heads` (width -> joint space) and `modality_postprocessors` (how long
-the results are). All facts are of the published model imagebind_huge.
+These are four lists: `modality_preprocessors` (input -> tokens), `modality_trunks` (transformers),
+`modality_heads` (width -> joint space) and `modality_postprocessors` (the length of the results).
+All facts are those of the published model imagebind_huge.
 """
 
 # B views, T tokens, D width of a tower, E width of the joint space
@@ -20,7 +20,7 @@ from anygen.core.schema import Strict
 
 TowerName = Literal["vision", "text", "audio", "depth", "thermal", "imu"]
 
-EPSILON = 1e-6  # of all layer norms but the stems', which have PyTorch's 1e-5
+EPSILON = 1e-6  # of all layer norms except the stems', which use PyTorch's 1e-5
 LARGEST_SCALE = 100.0
 
 
@@ -34,9 +34,9 @@ class Sizes(Strict):
     input: tuple[PositiveInt, ...]
 
     @model_validator(mode="after")
-    def heads_divide_the_width(self) -> Self:
+    def _heads_divide_the_width(self) -> Self:
         if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads cannot share a width of {self.width} evenly")
+            raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads")
         return self
 
 
@@ -52,17 +52,17 @@ HUGE: dict[TowerName, Sizes] = {
 
 @dataclass(frozen=True)
 class Design:
-    """What is the same in every size of a tower. A text has no patches: its kernel is empty."""
+    """What all sizes of a tower share. Text has no patches, so its kernel is empty."""
 
     channels: int = 1
-    kernel: tuple[int, ...] = ()  # of a patch; the first of three is frames
+    kernel: tuple[int, ...] = ()  # of a patch; the first of three counts frames
     stride: tuple[int, ...] = ()
     stem: str = "rgbt_stem"
     positions: str = "pos_embedding_helper.pos_embed"
-    scale: float | None = None  # of the results; None: they stay of unit length
-    bare: bool = False  # a layer norm before the trunk, and none in the stem
-    extra_key: bool = True  # every attention has one learned key and value beside the tokens'
-    dropout: bool = False  # in the head, at training; here it only moves a name
+    scale: float | None = None  # of the results; None: unit length
+    bare: bool = False  # a layer norm before the trunk instead of one in the stem
+    extra_key: bool = True  # every attention has one more, learned key and value
+    dropout: bool = False  # in the published head; here it only shifts a name
 
 
 DESIGNS: dict[TowerName, Design] = {
@@ -76,7 +76,7 @@ DESIGNS: dict[TowerName, Design] = {
 
 
 def view_shapes(tower: TowerName, sizes: Sizes) -> list[tuple[int, ...]]:
-    """What one view may look like: of vision a picture, or two frames of a video."""
+    """The shapes a view may have: for vision that of an image, or of two frames of a video."""
     design = DESIGNS[tower]
     if not design.kernel:
         return [sizes.input]
@@ -87,7 +87,10 @@ def view_shapes(tower: TowerName, sizes: Sizes) -> list[tuple[int, ...]]:
 
 
 def in_views(tower: TowerName, sizes: Sizes, inputs: Tensor) -> Tensor:
-    """Items (B, ...) or views of items (B, S, ...) -> (B, S, ...). ValueError for other shapes."""
+    """Items (B, ...) or views of items (B, S, ...) -> (B, S, ...).
+
+    Raises ValueError for other shapes.
+    """
     shapes = view_shapes(tower, sizes)
     for shape in shapes:
         if tuple(inputs.shape[1:]) == shape:
@@ -96,12 +99,12 @@ def in_views(tower: TowerName, sizes: Sizes, inputs: Tensor) -> Tensor:
             return inputs
     raise ValueError(
         f"the tower {tower} reads views of the shape {' or '.join(map(str, shapes))}, one or "
-        f"several per item, not a tensor {tuple(inputs.shape)}"
+        f"several per item, not a tensor of the shape {tuple(inputs.shape)}"
     )
 
 
 def patch_count(tower: TowerName, sizes: Sizes) -> int:
-    """Tokens of a view besides the first, which stands for the whole."""
+    """The number of tokens of a view without the first, which represents the whole."""
     design = DESIGNS[tower]
     dimensions = len(sizes.input)
     kernel, stride = design.kernel[-dimensions:], design.stride[-dimensions:]
@@ -120,13 +123,13 @@ def head(tower: TowerName, sizes: Sizes, joint: int) -> nn.Sequential:
     out = nn.Linear(sizes.width, joint, bias=False)
     if tower == "text":
         return nn.Sequential(OrderedDict(proj=nn.Sequential(norm, out)))
-    # The published list has the choice of a token, and dropout, between the two.
+    # The published list has the selection of a token, and dropout, between the two.
     between = [nn.Identity()] * (2 if DESIGNS[tower].dropout else 1)
     return nn.Sequential(norm, *between, out)
 
 
 def postprocessor(tower: TowerName) -> nn.Sequential:
-    """Unit vectors -> vectors as long as published. The first of the published list normalises."""
+    """Unit vectors -> vectors of the published length; the published list first normalises."""
     scale = DESIGNS[tower].scale
     if scale is None:
         return nn.Sequential()
@@ -134,7 +137,7 @@ def postprocessor(tower: TowerName) -> nn.Sequential:
 
 
 class Patches(nn.Module):
-    """A view (B, channels, ...) -> tokens (B, 1 + T, D), the first for the whole."""
+    """A view (B, channels, ...) -> tokens (B, 1 + T, D), the first for the whole view."""
 
     mask = None
 
@@ -155,7 +158,7 @@ class Patches(nn.Module):
         return tokens + self.get_parameter(self.design.positions)
 
     def whole(self, view: Tensor, tokens: Tensor) -> Tensor:
-        """Of the tokens that the trunk made of a view, the one that stands for it: (B, 1, D)."""
+        """The token that represents the whole view, among the outputs of the trunk: (B, 1, D)."""
         return tokens[:, :1]
 
 
@@ -178,14 +181,14 @@ class Stem(nn.Module):
 
 
 class Still(nn.Module):
-    """A picture (B, 3, H, W) is a video of two equal frames (B, 3, 2, H, W); a video stays."""
+    """An image (B, 3, H, W) becomes a video of two equal frames (B, 3, 2, H, W)."""
 
     def forward(self, view: Tensor) -> Tensor:
         return view[:, :, None].expand(-1, -1, 2, -1, -1) if view.ndim == 4 else view
 
 
 class Instants(nn.Linear):
-    """Signals (B, channels, N) -> (B, D, N / 8): eight instants of all channels are a patch."""
+    """Signals (B, channels, N) -> (B, D, N / 8): a patch has eight instants of all channels."""
 
     def __init__(self, design: Design, width: int) -> None:
         super().__init__(design.channels * design.kernel[0], width, bias=False)

@@ -7,14 +7,14 @@ from torch.nn import functional
 
 from anygen.io import assets
 from encoders.parts.efficientnet import (
+    BlockGroup,
     EfficientNetLite,
-    Stage,
     average_feature,
-    read_published,
+    read_pretrained,
 )
-from encoders.parts.vision import Vision, class_names, fit
+from encoders.parts.vision import Vision, class_names, resize
 
-STAGES = (Stage(1, 3, 1, 1, 8), Stage(2, 5, 2, 6, 16))
+STAGES = (BlockGroup(1, 3, 1, 1, 8), BlockGroup(2, 5, 2, 6, 16))
 # (name, shape of the weight, name of the norm) as the published files have them
 PUBLISHED = [
     ("_conv_stem", (4, 3, 3, 3), "_bn0"),
@@ -72,7 +72,7 @@ def test_folding_the_batch_norms_changes_nothing(tmp_path, size):
     state = random_weights()
     save_file(state, tmp_path / "weights.safetensors")
     trunk = EfficientNetLite(STAGES, stem=4, width=24, classes=10)
-    trunk.load_state_dict(read_published(tmp_path / "weights.safetensors"))
+    trunk.load_state_dict(read_pretrained(tmp_path / "weights.safetensors"))
     pixels = torch.rand(2, 3, size, size) * 255
     out = trunk(pixels)
     torch.testing.assert_close(out.grid, reference_grid(state, pixels), atol=1e-4, rtol=1e-4)
@@ -84,7 +84,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
     state = {**random_weights(), "_attention.weight": torch.zeros(1)}
     save_file(state, tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match=r"unknown keys \['_attention.weight'\]"):
-        read_published(tmp_path / "weights.safetensors")
+        read_pretrained(tmp_path / "weights.safetensors")
 
 
 def test_the_average_feature_is_what_sampling_gives():
@@ -105,7 +105,7 @@ def published():
 
 def photograph(name):
     data = pytest.importorskip("skimage.data")
-    return fit(torch.from_numpy(getattr(data, name)()).permute(2, 0, 1)[None], 260)
+    return resize(torch.from_numpy(getattr(data, name)()).permute(2, 0, 1)[None], 260)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_the_outline_of_a_model_is_known_without_its_weights(kind, name, widths,
     assert outline.widths == widths
     assert [outline.length(modality) for modality in outline.modalities] == lengths
     assert {parameter.device.type for parameter in outline.parameters()} == {"meta"}
-    with pytest.raises(ValueError, match=r"cannot be read: .*model\.safetensors"):
+    with pytest.raises(ValueError, match=r"no \w+ can be read from .*model\.safetensors"):
         encoder(name, pretrained=str(tmp_path))
 
 
@@ -128,10 +128,12 @@ def test_old_processor_files_say_their_sizes_in_one_number(published, image):
 
 
 def test_what_is_not_there_is_named(published):
-    with pytest.raises(ValueError, match=r"pretrained model '/no/such'.* cannot be read"):
+    with pytest.raises(ValueError, match=r"there is no folder '/no/such'; give a folder or a"):
         clip("/no/such")
     (published / "preprocessor_config.json").unlink()
-    with pytest.raises(ValueError, match=r"cannot be read: .*image processor"):
+    with pytest.raises(
+        ValueError, match=r"no CLIPImageProcessorPil can be read from .*image processor"
+    ):
         clip(published)
     (published / "config.json").unlink()
     with pytest.raises(ValueError, match=r"model_type` key in its config\.json"):
@@ -141,7 +143,9 @@ def test_what_is_not_there_is_named(published):
 def test_weights_that_are_cut_off_are_refused(published):
     path = published / WEIGHTS
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"cannot be read: .*(deserializing|header|incomplete)"):
+    with pytest.raises(
+        ValueError, match=r"no CLIPVisionModel can be read .*(deserializing|header|incomplete)"
+    ):
         clip(published)
 
 
@@ -153,7 +157,7 @@ class Malicious:
 def test_a_pickle_with_code_in_it_is_refused(published, capsys):
     (published / WEIGHTS).unlink()
     (published / "pytorch_model.bin").write_bytes(pickle.dumps(Malicious()))
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="no CLIPVisionModel can be read"):
         clip(published)
     assert "this must not run" not in capsys.readouterr().out
 
@@ -170,7 +174,9 @@ def test_weights_that_do_not_fit_are_refused(change, published):
     tensors = load_file(published / WEIGHTS)
     change(tensors)
     save_file(tensors, published / WEIGHTS, {"format": "pt"})
-    with pytest.raises(ValueError, match=r"1 of its tensors .*, the first is .*pre_layrnorm\.bias"):
+    with pytest.raises(
+        ValueError, match=r"weights are missing or have another shape: .*pre_layrnorm\.bias"
+    ):
         clip(published)
 
 
@@ -203,7 +209,7 @@ def test_sizes_of_a_random_model_are_checked(sizes, sentence):
 
 def test_frames_that_make_no_pairs_are_refused(tmp_path):
     publish("vjepa2", tmp_path)
-    with pytest.raises(ValueError, match="frames is 5; the model sees 2 at a time"):
+    with pytest.raises(ValueError, match="frames: 5 is not a multiple of 2"):
         encoder("vjepa2", pretrained=str(tmp_path), frames=5)
 
 
@@ -257,7 +263,7 @@ def test_texts_are_embedded_beside_media_of_one_joint_space(folders, image, audi
     ):
         torch.testing.assert_close(found.embed(items), expected.embed(items))
     for items in ([image, audio, "a dog"], ["a dog"]):
-        with pytest.raises(ValueError, match=r"no one encoder with a joint space of .*text"):
+        with pytest.raises(ValueError, match=r"no single encoder has a joint space of .*text"):
             both.embed(items)
     with pytest.raises(ValueError, match="no joint space"):
         one.embed([audio])

@@ -1,4 +1,4 @@
-"""The text encoder of a published pipeline: there only while captions are told."""
+"""The text encoder of a published pipeline, which is loaded only while it is needed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,29 +15,30 @@ from transformers import (
     RobertaTokenizer,
 )
 
+from anygen.io.pretrained import reading, shapes_only
 from anygen.numerics.batch_invariant import stabilize_rows
-from decoders.parts.pretrained import only_outlined, read_part, reading
+from decoders.parts.pretrained import read_part
 
 
 @dataclass(frozen=True)
-class Tower:
-    """How a pipeline reads captions. T tokens, W width."""
+class TextTower:
+    """How a pipeline encodes captions. T tokens, W width."""
 
     model: Any
     tokenizer: Any
     shape: Callable[[Any], tuple[int, int]]  # config -> (T, W) of a condition, T at most
-    condition: Callable[[Any, Any], Tensor]  # (model, what the tokenizer made) -> (B, T, W)
+    condition: Callable[[Any, Any], Tensor]  # (model, output of the tokenizer) -> (B, T, W)
 
 
-# Stable Diffusion (Rombach et al. 2022) and Zeroscope see all tokens, padding as well.
-CLIP = Tower(
+# Stable Diffusion (Rombach et al. 2022) and Zeroscope use all tokens, padding included.
+CLIP = TextTower(
     CLIPTextModel,
     CLIPTokenizer,
     lambda config: (config.max_position_embeddings, config.hidden_size),
     lambda model, encoded: model(encoded.input_ids).last_hidden_state,
 )
-# AudioLDM (Liu et al. 2023) sees one unit vector.
-CLAP = Tower(
+# AudioLDM (Liu et al. 2023) uses one unit vector.
+CLAP = TextTower(
     ClapTextModelWithProjection,
     RobertaTokenizer,
     lambda config: (1, config.projection_dim),
@@ -45,50 +46,52 @@ CLAP = Tower(
 )
 
 
-class PublishedCaptions(nn.Module):
-    """Captions -> conditions (B, T, W), which never learn.
+class PretrainedCaptions(nn.Module):
+    """Captions -> conditions (B, T, W), with a frozen text encoder.
 
-    What guidance needs, the empty caption, is told when this is built; then the model is dropped.
-    It is loaded again for the first other caption, a target of training or a negative prompt, and
-    stays. As it is no sub-module, whoever counts bytes adds `deferred_bytes`.
+    Guidance needs only the empty caption, which is encoded when this is built; then the text
+    encoder is dropped. The first other caption, a target of training or a negative prompt, loads it
+    again, and it stays. It is not a sub-module; `deferred_bytes` is its size.
     """
 
     empty: Tensor  # (1, T, W)
 
-    def __init__(self, source: str, tower: Tower, tokens: int | None = None) -> None:
-        """`tokens`: captions end there, and conditions have so many. Raises ValueError for more
-        than the model reads."""
+    def __init__(self, source: str, tower: TextTower, tokens: int | None = None) -> None:
+        """`tokens` is T: captions are cut there.
+
+        Raises ValueError if the text encoder reads fewer.
+        """
         super().__init__()
         self.source, self.tower, self.tokens = source, tower, tokens
-        config = self.waiting.config
+        config = self.shapes.config
         most, width = tower.shape(config)
         if tokens and tokens > most:
             raise ValueError(f"tokens: the text encoder of {source!r} reads {most} at most")
         self.shape, self.vocabulary = (tokens or most, width), config.vocab_size
-        empty = torch.empty(1, *self.shape) if only_outlined() else self.tell([""])
+        empty = torch.empty(1, *self.shape) if shapes_only() else self.encode([""])
         self.register_buffer("empty", empty, persistent=False)
         self.__dict__.pop("model", None)
 
     @property
-    def waiting(self) -> Any:
-        """The text encoder's shapes, on the meta device."""
+    def shapes(self) -> Any:
+        """The text encoder on the meta device."""
         with torch.device("meta"):
             return read_part(self.tower.model, self.source, "text_encoder")
 
     @property
     def deferred_bytes(self) -> int:
-        """What the text encoder takes when it is there, in the precision of the conditions."""
-        parameters = sum(parameter.numel() for parameter in self.waiting.parameters())
+        """The size of the text encoder in the precision of the conditions."""
+        parameters = sum(parameter.numel() for parameter in self.shapes.parameters())
         return parameters * self.empty.element_size()
 
     def forward(self, captions: Sequence[str]) -> Tensor:
         if not any(captions):
             return self.empty.expand(len(captions), -1, -1)
-        self.model.to(self.empty)  # where the decoder went since
-        return self.tell(captions)
+        self.model.to(self.empty)  # the decoder may have moved since
+        return self.encode(captions)
 
     @torch.no_grad()
-    def tell(self, captions: Sequence[str]) -> Tensor:
+    def encode(self, captions: Sequence[str]) -> Tensor:
         encoded = self.tokenizer(
             list(captions),
             padding="max_length",
@@ -98,7 +101,7 @@ class PublishedCaptions(nn.Module):
         ).to(self.model.device)
         return self.tower.condition(self.model, encoded)
 
-    @cached_property  # so that torch does not know it
+    @cached_property  # in the instance's __dict__, so that it is not a sub-module
     def model(self) -> Any:
         model = read_part(self.tower.model, self.source, "text_encoder")
         stabilize_rows(model)
@@ -106,12 +109,10 @@ class PublishedCaptions(nn.Module):
 
     @cached_property
     def tokenizer(self) -> Any:
-        def read() -> Any:
+        with reading("tokenizer", self.source, "tokenizer"):
             tokenizer = self.tower.tokenizer.from_pretrained(self.source, subfolder="tokenizer")
-            if len(tokenizer) != self.vocabulary:  # where no file is there, it has a few
+            if len(tokenizer) != self.vocabulary:  # without a file, transformers makes a small one
                 raise ValueError(
                     f"it has {len(tokenizer)} tokens, and the text encoder {self.vocabulary}"
                 )
             return tokenizer
-
-        return reading("tokenizer", self.source, "tokenizer", read)
