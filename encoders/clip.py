@@ -1,5 +1,5 @@
-"""Images and videos through the vision tower of CLIP (Radford et al. 2021) or SigLIP (Zhai et al.
-2023; SigLIP 2: Tschannen et al. 2025), as in DreamLLM and LLaVA."""
+"""Images and videos through the vision tower of CLIP (Radford et al. 2021), SigLIP (Zhai et al.
+2023; SigLIP 2: Tschannen et al. 2025) or BLIP-2 (Li et al. 2023), as in DreamLLM and LLaVA."""
 
 # B pictures, T frames, K features, W width, E joint space
 
@@ -12,6 +12,8 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
+    Blip2VisionModel,
+    BlipImageProcessorPil,
     CLIPImageProcessorPil,
     CLIPModel,
     CLIPVisionModel,
@@ -45,11 +47,9 @@ class Config(ModelSettings):
 
     joint: bool = False  # loads the text tower too, which `embed` needs
     select_layer: int = -2  # of the hidden states: 0 enters the first layer, -1 leaves the last
-    class_token: bool = False  # whether it precedes the patches; CLIP has one, SigLIP none
+    class_token: bool = False  # whether it precedes the patches; SigLIP has none
     frames: PositiveInt = 8  # of a video, evenly spaced in time
-    video: Literal["mean", "concat"] = (
-        "mean"  # the mean of the frames, or one frame after the other
-    )
+    video: Literal["mean", "concat"] = "mean"  # of the frames; or one frame after the other
 
 
 TINY = Config(
@@ -72,6 +72,11 @@ def squares(vision: Any) -> dict[str, Any]:
     return {"size": {"height": side, "width": side}, "crop_size": side}
 
 
+def resized_squares(vision: Any) -> dict[str, Any]:
+    """Settings of a processor that makes squares and has no crop."""
+    return {"size": {"height": vision.image_size, "width": vision.image_size}}
+
+
 def patches(vision: Any) -> dict[str, Any]:
     """Settings of a processor that keeps the aspect ratio and limits the number of patches."""
     return {"patch_size": vision.patch_size, "max_num_patches": vision.num_patches}
@@ -81,34 +86,47 @@ class VisionFamily(NamedTuple):
     """Classes of transformers; the processors are those that do not need torchvision."""
 
     vision: Any
-    whole: Any
+    joint: Any  # the model with both towers; None: texts cannot be embedded
     processor: Any
     settings: Callable[[Any], dict[str, Any]]  # of a processor for random weights
     class_tokens: int
+    renamed: Mapping[str, str] = {}  # names in the file of the whole model -> names in the tower
+    normed: bool = False  # whether the last hidden state includes the norm that follows it
 
 
 FAMILIES = {
     "clip": VisionFamily(CLIPVisionModel, CLIPModel, CLIPImageProcessorPil, squares, 1),
     "siglip": VisionFamily(SiglipVisionModel, SiglipModel, SiglipImageProcessorPil, squares, 0),
     "siglip2": VisionFamily(Siglip2VisionModel, Siglip2Model, Siglip2ImageProcessorPil, patches, 0),
+    "blip-2": VisionFamily(
+        Blip2VisionModel,
+        None,
+        BlipImageProcessorPil,
+        resized_squares,
+        1,
+        renamed={r"^vision_model\.": ""},
+        normed=True,  # BLIP-2, InstructBLIP and MiniGPT-v2 use it with that norm
+    ),
 }
-TOWER = "_vision_model"  # the suffix of the model_type of a tower alone
+TOWERS = {family.vision.config_class.model_type: family for family in FAMILIES.values()}
 
 
 def build(config: Config, folder: Path, **_: Any) -> "Clip":
-    """Raises ValueError if the model is neither CLIP nor SigLIP, or lacks what the config needs."""
-    described = read_config(config, [*FAMILIES, *(name + TOWER for name in FAMILIES)])
-    kind = described.model_type
-    if config.joint and (kind.endswith(TOWER) or config.pretrained is None):
+    """Raises ValueError if the model has another architecture, or lacks what the config needs."""
+    described = read_config(config, [*FAMILIES, *TOWERS])
+    alone = described.model_type in TOWERS
+    family = (TOWERS if alone else FAMILIES)[described.model_type]
+    if config.joint and (alone or family.joint is None or config.pretrained is None):
         raise ValueError("joint: texts need a pretrained model with a text tower and a tokenizer")
-    vision = described if kind.endswith(TOWER) else described.vision_config
+    vision = described if alone else described.vision_config
+    vision.tie_last_hidden_states = family.normed
     most = vision.num_hidden_layers
     if not -most - 1 <= config.select_layer <= most:
         raise ValueError(
             f"select_layer is {config.select_layer}; a model of {most} layers has the hidden "
             f"states {-most - 1} to {most}"
         )
-    return Clip(config, FAMILIES[kind.removesuffix(TOWER)], described, vision)
+    return Clip(config, family, described, vision)
 
 
 class Clip(nn.Module):
@@ -133,11 +151,11 @@ class Clip(nn.Module):
             family.class_tokens - self.hidden_classes + number_of_patches(self.processor, vision)
         )
         if config.joint:
-            self.model = load(family.whole, described, config)
+            self.model = load(family.joint, described, config)
             self.tokenizer = read_tokenizer(config)
             self.text_length = described.text_config.max_position_embeddings
         else:
-            self.model = load(family.vision, vision, config)
+            self.model = load(family.vision, vision, config, family.renamed)
 
     def train(self, mode: bool = True) -> "Clip":
         """Stays in evaluation mode, because nothing here is trained."""

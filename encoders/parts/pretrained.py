@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -52,7 +53,10 @@ def check_kind(kind: str, kinds: Collection[str]) -> None:
 
 
 def load(
-    kind: Any, config: Any, settings: ModelSettings, renamed: Mapping[str, str] | None = None
+    kind: Any,
+    config: Any,
+    settings: ModelSettings,
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     """A frozen model of the class `kind`.
 
@@ -69,7 +73,7 @@ def load(
             settings.pretrained,
             config=config,
             dtype=torch.get_default_dtype(),
-            key_mapping=renamed,
+            key_mapping=dict(renamed) or None,
             ignore_mismatched_sizes=True,  # read_model names them
         )
 

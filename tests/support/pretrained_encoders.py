@@ -4,6 +4,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
     AutoModel,
+    Blip2Config,
+    BlipImageProcessorPil,
     ClapConfig,
     ClapFeatureExtractor,
     CLIPConfig,
@@ -72,6 +74,16 @@ def siglip2():
     return config, Siglip2ImageProcessorPil(patch_size=8, max_num_patches=20, **STANDARD)
 
 
+def blip2():
+    config = Blip2Config(
+        vision_config={**PICTURE, "model_type": "blip_2_vision_model"},
+        qformer_config={**LAYERS, "encoder_hidden_size": 24, "vocab_size": 300},
+        text_config={"model_type": "opt", "vocab_size": 300, "hidden_size": 24, "ffn_dim": 32}
+        | {"num_hidden_layers": 1, "num_attention_heads": 2, "word_embed_proj_dim": 24},
+    )
+    return config, BlipImageProcessorPil(size={"height": 32, "width": 32}, **STANDARD)
+
+
 def clap(fusion=False):
     words = {**WORDS, "max_position_embeddings": 26}
     sound = {**SOUND, "enable_fusion": fusion}
@@ -88,7 +100,7 @@ def vjepa2():
     return VJEPA2Config(**MOTION), None
 
 
-KINDS = {kind.__name__: kind for kind in (clip, siglip, siglip2, clap, fused_clap, vjepa2)}
+KINDS = {kind.__name__: kind for kind in (clip, siglip, siglip2, blip2, clap, fused_clap, vjepa2)}
 
 
 def publish(kind, folder):

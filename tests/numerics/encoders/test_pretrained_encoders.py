@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 from transformers import (
     AutoTokenizer,
+    BlipImageProcessorPil,
     ClapFeatureExtractor,
     CLIPImageProcessorPil,
     Siglip2ImageProcessorPil,
@@ -61,6 +62,17 @@ def hidden(kind, model, folder, pixels):
     inputs = PROCESSORS[kind].from_pretrained(folder)(pil(pixels), return_tensors="pt")
     states = model.vision_model(**inputs, output_hidden_states=True).hidden_states
     return [state[0] for state in states], inputs
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("class_token", [False, True])
+def test_blip_2_gives_the_features_that_its_q_former_reads(class_token, tmp_path, encoder, noise):
+    model = publish("blip2", tmp_path)
+    inputs = BlipImageProcessorPil.from_pretrained(tmp_path)(pil(noise.pixels), return_tensors="pt")
+    [expected] = model.vision_model(**inputs).last_hidden_state
+    found = encoder("clip", select_layer=-1, class_token=class_token)
+    close(found.encode([noise])[0], expected[0 if class_token else 1 :])
+    assert found.length("image") == (17 if class_token else 16)
 
 
 @pytest.mark.parametrize("layer", [-2, -1, 0])
