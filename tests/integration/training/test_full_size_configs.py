@@ -44,8 +44,15 @@ def structure(system):
         "stop": system.llm.stop,
         "signals": (signals.kind, signals.marks, signals.closing),
         "encoder": names_in(system.encoder.model_dump()),
-        "features": system.encoder.options.get("features"),
-        "input": system.input_projector.kind,
+        "features": [
+            system.encoder.options.get(name) for name in ("features", "video", "class_token")
+        ],
+        "media_layers": system.llm.media_layers,
+        "input": (
+            system.input_projector.kind,
+            system.input_projector.video_pooling,
+            getattr(system.input_projector, "question", 0) > 0,
+        ),
         "output": (output.kind, output.residual, getattr(output, "encoder_layers", 0) > 0),
         "decoders": {modality: plugin.name for modality, plugin in system.decoders.items()},
     }
@@ -53,7 +60,8 @@ def structure(system):
 
 def names_in(settings):
     """The names of an encoder and of those that it joins."""
-    joined = {key: names_in(part) for key, part in settings.items() if key in MEDIA}
+    parts = {key: part for key, part in settings.items() if isinstance(part, dict)}
+    joined = {key: names_in(part) for key, part in parts.items() if key in MEDIA}
     return {"name": settings["name"], **joined}
 
 

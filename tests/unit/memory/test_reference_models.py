@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, Blip2VisionModel
 
 from anygen.config.loader import load_system
 from anygen.memory import reference_models
@@ -88,6 +88,13 @@ def test_the_vision_tower_of_siglip_is_the_one_that_is_called_so400m(tmp_path):
     config = AutoConfig.from_pretrained(reference_models.write(name, tmp_path)).vision_config
     with torch.device("meta"):
         assert count(AutoModel.from_config(config)) == 428_225_600
+
+
+def test_the_vision_tower_of_blip_2_is_eva_vit_g_without_its_last_layer(tmp_path):
+    name = "Salesforce/blip2-itm-vit-g"
+    config = AutoConfig.from_pretrained(reference_models.write(name, tmp_path)).vision_config
+    with torch.device("meta"):
+        assert count(Blip2VisionModel(config)) == 985_952_256
 
 
 @pytest.mark.parametrize("name", PIPELINES)
