@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from anygen.core.media import Audio, Media
+from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 
@@ -152,10 +152,10 @@ class AutoencodingDecoder(TrainableDecoder, Protocol):
 class VocoderDecoder(AutoencodingDecoder, Protocol):
     """A decoder of sounds with a vocoder that stage `vocoder` trains."""
 
-    def vocoder_loss(self, media: Sequence[Audio]) -> Tensor:
+    def vocoder_loss(self, media: Sequence[Any]) -> Tensor:
         """The vocoder's loss per sound, (B,)."""
 
-    def resynthesize(self, media: Sequence[Audio]) -> list[Audio]:
+    def resynthesize(self, media: Sequence[Any]) -> list[Any]:
         """Sounds through spectrogram and vocoder, without the diffusion model."""
 
 

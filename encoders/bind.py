@@ -122,10 +122,6 @@ class Bind(nn.Module):
         """(B, E), unit length."""
         return torch.stack(in_groups(items, kind_of, self.embed_kind))
 
-    def contrastive_loss(self, media: Sequence[Media], captions: Sequence[str]) -> Tensor:
-        """InfoNCE, both ways, between media and their captions; a scalar."""
-        return self.match_loss(self.embed(media), captions)
-
     def class_names(self) -> list[str]:
         """The names of the vision trunk's classes."""
         return class_names()
@@ -197,7 +193,10 @@ class Bind(nn.Module):
         return functional.normalize(self.heads[modality](pooled).float(), dim=-1)
 
     def match_loss(self, embedded: Tensor, captions: Sequence[str]) -> Tensor:
-        """`contrastive_loss` of embedded media (B, E). Equal captions are positives."""
+        """InfoNCE, both ways, between embedded media (B, E) and their captions; a scalar.
+
+        Media with equal captions are positives of each other.
+        """
         scale = self.log_scale.clamp(max=math.log(100)).exp()
         logits = scale * embedded @ self.text(captions).T  # (B, B)
         numbers = torch.tensor([captions.index(c) for c in captions], device=logits.device)

@@ -5,6 +5,7 @@ N tokens of a question.
 """
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -51,7 +52,7 @@ def build_input_projector(
     encoder_widths: Numbers,
     lengths: Numbers,
     llm_width: int,
-    frames: Numbers,
+    frames: Numbers = MappingProxyType({}),
 ) -> MediaProjector:
     """Modalities whose features are equally wide share a projector.
 

@@ -1,1 +1,1 @@
-"""The contract tests: what plugins promise, to be run on plugins of other packages as well."""
+"""Contract tests of encoders and decoders, to run on your own plugins too."""

@@ -1,6 +1,6 @@
-"""What every decoder promises, as tests for a plugin of your own.
+"""Tests of the contract of decoders, for your own plugin.
 
-In a test file of yours:
+In your test file:
 
     from anygen.testing.decoders import *  # the tests, and the fixtures that they need
 
@@ -31,10 +31,10 @@ def decoder(make_decoder):
 @torch.inference_mode()
 def requests_of(decoder, captions, seeds, init_media=None, strength=0.6, **options):
     conditions = [decoder.encode_prompt([caption])[0] for caption in captions]
-    asked = SampleOptions(**options)
+    render = SampleOptions(**options)
     return [
-        RenderRequest(c, s, asked, init_media, strength)
-        for c, s in zip(conditions, seeds, strict=True)
+        RenderRequest(condition, seed, render, init_media, strength)
+        for condition, seed in zip(conditions, seeds, strict=True)
     ]
 
 
@@ -62,7 +62,7 @@ def same(left, right):
 
 
 @torch.no_grad()
-def test_captions_have_the_promised_condition_whatever_stands_beside_them(decoder):
+def test_conditions_of_captions_have_the_shape_of_the_spec_and_do_not_depend_on_the_batch(decoder):
     conditions, spec = decoder.encode_prompt(CAPTIONS), decoder.condition_spec
     tokens, pooled = spec.split(conditions)
     assert tokens.shape == (len(CAPTIONS), spec.tokens, spec.width)
@@ -74,7 +74,7 @@ def test_captions_have_the_promised_condition_whatever_stands_beside_them(decode
     torch.testing.assert_close(conditions, alone, atol=1e-5, rtol=1e-4)
 
 
-def test_each_row_becomes_a_medium_of_the_decoders_modality(decoder):
+def test_each_request_becomes_a_medium_of_the_decoders_modality(decoder):
     media = sample(decoder, CAPTIONS, SEEDS)
     assert [MODALITY_OF[type(medium)] for medium in media] == [decoder.modality] * len(SEEDS)
     assert len({values(medium).shape for medium in media}) == 1
@@ -87,14 +87,14 @@ def test_the_same_seed_gives_the_same_medium_and_another_seed_another(decoder):
     assert same(sample(decoder, ["a cat"], [7])[0], sample(decoder, ["a cat"], [7])[0])
 
 
-def test_progress_counts_up_to_the_steps_that_it_says(decoder):
+def test_progress_counts_every_step_up_to_the_announced_total(decoder):
     seen = []
     sample(decoder, ["a cat"], [7], on_step=lambda *step: seen.append(step))
     total = seen[0][1]
     assert seen == [(index + 1, total) for index in range(total)]
 
 
-def test_cancelled_at_once_it_does_nothing_and_can_be_used_again(decoder):
+def test_a_decoder_that_was_cancelled_before_its_first_step_can_be_used_again(decoder):
     seen = []
     on_step = lambda *step: seen.append(step)  # noqa: E731
     with pytest.raises(CancelledError):
@@ -118,21 +118,21 @@ def test_the_loss_is_one_number_per_row_and_reaches_the_condition(decoder):
 
 
 @torch.no_grad()
-def test_a_rows_loss_depends_on_its_own_generator_only(decoder):
+def test_the_loss_of_a_row_depends_on_its_own_generator_only(decoder):
     media, conditions = sample(decoder, CAPTIONS, SEEDS), decoder.encode_prompt(CAPTIONS)
-    together = decoder.loss(media, conditions, generators(SEEDS))
+    batched = decoder.loss(media, conditions, generators(SEEDS))
     alone = [
         decoder.loss([medium], conditions[i : i + 1], generators([SEEDS[i]]))
         for i, medium in enumerate(media)
     ]
-    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(batched, torch.cat(alone), atol=1e-4, rtol=1e-4)
 
 
-def test_the_state_dict_brings_a_decoder_back(decoder, make_decoder):
+def test_a_decoder_is_restored_from_its_state_dict(decoder, make_decoder):
     other = make_decoder()
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.normal_()
     other.load_state_dict(decoder.state_dict(), strict=True)
-    (mine,), (theirs,) = (sample(d, ["a cat"], [7]) for d in (decoder, other))
-    assert difference(mine, theirs) == 0
+    (first,), (second,) = (sample(d, ["a cat"], [7]) for d in (decoder, other))
+    assert difference(first, second) == 0

@@ -1,12 +1,12 @@
-"""What every encoder promises, as tests for a plugin of your own.
+"""Tests of the contract of encoders, for your own plugin.
 
-In a test file of yours:
+In your test file:
 
     from anygen.testing.encoders import *  # the tests, and the fixtures that they need
 
     @pytest.fixture
     def make_encoder():
-        def make(seed=0):  # with random weights; under torch.device("meta") it reads none
+        def make(seed=0):  # random weights; on the meta device it reads none
             torch.manual_seed(seed)
             return build(Config(...), folder)
 
@@ -40,7 +40,7 @@ def sound(generator, channels, samples):
 
 @pytest.fixture(scope="session")
 def media():
-    """Two or three of every modality, of different sizes, rates and lengths, mixed."""
+    """Two or three of every modality, with different sizes, rates and lengths, in mixed order."""
     g = torch.Generator().manual_seed(0)
     return [
         Image(picture(g, 3, 64, 64)),
@@ -54,22 +54,22 @@ def media():
 
 
 @pytest.fixture
-def known(encoder, media):
-    """The media that the encoder knows."""
+def readable(encoder, media):
+    """The media of the encoder's modalities."""
     return [medium for medium in media if modality_of(medium) in encoder.modalities]
 
 
 @pytest.fixture
 def learner(encoder):
     if not isinstance(encoder, JointEncoder):
-        pytest.skip("only an encoder that stage joint trains")
+        pytest.skip("only for encoders that stage joint trains")
     return encoder
 
 
 @pytest.fixture
 def frozen(encoder):
     if any(parameter.requires_grad for parameter in encoder.parameters()):
-        pytest.skip("only what others published is read from their files as it is")
+        pytest.skip("only for encoders with nothing to train")
     return encoder
 
 
@@ -78,32 +78,34 @@ def close(left, right):
 
 
 @torch.no_grad()
-def test_features_are_as_wide_and_as_many_as_promised_for_each_modality(encoder, known):
-    features = encoder.encode(known)
-    assert {modality_of(medium) for medium in known} == set(encoder.modalities)
-    for medium, found in zip(known, features, strict=True):
+def test_features_of_each_modality_have_the_announced_number_and_width(encoder, readable):
+    features = encoder.encode(readable)
+    assert {modality_of(medium) for medium in readable} == set(encoder.modalities)
+    for medium, found in zip(readable, features, strict=True):
         modality = modality_of(medium)
         assert found.shape == (encoder.length(modality), encoder.widths[modality])
         assert found.isfinite().all()
 
 
 @torch.no_grad()
-def test_a_medium_has_the_same_features_alone_again_and_in_any_company(encoder, known):
-    together = encoder.encode(known)
-    close(together, encoder.encode(known))
-    close(together, encoder.encode(known[::-1])[::-1])
-    close(together, [encoder.encode([medium])[0] for medium in known])
+def test_the_features_of_a_medium_do_not_depend_on_its_batch(encoder, readable):
+    batched = encoder.encode(readable)
+    close(batched, encoder.encode(readable))
+    close(batched, encoder.encode(readable[::-1])[::-1])
+    close(batched, [encoder.encode([medium])[0] for medium in readable])
 
 
 @torch.no_grad()
-def test_different_media_have_different_features(encoder, known):
-    kept = sorted(zip(map(modality_of, known), encoder.encode(known)), key=lambda pair: pair[0])
-    for (modality, left), (other, right) in pairwise(kept):
+def test_different_media_have_different_features(encoder, readable):
+    pairs = sorted(
+        zip(map(modality_of, readable), encoder.encode(readable)), key=lambda pair: pair[0]
+    )
+    for (modality, left), (other, right) in pairwise(pairs):
         assert modality != other or not torch.allclose(left, right, atol=1e-4)
 
 
 @torch.no_grad()
-def test_what_a_joint_space_takes_embeds_with_unit_length_whatever_stands_beside_it(encoder, media):
+def test_embeddings_have_unit_length_and_do_not_depend_on_the_batch(encoder, media):
     items = [item for item in (*media, *CAPTIONS, "") if kind_of(item) in encoder.embeds]
     if not items:
         with pytest.raises(ValueError, match="joint space"):
@@ -117,31 +119,31 @@ def test_what_a_joint_space_takes_embeds_with_unit_length_whatever_stands_beside
 
 
 @torch.no_grad()
-def test_the_state_dict_brings_an_encoder_back(encoder, make_encoder, known):
+def test_an_encoder_is_restored_from_its_state_dict(encoder, make_encoder, readable):
     other = make_encoder()
     for parameter in other.parameters():
         parameter.normal_()
     other.load_state_dict(encoder.state_dict(), strict=True)
-    close(other.encode(known), encoder.encode(known))
+    close(other.encode(readable), encoder.encode(readable))
 
 
-def test_what_a_model_does_not_save_never_learns_and_is_the_same_in_every_process(
+def test_weights_that_checkpoints_leave_out_are_frozen_and_equal_in_every_process(
     encoder, make_encoder
 ):
-    others, again = declared_prefixes(encoder, "frozen"), make_encoder(seed=1).state_dict()
+    frozen, again = declared_prefixes(encoder, "frozen"), make_encoder(seed=1).state_dict()
     for key, parameter in encoder.named_parameters():
-        assert parameter.requires_grad != key.startswith(others), key
-    kept = {key: value for key, value in encoder.state_dict().items() if key.startswith(others)}
+        assert parameter.requires_grad != key.startswith(frozen), key
+    kept = {key: value for key, value in encoder.state_dict().items() if key.startswith(frozen)}
     assert not kept.keys() & own_tensors(encoder).keys()
     assert all(torch.equal(value, again[key]) for key, value in kept.items())
 
 
 @torch.no_grad()
-def test_training_changes_nothing_in_an_encoder_that_does_not_learn(frozen, known):
-    close(frozen.train().encode(known), frozen.eval().encode(known))
+def test_training_mode_does_not_change_a_frozen_encoder(frozen, readable):
+    close(frozen.train().encode(readable), frozen.eval().encode(readable))
 
 
-def test_an_encoder_without_weights_says_what_its_features_will_be(encoder, make_encoder):
+def test_the_shapes_of_features_are_known_without_weights(encoder, make_encoder):
     with torch.device("meta"):
         outline = make_encoder()
     assert {parameter.device.type for parameter in outline.parameters()} == {"meta"}
@@ -151,25 +153,25 @@ def test_an_encoder_without_weights_says_what_its_features_will_be(encoder, make
 
 
 @torch.no_grad()
-def test_half_precision_is_near(frozen, known):
-    exact = frozen.encode(known)
-    for left, right in zip(frozen.to(torch.bfloat16).encode(known), exact, strict=True):
+def test_half_precision_stays_close_to_single_precision(frozen, readable):
+    exact = frozen.encode(readable)
+    for left, right in zip(frozen.to(torch.bfloat16).encode(readable), exact, strict=True):
         assert left.dtype == torch.bfloat16
         assert (left.float() - right).norm() < 0.1 * right.norm()
 
 
-def test_the_contrastive_loss_reaches_all_that_is_not_frozen(learner, media):
-    learner.contrastive_loss(media[:3], CAPTIONS).backward()
+def test_the_loss_of_matching_captions_reaches_every_weight_that_is_not_frozen(learner, media):
+    learner.match_loss(learner.embed(media[:3]), CAPTIONS).backward()
     for key, parameter in learner.named_parameters():
         assert (parameter.grad is not None) != key.startswith(learner.frozen), key
 
 
-def test_training_brings_media_to_their_captions(learner, media):
+def test_training_moves_media_towards_their_captions(learner, media):
     learned = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, 3e-3)
     for _ in range(60):
         optimizer.zero_grad()
-        learner.contrastive_loss(media[:3], CAPTIONS).backward()
+        learner.match_loss(learner.embed(media[:3]), CAPTIONS).backward()
         optimizer.step()
     with torch.no_grad():
         scores = learner.embed(media[:3]) @ learner.embed(CAPTIONS).T

@@ -28,7 +28,14 @@ from anygen.training.losses import (
     word_alignment_loss,
 )
 from anygen.training.precomputed import FeaturePool, LatentPool, NegativeBank, SpanPool
-from decoders.base import unconditional
+from decoders.base import (
+    AutoencodingDecoder,
+    Decoder,
+    TrainableDecoder,
+    VocoderDecoder,
+    unconditional,
+)
+from encoders.base import JointEncoder
 from mosit_data.world.scene import caption
 
 DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
@@ -69,12 +76,14 @@ def decoder_of_step(model: MultimodalModel, run: Run, step: Step) -> tuple[Media
 
 
 def vae_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
+    decoder: AutoencodingDecoder
     modality, decoder = decoder_of_step(model, run, step)
     media = mixtures.draw_media(modality, run, step.rng)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
 
 
 def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
+    decoder: VocoderDecoder
     modality, decoder = decoder_of_step(model, run, step)
     media = mixtures.draw_media(modality, run, step.rng)
     return {"spectrum": decoder.vocoder_loss(media)}
@@ -82,6 +91,7 @@ def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Los
 
 def caption_losses(model: MultimodalModel, probe: LinearProbe, run: Run, step: Step) -> Losses:
     """The text encoder learns to distinguish captions before the denoiser depends on it."""
+    decoder: Decoder
     modality, decoder = decoder_of_step(model, run, step)
     scenes = mixtures.draw_scenes(modality, run, run.batch_size, step.rng)
     condition = decoder.encode_prompt([caption(scene) for scene in scenes])
@@ -89,6 +99,7 @@ def caption_losses(model: MultimodalModel, probe: LinearProbe, run: Run, step: S
 
 
 def denoise_losses(model: MultimodalModel, pool: LatentPool, run: Run, step: Step) -> Losses:
+    decoder: TrainableDecoder
     modality, decoder = decoder_of_step(model, run, step)
     rows = run.rows.get(modality, run.batch_size)
     latents, conditions = pool.draw(modality, rows, step.rng)
@@ -106,18 +117,19 @@ def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step
     """
     modality = MEDIA[step.index % len(MEDIA)]
     observed, captions = pool.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
-    features_BKW = model.encoder.read(modality, observed)
-    embedded = model.encoder.embed_features(modality, features_BKW)
+    encoder: JointEncoder = model.encoder
+    features_BKW = encoder.read(modality, observed)
+    embedded = encoder.embed_features(modality, features_BKW)
     imagined, names = mixtures.imagined_photographs(
         model, len(captions), step.rng, step.generators[0]
     )
     words = [mixtures.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
-    rows_BKW = model.encoder.with_class_token(modality, features_BKW)
+    rows_BKW = encoder.with_class_token(modality, features_BKW)
     rows = [(modality, row) for row in rows_BKW] + [("image", row) for row in imagined]
     projected = [model.input_projector.project(*row) for row in rows]
     table = model.llm.base.get_input_embeddings().weight
     return {
-        f"{modality}_contrast": model.encoder.match_loss(embedded, captions),
+        f"{modality}_contrast": encoder.match_loss(embedded, captions),
         f"{modality}_words": word_alignment_loss(projected, words, table),
     }
 

@@ -1,1 +1,1 @@
-"""Pieces that decoder plugins are made of."""
+"""Building blocks of decoder plugins."""

@@ -73,10 +73,16 @@ def test_all_but_condition_seed_and_start_decides_the_batch(family, decoder):
 
 
 REFUSED = {
-    "image": [({"frames": 9}, "frames: an image"), ({"seconds": 1.0}, "seconds: an image")],
-    "audio": [({"frames": 9}, "frames: a sound"), ({"size": 32}, "size: a sound")],
+    "image": [
+        ({"frames": 9}, "frames: does not apply to an image"),
+        ({"seconds": 1.0}, "seconds: does not apply to an image"),
+    ],
+    "audio": [
+        ({"frames": 9}, "frames: does not apply to a sound"),
+        ({"size": 32}, "size: does not apply to a sound"),
+    ],
     "video": [
-        ({"seconds": 1.0}, "seconds: a video"),
+        ({"seconds": 1.0}, "seconds: does not apply to a video"),
         ({"frames": 10}, r"frames: 10 cannot .* of [48]; 9 or 1[37] can"),
     ],
 }
@@ -91,7 +97,7 @@ def test_what_a_family_cannot_do_is_refused_by_a_sentence(family, decoder):
             ({"size": 33}, "size: 33 pixels are not a multiple of .*; (34|36|40|48|64) are")
         ]
     if not FAMILIES[family].solvers:
-        refused += [({"scheduler": "ddim"}, f"scheduler: {family} has its own")]
+        refused += [({"scheduler": "ddim"}, f"scheduler: {family} supports only its own")]
     if FAMILIES[family].embedded:
         refused += [({"negative": "a cat"}, "negative: the guidance of this decoder has none")]
     else:

@@ -186,7 +186,7 @@ def test_sizes_are_either_given_or_published(published):
         build("stable_diffusion", {})
     with pytest.raises(ValueError, match=r"unet, layout: the parts of .* determine that"):
         make_published("sd15", published, unet={"a": 1}, layout={"channels": 2})
-    with pytest.raises(ValueError, match=r"motion_heads: .* says that itself"):
+    with pytest.raises(ValueError, match=r"motion_heads: .* determines that"):
         make_published("animatediff", published, motion_heads=2)
 
 

@@ -62,7 +62,7 @@ def test_queries_make_the_same_number_of_tokens_of_a_span_of_any_length(kind, si
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_a_kind_that_cannot_make_so_many_tokens_of_a_span_is_refused_with_both_numbers(kind):
-    with pytest.raises(ValueError, match=rf"{kind} makes one token.* have 4 .* wants 7 tokens"):
+    with pytest.raises(ValueError, match=rf"{kind} makes one token.* have 4 .* takes 7 tokens"):
         projector(SETTINGS[kind], SPECS["tokens"], span=4)
 
 

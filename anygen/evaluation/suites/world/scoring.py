@@ -25,7 +25,7 @@ from anygen.evaluation.suites.base import (
     text_of,
 )
 from anygen.generation.request import derive_seed
-from decoders.base import RenderRequest, never, no_progress
+from decoders.base import Decoder, RenderRequest, never, no_progress
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
 from mosit_data.world.vocabulary import CONCEPTS, MOTIONS, SOUNDS, plural
@@ -92,7 +92,7 @@ def make_controls(model: Any, cases: Sequence[Case], seeds: Sequence[int]) -> li
     return [media[index] for index in range(len(cases))]
 
 
-def make_from(decoder: Any, captions: Sequence[str], seeds: Sequence[int]) -> list[Media]:
+def make_from(decoder: Decoder, captions: Sequence[str], seeds: Sequence[int]) -> list[Media]:
     with torch.inference_mode():
         conditions = decoder.encode_prompt(captions)
         requests = [RenderRequest(condition, seed) for condition, seed in zip(conditions, seeds)]
