@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Message
@@ -148,7 +149,7 @@ def imagined_photographs(
     return features, [names[index] for index in classes]
 
 
-def content_words(tokenizer: Any, text: str) -> list[int]:
+def content_words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens of a caption's words but for its function words."""
     words = [f" {word}" for word in text.split() if word not in FUNCTION_WORDS]
     return [

@@ -9,7 +9,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
-from typing import Any
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -41,6 +41,7 @@ CHUNK = 64  # rows that are encoded at a time
 BANK = 4096  # captions per modality: enough that some differ in the object alone
 
 Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
+T = TypeVar("T")
 
 
 class NegativeBank(nn.Module):
@@ -217,7 +218,7 @@ def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scen
 
 
 def cached(
-    run: Run, name: str, encode: Callable[[Sequence[Any]], Tensor], rows: Sequence[Any]
+    run: Run, name: str, encode: Callable[[Sequence[T]], Tensor], rows: Sequence[T]
 ) -> Tensor:
     """All rows encoded, from the run's folder if the same rows lie there already."""
     path = run.out / POOL_FILE
@@ -232,7 +233,7 @@ def cached(
 
 
 @torch.no_grad()
-def in_chunks(encode: Callable[[Sequence[Any]], Tensor], rows: Sequence[Any]) -> Tensor:
+def in_chunks(encode: Callable[[Sequence[T]], Tensor], rows: Sequence[T]) -> Tensor:
     """All rows encoded, in half precision."""
     starts = range(0, len(rows), CHUNK)
     return torch.cat([encode(rows[start : start + CHUNK]).half() for start in starts])

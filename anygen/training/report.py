@@ -50,7 +50,7 @@ def curves(rows: Sequence[LogRow]) -> Iterator[tuple[str, list[int], list[float]
         yield name, steps, [by_step[step][name] for step in steps]
 
 
-def evenly_spaced(items: list[Any], count: int) -> list[Any]:
+def evenly_spaced(items: list[int], count: int) -> list[int]:
     """At most `count` of the items, evenly spaced, the first and the last among them."""
     if len(items) <= count:
         return items

@@ -164,10 +164,10 @@ def sound_caption(scene: SoundScene) -> str:
     pitch = scene.pitch if "pitch" in scene.mentions and scene.pitch != "middle" else None
     tempo = scene.tempo if "tempo" in scene.mentions else None
     words = " ".join(word for word in (pitch, tempo, scene.sound) if word)
-    heard = with_article(scene.sound, words)
+    sound = with_article(scene.sound, words)
     if not scene.pattern:
-        return f"the sound of {heard}"
-    return f"{heard} playing {PATTERNS[scene.pattern][0]}" if "pattern" in scene.mentions else heard
+        return f"the sound of {sound}"
+    return f"{sound} playing {PATTERNS[scene.pattern][0]}" if "pattern" in scene.mentions else sound
 
 
 # --- what is held out ---

@@ -34,14 +34,16 @@ SOUND_PREFIX = "the sound of "
 PLACES = ("with {} background", "against {} background", "in front of {} background")
 
 
-def spoken(rng: random.Random, scene: Scene, language: Language) -> str:
+def paraphrase(rng: random.Random, scene: Scene, language: Language) -> str:
     """A description that mentions what the caption mentions, in other words."""
     if language == "chinese":
         return in_chinese(scene)
-    return spoken_sound(rng, scene) if isinstance(scene, SoundScene) else spoken_look(rng, scene)
+    if isinstance(scene, SoundScene):
+        return paraphrase_sound(rng, scene)
+    return paraphrase_look(rng, scene)
 
 
-def spoken_sound(rng: random.Random, scene: SoundScene) -> str:
+def paraphrase_sound(rng: random.Random, scene: SoundScene) -> str:
     text = caption(scene)
     if scene.pattern is None or rng.random() < 0.5:
         return text
@@ -51,7 +53,7 @@ def spoken_sound(rng: random.Random, scene: SoundScene) -> str:
     return SOUND_PREFIX + instrument
 
 
-def spoken_look(rng: random.Random, scene: PictureScene | VideoScene) -> str:
+def paraphrase_look(rng: random.Random, scene: PictureScene | VideoScene) -> str:
     text = caption(scene)
     if "style" in scene.mentions and is_single(scene) and rng.random() < 0.3:
         bare = caption(without(scene, "style", "background"))

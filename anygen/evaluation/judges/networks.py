@@ -5,7 +5,7 @@ B media, C channels, h x w cells of a grid.
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -144,7 +144,7 @@ def motion_labels(scene: VideoScene) -> dict[str, Tensor]:
     return {"motion": index(MOTIONS, scene.motion)}
 
 
-def index(names: Any, name: str) -> Tensor:
+def index(names: Iterable[str], name: str) -> Tensor:
     return torch.tensor(list(names).index(name))
 
 

@@ -41,7 +41,7 @@ from mosit_data.world.scene import (
 )
 from mosit_data.world.sprites import concept_names
 from mosit_data.world.vocabulary import MOTIONS, SOUND_OF
-from mosit_data.world.wording import fill, in_chinese, named, spoken
+from mosit_data.world.wording import fill, in_chinese, named, paraphrase
 
 CHINESE = 0.12  # share of the dialogues that are in Chinese
 SMALL_TALK = 0.12  # share of the dialogues that begin with small talk
@@ -251,7 +251,7 @@ def request_and_answer(rng: random.Random, scene: Scene, language: Language) -> 
 
 
 def request(rng: random.Random, scene: Scene, language: Language) -> str:
-    described = spoken(rng, scene, language)
+    described = paraphrase(rng, scene, language)
     words = rng.choice(ASK[language][scene.type])
     return casual(rng, fill(words, described))
 

@@ -1,7 +1,7 @@
 """Follow-ups that change a scene: "now make the background red"."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from mosit_data.world.language.phrases import EDIT, Language
@@ -63,13 +63,13 @@ def is_countable(name: str) -> bool:
     return name not in SOUNDS or SOUNDS[name].countable
 
 
-def mentioning(scene: Any, name: Mention, **changes: Any) -> Any:
+def mentioning(scene: Scene, name: Mention, **changes: Any) -> Scene:
     """The scene with `changes`, and `name` in its caption."""
     mentions = tuple(dict.fromkeys((*scene.mentions, name)))
     return scene.model_copy(update={**changes, "mentions": mentions})
 
 
-def other(rng: random.Random, names: Any, than: str | None) -> str:
+def other(rng: random.Random, names: Iterable[str], than: str | None) -> str:
     return rng.choice([name for name in names if name != than])
 
 
