@@ -112,12 +112,17 @@ class FeaturePool(nn.Module):
     Half of the sounds are mixes: up to three clips of one sound at once, each cut into pieces in
     random order, with the name of the sound alone as their caption. Without them the encoder
     learns that held-out combinations are impossible: it took a chord for proof that no accordion
-    was playing.
+    was playing. Raises ValueError if the encoder is not one that this stage can train.
     """
 
     def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
-        encoder: JointEncoder = model.encoder
+        encoder = model.encoder
+        if not isinstance(encoder, JointEncoder):
+            raise ValueError(
+                f"encoder: stage joint cannot train {model.system.encoder.name}; "
+                "it trains encoders of our own, such as bind"
+            )
         self.mix = encoder.mix
         self.pool = PrecomputedPool(
             run, MEDIA, lambda m, media: torch.stack(encoder.observe(m, media))

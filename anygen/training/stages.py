@@ -69,38 +69,37 @@ def no_auxiliaries(model: MultimodalModel, run: Run) -> None:
     """For stages whose losses need the model alone."""
 
 
-def decoder_of_step(model: MultimodalModel, run: Run, step: Step) -> tuple[MediaModality, Any]:
-    """The decoders of a run take turns: the modality of this step and its decoder."""
-    modality = run.decoders[step.index % len(run.decoders)]
-    return modality, model.decoders[modality]
+def learning_modality(run: Run, step: Step) -> MediaModality:
+    """The decoders of a run take turns: the modality of the one that learns in this step."""
+    return run.decoders[step.index % len(run.decoders)]
 
 
 def vae_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
-    decoder: AutoencodingDecoder
-    modality, decoder = decoder_of_step(model, run, step)
+    modality = learning_modality(run, step)
+    decoder: AutoencodingDecoder = model.decoders[modality]
     media = mixtures.draw_media(modality, run, step.rng)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
 
 
 def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
-    decoder: VocoderDecoder
-    modality, decoder = decoder_of_step(model, run, step)
+    modality = learning_modality(run, step)
+    decoder: VocoderDecoder = model.decoders[modality]
     media = mixtures.draw_media(modality, run, step.rng)
     return {"spectrum": decoder.vocoder_loss(media)}
 
 
 def caption_losses(model: MultimodalModel, probe: LinearProbe, run: Run, step: Step) -> Losses:
     """The text encoder learns to distinguish captions before the denoiser depends on it."""
-    decoder: Decoder
-    modality, decoder = decoder_of_step(model, run, step)
+    modality = learning_modality(run, step)
+    decoder: Decoder = model.decoders[modality]
     scenes = mixtures.draw_scenes(modality, run, run.batch_size, step.rng)
     condition = decoder.encode_prompt([caption(scene) for scene in scenes])
     return {modality: probe.loss(modality, condition, scenes)}
 
 
 def denoise_losses(model: MultimodalModel, pool: LatentPool, run: Run, step: Step) -> Losses:
-    decoder: TrainableDecoder
-    modality, decoder = decoder_of_step(model, run, step)
+    modality = learning_modality(run, step)
+    decoder: TrainableDecoder = model.decoders[modality]
     rows = run.rows.get(modality, run.batch_size)
     latents, conditions = pool.draw(modality, rows, step.rng)
     conditional = [step.rng.random() >= EMPTY_CAPTIONS for _ in range(rows)]
@@ -153,7 +152,8 @@ def instruct_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: 
 
 def project_losses(model: MultimodalModel, pool: SpanPool, run: Run, step: Step) -> Losses:
     """The output projectors alone: a hundred times as many spans a second as with the LLM."""
-    modality, decoder = decoder_of_step(model, run, step)
+    modality = learning_modality(run, step)
+    decoder: Decoder = model.decoders[modality]
     rows = run.rows.get(modality, run.batch_size)
     hidden_BSD, target = pool.draw(modality, rows, step.rng)
     conditions = model.condition_of(modality, hidden_BSD)

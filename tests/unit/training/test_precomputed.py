@@ -1,5 +1,6 @@
 """What a training stage learns from, beside the model."""
 
+import json
 import random
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from anygen.config.loader import load_run
 from anygen.training.precomputed import FeaturePool
+from encoders import imagebind
 from encoders.parts.readers import mix
 from mosit_data.world.vocabulary import SOUNDS
 
@@ -25,6 +27,16 @@ def test_half_of_the_sounds_are_mixes_whose_captions_only_name_the_sound(pool):
     names = {name for name in SOUNDS if any(name in caption for caption in captions[10:])}
     assert names <= set(pool.clips)
     assert all("playing" not in caption and "slow" not in caption for caption in captions[10:])
+
+
+def test_an_encoder_that_stage_joint_cannot_train_is_refused(make_model, write_run):
+    settings = json.dumps({"name": "imagebind", **imagebind.TINY.model_dump(mode="json")})
+    model = make_model("encoder", settings=[f"encoder={settings}"])
+    run = load_run(write_run("joint", pool={"image": 2, "audio": 2, "video": 2}))
+    with pytest.raises(
+        ValueError, match="stage joint cannot train imagebind; it trains encoders of our own"
+    ):
+        FeaturePool(model, run)
 
 
 def test_pictures_and_videos_come_with_their_own_captions(pool):

@@ -6,7 +6,6 @@ what the judge itself gets right; and `nearest`, the answer judged by the neares
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 
@@ -25,6 +24,7 @@ from anygen.evaluation.suites.base import (
     text_of,
 )
 from anygen.generation.request import derive_seed
+from anygen.model.multimodal import MultimodalModel
 from decoders.base import Decoder, RenderRequest, never, no_progress
 from mosit_data.world.render import render
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
@@ -81,7 +81,9 @@ def first_expected(case: Case, answer: Message) -> Media | None:
     return next((medium for medium in media if modality_of(medium) in case.expected), None)
 
 
-def make_controls(model: Any, cases: Sequence[Case], seeds: Sequence[int]) -> list[Media]:
+def make_controls(
+    model: MultimodalModel, cases: Sequence[Case], seeds: Sequence[int]
+) -> list[Media]:
     """What the decoders render from plain captions; `seeds` are those of the requests."""
     media: dict[int, Media] = {}
     for modality in {case.expected[0] for case in cases}:
