@@ -1,4 +1,4 @@
-"""What a caption tells is read from its words alone."""
+"""The facts of a caption are read from its words alone."""
 
 import random
 
