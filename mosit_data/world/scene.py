@@ -282,8 +282,8 @@ def mention(
     rng: random.Random, names: tuple[Mention, ...], unsaid: tuple[Mention, ...] = ()
 ) -> tuple[Mention, ...]:
     """Those of `names` that the caption will mention."""
-    said = [name for name in names if rng.random() < MENTIONED[name]]
-    return tuple(name for name in said if name not in unsaid)
+    mentioned = [name for name in names if rng.random() < MENTIONED[name]]
+    return tuple(name for name in mentioned if name not in unsaid)
 
 
 def sample_sound(rng: random.Random, _concepts: tuple[str, ...]) -> SoundScene:

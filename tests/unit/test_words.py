@@ -97,6 +97,7 @@ WITHOUT_VERBS = (
     "anygen/reports/",
     "anygen/terminal/",
     "anygen/training/",
+    "mosit_data/",
 )
 INSTEAD_IN |= {(scope, verb): new for scope in WITHOUT_VERBS for verb, new in VERBS.items()}
 
