@@ -176,7 +176,8 @@ def write_run(tiny_system, tmp_path) -> Callable[..., str]:
 
     def write(stage: str, **settings) -> str:
         path = tmp_path / f"{stage}.yaml"
-        defaults = {"steps": 2, "batch_size": 2, "out": str(tmp_path / "run"), "warmup": 1}
+        sizes = {"steps": 2, "batch_size": 2, "negatives": 16, "warmup": 1}
+        defaults = {"out": str(tmp_path / "run"), **sizes}
         run = {"system": str(tiny_system), "stage": stage, **defaults, **settings}
         path.write_text(json.dumps(run))  # JSON is YAML
         return str(path)

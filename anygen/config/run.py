@@ -33,6 +33,9 @@ class Run(Strict):
     batch_size: PositiveInt
     rows: dict[MediaModality, PositiveInt] = {}  # batch sizes that differ from batch_size
     pool: dict[MediaModality, PositiveInt] = {}  # number of scenes to encode once
+    # captions per modality that contrastive losses compare with: enough that some differ in the
+    # object alone
+    negatives: PositiveInt = 4096
     learning_rate: PositiveFloat = 1e-3
     warmup: NonNegativeInt = 100  # steps
     weight_decay: NonNegativeFloat = 0.0

@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 POOL_FILE = "pool.safetensors"  # in the folder of a run
 CHUNK = 64  # rows that are encoded at a time
-BANK = 4096  # captions per modality: enough that some differ in the object alone
 
 Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
 T = TypeVar("T")
@@ -51,7 +50,7 @@ class NegativeBank(nn.Module):
         super().__init__()
         for modality, decoder in model.decoders.items():
             rng = random.Random(f"{run.seed}/bank/{modality}")
-            captions = [caption(scene) for scene in draw_scenes(modality, run, BANK, rng)]
+            captions = [caption(scene) for scene in draw_scenes(modality, run, run.negatives, rng)]
             conditions = in_chunks(decoder.encode_prompt, captions)
             tokens, _ = decoder.condition_spec.split(conditions.float())
             self.register_buffer(modality, pooled_condition(tokens), persistent=False)
@@ -166,7 +165,8 @@ class SpanPool(nn.Module):
             hidden = cached(run, modality, partial(last_spans, model, modality), records)
             captions = [captions_of(record)[-1] for record in records]
             conditions = in_chunks(model.decoders[modality].encode_prompt, captions)
-            tokens, _ = model.decoders[modality].condition_spec.split(conditions[:BANK].float())
+            others = conditions[: run.negatives].float()
+            tokens, _ = model.decoders[modality].condition_spec.split(others)
             self.register_buffer(modality, hidden, persistent=False)
             self.register_buffer(f"{modality}_conditions", conditions, persistent=False)
             pooled = pooled_condition(tokens)
@@ -181,7 +181,7 @@ class SpanPool(nn.Module):
         return hidden[indices].float(), conditions[indices].float()
 
     def negatives(self, modality: MediaModality) -> Tensor:
-        """Pooled conditions of other captions, (at most BANK, W)."""
+        """Pooled conditions of other captions, (at most `run.negatives`, W)."""
         return self.get_buffer(f"{modality}_negatives")
 
 

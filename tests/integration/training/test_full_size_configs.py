@@ -104,6 +104,7 @@ def test_a_twin_learns_in_every_stage_is_saved_and_answers(twin, tmp_path, monke
 def train_one_step(twin, stage, earlier):
     """The folder of a run, which changed what its stage is for."""
     path = twin.with_name(f"{stage}.yaml")
-    run = {"system": str(twin), "stage": stage, "init": [*earlier], "out": stage, "steps": 1}
-    path.write_text(yaml.safe_dump(run | {"batch_size": 3, "warmup": 0, "learning_rate": 1e-2}))
+    run = {"system": str(twin), "stage": stage, "init": [*earlier], "out": stage}
+    sizes = {"steps": 1, "batch_size": 3, "negatives": 16, "warmup": 0, "learning_rate": 1e-2}
+    path.write_text(yaml.safe_dump(run | sizes))
     return train(str(path), [])

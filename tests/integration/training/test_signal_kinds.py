@@ -9,7 +9,6 @@ from accelerate import Accelerator
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.model.multimodal import MultimodalModel
-from anygen.training import precomputed
 from anygen.training.stages import STAGES
 from anygen.training.trainer import Trainer
 
@@ -20,11 +19,10 @@ KINDS = [
 
 
 @pytest.fixture
-def trainer(make_model, write_run, monkeypatch, request):
+def trainer(make_model, write_run, request):
     stage, settings = request.param
     run = load_run(write_run(stage, batch_size=6, seed=1))
     run.out.mkdir()
-    monkeypatch.setattr(precomputed, "BANK", 8)  # captions: thousands take seconds
     model = make_model(*STAGES[stage].needs, settings=[settings])
     model.llm.prepare_training()
     return Trainer(run, STAGES[stage], model, Accelerator(cpu=True))
