@@ -26,6 +26,7 @@ def name(request):
     return request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidances", [[1.0], [0.0, 2.5, 7.0]], ids=["unguided", "guided"])
 @torch.inference_mode()
 def test_a_row_does_not_depend_on_its_company(decoder, guidances, threads):

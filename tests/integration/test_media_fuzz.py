@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from support.paths import ROOT, TESTS
 
 CASES = 2_000
 
 
+@pytest.mark.slow
 def test_no_damaged_file_crashes_hangs_or_raises_anything_but_a_media_error(tmp_path):
     command = [sys.executable, "-m", "support.fuzz_media", "0", str(CASES), str(tmp_path)]
     path = os.pathsep.join([str(TESTS), str(ROOT)])

@@ -16,6 +16,8 @@ from anygen.training.stages import STAGES, hidden_of, learned_prefixes
 from anygen.training.trainer import unfreeze
 from decoders.base import RenderRequest, never, no_progress
 
+pytestmark = pytest.mark.slow
+
 GENERATOR = torch.Generator().manual_seed(0)
 PICTURE = Image(torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8, generator=GENERATOR))
 SOUND = Audio(torch.rand(1, 4096, generator=GENERATOR) - 0.5, 16_000)

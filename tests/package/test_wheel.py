@@ -13,6 +13,8 @@ import pytest
 import anygen
 from support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = ("anygen", "encoders", "decoders", "mosit_data", "configs")
 DATA = (
     "configs/mini/system.yaml",

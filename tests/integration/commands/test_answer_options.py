@@ -50,6 +50,7 @@ def assert_is_made_again(anygen_cli, path: Path) -> None:
     assert (Path("again") / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_rows_are_answered_as_each_of_them_says(anygen, anygen_cli, saved_model, image):
     cat = Path("cat.png")
     write_media(image, cat)
@@ -83,6 +84,7 @@ def test_rows_are_answered_as_each_of_them_says(anygen, anygen_cli, saved_model,
     assert_is_made_again(anygen_cli, path)
 
 
+@pytest.mark.slow
 def test_a_chat_edits_what_it_made_and_its_files_are_made_again(anygen, anygen_cli, saved_model):
     lines = [
         "/modalities audio",

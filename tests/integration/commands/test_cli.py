@@ -189,6 +189,7 @@ def test_every_problem_of_a_config_is_a_line_of_its_own(anygen_cli, tmp_path):
     assert second.startswith("anygen: stpes: ")
 
 
+@pytest.mark.slow
 def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
     name = str(tiny_system)
     code, out, err = anygen_cli(
@@ -205,6 +206,7 @@ def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
     assert chat["total"] == chat["weights"] + chat["activations"] + chat["cache"]
 
 
+@pytest.mark.slow
 def test_a_plan_for_a_device_that_is_not_here_asks_how_large_it_is(anygen_cli, tiny_system):
     code, out, err = anygen_cli("plan", str(tiny_system), "--length", "64", "--device", "cuda:7")
     assert (code, err) == (0, "")

@@ -10,6 +10,8 @@ import pytest
 from anygen.io.media_files import read_media
 from support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def anygen(tmp_path):

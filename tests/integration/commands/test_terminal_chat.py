@@ -19,6 +19,8 @@ import pytest
 from anygen.io.media_files import write_media
 from support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 120  # seconds without a sign of life: the chat hangs
 CTRL_C, CTRL_D, TAB = "\x03", "\x04", "\t"
 

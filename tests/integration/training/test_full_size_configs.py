@@ -78,6 +78,7 @@ def test_a_config_begins_with_its_command_memory_and_time(name):
     assert "Time:" in head
 
 
+@pytest.mark.slow
 def test_a_twin_learns_in_every_stage_is_saved_and_answers(twin, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = [train_one_step(twin, stage, STAGES[:number]) for number, stage in enumerate(STAGES)]

@@ -29,6 +29,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", RUNS)
 def test_a_run_that_was_stopped_ends_with_the_same_weights(stage, write_run, tmp_path):
     name = write_run(stage, steps=6, **RISING, **RUNS[stage])
