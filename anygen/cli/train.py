@@ -68,13 +68,13 @@ def convert_checkpoint(
     from anygen.importers.conversion import NotFittingError, import_checkpoint, write_report
 
     try:
-        account = import_checkpoint(
+        key_report = import_checkpoint(
             source, layout, system, out, partial.split(",") if partial else ()
         )
     except NotFittingError as refused:
         if report:
-            write_report(refused.account, report)
+            write_report(refused.report, report)
         raise
     if report:
-        write_report(account, report)
-    print(f"{account.summary()}: {out}")
+        write_report(key_report, report)
+    print(f"{key_report.summary()}: {out}")

@@ -1,4 +1,4 @@
-"""Weights of other systems: a file per layout, and the table of them."""
+"""Imports the weights of other systems: one module per layout."""
 
 from anygen.importers import dreamllm, llava, nextgpt_7b_tiva_v0, nextgpt_rewrite, pandagpt
 from anygen.importers.layout import Importer

@@ -1,16 +1,20 @@
-"""A checkpoint of another layout -> the folder of a model, or of a run where only parts are asked.
+"""Converts a foreign checkpoint to the folder of a model or, for parts, of a training run.
 
-The folder appears by one rename of a finished one: what is refused leaves nothing behind.
+The finished folder gets its name at the end, so that a refused checkpoint leaves nothing behind.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from anygen.checkpoints.checkpoint import (
     RUN_WEIGHTS,
@@ -22,7 +26,7 @@ from anygen.checkpoints.checkpoint import (
 from anygen.config.loader import find_config, load_system
 from anygen.config.system import System
 from anygen.importers import IMPORTERS
-from anygen.importers.account import Account, match
+from anygen.importers.key_report import KeyReport, match
 from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.io.atomic import new_folder, replacing
@@ -30,17 +34,17 @@ from anygen.llm.backbone import outlined
 from anygen.model.building import find_base
 from anygen.model.multimodal import MultimodalModel
 
-BASE_FOLDER = "base"  # in that of the model: its LLM, where the checkpoint has changed it
+BASE_FOLDER = "base"  # inside the model's folder: its LLM, if the checkpoint changes it
 
 
 def import_checkpoint(
     source: Path, layout: str, config: str, out: Path, parts: Sequence[str] = ()
-) -> Account:
-    """Writes `out`: the model of the system `config` with the weights of `source`.
+) -> KeyReport:
+    """Writes the model of the system `config` with the weights of `source` to `out`.
 
-    With `parts` only those are taken, and `out` is as a training run would have left it that
-    learned them. Raises ValueError, with one sentence, and leaves nothing behind, where a key is
-    unknown, of another shape or missing; `NotFittingError` then has the account of all.
+    With `parts`, only these are imported, and `out` looks like a training run that learned them.
+    Raises ValueError and leaves nothing behind if a key is unknown, missing or of another shape;
+    `NotFittingError` then has the report on all keys.
     """
     importer, system = importer_of(layout), load_system(config)
     check_parts(parts)
@@ -49,23 +53,23 @@ def import_checkpoint(
     with new_folder(out) as temporary:
         base = find_base(system.llm.base, folder)
         theirs = read_checkpoint(source, importer.files, parts or PARTS)
-        model, target = outline(system, folder, base, source)
-        wanted = wanted_tensors(model, base, importer, parts)
-        filled, account = match(theirs, wanted, importer, target, parts or PARTS)
-        if account.problems:
-            raise NotFittingError(source, account)
+        model, target = build_target(system, folder, base, source)
+        expected = expected_tensors(model, base, importer, parts)
+        filled, report = match(theirs, expected, importer, target, parts or PARTS)
+        if report.problems:
+            raise NotFittingError(source, report)
         write(filled, system, folder, temporary, base, target.tokenizer, whole=not parts)
-    return account
+    return report
 
 
 class NotFittingError(ValueError):
-    """The first problem as a sentence; `account` has all."""
+    """The first problem as a sentence; `report` has all of them."""
 
-    def __init__(self, source: Path, account: Account) -> None:
-        more = len(account.problems) - 1
+    def __init__(self, source: Path, report: KeyReport) -> None:
+        more = len(report.problems) - 1
         others = f" (and {more} more; --report FILE lists all)" if more else ""
-        super().__init__(f"{source}: {account.problems[0]}{others}")
-        self.account = account
+        super().__init__(f"{source}: {report.problems[0]}{others}")
+        self.report = report
 
 
 def importer_of(layout: str) -> Importer:
@@ -81,20 +85,21 @@ def check_parts(parts: Sequence[str]) -> None:
 
 
 def check_settings(layout: str, importer: Importer, system: System, parts: Sequence[str]) -> None:
-    """What no shape would tell: the system must compute what the checkpoint was trained in."""
-    for key, needed in importer.needs.items():
+    """Raises ValueError if a setting that shapes do not reveal differs from the checkpoint's."""
+    settings = system.model_dump()
+    for key, required in importer.required.items():
         section, *names = key.split(".")
-        given: Any = getattr(system, section)
+        value = settings[section]
         for name in names:
-            given = getattr(given, name, None)  # of a kind that has no such setting
-        if given != needed and any(part.startswith(section) for part in parts):
-            raise ValueError(f"{key} is {given!r}, and {layout} needs {needed!r}")
+            value = value.get(name)  # None: this kind of projector has no such setting
+        if value != required and any(part.startswith(section) for part in parts):
+            raise ValueError(f"{key} is {value!r}, and {layout} needs {required!r}")
 
 
-def outline(
+def build_target(
     system: System, folder: Path, base: Path | str, source: Path
 ) -> tuple[MultimodalModel, Target]:
-    """The model without values, and what importers want to know of it."""
+    """The model on the meta device, and what importers need to know about it."""
     tokenizer = AutoTokenizer.from_pretrained(base)
     with torch.device("meta"):
         model = MultimodalModel(system, folder)
@@ -102,42 +107,45 @@ def outline(
     return model, Target(model.llm.signals, model.llm.width, base, tokenizer, added)
 
 
-def wanted_tensors(
+def expected_tensors(
     model: MultimodalModel, base: Path | str, importer: Importer, parts: Sequence[str]
 ) -> dict[str, Tensor]:
-    """All of our own, and what the layout brings of the LLM's, or the `parts` of these.
+    """Our own tensors and the base LLM's that the layout has, or those of `parts`, on meta.
 
-    Raises ValueError for an LLM that cannot take it.
+    Raises ValueError if the LLM cannot hold them.
     """
     prefixes = [f"{part}." for part in parts] or [""]
-    wanted = own_tensors(model, prefixes)
+    expected = own_tensors(model, prefixes)
     if not parts or "llm" in parts:
         llm = outlined(base)
-        weights = {n: t for n, t in llm.state_dict().items() if re.fullmatch(importer.brings, n)}
+        weights = {
+            n: t for n, t in llm.state_dict().items() if re.fullmatch(importer.base_weights, n)
+        }
         if weights and llm.config.tie_word_embeddings:
             raise ValueError(
-                "llm.base reads and speaks by one table of tokens, and the checkpoint has two; "
+                "llm.base shares one token table for input and output, the checkpoint has two; "
                 "name the LLM that it was tuned from"
             )
-        wanted |= {f"{BASE}{name}": tensor for name, tensor in weights.items()}
-    return wanted
+        expected |= {f"{BASE}{name}": tensor for name, tensor in weights.items()}
+    return expected
 
 
-def write(  # noqa: PLR0913  # all that there is to be written
+def write(  # noqa: PLR0913  # everything that is written
     filled: Mapping[str, Tensor],
     system: System,
     source: Path,
     folder: Path,
     base: Path | str,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     *,
     whole: bool,
 ) -> None:
-    brought = {name.removeprefix(BASE): t for name, t in filled.items() if name.startswith(BASE)}
+    """Writes a whole model, or the weights of a run. A changed LLM gets a folder of its own."""
+    changed = {name.removeprefix(BASE): t for name, t in filled.items() if name.startswith(BASE)}
     own = {name: tensor for name, tensor in filled.items() if not name.startswith(BASE)}
     save_weights(own, folder / (WEIGHTS if whole else RUN_WEIGHTS))
-    if brought:
-        save_base(brought, base, folder / BASE_FOLDER, tokenizer)
+    if changed:
+        save_base(changed, base, folder / BASE_FOLDER, tokenizer)
         llm = system.llm.model_copy(update={"base": BASE_FOLDER})
         system = system.model_copy(update={"llm": llm})
     if whole:
@@ -145,21 +153,24 @@ def write(  # noqa: PLR0913  # all that there is to be written
 
 
 def save_base(
-    brought: Mapping[str, Tensor], base: Path | str, folder: Path, tokenizer: Any
+    changed: Mapping[str, Tensor],
+    base: Path | str,
+    folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    """The LLM with some weights, or all, replaced, in Hugging Face's layout."""
+    """Writes the LLM with some or all weights replaced, in Hugging Face's layout."""
     config = AutoConfig.from_pretrained(base)
     names = outlined(base).state_dict().keys()
-    dtype = next(iter(brought.values())).dtype
-    if names == brought.keys():
+    dtype = next(iter(changed.values())).dtype
+    if names == changed.keys():
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     else:
         model = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
-    model.load_state_dict(brought, strict=False)
+    model.load_state_dict(changed, strict=False)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
-def write_report(account: Account, path: Path) -> None:
+def write_report(report: KeyReport, path: Path) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(account.table(), encoding="utf-8")
+        temporary.write_text(report.table(), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What a foreign layout is: its files, what becomes of each of its keys, what it leaves to us.
+"""Describes a foreign layout: its files, its keys, and what fills tensors that it lacks.
 
-Names of ours are those of the model's own tensors; `base.` begins those of the LLM's weights that a
-layout brings, as the LLM itself names them. D width of the LLM.
+"Theirs" are keys of the checkpoint, "ours" the names of the model's own tensors. Names of weights
+that a layout has for the base LLM begin with `base.`, followed by the LLM's own names.
 """
 
 import math
@@ -12,28 +12,29 @@ from typing import Any
 
 import torch
 from torch import Size, Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.llm.signal_tokens import Signals
 
 BASE = "base."
-PARTS = ("llm", "input_projector", "output_projectors")  # that a checkpoint may bring
+PARTS = ("llm", "input_projector", "output_projectors")  # that a checkpoint may have
 
-Take = Callable[[Tensor], Tensor]
+Transform = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is known of the system that weights are made for."""
+    """The system that weights are imported into."""
 
     signals: Signals
     width: int
-    base: Path | str  # where the LLM is
-    tokenizer: Any
-    added: Mapping[str, int]  # ids of what the checkpoint's own tokenizer has beyond the vocabulary
+    base: Path | str  # the folder or the id of the LLM
+    tokenizer: PreTrainedTokenizerBase
+    added: Mapping[str, int]  # tokens of the checkpoint's tokenizer beyond the vocabulary: ids
 
     def id_of(self, token: str) -> int:
-        """Of a token that the checkpoint's tokenizer must have. Raises ValueError."""
+        """The id of an added token. Raises ValueError if the checkpoint's tokenizer lacks it."""
         if token not in self.added:
             raise ValueError(
                 f"the checkpoint's tokenizer has no token {token!r} beyond the vocabulary of "
@@ -44,57 +45,57 @@ class Target:
 
 @dataclass(frozen=True)
 class File:
-    """A file of a layout, or several of the first pattern that finds any, read as one."""
+    """A file of a layout, or all files of the first pattern that matches any, read as one."""
 
     patterns: tuple[str, ...]
-    parts: tuple[str, ...] = PARTS  # that it has something of
-    prefix: str = ""  # put before its keys
+    parts: tuple[str, ...] = PARTS  # that it has weights of
+    prefix: str = ""  # added to its keys
 
 
 @dataclass(frozen=True)
-class Row:
-    """Their keys, a regular expression, and the name of ours that a matching one becomes."""
+class KeyRule:
+    """Maps their keys to ours: a regular expression, and the name that a match becomes."""
 
     theirs: str
     ours: str
-    take: Take = torch.Tensor.detach
-    put: Sequence[int] | None = None  # the rows of ours that it fills; None: all
+    transform: Transform = torch.Tensor.detach
+    rows: Sequence[int] | None = None  # the rows of ours that it fills; None: all
 
 
 @dataclass(frozen=True)
-class DefaultTensor:
-    """Names of ours, a regular expression, that a layout has nothing for, and what fills them."""
+class FillRule:
+    """Fills tensors of ours, by a regular expression, for which the layout has nothing."""
 
     ours: str
-    why: str
-    make: Callable[[Size], Tensor]
+    reason: str  # for the report
+    fill: Callable[[Size], Tensor]
 
 
-def nothing(target: Target) -> Sequence[DefaultTensor]:
+def no_fill_rules(target: Target) -> Sequence[FillRule]:
     return ()
 
 
 @dataclass(frozen=True)
 class Importer:
-    """One row of the table of layouts."""
+    """A layout, and how it becomes a model of ours."""
 
     files: tuple[File, ...]
-    needs: Mapping[str, Any]  # settings that no shape tells, and that all depends on
-    rows: Callable[[Target], Sequence[Row]]
-    made: Callable[[Target], Sequence[DefaultTensor]] = nothing  # of the LLM
-    left_out: Mapping[str, str] = field(default_factory=dict)  # their keys, and why
-    brings: str = "(?!)"  # the names of the LLM's weights that it brings; none
+    required: Mapping[str, Any]  # settings of the system that no shape reveals
+    key_rules: Callable[[Target], Sequence[KeyRule]]
+    fill_rules: Callable[[Target], Sequence[FillRule]] = no_fill_rules  # for the LLM
+    ignored: Mapping[str, str] = field(default_factory=dict)  # patterns of their keys: reasons
+    base_weights: str = "(?!)"  # pattern of the base LLM's weights in the layout; here none
 
 
-def squeezed(tensor: Tensor) -> Tensor:
+def squeeze_first(tensor: Tensor) -> Tensor:
     """(1, ...) -> (...)."""
     return tensor[0]
 
 
-def token_rows(ids: Sequence[int], total: int, target: Target) -> Take:
-    """Takes rows of a table of `total` tokens. Raises ValueError for a table of another LLM's."""
+def token_rows(ids: Sequence[int], total: int, target: Target) -> Transform:
+    """Selects rows of a table of `total` tokens. Raises ValueError if it is another LLM's."""
 
-    def take(table: Tensor) -> Tensor:
+    def select(table: Tensor) -> Tensor:
         if table.shape[1] != target.width:
             raise ValueError(
                 f"the checkpoint was made for an LLM of width {table.shape[1]}, and llm.base has "
@@ -108,48 +109,48 @@ def token_rows(ids: Sequence[int], total: int, target: Target) -> Take:
             )
         return table[torch.tensor(ids, dtype=torch.long)]
 
-    return take
+    return select
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """Ids in a checkpoint of what the LLM says for a medium, and of what stands around features."""
+class TokenIds:
+    """Token ids of a checkpoint: of signal spans, and of the marks around features."""
 
     spans: Mapping[MediaModality, Sequence[int]]
     marks: tuple[Sequence[int], Sequence[int]]  # the same for all modalities
     total: int  # token rows of the checkpoint
 
-    def rows(self, target: Target, embedding: str, head: str) -> list[Row]:
-        """The base LLM's tables, our signal rows and our trigger rows out of theirs."""
+    def key_rules(self, target: Target, embedding: str, head: str) -> list[KeyRule]:
+        """The base LLM's tables, our signal rows and our trigger rows from their tables."""
         vocabulary, modalities = range(target.signals.vocabulary), target.signals.modalities
         before, after = self.marks
         marks = [*before, *after] * len(MEDIA)
-        spoken = [i for modality in modalities for i in self.spans[modality]] + marks
+        signals = [i for modality in modalities for i in self.spans[modality]] + marks
         triggers = [self.spans[modality][0] for modality in modalities]
         return [
-            Row(theirs, ours, token_rows(ids, self.total, target))
+            KeyRule(theirs, ours, token_rows(ids, self.total, target))
             for theirs, ours, ids in (
                 (embedding, f"{BASE}model.embed_tokens.weight", vocabulary),
-                (embedding, "llm.signal_rows", spoken),
+                (embedding, "llm.signal_rows", signals),
                 (head, f"{BASE}lm_head.weight", vocabulary),
                 (head, "llm.trigger_rows", triggers),
             )
         ]
 
 
-NO_BIAS = DefaultTensor(r"llm\.trigger_bias", "the layout has none: zero", torch.zeros)
+ZERO_TRIGGER_BIAS = FillRule(r"llm\.trigger_bias", "the layout has none: zero", torch.zeros)
 
 
-def zero_lora(target: Target) -> list[DefaultTensor]:
-    """As it is before it learns (Hu et al. 2021, section 4.1)."""
-    why = "the layout has no LoRA: one that does nothing yet"
+def zero_lora(target: Target) -> list[FillRule]:
+    """LoRA as it is before training (Hu et al. 2021, section 4.1)."""
+    reason = "the layout has no LoRA: one that does nothing yet"
     return [
-        DefaultTensor(r"llm\.base\..*\.lora_B\.default\.weight", why, torch.zeros),
-        DefaultTensor(r"llm\.base\..*\.lora_A\.default\.weight", why, fresh),
+        FillRule(r"llm\.base\..*\.lora_B\.default\.weight", reason, torch.zeros),
+        FillRule(r"llm\.base\..*\.lora_A\.default\.weight", reason, random_weights),
     ]
 
 
-def fresh(shape: Size) -> Tensor:
-    """Random weights of a linear layer, the same every time."""
+def random_weights(shape: Size) -> Tensor:
+    """Random weights of a linear layer, the same on every call."""
     generator = torch.Generator().manual_seed(0)
     return nn.init.kaiming_uniform_(torch.empty(shape), a=math.sqrt(5), generator=generator)

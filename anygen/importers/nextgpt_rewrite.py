@@ -1,26 +1,26 @@
-"""Projector files of NExT-GPT's rewrite (nextgpt/ of its repository): what its two stages save.
+"""Projector files that the two stages of NExT-GPT's rewrite save (nextgpt/ in its repository).
 
-A signal token is followed by a lone "▁" there, but for the last: the slow tokenizer makes one of
-the space between two, so that spans have 2 n - 1 positions.
+Its slow tokenizer turns the space between two signal tokens into a "▁" of its own, so that a span
+of n signal tokens has 2 n - 1 positions.
 """
 
 from collections.abc import Sequence
 
 from anygen.core.modality import MediaModality
 from anygen.importers.layout import (
-    NO_BIAS,
-    DefaultTensor,
+    ZERO_TRIGGER_BIAS,
     File,
+    FillRule,
     Importer,
-    Row,
-    Spoken,
+    KeyRule,
     Target,
+    TokenIds,
     zero_lora,
 )
-from anygen.importers.nextgpt_projector import NEEDED, output_projector
+from anygen.importers.nextgpt_projector import REQUIRED, output_projector
 
 SPACE = "▁"
-# In the order in which they were added to the tokenizer: how projectors are called, and how many.
+# In the order of the tokenizer: the name in keys of projectors, and the number of signal tokens.
 ADDED: dict[MediaModality, tuple[str, int]] = {
     "image": ("img", 4),
     "video": ("vid", 24),
@@ -28,20 +28,20 @@ ADDED: dict[MediaModality, tuple[str, int]] = {
 }
 
 
-def spoken(target: Target) -> Spoken:
-    """Raises ValueError where llm.base has no token for a lone space."""
+def token_ids(target: Target) -> TokenIds:
+    """Raises ValueError if llm.base has no token for a space."""
     space = target.tokenizer.get_vocab().get(SPACE)
     if space is None:
-        raise ValueError(f"the vocabulary of llm.base has no {SPACE!r}; it is no Vicuna's")
+        raise ValueError(f"the vocabulary of llm.base has no {SPACE!r}; it is not that of a Vicuna")
     first, spans = target.signals.vocabulary, {}
     for modality, (_, count) in ADDED.items():
         signals = range(first, first + count)
         spans[modality] = [i for signal in signals for i in (signal, space)][:-1]
         first += count
-    return Spoken(spans, ([], []), first)
+    return TokenIds(spans, ([], []), first)
 
 
-def rows(target: Target) -> list[Row]:
+def key_rules(target: Target) -> list[KeyRule]:
     projectors = [
         row
         for modality, (name, _) in ADDED.items()
@@ -53,14 +53,14 @@ def rows(target: Target) -> list[Row]:
         )
     ]
     return [
-        Row(r"model\.mm_input_projector\.(?:layer\.)?(.+)", r"input_projector.\1"),
-        *spoken(target).rows(target, r"model\.embed_tokens\.weight", r"lm_head\.weight"),
+        KeyRule(r"model\.mm_input_projector\.(?:layer\.)?(.+)", r"input_projector.\1"),
+        *token_ids(target).key_rules(target, r"model\.embed_tokens\.weight", r"lm_head\.weight"),
         *projectors,
     ]
 
 
-def made(target: Target) -> Sequence[DefaultTensor]:
-    return [NO_BIAS, *zero_lora(target)]
+def fill_rules(target: Target) -> Sequence[FillRule]:
+    return [ZERO_TRIGGER_BIAS, *zero_lora(target)]
 
 
 IMPORTER = Importer(
@@ -68,15 +68,15 @@ IMPORTER = Importer(
         File(("mm_input_projector.bin",), ("input_projector", "llm")),
         File(("mm_output_projector.bin",), ("output_projectors", "llm")),
     ),
-    needs={
+    required={
         "llm.signals.kind": "tokens",
         "llm.signals.tokens": {m: 2 * count - 1 for m, (_, count) in ADDED.items()},
         "llm.signals.marks": (0, 0),
         "llm.signals.droppable": False,
         "llm.signals.closing": False,
-        **NEEDED,
+        **REQUIRED,
     },
-    rows=rows,
-    made=made,
-    brings=r"model\.embed_tokens\.weight|lm_head\.weight",
+    key_rules=key_rules,
+    fill_rules=fill_rules,
+    base_weights=r"model\.embed_tokens\.weight|lm_head\.weight",
 )

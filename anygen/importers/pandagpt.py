@@ -1,6 +1,6 @@
-"""PandaGPT's delta weights (openllama.py of its repository): LoRA and a linear input projector.
+"""PandaGPT's delta weights (openllama.py in its repository): LoRA and a linear input projector.
 
-<Img> and </Img> around features are plain text there: our marks are the LLM's own embeddings of it.
+Features stand between the texts <Img> and </Img>: our marks are the LLM's embeddings of these.
 """
 
 from collections.abc import Sequence
@@ -12,32 +12,35 @@ from torch import Size, Tensor
 from transformers import AutoModelForCausalLM
 
 from anygen.core.modality import MEDIA
-from anygen.importers.layout import NO_BIAS, DefaultTensor, File, Importer, Row, Target
+from anygen.importers.layout import ZERO_TRIGGER_BIAS, File, FillRule, Importer, KeyRule, Target
 from anygen.llm.prompt import plain_ids
 
 BEFORE, AFTER = "<Img>", "</Img>"
 
 
-def rows(target: Target) -> list[Row]:
+def key_rules(target: Target) -> list[KeyRule]:
     lora = r"(model\..+\.lora_[AB]\.default\.weight)"
     return [
-        Row(r"llama_proj\.(weight|bias)", r"input_projector.\1"),
-        Row(rf"llama_model\.base_model\.model\.{lora}", r"llm.base.\1"),
+        KeyRule(r"llama_proj\.(weight|bias)", r"input_projector.\1"),
+        KeyRule(rf"llama_model\.base_model\.model\.{lora}", r"llm.base.\1"),
     ]
 
 
-def made(target: Target) -> Sequence[DefaultTensor]:
-    """Raises ValueError where a text has another number of tokens than there are rows for it."""
+def fill_rules(target: Target) -> Sequence[FillRule]:
+    """Raises ValueError if the number of marks differs from the number of tokens of the texts."""
     texts = [plain_ids(text, target.tokenizer) for text in (BEFORE, AFTER)]
-    counts, given = [len(text) for text in texts], list(target.signals.settings.marks)
-    if counts != given:
+    counts, marks = [len(text) for text in texts], list(target.signals.settings.marks)
+    if counts != marks:
         raise ValueError(
-            f"llm.signals.marks is {given}, and {BEFORE} and {AFTER} are {counts} tokens of "
+            f"llm.signals.marks is {marks}, and {BEFORE} and {AFTER} are {counts} tokens of "
             "llm.base"
         )
     ids = [i for text in texts for i in text] * len(MEDIA)
-    why = f"the LLM's embeddings of {BEFORE} and {AFTER}"
-    return [NO_BIAS, DefaultTensor(r"llm\.signal_rows", why, partial(mark_rows, target.base, ids))]
+    reason = f"the LLM's embeddings of {BEFORE} and {AFTER}"
+    return [
+        ZERO_TRIGGER_BIAS,
+        FillRule(r"llm\.signal_rows", reason, partial(mark_rows, target.base, ids)),
+    ]
 
 
 def mark_rows(base: Path | str, ids: Sequence[int], shape: Size) -> Tensor:
@@ -48,11 +51,11 @@ def mark_rows(base: Path | str, ids: Sequence[int], shape: Size) -> Tensor:
 
 IMPORTER = Importer(
     files=(File(("pytorch_model.pt",)),),
-    needs={
+    required={
         "llm.lora.rank": 32,
         "llm.lora.alpha": 32,
         "input_projector.kind": "linear",
     },
-    rows=rows,
-    made=made,
+    key_rules=key_rules,
+    fill_rules=fill_rules,
 )

@@ -1,16 +1,15 @@
-"""The files of a checkpoint: tensors by name, and never anything that is run."""
+"""Reads the files of a checkpoint: tensors by name, without running any code in them."""
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from anygen.importers.layout import File
 
@@ -18,14 +17,14 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def read_checkpoint(source: Path, files: Iterable[File], parts: Iterable[str]) -> dict[str, Tensor]:
-    """All tensors of the files that have something of `parts`; of two of one name the later wins.
+    """All tensors of the files that have weights of `parts`; of two with one name the later wins.
 
-    They stay on the disk until they are used. Raises ValueError.
+    Pickles are mapped into memory and read when used. Raises ValueError.
     """
-    wanted = set(parts)
+    requested = set(parts)
     found: dict[str, Tensor] = {}
     for file in files:
-        if wanted & set(file.parts):
+        if requested & set(file.parts):
             for path in paths_of(source, file):
                 tensors = read_tensors(path)
                 found |= {f"{file.prefix}{name}": tensor for name, tensor in tensors.items()}
@@ -33,7 +32,7 @@ def read_checkpoint(source: Path, files: Iterable[File], parts: Iterable[str]) -
 
 
 def paths_of(source: Path, file: File) -> list[Path]:
-    """Raises ValueError where there is none."""
+    """The files that match the first pattern with any match. Raises ValueError if there is none."""
     if source.is_file() and any(fnmatch(source.name, pattern) for pattern in file.patterns):
         return [source]
     for pattern in file.patterns:
@@ -43,13 +42,16 @@ def paths_of(source: Path, file: File) -> list[Path]:
 
 
 def read_tensors(path: Path) -> Mapping[str, Tensor]:
-    """Of a safetensors file or a pickle. ValueError where it is damaged or holds anything else."""
+    """The tensors of a safetensors file or a pickle.
+
+    Raises ValueError if it is damaged or holds anything but tensors by name.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         found = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except UnpicklingError as error:
-        raise ValueError(f"{path}: holds more than tensors, and nothing of it is run") from error
+        raise ValueError(f"{path}: holds more than tensors; code in it is not run") from error
     except (RuntimeError, EOFError, SafetensorError) as error:
         raise ValueError(f"{path}: is damaged, or no file of weights") from error
     if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
@@ -57,10 +59,10 @@ def read_tensors(path: Path) -> Mapping[str, Tensor]:
     return found
 
 
-def added_tokens(source: Path, tokenizer: Any) -> dict[str, int]:
-    """What the tokenizer beside the weights knows beyond `tokenizer`; nothing where there is none.
+def added_tokens(source: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """Tokens and ids of the tokenizer beside the weights, if any, that `tokenizer` lacks.
 
-    Raises ValueError where it has other ids for what both know.
+    Raises ValueError if the two have different ids for a token.
     """
     folder = source if source.is_dir() else source.parent
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):

@@ -111,7 +111,7 @@ def test_a_pickle_with_code_in_it_is_not_run(refused, source, tmp_path):
             return os.mkdir, (str(tmp_path / "harm"),)
 
     torch.save({"model.mm_projector.weight": Harm()}, source / "mm_projector.bin")
-    assert "holds more than tensors, and nothing of it is run" in refused()
+    assert "holds more than tensors; code in it is not run" in refused()
     (source / "mm_projector.bin").write_bytes(pickle.dumps(Harm()))
     assert "mm_projector.bin: is damaged, or no file of weights" in refused()
 
@@ -170,4 +170,4 @@ def test_parts_that_no_layout_has_are_not_made_up(refused, tmp_path, base):
     write_system(tmp_path / "system.yaml", base, llm={"signals": {"marks": "none"}}, **sections)
     error = refused()
     assert "nothing in the checkpoint fills encoder.ours" in error
-    assert "import by --partial, and join by anygen pack" in error
+    assert "import with --partial, then anygen pack" in error

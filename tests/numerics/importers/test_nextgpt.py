@@ -156,7 +156,7 @@ def test_an_llm_of_another_width_is_refused(refused, tmp_path):
 
 def test_an_llm_whose_tables_are_one_is_refused(refused, tmp_path):
     error = refused(llm={"base": str(write_base(tmp_path / "tied", tied=True))})
-    assert "llm.base reads and speaks by one table of tokens" in error
+    assert "llm.base shares one token table for input and output" in error
 
 
 def test_an_llm_with_another_vocabulary_is_refused(refused, tmp_path):
