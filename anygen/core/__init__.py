@@ -1,1 +1,1 @@
-"""Values that everything shares: modalities, media, records, schemas and hashes."""
+"""Values shared by all packages: modalities, media, records, schemas and hashes."""

@@ -1,4 +1,4 @@
-"""A cache that keeps what was used last."""
+"""A cache that drops the least recently used value when it is full."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,15 +9,15 @@ Value = TypeVar("Value")
 
 
 class LRUCache(Generic[Key, Value]):
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.kept: OrderedDict[Key, Value] = OrderedDict()
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self.values: OrderedDict[Key, Value] = OrderedDict()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value of a key, made where it is not there; the one used longest ago may go."""
-        if key not in self.kept:
-            self.kept[key] = make()
-        self.kept.move_to_end(key)
-        while len(self.kept) > self.most:
-            self.kept.popitem(last=False)
-        return self.kept[key]
+        """The value of a key; `make` computes it if it is not in the cache."""
+        if key not in self.values:
+            self.values[key] = make()
+        self.values.move_to_end(key)
+        while len(self.values) > self.max_size:
+            self.values.popitem(last=False)
+        return self.values[key]

@@ -1,7 +1,7 @@
-"""Image, Audio, Video and Message: what flows between users, encoders, the LLM and decoders.
+"""Image, Audio, Video and Message: the values that users, encoders, LLM and decoders exchange.
 
-A bare array never crosses a module border: a sample rate or a frame rate travels with its data,
-and so does the path of the file, where there is one.
+Modules pass media and never bare arrays, so that data keep their sample rate or frame rate, and
+the path of their file if they have one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """A role and an ordered tuple of parts: the order is the meaning."""
+    """A role and an ordered tuple of parts; their order matters."""
 
     role: Role
     parts: tuple[Part, ...]
@@ -66,13 +66,13 @@ def modality_of(media: Media) -> MediaModality:
 
 
 def media_of(messages: Iterable[Message]) -> list[Media]:
-    """All media, in reading order."""
+    """All media of the messages, in reading order."""
     parts = (part for message in messages for part in message.parts)
     return [part for part in parts if not isinstance(part, str)]
 
 
 def append_text(parts: list[Part] | list[Part | None], text: str) -> None:
-    """Deltas that follow each other are one text part."""
+    """Appends text to the last part if that is text, and else as a part of its own."""
     if parts and isinstance(parts[-1], str):
         parts[-1] += text
     else:

@@ -1,4 +1,4 @@
-"""The table of modalities: one row each, and no other place that lists them."""
+"""The table of modalities: one row for each, and the only place that lists them."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -12,16 +12,16 @@ MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 @dataclass(frozen=True)
 class ModalityRow:
-    """What every part of the system needs to know of one media modality."""
+    """What all parts of the system need to know about one media modality."""
 
-    signal_tokens: int  # unless a system has other counts; these are NExT-GPT's
-    marker: str  # how signal tokens are spelt: <IMG_0> ... <IMG_3>
-    write_suffixes: tuple[str, ...]  # of the files that we can write
-    read_suffixes: tuple[str, ...]  # of the files that we read
+    signal_tokens: int  # by default; the counts of NExT-GPT
+    marker: str  # in names of signal tokens, such as <IMG_0>
+    write_suffixes: tuple[str, ...]  # of files that can be written; the first is the default
+    read_suffixes: tuple[str, ...]  # of files that can be read
 
     @property
     def suffix(self) -> str:
-        """Of the files that we write unless told otherwise."""
+        """The default suffix of files that are written."""
         return self.write_suffixes[0]
 
 
@@ -50,7 +50,10 @@ TABLE: dict[MediaModality, ModalityRow] = {
 
 
 def parse_modalities(text: str) -> tuple[Modality, ...]:
-    """`image,audio` in the order of the table. Raises ValueError."""
+    """The modalities in a text such as `image,audio`, in the order of the table.
+
+    Raises ValueError.
+    """
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in MODALITIES:

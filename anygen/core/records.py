@@ -1,4 +1,7 @@
-"""One line of JSONL: a dialogue. The only data format inside; converters bring the rest."""
+"""Records: dialogues as lines of JSONL, the only data format of training.
+
+Converters write other layouts in this format.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class TextContent(Strict):
 
 
 class MediaContent(Strict):
-    """A medium: a file, or a scene of the small world (`mosit_data.world`), rendered when read.
+    """A medium: a file, a scene of the small world (`mosit_data.world`), or an earlier medium.
 
     `caption` is what the medium shows; a decoder's own text encoder turns it into the
     alignment target when the assistant makes this medium.
@@ -30,16 +33,16 @@ class MediaContent(Strict):
     type: MediaModality
     path: str | None = None
     scene: dict[str, Any] | None = None
-    ref: PositiveInt | None = None  # an earlier medium of the dialogue, which is to be changed
-    strength: float | None = Field(default=None, gt=0, le=1)  # how far; with `ref` alone
+    ref: PositiveInt | None = None  # the number of an earlier medium to edit
+    strength: float | None = Field(default=None, gt=0, le=1)  # of the edit; only with `ref`
     caption: str | None = None
 
     @model_validator(mode="after")
-    def _one_source(self) -> MediaContent:
+    def _check_source(self) -> MediaContent:
         if sum(source is not None for source in (self.path, self.scene, self.ref)) != 1:
             raise ValueError("a medium needs either 'path' or 'scene' or 'ref'")
         if self.strength is not None and self.ref is None:
-            raise ValueError("'strength' says how far a 'ref' may change; here is none")
+            raise ValueError("'strength' says how far a 'ref' may change, and there is no 'ref'")
         return self
 
 
@@ -52,25 +55,25 @@ class RecordMessage(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _text_is_content(cls, data: Any) -> Any:
-        """`"content": "hi"` is short for one text part."""
+    def _expand_text(cls, data: Any) -> Any:
+        """`"content": "hi"` stands for one text part."""
         if isinstance(data, dict) and isinstance(data.get("content"), str):
             return {**data, "content": [{"type": "text", "text": data["content"]}]}
         return data
 
 
 class Record(Strict):
-    """A dialogue. `prompt` is short for one user turn of text."""
+    """A dialogue. `prompt` stands for one user message of text."""
 
     id: str
     messages: list[RecordMessage]
     seed: int | None = None
     modalities: list[Modality] | None = None
-    options: dict[str, Any] = {}  # of the answer: see anygen.generation.request.AnswerOptions
+    options: dict[str, Any] = {}  # of the answer; see anygen.generation.options.AnswerOptions
 
     @model_validator(mode="before")
     @classmethod
-    def _prompt_is_a_turn(cls, data: Any) -> Any:
+    def _expand_prompt(cls, data: Any) -> Any:
         if isinstance(data, dict) and "prompt" in data and "messages" not in data:
             turn = {"role": "user", "content": data["prompt"]}
             return {**{k: v for k, v in data.items() if k != "prompt"}, "messages": [turn]}
@@ -78,7 +81,7 @@ class Record(Strict):
 
 
 def captions_of(record: Record) -> list[str]:
-    """The captions of all that the assistant makes, in order."""
+    """The captions of all media in the dialogue, in order."""
     contents = [content for turn in record.messages for content in turn.content]
     media = [content for content in contents if isinstance(content, MediaContent)]
     return [medium.caption for medium in media if medium.caption is not None]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-KIND = "kind:"  # begins the name of one of several classes, which is no key that anyone wrote
+KIND = "kind:"  # prefix of pydantic's tags of classes, which are no keys of a document
 
 
 class Strict(BaseModel):
@@ -16,7 +12,7 @@ class Strict(BaseModel):
 
 
 def explain(error: ValueError | OSError) -> str:
-    """What a person reads: of a pydantic error one `key.path: message` for each problem."""
+    """The message for a person; for a pydantic error one `key.path: message` per problem."""
     if not isinstance(error, ValidationError):
         return str(error)
     lines = []

@@ -1,1 +1,1 @@
-"""Files, media formats and downloads: written whole or not at all."""
+"""Files, media formats and downloads. Files are written completely or not at all."""

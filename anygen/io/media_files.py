@@ -1,9 +1,9 @@
-"""Pictures, sounds and videos from files and to files: the only door to Pillow, soundfile and PyAV.
+"""Reads and writes media files; no other package uses Pillow's, soundfile's or PyAV's codecs.
 
-A file is what its first bytes say, never what its name says. No file can fill the memory or take
-forever: what is large or long is sampled or refused in one sentence. The modules of
-`anygen.io.formats` say how: pictures up to 100 megapixels; 64 frames of a video, evenly spaced; two
-minutes of a sound, whole or as 60 even pieces; a video's sound likewise, on its own.
+The first bytes of a file decide its format, not its name. Large and long media are sampled or
+refused, so that no file fills the memory or takes too long: pictures have at most 100 megapixels,
+videos are sampled to 64 evenly spaced frames, and sounds over two minutes to 60 two-second clips.
+The modules of `anygen.io.formats` describe the details.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ __all__ = [
     "write_media",
 ]
 
-HEAD = 64  # bytes that tell the format
+HEAD = 64  # bytes that are compared with signatures
 
 
 @dataclass(frozen=True)
 class Format:
-    label: str  # as people call it
-    signature: bytes  # a pattern of the first bytes
+    label: str  # for messages
+    signature: bytes  # a regular expression for the first bytes
     library: str  # its name in Pillow or in FFmpeg
     is_picture: bool
 
@@ -79,19 +79,19 @@ def read_media(path: str | Path) -> Media:
 
 
 def is_media(data: bytes) -> bool:
-    """Whether the bytes begin as those of a file that could be read."""
+    """Whether the bytes begin with the signature of a format that can be read."""
     return any(form.matches(data[:HEAD]) for form in FORMATS)
 
 
 def read_bytes(data: bytes, name: str) -> Media:
-    """The same of bytes; `name` is what errors call them."""
+    """The medium in the bytes of a file; `name` is for messages. Raises MediaError."""
     return _read(io.BytesIO(data), printable(name))
 
 
 def read_comment(path: str | Path) -> str | None:
     """The comment in the metadata of a file, if any. Raises MediaError if it cannot be read.
 
-    It is what `write_media` was given, or what another program has left in the same place.
+    Either `write_media` wrote it, or another program did in the same field.
     """
     with _opened(path) as (stream, name):
         form = _format(stream, name)
@@ -103,7 +103,7 @@ def read_comment(path: str | Path) -> str | None:
 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
-    """A file that is a file, and its name as errors call it."""
+    """Opens a regular file; also yields its name for messages. Raises MediaError."""
     name = printable(path)
     try:
         _refuse_special(Path(path).stat(), name)
@@ -115,7 +115,7 @@ def _opened(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
         raise MediaError(f"{name}: cannot be read: {error.strerror}") from error
     except MediaError:
         raise
-    except ValueError:  # of Python itself
+    except ValueError:  # raised by Python for a name with NUL
         raise MediaError(f"{name}: no such file, as no name holds NUL") from None
 
 
@@ -150,7 +150,7 @@ def _format(stream: BinaryIO, name: str) -> Format:
 
 @contextmanager
 def _one_sentence(form: Format, name: str) -> Iterator[None]:
-    """Whatever the libraries make of broken data becomes a MediaError, and they do not warn."""
+    """Turns the libraries' errors on broken data into MediaError, and hides their warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

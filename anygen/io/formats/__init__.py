@@ -1,1 +1,1 @@
-"""File formats: one module for each kind; `anygen.io.media_files` is their only door."""
+"""File formats, one module for each kind, used through `anygen.io.media_files`."""

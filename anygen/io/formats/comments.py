@@ -1,8 +1,8 @@
-"""The comment inside a file: a text such as a record in JSON, where other programs look for it.
+"""The comment in a file's metadata, in the field where other programs look for it.
 
-PNG: iTXt `parameters`. JPEG and WebP: EXIF UserComment in UTF-16 (an EXIF block of a JPEG ends at
-64 kB, some 32,000 characters; a longer comment is in COM segments instead, in UTF-8, as many as it
-takes). WAV: LIST/INFO ICMT. FLAC: COMMENT. Ogg: DESCRIPTION, as Vorbis calls it. MP4: ©cmt.
+PNG: iTXt `parameters`. JPEG and WebP: EXIF UserComment in UTF-16; a comment that exceeds the 64 kB
+of a JPEG's EXIF block is written to COM segments in UTF-8 instead. WAV: LIST/INFO ICMT. FLAC:
+COMMENT. Ogg: DESCRIPTION, the field of Vorbis comments. MP4: ©cmt.
 """
 
 from typing import Any, BinaryIO
@@ -13,14 +13,14 @@ from PIL.PngImagePlugin import PngInfo
 from anygen.io.formats.containers import open_container, picture_tracks, sound_tracks
 from anygen.io.formats.pictures import open_picture
 
-KEY = "parameters"  # of PNG: where other generators keep theirs
+KEY = "parameters"  # the PNG keyword that other image generators use
 EXIF_FOLDER, USER_COMMENT = 0x8769, 0x9286  # EXIF 2.32, 4.6.3 and 4.6.5
 UNICODE, ASCII = b"UNICODE\0", b"ASCII\0\0\0"  # EXIF 2.32, table 6
 SEGMENT = 65_533  # bytes in a JPEG segment
 
 
 def picture_options(form: str, comment: str | None) -> dict[str, Any]:
-    """What Pillow's `save` has to be given for the comment."""
+    """The arguments of Pillow's `save` that store the comment."""
     if not comment:
         return {}
     if form == "PNG":
@@ -34,7 +34,7 @@ def picture_options(form: str, comment: str | None) -> dict[str, Any]:
 
 
 def _exif_with(comment: str) -> bytes:
-    """Big-endian, as most readers take UTF-16 in a UserComment to be."""
+    """Big-endian, which most readers assume for UTF-16 in a UserComment."""
     exif = PILImage.Exif()
     exif.endian = ">"
     exif.get_ifd(EXIF_FOLDER)[USER_COMMENT] = UNICODE + comment.encode("utf-16-be")
@@ -54,7 +54,7 @@ def picture_comment(stream: BinaryIO, name: str, form: str) -> str | None:
     stored = exif.get_ifd(EXIF_FOLDER).get(USER_COMMENT)
     if isinstance(stored, bytes) and stored.strip(b"\0 "):
         return _user_comment(stored, "utf-16-le" if exif.endian == "<" else "utf-16-be")
-    segments = getattr(picture, "applist", [])  # of a JPEG
+    segments = getattr(picture, "applist", [])  # Pillow has it for JPEG only
     joined = b"".join(data for kind, data in segments if kind == "COM")
     return joined.decode(errors="replace") or None
 
@@ -70,7 +70,7 @@ def _user_comment(stored: bytes, unicode: str) -> str | None:
 def container_comment(stream: BinaryIO, form: str) -> str | None:
     with open_container(stream, form) as container:
         tracks = [*sound_tracks(container), *picture_tracks(container)]
-        for part in (container, *tracks):  # in Ogg it is the track's
+        for part in (container, *tracks):  # Ogg stores it with the track
             for key, value in part.metadata.items():
                 if key.lower() == "comment" and value:
                     return str(value)

@@ -1,4 +1,4 @@
-"""Containers of sound and pictures, through PyAV: opened, and their tracks decoded."""
+"""Opens containers of sound and video with PyAV and decodes their tracks."""
 
 import math
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from typing import Any, BinaryIO
 import av
 from av.stream import Disposition
 
-MAX_FRAME_PIXELS = 40_000_000  # 8K, and a little more
-BUFFER = 2**20  # bytes; PyAV's own 32 kB make a large file three times as slow
+MAX_FRAME_PIXELS = 40_000_000  # a little more than 8K
+BUFFER = 2**20  # bytes; PyAV's default of 32 kB makes large files three times as slow
 
 
 def open_container(stream: BinaryIO, form: str) -> Any:
-    """From the beginning. The format is given, as a guess may open playlists and scripts too."""
+    """Opens a stream at its beginning. The format is fixed: guessing may open playlists, too."""
     stream.seek(0)
     limits = {"max_pixels": str(MAX_FRAME_PIXELS)}
     container = av.open(
@@ -24,7 +24,7 @@ def open_container(stream: BinaryIO, form: str) -> Any:
 
 
 def picture_tracks(container: Any) -> list[Any]:
-    """Those that move and can be decoded: the cover of an album is none."""
+    """The video tracks that can be decoded, without album covers."""
     return [
         track
         for track in container.streams.video
@@ -37,9 +37,9 @@ def sound_tracks(container: Any) -> list[Any]:
 
 
 def decoded(container: Any, track: Any, begin: float = -math.inf) -> Iterator[Any]:
-    """The frames of a track, without the packets that start before `begin`, in ticks.
+    """The frames of a track, without packets that start before `begin` (in ticks).
 
-    A packet that is broken is passed over, as players do.
+    Broken packets are skipped, as players do.
     """
     for packet in container.demux(track):
         if packet.pts is not None and packet.pts < begin:
@@ -51,7 +51,7 @@ def decoded(container: Any, track: Any, begin: float = -math.inf) -> Iterator[An
 
 
 def stated_seconds(container: Any, track: Any) -> float | None:
-    """How long a track is by the file's own word, if it says."""
+    """The duration that the file states for a track, if any."""
     if track.duration:
         return float(track.duration * track.time_base)
     return container.duration / av.time_base if container.duration else None

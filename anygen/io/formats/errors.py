@@ -1,4 +1,4 @@
-"""What is said of a file that cannot be read or written: one sentence that a terminal can show."""
+"""Errors of files that cannot be read or written, as sentences for a terminal."""
 
 import struct
 import zlib
@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 from PIL import Image as PILImage
 
-# What Pillow and PyAV were seen to raise on broken data.
+# Exceptions that Pillow and PyAV raise for broken data.
 BROKEN = (
     OSError,
     ValueError,
@@ -28,9 +28,9 @@ BROKEN = (
 
 
 class MediaError(ValueError):
-    """One sentence: which file, and what is wrong with it."""
+    """One sentence that names the file and the problem."""
 
 
 def printable(text: str | Path) -> str:
-    """The text without control characters: names from users are shown on terminals."""
+    """The text without control characters, so that it is safe to print."""
     return "".join(character for character in str(text) if character.isprintable())

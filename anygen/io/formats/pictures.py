@@ -1,8 +1,9 @@
-"""Pictures and animations from files, through Pillow.
+"""Reads pictures and animations with Pillow.
 
-Pictures have at most 100 megapixels. Of an animation (GIF, WebP, PNG, AVIF) 64 frames even in time
-are kept, the long side at most 512 pixels; it may not hold more than a gigapixel in all. What a
-small file makes others do for long is counted first: frames, and the scans of a progressive JPEG.
+Pictures have at most 100 megapixels. Animations (GIF, WebP, PNG, AVIF) are sampled to 64 evenly
+spaced frames with a long side of at most 512 pixels, and have at most a gigapixel in all. The
+frames of an animation and the scans of a progressive JPEG are counted before they are decoded,
+since a small file may have very many.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from torch import Tensor
 
 from anygen.core.media import Image, Video
 from anygen.io.formats.errors import MediaError
-from anygen.io.formats.sampling import MAX_FRAMES, fit, middles
+from anygen.io.formats.sampling import MAX_FRAMES, limited_size, middles
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000  # some of Pillow's readers take the whole file into memory
 MAX_WORK = 1_000_000_000  # pixels of all frames of an animation
-FRAME_WORK = 20_000  # pixels that could be decoded while a frame of one pixel is
-MAX_SCAN_WORK = 10_000_000_000  # pixels of all scans of a JPEG: some 20 seconds
-ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # a TIFF's or a JPEG's other pictures are pages
+FRAME_WORK = 20_000  # pixels that take as long to decode as the overhead of one frame
+MAX_SCAN_WORK = 10_000_000_000  # pixels of all scans of a JPEG: about 20 seconds
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # further pictures in TIFF and JPEG are pages
 
 
 def read_picture(stream: BinaryIO, name: str, form: str) -> Image | Video:
@@ -43,12 +44,12 @@ def read_picture(stream: BinaryIO, name: str, form: str) -> Image | Video:
 
 
 def to_image(picture: PILImage.Image) -> Image:
-    """Any picture of Pillow's; what is transparent becomes white."""
+    """Converts a picture of Pillow; transparent pixels become white."""
     return Image(_pixels(_rgb(picture)))
 
 
 def open_picture(stream: BinaryIO, name: str, form: str) -> PILImage.Image:
-    """The header is read, the pixels are not yet. `form` is Pillow's name of the format."""
+    """Reads the header but no pixels. `form` is Pillow's name of the format."""
     if stream.seek(0, os.SEEK_END) > MAX_BYTES:
         raise MediaError(f"{name}: a picture of more than {MAX_BYTES // 10**6} MB is not read")
     stream.seek(0)
@@ -66,7 +67,7 @@ def _too_large(name: str) -> MediaError:
 
 
 def _refuse_many_scans(stream: BinaryIO, pixels: int, name: str) -> None:
-    """Every scan of a progressive JPEG passes over all pixels; a small file can have thousands."""
+    """Every scan of a progressive JPEG decodes all pixels; a small file can have thousands."""
     place = stream.tell()
     stream.seek(0)
     scans = sum(block.count(b"\xff\xda") for block in iter(partial(stream.read, 2**20), b""))
@@ -76,10 +77,10 @@ def _refuse_many_scans(stream: BinaryIO, pixels: int, name: str) -> None:
 
 
 def _rgb(picture: PILImage.Image) -> PILImage.Image:
-    """Any mode to RGB: more than 8 bits scaled down, transparency laid on white."""
-    if picture.mode.startswith("I;16"):  # Pillow's own conversion would clip it at 255
+    """Converts any mode to RGB: more than 8 bits are scaled down, transparency becomes white."""
+    if picture.mode.startswith("I;16"):  # Pillow's conversion would clip it at 255
         return _grey(np.asarray(picture) // 257)
-    if picture.mode in ("I", "F"):  # 32 bits have no agreed white
+    if picture.mode in ("I", "F"):  # 32 bits have no standard value for white
         return _grey(_stretched(np.asarray(picture)))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
@@ -94,7 +95,7 @@ def _grey(values: np.ndarray) -> PILImage.Image:
 
 
 def _stretched(values: np.ndarray) -> np.ndarray:
-    """From the least to the greatest finite value as 0 to 255; what is not finite is black."""
+    """Scales finite values to 0 to 255; all others become black."""
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros_like(values)
@@ -110,7 +111,7 @@ def _pixels(picture: PILImage.Image) -> Tensor:
 def _read_animation(picture: PILImage.Image, name: str) -> Video:
     starts, end = _frame_times(picture, name)
     kept = min(MAX_FRAMES, len(starts))
-    size = fit(picture.width, picture.height)
+    size = limited_size(picture.width, picture.height)
     frames = []
     for moment in middles(0.0, end, kept):
         picture.seek(bisect.bisect_right(starts, moment) - 1)
@@ -119,7 +120,7 @@ def _read_animation(picture: PILImage.Image, name: str) -> Video:
 
 
 def _frame_times(picture: PILImage.Image, name: str) -> tuple[list[float], float]:
-    """When each frame starts and the last one ends, in seconds."""
+    """The start of each frame, and the end of the last one, in seconds."""
     starts: list[float] = []
     clock = 0.0
     work = picture.width * picture.height + FRAME_WORK
@@ -133,4 +134,4 @@ def _frame_times(picture: PILImage.Image, name: str) -> tuple[list[float], float
         picture.load()
         starts.append(clock)
         clock += (picture.info.get("duration") or 100) / 1000  # ms; 0 means 100, as in browsers
-    raise AssertionError("counting has no end")
+    raise AssertionError("count() is infinite")

@@ -1,4 +1,4 @@
-"""Which frames of a video or an animation are kept: even in time, and no larger than needed."""
+"""Samples the frames of videos and animations: evenly spaced and of limited size."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ def middles(start: float, end: float, count: int) -> Iterator[float]:
     return (start + (2 * index + 1) * (end - start) / (2 * count) for index in range(count))
 
 
-def fit(width: int, height: int) -> tuple[int, int]:
-    """The size with the long side at most MAX_SIDE."""
+def limited_size(width: int, height: int) -> tuple[int, int]:
+    """The size (width, height), reduced so that the long side is at most MAX_SIDE."""
     scale = min(1.0, MAX_SIDE / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

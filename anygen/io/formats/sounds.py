@@ -1,8 +1,8 @@
-"""Sounds from files, through PyAV: any codec, at their own rate, mono or stereo.
+"""Reads sounds with PyAV: any codec, at its sample rate, mono or stereo.
 
-A sound of up to two minutes is heard whole. Of a longer one 60 pieces of two seconds are heard,
-the middles of 60 equal slices of its length, joined; what is between them is not decoded.
-More than two channels become stereo by one rule (`downmix`), whatever the format.
+Sounds of up to two minutes are read completely. Longer ones are sampled to 60 clips of two seconds
+from the middles of 60 equal slices, joined; the rest is not decoded. More than two channels become
+stereo (`downmix`) in the same way for all formats.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from anygen.io.formats.sampling import middles
 WHOLE_SECONDS = 120
 PIECES = 60
 PIECE_SECONDS = 2
-LEAD_IN = 0.5  # seconds decoded before a piece: Opus wants 80 ms (RFC 7845, 4.6), MP3 some frames
+LEAD_IN = 0.5  # seconds decoded before a clip: Opus needs 80 ms (RFC 7845, 4.6), MP3 some frames
 RATES = range(1_000, 768_001)  # samples per second
 
 HALF_POWER = 0.5**0.5  # ITU-R BS.775-4, table 2: centre and surround at -3 dB
 
 
 def read_sound(stream: BinaryIO, name: str, form: str) -> Audio | None:
-    """The first sound track of a container; None if there is no sample in it."""
+    """The first sound track of a container; None if it has no samples."""
     if form == "wav":
         _refuse_short_wav(stream, name)
     seconds = _seconds(stream, form)
@@ -43,32 +43,32 @@ def read_sound(stream: BinaryIO, name: str, form: str) -> Audio | None:
         if track.rate not in RATES:
             low, high = RATES[0], RATES[-1]
             raise MediaError(f"{name}: has {track.rate} samples a second, not {low} to {high}")
-        most = WHOLE_SECONDS * track.rate
+        max_samples = WHOLE_SECONDS * track.rate
         if seconds > WHOLE_SECONDS:
-            samples_CN = _joined(_pieces(container, track, seconds), most)
+            samples_CN = _joined(_pieces(container, track, seconds), max_samples)
         else:
             length = round(seconds * track.rate)
-            most = length if form == "ogg" else most  # Vorbis fills up its last block
-            samples_CN = _joined((chunk for _, chunk in _chunks(container, track)), most)
+            max_samples = length if form == "ogg" else max_samples  # Vorbis pads its last block
+            samples_CN = _joined((chunk for _, chunk in _chunks(container, track)), max_samples)
             if form == "flac" and samples_CN.shape[-1] < length:
                 raise MediaError(f"{name}: this FLAC file is damaged or truncated")
         return Audio(torch.from_numpy(samples_CN), track.rate) if samples_CN.size else None
 
 
 def _refuse_short_wav(stream: BinaryIO, name: str) -> None:
-    """A WAV that was cut off is read without a word; its header tells."""
+    """PyAV reads a truncated WAV without an error; its header states the true length."""
     stream.seek(0)
     head = stream.read(12)
     available = stream.seek(0, os.SEEK_END)
     if len(head) < 12 or head[:4] != b"RIFF":
         return
     (stated,) = struct.unpack("<I", head[4:8])
-    if stated < 0x7FFFFFFF and stated + 8 > available:  # streams write a huge size, as unknown
+    if stated < 0x7FFFFFFF and stated + 8 > available:  # streams state a huge size
         raise MediaError(f"{name}: this WAV file is damaged or truncated")
 
 
 def _seconds(stream: BinaryIO, form: str) -> float:
-    """How long the sound is. What is not stated, or in MP3 only guessed, is counted."""
+    """The duration. It is counted if the file does not state it, or is an MP3, which estimates."""
     with open_container(stream, form) as container:
         track = sound_tracks(container)[0]
         stated = stated_seconds(container, track)
@@ -87,9 +87,9 @@ def _pieces(container: Any, track: Any, seconds: float) -> Iterator[np.ndarray]:
 
 
 def _piece(container: Any, track: Any, begin: float) -> Iterator[np.ndarray]:
-    """(C, N) arrays, PIECE_SECONDS in all, from `begin` seconds on."""
+    """Arrays (C, N) that last PIECE_SECONDS together, from `begin` (in seconds)."""
     lead_in = int((begin - LEAD_IN) / track.time_base)
-    if container.format.name == "mp3":  # its own table of contents is seconds off
+    if container.format.name == "mp3":  # its table of contents is seconds off
         chunks = _chunks(container, track, lead_in)
     else:
         container.seek(lead_in, stream=track)
@@ -108,8 +108,8 @@ def _piece(container: Any, track: Any, begin: float) -> Iterator[np.ndarray]:
 def _chunks(
     container: Any, track: Any, begin: float = -math.inf
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """When each frame starts, in seconds, and its samples (C, N), C at most 2."""
-    # Interleaved: PyAV looks for the end of 8 or more separate channels where there is none.
+    """The start of each frame in seconds, and its samples (C, N), C at most 2."""
+    # Interleaved, since PyAV reads 8 or more separate channels beyond their end.
     resampler = av.AudioResampler("flt", rate=track.rate)
     for frame in decoded(container, track, begin):
         for piece in resampler.resample(frame):
@@ -119,7 +119,7 @@ def _chunks(
 
 
 def _channel_names(layout: av.AudioLayout) -> list[str]:
-    """Where the channels belong; of channels without names what their number usually means."""
+    """The names of channels; if they have none, those of the usual layout of that number."""
     names = [channel.name for channel in layout.channels]
     if "NONE" in names and len(names) <= 8:
         return [channel.name for channel in av.AudioLayout(f"{len(names)}c").channels]
@@ -127,10 +127,10 @@ def _channel_names(layout: av.AudioLayout) -> list[str]:
 
 
 def downmix(samples_CN: np.ndarray, names: list[str]) -> np.ndarray:
-    """More than two channels as two (ITU-R BS.775-4, annex 4), scaled so that nothing can clip.
+    """Mixes more than two channels to two (ITU-R BS.775-4, annex 4), scaled to avoid clipping.
 
-    Left and right keep their side, the centre goes to both at -3 dB, surround to its side at -3 dB,
-    what is behind or above the middle to both at -6 dB, and the low-frequency channel is left out.
+    Left and right keep their sides, the centre is added to both at -3 dB, surround to its side at
+    -3 dB, rear and top centre to both at -6 dB; the low-frequency channel is dropped.
     """
     if len(names) <= 2:
         return samples_CN
@@ -151,16 +151,16 @@ def _weight(name: str, side: str) -> float:
     return 0.5
 
 
-def _joined(chunks: Iterator[np.ndarray], most: int) -> np.ndarray:
-    """(C, N) float32 in [-1, 1], N at most `most`: held once, never copied when full."""
+def _joined(chunks: Iterator[np.ndarray], max_samples: int) -> np.ndarray:
+    """Joins chunks to (C, N) float32 in [-1, 1], N at most `max_samples`, without a second copy."""
     filled = 0
     samples_CN = np.zeros((0, 0), np.float32)
     for chunk_CN in chunks:
         if not samples_CN.size:
-            samples_CN = np.zeros((len(chunk_CN), most), np.float32)
-        kept = min(chunk_CN.shape[1], most - filled)
+            samples_CN = np.zeros((len(chunk_CN), max_samples), np.float32)
+        kept = min(chunk_CN.shape[1], max_samples - filled)
         samples_CN[:, filled : filled + kept] = np.nan_to_num(chunk_CN[:, :kept]).clip(-1, 1)
         filled += kept
-        if filled == most:
+        if filled == max_samples:
             break
     return np.ascontiguousarray(samples_CN[:, :filled])

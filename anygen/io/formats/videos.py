@@ -1,10 +1,10 @@
-"""Videos from files, through PyAV: 64 frames even in time, upright, at most 512 pixels a side.
+"""Reads videos with PyAV: 64 evenly spaced frames, upright, of at most 512 pixels a side.
 
-The time of a video is cut into 64 equal slices (fewer if it has fewer frames). Up to 30 seconds,
-the frame on screen at the middle of each is taken, and everything is decoded. Of a longer video
-nobody waits for that: the key frame nearest to the middle stands for its slice, and only where
-there is none in the slice is decoded up to the middle, from the last one before. So an hour takes
-64 jumps. What lies between is not even read where the format has an index (MP4, MOV).
+The duration is divided into 64 equal slices (fewer if there are fewer frames). In videos of up to
+30 seconds, which are decoded completely, the frame at the middle of a slice represents it. In
+longer ones the key frame nearest to the middle does; only a slice without a key frame is decoded
+from the last one before it. An hour therefore takes 64 seeks, and with an index (MP4, MOV) the
+rest of the file is not read.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from torch import Tensor
 
 from anygen.io.formats.containers import decoded, open_container, picture_tracks, stated_seconds
 from anygen.io.formats.errors import MediaError
-from anygen.io.formats.sampling import MAX_FRAMES, fit, middles
+from anygen.io.formats.sampling import MAX_FRAMES, limited_size, middles
 
-EXACT_SECONDS = 30  # a longer video is seen by its key frames
-MAX_SECONDS = 1_000_000  # eleven days: more is a damaged clock
-MAX_WORK = 30_000_000_000  # pixels decoded: 8 minutes of 1080p at 30 a second, some minutes' work
+EXACT_SECONDS = 30  # longer videos are represented by key frames
+MAX_SECONDS = 1_000_000  # eleven days; a longer duration is a damaged clock
+MAX_WORK = 30_000_000_000  # decoded pixels: 8 minutes of 1080p at 30 fps, which take some minutes
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Of a track, in ticks."""
+    """The frames of a track, in ticks."""
 
-    starts: list[int]  # of its frames, sorted
-    keys: list[int]  # of those from which decoding can begin
+    starts: list[int]  # sorted
+    keys: list[int]  # starts of key frames
     end: int
 
 
 def read_frames(stream: BinaryIO, name: str, form: str) -> tuple[Tensor, float]:
-    """Frames (T, 3, H, W) uint8 of the first track, and how many a second."""
+    """Frames (T, 3, H, W) uint8 of the first track, and the frame rate."""
     with open_container(stream, form) as container:
         timeline = _timeline(container, picture_tracks(container)[0], name)
     with open_container(stream, form) as container:
@@ -59,25 +59,25 @@ def read_frames(stream: BinaryIO, name: str, form: str) -> tuple[Tensor, float]:
 
 
 def _timeline(container: Any, track: Any, name: str) -> Timeline:
-    """Nothing is decoded, and of a long track with an index nothing is read."""
+    """The timeline, without decoding; a long track with an index is not even read."""
     return _index(container, track) or _packets(container, track, name)
 
 
 def _index(container: Any, track: Any) -> Timeline | None:
-    """From the index of a file that tells of every frame in it."""
+    """The timeline from an index, if the file has one with every frame."""
     seconds = stated_seconds(container, track) or 0.0
     entries = track.index_entries
     if seconds < EXACT_SECONDS or not track.frames or not len(entries):
         return None
     starts = sorted(entry.timestamp for entry in entries)
     end = starts[0] + round(seconds / track.time_base)
-    if end - starts[-1] > (end - starts[0]) / 10:  # only what has been read so far
+    if end - starts[-1] > (end - starts[0]) / 10:  # the index has only what was read so far
         return None
     return Timeline(starts, sorted(e.timestamp for e in entries if e.is_keyframe), end)
 
 
 def _packets(container: Any, track: Any, name: str) -> Timeline:
-    """From all that is in the file, between sounds and subtitles."""
+    """The timeline from the packets of the file."""
     packets = [
         (packet.pts, packet.duration or 0, packet.is_keyframe, packet.is_corrupt)
         for packet in container.demux(track)
@@ -88,13 +88,13 @@ def _packets(container: Any, track: Any, name: str) -> Timeline:
     starts = sorted({pts for pts, *_ in packets})
     keys = sorted({pts for pts, _, key, _ in packets if key}) or starts[:1]
     end = max(pts + duration for pts, duration, *_ in packets)
-    if end == starts[-1]:  # the last frame lasts as long as the others; a single one a second
+    if end == starts[-1]:  # the last frame lasts as long as the others; a single frame one second
         end += (end - starts[0]) // max(1, len(starts) - 1) or round(1 / track.time_base)
     return Timeline(starts, keys, end)
 
 
 def _near_key_frames(timeline: Timeline, count: int) -> list[float]:
-    """The middles of `count` slices, moved onto the nearest key frame of the slice if any."""
+    """The middles of `count` slices, each moved to the nearest key frame in its slice, if any."""
     half = (timeline.end - timeline.starts[0]) / count / 2
     moments = []
     for moment in middles(timeline.starts[0], timeline.end, count):
@@ -118,7 +118,7 @@ def _key_before(keys: list[int], moment: float) -> int:
 
 
 def _on_screen(container: Any, track: Any, moments: list[float], keys: list[int]) -> Iterator[Any]:
-    """The frames that are shown at the moments, in ticks; jumps to key frames on the way."""
+    """The frames on screen at these moments (in ticks), by seeking to key frames."""
     frames = _timed(container, track)
     shown = coming = next(frames, None)
     for moment in moments:
@@ -138,16 +138,16 @@ def _timed(container: Any, track: Any) -> Iterator[Any]:
 
 
 def _resized(frames: Iterator[Any]) -> list[Tensor]:
-    """All of the size of the first: some recorders change it on the way."""
+    """Resizes all frames to the size of the first: some recorders change it."""
     size, resized = None, []
     for frame in frames:
-        size = size or fit(frame.width, frame.height)
+        size = size or limited_size(frame.width, frame.height)
         resized.append(_pixels(frame, size))
     return resized
 
 
 def _pixels(frame: Any, size: tuple[int, int]) -> Tensor:
-    """(3, H, W) uint8 of size (W, H), then turned as the camera was held."""
+    """(3, H, W) uint8, resized to (W, H) and then rotated as the file states."""
     small = frame.reformat(*size, format="rgb24", interpolation="AREA")
     upright = np.rot90(small.to_ndarray(), frame.rotation // 90)
     return torch.from_numpy(upright.copy()).permute(2, 0, 1).contiguous()

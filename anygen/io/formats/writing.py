@@ -1,8 +1,8 @@
-"""Media to files: the suffix says the format, and the same medium gives the same bytes.
+"""Writes media files: the suffix decides the format, and equal media become equal bytes.
 
-Pictures: PNG, JPEG and WebP (quality 95). Sounds: WAV and FLAC of 16 bits at the medium's rate,
-Ogg with Opus. Videos: MP4 with H.264 and AAC. AAC and Opus have few rates; other sounds are raised
-to the next they have. `write_exact` writes what is read back bit by bit.
+Pictures: PNG, JPEG and WebP (quality 95). Sounds: WAV and FLAC with 16 bits at the medium's rate,
+Ogg with Opus. Videos: MP4 with H.264 and AAC. AAC and Opus have few sample rates; others are
+resampled to the next higher one. `write_exact` is lossless.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 SIDES = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}  # pixels; limits of the libraries
 SOUNDS = {".wav": ("wav", "pcm_s16le"), ".ogg": ("ogg", "libopus")}
 EXACT: dict[MediaModality, str] = {"image": ".png", "audio": ".wav", "video": ".mov"}
-SAME_BYTES = {"fflags": "+bitexact"}  # no random serial numbers, no version of the library
+SAME_BYTES = {"fflags": "+bitexact"}  # no random serial numbers and no library versions
 MAX_CLOCK = 2**31 - 1  # ticks per second; MP4 and MOV count them in 32 bits
 
 
@@ -41,7 +41,7 @@ class VideoCodecs:
     pictures: str
     pixels: str
     sound: str
-    settings: Mapping[str, str]  # of the codec of the pictures
+    options: Mapping[str, str]  # of the picture codec
 
 
 H264 = VideoCodecs("mp4", "libx264", "yuv420p", "aac", {"crf": "18"})
@@ -49,9 +49,9 @@ PNG_FRAMES = VideoCodecs("mov", "png", "rgb24", "pcm_f32le", {"pred": "paeth"})
 
 
 def write_media(media: Media, path: str | Path, comment: str | None = None) -> Path:
-    """Writes the whole file or nothing, the comment into its metadata; an empty one is none.
+    """Writes the complete file or nothing, with a comment in its metadata if it is not empty.
 
-    The suffix must be one of the modality's. Raises MediaError.
+    Raises MediaError if the modality cannot be written with this suffix.
     """
     path = Path(path)
     modality, suffix = modality_of(media), path.suffix.lower()
@@ -75,11 +75,12 @@ def write_media(media: Media, path: str | Path, comment: str | None = None) -> P
 
 
 def write_exact(media: Media, path_without_suffix: str | Path) -> Path:
-    """Writes what `read_media` reads back bit by bit, and returns the path with its suffix.
+    """Writes a file that `read_media` reads back bit by bit; returns the path with its suffix.
 
-    PNG, WAV of 32-bit floats, or MOV with both (Matroska could hold FFV1, but counts milliseconds).
-    The frame rate is exact to 1e-9 of itself. Raises MediaError for what `read_media` would make
-    smaller: more than 64 frames, 512 pixels a side in a video, two minutes of sound.
+    The formats are PNG, WAV with 32-bit floats, and MOV with both (Matroska has lossless codecs but
+    counts milliseconds). The relative error of the frame rate is at most 1e-9. Raises MediaError
+    for media that `read_media` would reduce: videos of more than 64 frames or 512 pixels a side,
+    and sounds of more than two minutes.
     """
     suffix = EXACT[modality_of(media)]
     path = Path(f"{path_without_suffix}{suffix}")
@@ -130,7 +131,7 @@ def _write_sound(audio: Audio, path: Path, form: str, codec: str, comment: str |
 
 
 def _write_flac(audio: Audio, path: Path, comment: str | None) -> None:
-    """By FLAC's own library. (WAV is not: libsndfile drops a comment of 100 kB unsaid.)"""
+    """Writes with soundfile, which drops long comments of WAV but not of FLAC."""
     channels = 1 if _layout(audio) == "mono" else 2
     with SoundFile(path, "w", audio.rate, channels, "PCM_16", format="FLAC") as sound:
         if comment:
@@ -147,7 +148,7 @@ def _output(path: Path, form: str, comment: str | None) -> Any:
 
 
 def _add_sound_track(container: Any, codec: str, audio: Audio) -> Any:
-    """At the sound's rate or, where the codec has none such, the next higher."""
+    """Adds a track at the sound's rate, or the next higher one that the codec has."""
     rates = sorted(av.codec.Codec(codec, "w").audio_rates or [audio.rate])
     rate = next((r for r in rates if r >= audio.rate), rates[-1])
     return container.add_stream(codec, rate=rate, layout=_layout(audio))
@@ -161,10 +162,13 @@ def _layout(audio: Audio) -> str:
 
 
 def _encode_sound(container: Any, track: Any, audio: Audio) -> None:
-    """What is too loud is clipped, it never wraps around."""
+    """Encodes the samples, clipped to [-1, 1]."""
     samples_CN = audio.samples.float().clamp(-1, 1).contiguous().numpy()
     frame = av.AudioFrame.from_ndarray(samples_CN, format="fltp", layout=_layout(audio))
-    frame.sample_rate, frame.pts = audio.rate, 0  # without pts, AAC's lead-in would be heard
+    frame.sample_rate, frame.pts = (
+        audio.rate,
+        0,
+    )  # without pts, AAC's priming is audible
     container.mux(track.encode(frame))
     container.mux(track.encode(None))
 
@@ -175,7 +179,7 @@ def _write_video(video: Video, path: Path, codecs: VideoCodecs, comment: str | N
         frames = _even(frames)
     with _output(path, codecs.form, comment) as container:
         pictures = container.add_stream(
-            codecs.pictures, rate=_exact_rate(video.fps), options=dict(codecs.settings)
+            codecs.pictures, rate=_exact_rate(video.fps), options=dict(codecs.options)
         )
         pictures.height, pictures.width = frames.shape[1:3]
         pictures.pix_fmt = codecs.pixels
@@ -189,11 +193,11 @@ def _write_video(video: Video, path: Path, codecs: VideoCodecs, comment: str | N
 
 
 def _exact_rate(fps: float) -> Fraction:
-    """The nearest fraction whose numerator fits the clock: within 1 / MAX_CLOCK of itself."""
+    """The nearest fraction that fits the clock; its relative error is at most 1 / MAX_CLOCK."""
     return Fraction(fps).limit_denominator(max(1, min(10**9, int(MAX_CLOCK / fps))))
 
 
 def _even(frames: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) with the last row or column repeated where odd: yuv420p halves both."""
+    """Frames (T, H, W, 3) with odd sides padded by one pixel, since yuv420p halves both."""
     _, height, width, _ = frames.shape
     return np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")

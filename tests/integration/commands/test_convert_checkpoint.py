@@ -96,7 +96,7 @@ def test_a_folder_that_is_there_already_stays(convert, tmp_path):
     (tmp_path / "out").mkdir()
     code, _, error = convert()
     assert code == 2
-    assert "out is there already; name a folder that is new" in error
+    assert "out exists; name a new folder" in error
     assert not list((tmp_path / "out").iterdir())
 
 
