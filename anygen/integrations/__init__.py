@@ -1,1 +1,1 @@
-"""Doors to other libraries."""
+"""Adapters for other libraries."""

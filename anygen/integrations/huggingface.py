@@ -1,15 +1,16 @@
-"""The doors of Hugging Face: `AutoModel`, `AutoProcessor`, `pipeline("any-to-any")`, `push_to_hub`.
+"""Adapters for Hugging Face: `AutoModel`, `AutoProcessor`, `pipeline` and `push_to_hub`.
 
 Importing this module registers the classes:
 
-    import anygen.integrations.huggingface as doors
+    import anygen.integrations.huggingface as adapters
     from transformers import pipeline
 
-    pipe = pipeline("any-to-any", model=doors.folder("mini"), pipeline_class=doors.AnyGenPipeline)
+    model = adapters.model_folder("mini")
+    pipe = pipeline("any-to-any", model=model, pipeline_class=adapters.AnyGenPipeline)
     pipe("draw a cat", generation_mode="image")[0]["generated_image"].save("cat.png")
 
-The stock pipeline class asks for torchvision as soon as a model reads pictures, and has neither
-video nor answers of several modalities (transformers 5.23), hence the subclass.
+The pipeline is a subclass of its own, since the class of transformers 5.23 requires torchvision for
+models that read pictures, and supports neither video nor answers of several modalities.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ from anygen.generation.request import Request
 from anygen.io.media_files import read_bytes, read_media
 from anygen.model.building import find_base
 
-MODES = ("auto", *MODALITIES)  # of an answer: what the model chooses, or one modality alone
+MODES = ("auto", *MODALITIES)  # of an answer: the model's choice, or one modality
 DATA_URL = re.compile(r"data:[\w/.+-]*;base64,")
 
 
 class AnyGenConfig(PreTrainedConfig):
-    """The config.json of a model: `system` as anygen/config/system.py checks it."""
+    """The config.json of a model; `anygen.config.system.System` validates `system`."""
 
     model_type = "anygen"
 
@@ -64,7 +65,7 @@ class AnyGenConfig(PreTrainedConfig):
 
 
 class AnyGenModel(PreTrainedModel):
-    """An `AnyGen` (as `.anygen`) as transformers carries models about."""
+    """Wraps an `AnyGen`, the attribute `anygen`, as a model of transformers."""
 
     config_class = AnyGenConfig
     base_model_prefix = "anygen"
@@ -79,14 +80,15 @@ class AnyGenModel(PreTrainedModel):
     def from_pretrained(  # type: ignore[override]
         cls, name: str | Path, *_: Any, config: AnyGenConfig | None = None, **settings: Any
     ) -> AnyGenModel:
-        """A folder, a shipped model's name or a Hugging Face id; `settings` as of AnyGen's.
+        """A model by its folder, name or Hugging Face id. `decoder_memory` is as in AnyGen's.
 
-        What transformers itself adds to a call (revisions, tokens, attention) means nothing here.
+        Arguments that transformers adds (revision, token, attention) are ignored.
         """
-        own = {k: settings[k] for k in ("decoder_memory",) if k in settings}
-        place = folder(name)
+        kwargs = {k: settings[k] for k in ("decoder_memory",) if k in settings}
+        folder = model_folder(name)
         return cls(
-            config or AnyGenConfig.from_pretrained(place), AnyGen.from_pretrained(place, **own)
+            config or AnyGenConfig.from_pretrained(folder),
+            AnyGen.from_pretrained(folder, **kwargs),
         )
 
     def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:  # type: ignore[override]
@@ -98,7 +100,7 @@ class AnyGenModel(PreTrainedModel):
 
     @classmethod
     def can_generate(cls) -> bool:
-        """Not by the loop of transformers."""
+        """False: transformers' own generation loop does not apply."""
         return False
 
     def generate(
@@ -108,53 +110,55 @@ class AnyGenModel(PreTrainedModel):
         seed: int = 0,
         **options: Any,
     ) -> list[Answer]:
-        """An answer for each conversation; `options` are those of `AnswerOptions`.
+        """One answer for each conversation; `options` are the fields of `AnswerOptions`.
 
-        Raises ValueError for a mode or an option that cannot be met.
+        Raises ValueError for an unknown mode and for invalid options.
         """
         if generation_mode not in ("auto", *self.output_modalities):
             raise ValueError(
-                f"generation_mode: {generation_mode!r} is none of this model's; "
+                f"generation_mode: this model has no {generation_mode!r}; "
                 f"there are {', '.join(('auto', *self.output_modalities))}"
             )
         if generation_mode != "auto":
             options["modalities"] = (generation_mode,)
-        asked = AnswerOptions(**options)
-        return self.anygen.reply_many([Request(list(c), seed, asked) for c in conversations])
+        answer_options = AnswerOptions(**options)
+        return self.anygen.reply_many(
+            [Request(list(c), seed, answer_options) for c in conversations]
+        )
 
 
 class AnyGenProcessor(ProcessorMixin):
-    """Chats as transformers writes them -> messages, and media -> what its pipelines return."""
+    """Converts chats of transformers to messages, and answers to results of its pipelines."""
 
     def __init__(self, tokenizer: Any = None, **_: Any) -> None:
         self.tokenizer = tokenizer
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **_: Any) -> AnyGenProcessor:  # type: ignore[override]
-        place = folder(name)
-        base = find_base(read_system(place).llm.base, place)
+        folder = model_folder(name)
+        base = find_base(read_system(folder).llm.base, folder)
         return cls(AutoTokenizer.from_pretrained(base))
 
     def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:  # type: ignore[override]
-        """Nothing: all that it is stands in the model's own files."""
+        """Writes nothing: the model's files are all that a processor needs."""
 
     def __call__(  # type: ignore[override]
         self, text: str | None = None, images: Any = None, videos: Any = None, audio: Any = None
     ) -> list[Message]:
-        """One user's message: the media, then the text."""
-        given = (("image", images), ("video", videos), ("audio", audio))
-        parts = [read_content({"type": k, k: m}) for k, media in given for m in several(media)]
+        """A user message: the media, then the text."""
+        media = (("image", images), ("video", videos), ("audio", audio))
+        parts = [read_content({"type": k, k: m}) for k, items in media for m in as_list(items)]
         return [Message("user", (*parts, *([text] if text else [])))]
 
     def messages(self, chat: Sequence[Mapping[str, Any]]) -> list[Message]:
-        """Turns of `role` and `content`; content is text or a list of typed blocks.
+        """Converts turns of `role` and `content`, which is text or a list of typed blocks.
 
-        Raises ValueError for a block that is none, and MediaError for a file that cannot be read.
+        Raises ValueError for an invalid block, and MediaError for a file that cannot be read.
         """
         return [Message(turn["role"], tuple(read_contents(turn["content"]))) for turn in chat]
 
     def post_process_multimodal_output(self, answer: Answer, generation_mode: str) -> Any:
-        """The text, the first medium of a mode, or (`auto`) all in order as typed blocks."""
+        """The text, the first medium, or in mode auto all parts in order as typed blocks."""
         parts = answer.message.parts
         if generation_mode == "auto":
             return [to_block(part) for part in parts]
@@ -162,23 +166,24 @@ class AnyGenProcessor(ProcessorMixin):
             return "".join(part for part in parts if isinstance(part, str))
         media = [part for part in parts if not isinstance(part, str)]
         if not media:
-            raise ValueError("; ".join(answer.failed) or f"no {generation_mode} was made")
-        return plain(media[0])
+            raise ValueError("; ".join(answer.failed) or f"no {generation_mode} was generated")
+        return plain_value(media[0])
 
 
 class AnyGenPipeline(AnyToAnyPipeline):
-    """`any-to-any` with generation_mode text, image, audio, video or auto; settings of an answer.
+    """The task `any-to-any`: generation_mode is text, image, audio, video or auto (the default).
 
-    Results are of the stock pipeline's form: `input_text` and `generated_<mode>`; in mode auto,
-    the default, `generated` is a list of blocks in the order of the answer: {"type": "text",
-    "text": ...}, {"type": "audio", "audio": array (C, N), "sampling_rate": ...} and so on.
+    Other keyword arguments are fields of `AnswerOptions`. Results have the keys `input_text` and
+    `generated_<mode>`, as those of transformers. In mode auto, `generated` is a list of blocks in
+    the order of the answer: {"type": "text", "text": ...}, {"type": "audio", "audio": array (C, N),
+    "sampling_rate": ...} and so on.
     """
 
     _load_processor = True
     _pipeline_calls_generate = False
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        Pipeline.__init__(self, *args, **settings)  # not the stock class's, see the top
+        Pipeline.__init__(self, *args, **settings)  # skips AnyToAnyPipeline: see the top
 
     def _sanitize_parameters(  # type: ignore[override]
         self, generation_mode: str | None = None, **options: Any
@@ -188,26 +193,27 @@ class AnyGenPipeline(AnyToAnyPipeline):
 
     def preprocess(self, inputs: Any, **_: Any) -> dict[str, Any]:  # type: ignore[override]
         if isinstance(inputs, Chat):
-            return {"asked": inputs.messages, "messages": self.processor.messages(inputs.messages)}
-        given = {"text": inputs} if isinstance(inputs, str) else inputs
-        return {"asked": given.get("text"), "messages": self.processor(**given)}
+            messages = self.processor.messages(inputs.messages)
+            return {"input_text": inputs.messages, "messages": messages}
+        arguments = {"text": inputs} if isinstance(inputs, str) else inputs
+        return {"input_text": arguments.get("text"), "messages": self.processor(**arguments)}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:  # type: ignore[override]
         [answer] = self.model.generate([model_inputs["messages"]], **options)
-        return {"asked": model_inputs["asked"], "answer": answer}
+        return {"input_text": model_inputs["input_text"], "answer": answer}
 
     def postprocess(  # type: ignore[override]
         self, model_outputs: dict[str, Any], generation_mode: str = "auto"
     ) -> list[dict[str, Any]]:
-        made = self.processor.post_process_multimodal_output(
+        output = self.processor.post_process_multimodal_output(
             model_outputs["answer"], generation_mode
         )
         name = "generated" if generation_mode == "auto" else f"generated_{generation_mode}"
-        return [{"input_text": model_outputs["asked"], name: made}]
+        return [{"input_text": model_outputs["input_text"], name: output}]
 
 
-def folder(name: str | Path) -> Path:
-    """Of a shipped model, of a folder, or of a model on the hub, which is fetched once."""
+def model_folder(name: str | Path) -> Path:
+    """The folder of a shipped model, of a path, or of a model on the hub, downloaded once."""
     if Path(name).exists() or "/" not in str(name):
         return find_model(name)
     from huggingface_hub import snapshot_download
@@ -216,20 +222,20 @@ def folder(name: str | Path) -> Path:
 
 
 def push_to_hub(model: str | Path, repository: str, private: bool = False) -> str:
-    """Upload a model's folder with its card; the address of what was uploaded."""
+    """Uploads a model's folder with its card; returns the address."""
     from huggingface_hub import HfApi
 
-    place = find_model(model)
+    folder = find_model(model)
     api = HfApi()
     api.create_repo(repository, private=private, exist_ok=True)
-    return str(api.upload_folder(repo_id=repository, folder_path=place))
+    return str(api.upload_folder(repo_id=repository, folder_path=folder))
 
 
 # --- chats of transformers ---
 
 
-def several(media: Any) -> list[Any]:
-    """None, one medium or a list."""
+def as_list(media: Any) -> list[Any]:
+    """A list of media, given None, one medium or several."""
     if media is None:
         return []
     return list(media) if isinstance(media, list | tuple) else [media]
@@ -242,7 +248,11 @@ def read_contents(content: str | Sequence[Mapping[str, Any]]) -> list[Part]:
 
 
 def read_content(block: Mapping[str, Any]) -> Part:
-    """A block of type image, say, with `image`, `url`, `path`, `base64` or `image_url`; or text."""
+    """A part from a block of text, or of a medium with the key image (its type), url, path, base64
+    or image_url.
+
+    Raises ValueError for an invalid block, and MediaError for a file that cannot be read.
+    """
     kind = str(block.get("type")).removesuffix("_url")
     if kind == "text":
         return str(block["text"])
@@ -250,23 +260,25 @@ def read_content(block: Mapping[str, Any]) -> Part:
         raise ValueError(f"content: a block of type {kind!r}; there are {', '.join(MODALITIES)}")
     if isinstance(block.get("base64"), str):
         return read_bytes(base64.b64decode(block["base64"]), f"this {kind}")
-    found = next((block[k] for k in (kind, "url", "path", f"{kind}_url") if k in block), None)
-    if isinstance(found, Mapping):
-        found = found.get("url")
-    if found is None:
+    keys = (kind, "url", "path", f"{kind}_url")
+    source = next((block[key] for key in keys if key in block), None)
+    if isinstance(source, Mapping):
+        source = source.get("url")
+    if source is None:
         raise ValueError(f"content: a block of type {kind!r} without {kind}, url, path or base64")
-    return read_source(found, block)
+    return read_source(source, block)
 
 
-def read_source(found: Any, block: Mapping[str, Any]) -> Media:
-    """A medium of ours, a picture of Pillow, an array, a path or an address."""
-    if isinstance(found, Image | Audio | Video):
-        return found
-    if isinstance(found, PIL.Image.Image):
-        return Image(torch.from_numpy(np.array(found.convert("RGB"))).permute(2, 0, 1).contiguous())
-    if isinstance(found, np.ndarray | Tensor):
-        return read_array(torch.as_tensor(found), block)
-    address = str(found)
+def read_source(source: Any, block: Mapping[str, Any]) -> Media:
+    """A medium from a medium of ours, a picture of Pillow, an array, a path or an address."""
+    if isinstance(source, Image | Audio | Video):
+        return source
+    if isinstance(source, PIL.Image.Image):
+        pixels = torch.from_numpy(np.array(source.convert("RGB")))
+        return Image(pixels.permute(2, 0, 1).contiguous())
+    if isinstance(source, np.ndarray | Tensor):
+        return read_array(torch.as_tensor(source), block)
+    address = str(source)
     if DATA_URL.match(address):
         return read_bytes(base64.b64decode(address.partition(",")[2]), f"this {block['type']}")
     if address.startswith(("http://", "https://")):
@@ -276,22 +288,22 @@ def read_source(found: Any, block: Mapping[str, Any]) -> Media:
 
 
 def read_array(array: Tensor, block: Mapping[str, Any]) -> Media:
-    """Samples (N,) or (C, N) with `sampling_rate`, or frames (T, H, W, 3) with `fps`.
+    """A sound of samples (N,) or (C, N) with `sampling_rate`, or a video (T, H, W, 3) with `fps`.
 
-    Raises ValueError where the rate is missing: a bare array means nothing.
+    Raises ValueError if the rate is missing.
     """
     if array.ndim == 4 and "fps" in block:
         return Video(array.permute(0, 3, 1, 2).to(torch.uint8).contiguous(), float(block["fps"]))
     if array.ndim <= 2 and "sampling_rate" in block:
         return Audio(torch.atleast_2d(array.float()), int(block["sampling_rate"]))
     raise ValueError(
-        f"content: an array of shape {tuple(array.shape)} says too little; a sound needs "
-        "sampling_rate beside it, a video (T, H, W, 3) needs fps"
+        f"content: an array of shape {tuple(array.shape)} is not enough: a sound also needs "
+        "sampling_rate, a video (T, H, W, 3) needs fps"
     )
 
 
-def plain(medium: Media) -> Any:
-    """A picture of Pillow, samples (C, N), or frames (T, H, W, 3)."""
+def plain_value(medium: Media) -> PIL.Image.Image | np.ndarray:
+    """A picture of Pillow, samples (C, N) float32, or frames (T, H, W, 3) uint8."""
     if isinstance(medium, Image):
         return PIL.Image.fromarray(medium.pixels.permute(1, 2, 0).numpy())
     if isinstance(medium, Audio):
@@ -302,7 +314,7 @@ def plain(medium: Media) -> Any:
 def to_block(part: Part) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    block = {"type": modality_of(part), modality_of(part): plain(part)}
+    block = {"type": modality_of(part), modality_of(part): plain_value(part)}
     if isinstance(part, Audio):
         return block | {"sampling_rate": part.rate}
     return block | {"fps": part.fps} if isinstance(part, Video) else block

@@ -1,4 +1,4 @@
-"""The doors of Hugging Face, used as transformers' own documentation uses them."""
+"""The adapters for Hugging Face, used as in the documentation of transformers."""
 
 import base64
 
@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import ModelCard
 from transformers import AutoConfig, AutoModel, AutoModelForMultimodalLM, AutoProcessor, pipeline
 
-import anygen.integrations.huggingface as doors
+import anygen.integrations.huggingface as adapters
 from anygen.core.media import Message
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
@@ -21,7 +21,7 @@ QUICK = {"max_new_tokens": 4, "media": {"image": {"steps": 1}, "video": {"steps"
 
 @pytest.fixture(scope="module")
 def pipe(saved_model):
-    return pipeline("any-to-any", model=str(saved_model), pipeline_class=doors.AnyGenPipeline)
+    return pipeline("any-to-any", model=str(saved_model), pipeline_class=adapters.AnyGenPipeline)
 
 
 def chat(*blocks):
@@ -29,11 +29,11 @@ def chat(*blocks):
 
 
 def test_the_auto_classes_find_a_models_folder(saved_model):
-    assert isinstance(AutoConfig.from_pretrained(saved_model), doors.AnyGenConfig)
-    assert isinstance(AutoProcessor.from_pretrained(saved_model), doors.AnyGenProcessor)
+    assert isinstance(AutoConfig.from_pretrained(saved_model), adapters.AnyGenConfig)
+    assert isinstance(AutoProcessor.from_pretrained(saved_model), adapters.AnyGenProcessor)
     for found in (AutoModel, AutoModelForMultimodalLM):
         model = found.from_pretrained(saved_model)
-        assert isinstance(model, doors.AnyGenModel)
+        assert isinstance(model, adapters.AnyGenModel)
         assert model.output_modalities == ("text", *model.anygen.decoders)
 
 
@@ -102,7 +102,7 @@ def test_media_come_as_pictures_arrays_paths_and_base64(pipe, image, audio, vide
 
 
 def test_pictures_and_text_can_be_given_beside_each_other(pipe, image):
-    [made] = pipe(text="What is this?", images=doors.plain(image), generation_mode="text")
+    [made] = pipe(text="What is this?", images=adapters.plain_value(image), generation_mode="text")
     assert made["input_text"] == "What is this?"
 
 
@@ -121,7 +121,7 @@ def test_a_block_that_cannot_be_read_is_refused_in_a_sentence(pipe, block, said)
 
 
 def test_a_mode_that_is_none_is_refused(pipe):
-    with pytest.raises(ValueError, match="generation_mode: 'smell' is none of this model's"):
+    with pytest.raises(ValueError, match="generation_mode: this model has no 'smell'"):
         pipe("a rose", generation_mode="smell")
 
 
@@ -150,6 +150,6 @@ def test_a_model_is_uploaded_with_its_card(saved_model, monkeypatch):
             return "https://hub/tree/main"
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
-    assert doors.push_to_hub(saved_model, "me/balls") == "https://hub/tree/main"
+    assert adapters.push_to_hub(saved_model, "me/balls") == "https://hub/tree/main"
     assert sent["repository"] == "me/balls"
     assert {"README.md", "config.json", "model.safetensors"} <= sent["files"]
