@@ -75,6 +75,7 @@ class AnyGenModel(PreTrainedModel):
     def __init__(self, config: AnyGenConfig, anygen: AnyGen) -> None:
         super().__init__(config)
         self.anygen = anygen
+        self.network = anygen.model  # transformers asks its modules for device and precision
 
     @classmethod
     def from_pretrained(  # type: ignore[override]

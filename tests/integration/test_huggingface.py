@@ -34,7 +34,7 @@ def test_the_auto_classes_find_a_models_folder(saved_model):
     for found in (AutoModel, AutoModelForMultimodalLM):
         model = found.from_pretrained(saved_model)
         assert isinstance(model, adapters.AnyGenModel)
-        assert model.output_modalities == ("text", *model.anygen.decoders)
+        assert model.output_modalities == ("text", *model.anygen.model.decoders)
 
 
 def test_what_the_auto_class_loaded_can_be_saved_and_answers_the_same(saved_model, tmp_path):
@@ -111,7 +111,7 @@ def test_pictures_and_text_can_be_given_beside_each_other(pipe, image):
     [
         ({"type": "smell", "smell": "rose"}, "a block of type 'smell'; there are text, image"),
         ({"type": "image"}, "a block of type 'image' without image, url, path or base64"),
-        ({"type": "audio", "audio": np.zeros(4)}, "a sound needs sampling_rate beside it"),
+        ({"type": "audio", "audio": np.zeros(4)}, "a sound also needs sampling_rate"),
         ({"type": "image", "path": "nowhere.png"}, "nowhere.png: no such file"),
     ],
 )
