@@ -5,7 +5,7 @@ import pytest
 from decoders.parts.pipelines.families import FAMILIES
 from support.diffusers_pipelines import publish
 from support.on_gpu import DEVICE, NEEDS_CUDA, assert_alike, values
-from support.pipeline_tasks import EDITING, condition, published_decoder, sample, task
+from support.pipeline_tasks import EDITING, condition, published_decoder, request_for, sample
 
 pytestmark = NEEDS_CUDA
 
@@ -22,8 +22,8 @@ def media_of(family, folder, device):
     decoder = published_decoder(family, folder).to(device)
     unwanted = condition(decoder, seed=99)[None].to(device)
     decoder.encode_prompt = lambda captions: unwanted  # the folder has no text encoders
-    [first] = sample(decoder, [task(decoder, 1)])
+    [first] = sample(decoder, [request_for(decoder, 1)])
     if family not in EDITING:
         return [values(first)]
-    [second] = sample(decoder, [task(decoder, 2, first)])
+    [second] = sample(decoder, [request_for(decoder, 2, first)])
     return [values(first), values(second)]
