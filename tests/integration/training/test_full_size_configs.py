@@ -44,9 +44,11 @@ def structure(system):
         "stop": system.llm.stop,
         "signals": (signals.kind, signals.marks, signals.closing),
         "encoder": names_in(system.encoder.model_dump()),
-        "features": [
-            system.encoder.options.get(name) for name in ("features", "video", "class_token")
-        ],
+        "features": {
+            name: value
+            for name, value in system.encoder.options.items()
+            if name in ("features", "video", "class_token") and not isinstance(value, dict)
+        },
         "media_layers": system.llm.media_layers,
         "input": (
             system.input_projector.kind,
