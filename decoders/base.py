@@ -14,7 +14,7 @@ from torch import Tensor
 
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
-from anygen.core.schema import Strict
+from anygen.core.schema import Strict, Text
 
 OnStep = Callable[[int, int], None]  # (denoising steps done, denoising steps in all)
 Cancelled = Callable[[], bool]
@@ -57,7 +57,7 @@ class SampleOptions(Strict):
 
     steps: PositiveInt | None = None  # denoising steps
     guidance: NonNegativeFloat | None = None  # 1: no guidance
-    negative: str | None = None  # what guidance leads away from; None: the empty caption
+    negative: Text | None = None  # what guidance leads away from; None: the empty caption
     scheduler: SchedulerName | None = None
     size: PositiveInt | None = None  # pixels per side of an image or a video
     frames: PositiveInt | None = None  # of a video

@@ -20,6 +20,7 @@ from torch.nn import functional
 from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
+from anygen.io.paths import user_path
 from anygen.io.pretrained import shapes_only
 from encoders.base import kind_of
 from encoders.parts.imagebind import towers
@@ -90,7 +91,7 @@ def build(config: Config, folder: Path, **_: Any) -> "ImageBind":
             return ImageBind(config, tokenizer)
     with torch.device("meta"):
         encoder = ImageBind(config, tokenizer)
-    weights = read_pretrained(Path(config.pretrained).expanduser(), encoder.state_dict())
+    weights = read_pretrained(user_path(config.pretrained), encoder.state_dict())
     encoder.load_state_dict(weights, assign=True)
     return encoder
 

@@ -64,9 +64,14 @@ def file_stem(row_id: str) -> str:
 # --- the file
 
 
+def record_line(record: BatchRecord) -> str:
+    """The record as JSON; an id with lone surrogates is escaped."""
+    return json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace").decode()
+
+
 def append_record(record: BatchRecord, path: Path) -> None:
     """Appends a whole line in one write; it is on the disk when this returns."""
-    line = (json.dumps(record, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+    line = (record_line(record) + "\n").encode()
     with path.open("ab", buffering=0) as stream:
         stream.write(line)
         os.fsync(stream.fileno())

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from anygen.core.media import Part
 from anygen.core.modality import TABLE
 from anygen.io.media_files import read_media
+from anygen.io.paths import user_path
 
 SUFFIXES = frozenset(suffix for row in TABLE.values() for suffix in row.read_suffixes)
 # At the start of a word: an optional @, then "a quoted path", 'a path', or a\ path with\ escapes.
@@ -65,7 +66,7 @@ def open_path(text: str) -> Path:
     """The path of `~/cat.png` or `file:///home/me/my%20cat.png`."""
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
-    return Path(text).expanduser()
+    return user_path(text)
 
 
 def is_marked_file(path: Path) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 from anygen.chat.attachments import parse_line
 from anygen.chat.session import ChatSettings, Session
@@ -20,6 +22,8 @@ from anygen.io.assets import are_fetched
 from anygen.io.media_files import is_media, read_bytes, read_media
 from anygen.terminal.graphics import choose_graphics
 from anygen.terminal.screen import Screen
+
+PIPE_NOTICE = 1.0  # seconds after which a pipe that has not ended is mentioned
 
 
 def open_session(
@@ -66,11 +70,24 @@ def read_pipe() -> tuple[Part, ...]:
     """The text or the medium on standard input; nothing if that is a terminal or empty."""
     if sys.stdin.isatty():
         return ()
-    data = sys.stdin.buffer.read()
+    with notice_after(PIPE_NOTICE, "anygen: reading standard input; </dev/null skips it"):
+        data = sys.stdin.buffer.read()
     if is_media(data):
         return (read_bytes(data, "standard input"),)
     text = data.decode(errors="replace").strip()
     return (f"{text}\n\n",) if text else ()
+
+
+@contextmanager
+def notice_after(seconds: float, text: str) -> Iterator[None]:
+    """Prints a line to stderr if what is inside takes longer."""
+    timer = Timer(seconds, print, [text], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def read_lines(session: Session, model: str, history: bool) -> Iterable[str]:

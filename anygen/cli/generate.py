@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -83,13 +82,13 @@ def generate(  # noqa: PLR0913  # the options of a command
 
 
 def answer_rows(source: str, settings: BatchSettings, open_model: Callable[[], AnyGen]) -> None:
-    from anygen.batch.records import RECORDS
+    from anygen.batch.records import RECORDS, record_line
     from anygen.batch.runner import generate_file
 
     answered = failed = 0
     file_or_prompt = Path(source) if source.endswith(".jsonl") else source
     for record in generate_file(open_model, file_or_prompt, settings):
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        print(record_line(record), flush=True)
         answered += record["status"] == "ok"
         failed += record["status"] == "error"
     print(f"{answered} answered, {failed} failed: {settings.out / RECORDS}", file=sys.stderr)

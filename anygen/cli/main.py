@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import sys
+from io import TextIOWrapper
+from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -54,24 +60,41 @@ app.command(rich_help_panel=LOOK)(doctor)
 
 def main() -> NoReturn:
     """Runs a command. An error that the user can fix is one line on stderr and exit code 2."""
+    prepare_streams()
+    # peft imports bitsandbytes, which would recommend optional kernels in the middle of a chat.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         app()
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, leave_at_once)
         sys.exit(130)
+    except BrokenPipeError:  # what reads our output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except (ValueError, OSError) as error:
-        for line in sentences(error):
+        from anygen.core.schema import explain
+
+        for line in explain(error).splitlines():
             print(f"anygen: {line}", file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
 
 
-def sentences(error: ValueError | OSError) -> list[str]:
-    if isinstance(error, OSError):
-        named = error.filename is not None
-        return [f"{error.filename}: {error.strerror}" if named else str(error)]
-    from anygen.core.schema import explain
+def prepare_streams() -> None:
+    """Makes any bytes readable and any text writable; a closed stream becomes the null device."""
+    sys.stdin = sys.stdin or Path(os.devnull).open()  # noqa: SIM115  # until the process ends
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
-    return explain(error).splitlines()
+
+def leave_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    """A second Ctrl-C does not wait for threads that are still loading or rendering."""
+    os._exit(130)
 
 
 def show_version(requested: bool) -> None:

@@ -7,6 +7,7 @@ media that the model generated on the way are not stored; they are generated aga
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from anygen.conversation.serialization import (
 )
 from anygen.core.content_hash import content_hash
 from anygen.core.media import Media, Message, modality_of
+from anygen.core.text import to_json
 from anygen.generation.events import MediaDone
 from anygen.generation.request import Model, Request
 from anygen.io.atomic import replacing
@@ -77,7 +79,7 @@ def provenance_json(
         placement=model_id.placement,
         environment=environment(),
     )
-    return provenance.model_dump_json(exclude_none=True)
+    return to_json(provenance.model_dump(mode="json", exclude_none=True))
 
 
 def reference_attached(media: Media) -> SavedMedium:
@@ -93,8 +95,8 @@ def reference_generated(media: Media) -> SavedMedium:
 def read_provenance(path: Path) -> Provenance:
     """The provenance in a file. Raises MediaError if it holds none that anygen wrote."""
     try:
-        return Provenance.model_validate_json(read_comment(path) or "")
-    except ValidationError:
+        return Provenance.model_validate(json.loads(read_comment(path) or ""))
+    except (ValidationError, json.JSONDecodeError):
         raise MediaError(
             f"{printable(path)}: does not record how it was made; anygen writes that into the "
             "files it generates, unless --no-metadata is given"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Conversation, Turn
@@ -19,6 +18,7 @@ from anygen.conversation.serialization import (
     save_turn,
 )
 from anygen.core.media import Media, Message, modality_of
+from anygen.core.schema import explain
 from anygen.generation.options import AnswerOptions
 from anygen.io.atomic import write_json
 from anygen.io.media_files import printable, read_media, write_exact
@@ -71,13 +71,11 @@ def media_folder(path: Path) -> Path:
 def read_transcript(path: Path) -> Transcript:
     """Raises ValueError if the file is not a saved conversation, OSError if it cannot be read."""
     try:
-        return Transcript.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
+        return Transcript.model_validate(json.loads(path.read_bytes()))
+    except ValueError as error:
+        first, *_ = explain(error).splitlines() or [""]
         raise ValueError(
-            f"{printable(path)}: not a conversation that anygen saved as .json: "
-            f"{where}{': ' if where else ''}{problem['msg']}"
+            f"{printable(path)}: not a conversation that anygen saved as .json: {first}"
         ) from None
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from torch import Tensor
 
 from anygen.core.modality import MediaModality
+from anygen.core.text import valid_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,11 @@ class Message:
 
     role: Role
     parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        """All text reaches the model in messages, so this is where it becomes valid Unicode."""
+        parts = (valid_text(part) if isinstance(part, str) else part for part in self.parts)
+        object.__setattr__(self, "parts", tuple(parts))
 
 
 MODALITY_OF: dict[type, MediaModality] = {Image: "image", Audio: "audio", Video: "video"}

@@ -15,12 +15,12 @@ from pydantic import (
 
 from anygen.core.media import Role
 from anygen.core.modality import MediaModality, Modality
-from anygen.core.schema import Strict
+from anygen.core.schema import Strict, Text
 
 
 class TextContent(Strict):
     type: Literal["text"] = "text"
-    text: str
+    text: Text
 
 
 class MediaContent(Strict):

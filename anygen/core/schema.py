@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from anygen.core.text import valid_text
 
 KIND = "kind:"  # prefix of pydantic's tags of classes, which are no keys of a document
+
+
+Text = Annotated[str, AfterValidator(valid_text)]  # for a model to read
 
 
 class Strict(BaseModel):
@@ -13,6 +20,8 @@ class Strict(BaseModel):
 
 def explain(error: ValueError | OSError) -> str:
     """The message for a person; for a pydantic error one `key.path: message` per problem."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     if not isinstance(error, ValidationError):
         return str(error)
     lines = []

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from anygen.core.modality import MEDIA, MediaModality, Modality
-from anygen.core.schema import Strict
+from anygen.core.schema import Strict, Text
 from decoders.base import SampleOptions
 
 Feedback = Literal["wait", "late", "off"]
@@ -34,7 +34,7 @@ class AnswerOptions(Strict):
     exactly: dict[MediaModality, NonNegativeInt] = {}
     at_most: dict[MediaModality, NonNegativeInt] = {}
     words_between: NonNegativeInt = 0  # two media, at least
-    stop: tuple[str, ...] = ()  # texts that end the answer, and are not part of it
+    stop: tuple[Text, ...] = ()  # texts that end the answer, and are not part of it
     deadline: PositiveFloat | None = None  # seconds
     feedback: Feedback = "wait"
     media: dict[MediaModality, SampleOptions] = {}

@@ -25,6 +25,8 @@ from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from anygen.io.paths import user_path
+
 HUB_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 HUB_FILES = ["*.json", "merges.txt", "model.safetensors"]
 HUB_SECONDS = 3.0  # timeout, after which the hub counts as unreachable
@@ -53,7 +55,7 @@ class Asset:
 def cache_folder() -> Path:
     """The environment variable ANYGEN_CACHE, or else a folder in the user's cache."""
     path = os.environ.get("ANYGEN_CACHE")
-    return Path(path).expanduser() if path else user_cache_path("anygen")
+    return user_path(path) if path else user_cache_path("anygen")
 
 
 def base_llm() -> Path:

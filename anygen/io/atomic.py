@@ -1,12 +1,13 @@
 """Atomic writes: a write that is killed leaves the previous file as it was."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from anygen.core.text import to_json
 
 
 @contextmanager
@@ -28,8 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_json(data: Mapping[str, Any], path: Path) -> None:
     """Writes indented JSON, atomically."""
     with replacing(path) as temporary:
-        text = json.dumps(data, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(to_json(data, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
+from anygen.core.text import valid_text
+
 QUOTES = '"""'
 PATH_COMMANDS = ("/attach ", "/load ", "/save ")
 PATH_WORD = re.compile(r"""(?:^|\s)@["']?([^"']*)$""")
@@ -98,7 +100,14 @@ def open_history() -> History:
         raise ValueError(
             f"{path}: cannot be written ({error.strerror}); chat --no-history works without it"
         ) from error
-    return FileHistory(path)
+    return UnicodeHistory(path)
+
+
+class UnicodeHistory(FileHistory):
+    """A history that also accepts typed bytes that are not UTF-8."""
+
+    def store_string(self, string: str) -> None:
+        super().store_string(valid_text(string))
 
 
 def key_bindings() -> KeyBindings:

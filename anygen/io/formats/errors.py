@@ -32,5 +32,6 @@ class MediaError(ValueError):
 
 
 def printable(text: str | Path) -> str:
-    """The text without control characters, so that it is safe to print."""
-    return "".join(character for character in str(text) if character.isprintable())
+    """The text without control characters, and with bytes that are not UTF-8 escaped, for printing."""
+    escaped = str(text).encode(errors="backslashreplace").decode()
+    return "".join(character for character in escaped if character.isprintable())

@@ -39,6 +39,12 @@ def test_a_home_folder_is_found(cat, tmp_path, monkeypatch):
     assert kinds(parse_line("@~/cat.png")) == [Image]
 
 
+def test_a_home_that_does_not_exist_is_no_file_and_no_crash(cat):
+    assert parse_line('what does "~foo" mean?') == ('what does "~foo" mean?',)
+    with pytest.raises(MediaError, match=r"^~nosuch/cat\.png: no such file$"):
+        parse_line("what is in @~nosuch/cat.png")
+
+
 @pytest.mark.parametrize(
     "line",
     ["write to me@cat.png", "thanks @anna", "@", "@ cat.png", '@"so called"', "@" + "x" * 5000],

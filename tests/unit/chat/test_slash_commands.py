@@ -97,9 +97,10 @@ def test_media_are_counted_through_the_conversation(cat, tmp_path, image):
         ("/attach", "write /attach PATH"),
         ("/attach gone.png", "gone.png: no such file"),
         ("/drop", "nothing is attached to the next message"),
+        ("/attach ~nosuch/x.png", "~nosuch/x.png: no such file"),
         ("/save x.doc", "x.doc: a conversation is saved as .html, .md, .json"),
         ("/save", "write /save FILE.html, .md or .json; quote a path with spaces"),
-        ("/load gone.json", "[Errno 2] No such file or directory: 'gone.json'"),
+        ("/load gone.json", "gone.json: No such file or directory"),
         ("/set steps 0", "steps cannot be '0': Input should be greater than 0"),
         (
             "/set guidance much",

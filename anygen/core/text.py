@@ -1,0 +1,25 @@
+"""Text from outside, such as command lines and JSON, which may hold halves of surrogate pairs.
+
+Python decodes a byte that is not UTF-8 to a lone surrogate (PEP 383), and JSON can escape one. No
+tokenizer and no encoding accepts them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+
+
+def valid_text(text: str) -> str:
+    """The text with U+FFFD for every lone surrogate."""
+    return SURROGATE.sub(REPLACEMENT, text)
+
+
+def to_json(data: object, indent: int | None = None) -> str:
+    """JSON that can be encoded: a lone surrogate, as in a file's name, becomes an escape."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(data, ensure_ascii=False, indent=indent, separators=separators)
+    return text.encode(errors="backslashreplace").decode()
