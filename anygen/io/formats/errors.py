@@ -32,6 +32,6 @@ class MediaError(ValueError):
 
 
 def printable(text: str | Path) -> str:
-    """The text without control characters, and with bytes that are not UTF-8 escaped, for printing."""
+    """The text for printing: without control characters, and with odd bytes escaped."""
     escaped = str(text).encode(errors="backslashreplace").decode()
     return "".join(character for character in escaped if character.isprintable())
