@@ -53,6 +53,7 @@ def values(answer):
     return parts, answer.finish, answer.failed
 
 
+@pytest.mark.slow
 def test_200_random_batches_give_the_same_bytes_as_each_request_alone(model, image, audio, video):
     rng = random.Random(0)
     requests = [draw_request(rng, [image, audio, video]) for _ in range(30)]
