@@ -30,6 +30,7 @@ INSTEAD = {
     "fulfil_picks": "sample_step",
     "fulfil_reads": "forward_step",
     "gist": "pooled_condition",
+    "go_on": "advance",
     "likeliest": "greedy_token",
     "likeness_loss": "distillation_loss",
     "lora_that_does_nothing": "zero_lora",
@@ -40,11 +41,13 @@ INSTEAD = {
     "misses": "hard_negatives",
     "Moment": "Operation",
     "of_llm": "load_kwargs",
+    "opinion": "class_token",
     "Outline": "DecoderInfo",
     "Pick": "SampleToken",
     "Read": "Forward",
     "rehearsal": "meta_tracker",
     "Render": "RenderMedia",
+    "safe": "keep_in_fp32_modules",
     "ScenePool": "PrecomputedPool",
     "Seat": "Slot",
     "SEATS": "MAX_SLOTS",
@@ -54,6 +57,7 @@ INSTEAD = {
     "Speaker": "Sequence",
     "take_turn": "run_turn",
     "textstream": "detokenizer",
+    "together": "mix",
     "unspeakable": "non_text_ids",
     "visitors": "offloadable",
     "wish": "pending",
@@ -72,7 +76,8 @@ INSTEAD_IN = {
     ("anygen/generation/", "wake"): "resume",
 }
 
-# Verbs of speech are no names of values: a value is named after what it is.
+# Verbs of speech are no names of values: a value is named after what it is. Some packages have a
+# few left.
 VERBS = {
     "asked": "requested, request or question",
     "given": "value or settings",
@@ -82,24 +87,7 @@ VERBS = {
     "told": "message or condition",
     "wanted": "requested, expected or condition",
 }
-WITHOUT_VERBS = (
-    "anygen/batch/",
-    "anygen/chat/",
-    "anygen/checkpoints/",
-    "anygen/cli/",
-    "anygen/config/",
-    "anygen/core/",
-    "anygen/doctor/",
-    "anygen/evaluation/",
-    "anygen/io/",
-    "anygen/memory/",
-    "anygen/model/",
-    "anygen/reports/",
-    "anygen/terminal/",
-    "anygen/training/",
-    "mosit_data/",
-)
-INSTEAD_IN |= {(scope, verb): new for scope in WITHOUT_VERBS for verb, new in VERBS.items()}
+WITH_VERBS = ("anygen/conversation/", "anygen/generation/", "anygen/llm/", "anygen/numerics/")
 
 PREFIX = "MOST_"  # of constants: it is MAX_
 
@@ -121,6 +109,8 @@ def names(tree: ast.AST) -> Iterator[str]:
 def retired(module: str, text: str) -> dict[str, str]:
     """The retired names in a module, a path below the root, with what to write instead."""
     here = {word: new for (scope, word), new in INSTEAD_IN.items() if module.startswith(scope)}
+    if not module.startswith(WITH_VERBS):
+        here |= VERBS
     found = {}
     for name in (*Path(module).with_suffix("").parts, *names(ast.parse(text))):
         new = (INSTEAD | here).get(name) or (name.startswith(PREFIX) and f"MAX_{name[5:]}")
