@@ -19,7 +19,7 @@ from anygen.core.media import Part
 from anygen.core.version import __version__
 from anygen.generation.request import Model
 from anygen.io.assets import are_fetched
-from anygen.io.media_files import is_media, read_bytes, read_media
+from anygen.io.media_files import is_media, printable, read_bytes, read_media
 from anygen.terminal.graphics import choose_graphics
 from anygen.terminal.screen import Screen
 
@@ -60,7 +60,11 @@ def write(text: str) -> None:
 
 def read_question(prompt: str, attached: Sequence[Path]) -> tuple[Part, ...]:
     """Piped input, then attached files, then the prompt. Raises ValueError if all are empty."""
-    parts = (*read_pipe(), *map(read_media, attached), *parse_line(prompt))
+    named = parse_line(prompt)
+    for medium in named:
+        if not isinstance(medium, str):
+            sys.stderr.write(f"anygen: attached {printable(medium.path or '')}\n")
+    parts = (*read_pipe(), *map(read_media, attached), *named)
     if not parts:
         raise ValueError("--prompt is empty; write a text or attach a file")
     return parts

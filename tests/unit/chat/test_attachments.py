@@ -47,15 +47,55 @@ def test_a_home_that_does_not_exist_is_no_file_and_no_crash(cat):
 
 @pytest.mark.parametrize(
     "line",
-    ["write to me@cat.png", "thanks @anna", "@", "@ cat.png", '@"so called"', "@" + "x" * 5000],
+    [
+        "write to me@cat.png",
+        "thanks @anna",
+        "@angular/core",
+        "@",
+        '@"so called"',
+        'what is "cat.png" for?',
+        "*.png and .png",
+        "@" + "x" * 5000,
+    ],
 )
 def test_an_at_sign_that_names_no_file_stays_text(cat, line):
     assert parse_line(line) == (line,)
 
 
-def test_a_medium_that_does_not_exist_is_an_error(cat):
-    with pytest.raises(MediaError, match=r"^dog\.png: no such file$"):
-        parse_line("what is @dog.png ?")
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("what is @dog.png ?", "dog.png: no such file"),
+        ("what is in this picture ./nope.jpg", "nope.jpg: no such file"),
+        ("what is in nope.jpg?", "nope.jpg: no such file"),
+        ("what is in @photo.heic", "photo.heic: no such file"),
+        ("/nope/x.png what", "/nope/x.png: no such file"),
+        ("what is this @{folder}", "{folder}: is a folder, not a file"),
+        ("what is https://example.org/cat.png", "https://example.org/cat.png: web addresses are "),
+    ],
+)
+def test_an_attachment_that_is_meant_and_not_there_is_an_error(cat, tmp_path, line, complaint):
+    with pytest.raises(MediaError) as caught:
+        parse_line(line.format(folder=tmp_path))
+    assert str(caught.value).startswith(complaint.format(folder=tmp_path))
+
+
+def test_a_name_alone_is_attached(cat):
+    assert kinds(parse_line("what is in cat.png?")) == ["what is in", Image, "?"]
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("(@cat.png)", ["(", Image, ")"]),
+        ('see "@cat.png" now', ["see", Image, "now"]),
+        ("@cat.png's colour", [Image, "'s colour"]),
+        ("这是什么？ @cat.png。", ["这是什么？", Image, "。"]),
+        ("@cat.png是什么？", [Image, "是什么？"]),
+    ],
+)
+def test_quotes_brackets_and_other_languages_may_surround_an_attachment(cat, line, parts):
+    assert kinds(parse_line(line)) == parts
 
 
 def test_a_file_that_is_no_medium_is_an_error(tmp_path, monkeypatch):
@@ -80,8 +120,8 @@ def test_a_file_address_is_a_path(cat, tmp_path):
     assert kinds(parse_line(f"file://{tmp_path}/my%20cat.png")) == [Image]
 
 
-@pytest.mark.parametrize("line", ["/help", "/etc/passwd", "/gone.png", "cat.png", "'tis 'so'"])
-def test_what_is_not_marked_is_a_file_only_if_it_is_a_medium_with_a_whole_path(cat, line):
+@pytest.mark.parametrize("line", ["/help", "/etc/passwd", "'tis 'so'"])
+def test_what_is_not_marked_is_a_file_only_if_it_ends_like_a_medium(cat, line):
     assert parse_line(line) == (line,)
     assert not begins_with_path(line)
 
