@@ -14,6 +14,7 @@ from anygen.evaluation.suites.base import Bench
 from anygen.evaluation.suites.world.suite import METRICS, TASKS
 from anygen.io.atomic import write_json
 from anygen.model.multimodal import MultimodalModel
+from encoders import imagebind
 from mosit_data.world.render import render
 from support.prepared_model import Prepared, measured, truthful
 
@@ -101,6 +102,14 @@ def test_answers_are_read_for_the_true_word(tmp_path, judges, task, row, wrong):
     model = Prepared(names[scene.type](), wrong)
     rows = measured(Bench(model, judges), task, tmp_path, 2)
     assert rows[row] | {"value": 50.0, "n": 2} == rows[row]
+
+
+def test_photographs_are_not_scored_without_a_classifier(tmp_path, judges, make_model):
+    encoder = json.dumps({"name": "imagebind", **imagebind.TINY.model_dump(mode="json")})
+    anygen = Prepared("A cat.")
+    anygen.model.encoder = make_model("encoder", settings=[f"encoder={encoder}"]).encoder
+    assert measured(Bench(anygen, judges), "photographs", tmp_path, 1) == {}
+    assert [line["text"] for line in read_lines(tmp_path)] == ["Here it is.A cat."]
 
 
 def test_a_smaller_run_is_the_beginning_of_a_larger_one():

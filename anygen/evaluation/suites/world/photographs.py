@@ -97,7 +97,10 @@ def photograph_case(rng: random.Random, index: int) -> Case:
 
 
 def score_photographs(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
-    encoder: JointEncoder = bench.anygen.model.encoder
+    """Compares with the encoder's classifier; without one, the answers are not scored."""
+    encoder = bench.anygen.model.encoder
+    if not isinstance(encoder, JointEncoder):
+        return [Outcome({}, text_of(answer)) for _, _, answer in answered]
     outcomes = []
     for case, _, answer in answered:
         photograph = case.messages[0].parts[0]
