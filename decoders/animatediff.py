@@ -65,6 +65,7 @@ TINY = Config(frames=4, motion_heads=2, shared_noise=0.5, steps=2, guidance=3.0)
 class AnimateDiff(LatentDecoder):
     """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
+    config: Config
     modality: MediaModality = "video"
     keep_in_fp32_modules: tuple[str, ...] = ("image.vae.",)
 

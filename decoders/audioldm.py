@@ -91,6 +91,7 @@ TINY = Config(
 class AudioLDM(LatentDecoder):
     """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
+    config: Config
     modality: MediaModality = "audio"
     keep_in_fp32_modules: tuple[str, ...] = ("vae.", "mel.", "vocoder.")
 

@@ -294,8 +294,8 @@ class DiffusersPipeline(nn.Module):
         if key.uses_negatives:
             negatives = [request.options.negative or "" for request in requests]
             encoded = {negative: self.unconditional(negative) for negative in set(negatives)}
-            unwanted = self.prompt_arguments(torch.stack([encoded[n] for n in negatives]))
-            arguments |= {f"negative_{name}": value for name, value in unwanted.items()}
+            negative_arguments = self.prompt_arguments(torch.stack([encoded[n] for n in negatives]))
+            arguments |= {f"negative_{name}": value for name, value in negative_arguments.items()}
         if key.run < key.steps:
             # exact, because some pipelines round it down and some up
             arguments["strength"] = Fraction(key.run, key.steps)

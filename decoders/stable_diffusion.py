@@ -78,6 +78,7 @@ TINY = Config(
 class StableDiffusion(LatentDecoder):
     """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
+    config: Config
     modality: MediaModality = "image"
     keep_in_fp32_modules: tuple[str, ...] = ("vae.",)
 

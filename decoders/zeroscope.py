@@ -71,6 +71,7 @@ TINY = Config(
 class Zeroscope(LatentDecoder):
     """Weights under `frozen` are published ones, which no checkpoint of ours contains."""
 
+    config: Config
     modality: MediaModality = "video"
     keep_in_fp32_modules: tuple[str, ...] = ("vae.",)
 

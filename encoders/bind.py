@@ -172,7 +172,10 @@ class Bind(nn.Module):
 
     def read(self, modality: MediaModality, observed: Tensor) -> Tensor:
         """Observations (B, ...) of one modality -> features (B, K, W)."""
-        readers: dict[MediaModality, Any] = {"audio": self.audio, "video": self.video}
+        readers: dict[MediaModality, AudioReader | VideoReader] = {
+            "audio": self.audio,
+            "video": self.video,
+        }
         observed = observed.to(self.log_scale.dtype)
         return readers[modality](observed) if modality in readers else observed
 

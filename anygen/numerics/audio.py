@@ -1,5 +1,7 @@
 """Samples to one channel at one rate, and log-mel spectrograms of them: 64 bands of 0 to 8 kHz."""
 
+from typing import Literal
+
 import numpy as np
 import soxr
 import torch
@@ -42,9 +44,11 @@ def log_mel(samples: Tensor, filters: Tensor, floor: float, centered: bool) -> T
     return (filters @ spectrum.abs()).clamp(min=floor).log()
 
 
-def slaney_filters() -> Tensor:
-    """(64, 513), Slaney's mel filter bank: triangles of height 1."""
-    bank = mel_filter_bank(FFT // 2 + 1, BANDS, 0, RATE / 2, RATE, norm=None, mel_scale="slaney")
+def slaney_filters(
+    bands: int = BANDS, rate: int = RATE, norm: Literal["slaney"] | None = None
+) -> Tensor:
+    """(bands, 513), Slaney's mel filter bank; triangles of height 1, or with `norm` equal areas."""
+    bank = mel_filter_bank(FFT // 2 + 1, bands, 0, rate / 2, rate, norm=norm, mel_scale="slaney")
     return torch.from_numpy(np.ascontiguousarray(bank.T)).float()
 
 

@@ -5,7 +5,7 @@ B rows, T condition tokens, W condition width; latents are (B, C, ...) of any ra
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from diffusers import (
@@ -40,10 +40,18 @@ SOLVERS: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
 }
 
 
+class LoopDefaults(Protocol):
+    """The settings of a decoder that apply where a request has None."""
+
+    steps: int
+    solver: SchedulerName
+    guidance: float
+
+
 class LatentDecoder(nn.Module):
     """What the loop needs of a decoder, and what all decoders that use it share."""
 
-    config: Any  # its defaults of `steps`, `solver` and `guidance`
+    config: LoopDefaults
     scheduler: DDIMScheduler  # the noise levels and the target that the denoiser was trained with
     predict: Predict
     check: Callable[[SampleOptions], None]

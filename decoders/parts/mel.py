@@ -5,11 +5,9 @@ AudioLDM's constants are those of its repository (Liu et al. 2023).
 
 from math import prod
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import SpeechT5HifiGanConfig
-from transformers.audio_utils import mel_filter_bank
 
 from anygen.numerics.audio import (
     BANDS,
@@ -63,7 +61,8 @@ class PretrainedMelPictures(nn.Module):
         super().__init__()
         self.rate, self.bands = vocoder.sampling_rate, vocoder.model_in_dim
         self.hop = prod(vocoder.upsample_rates)
-        self.register_buffer("filters", area_filters(self.bands, self.rate), persistent=False)
+        filters = slaney_filters(self.bands, self.rate, norm="slaney")  # as librosa's
+        self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, N) -> (B, 1, N / hop, bands), log magnitude; N must be a multiple of the hop."""
@@ -84,9 +83,3 @@ class PretrainedMelPictures(nn.Module):
     def grid(self, bands: int, frames: int) -> tuple[int, int]:
         """Height and width of an image."""
         return (frames, bands)
-
-
-def area_filters(bands: int, rate: int) -> Tensor:
-    """(bands, 513), Slaney's mel filter bank: triangles of equal area, as in librosa."""
-    bank = mel_filter_bank(FFT // 2 + 1, bands, 0, rate / 2, rate, "slaney", "slaney")
-    return torch.from_numpy(np.ascontiguousarray(bank.T)).float()

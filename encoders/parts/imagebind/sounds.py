@@ -6,10 +6,14 @@ Computed in double precision on the CPU, from which the published float32 differ
 # C channels, N samples, T frames of a spectrogram
 
 import math
+import warnings
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers.audio_utils import mel_filter_bank
 
 from anygen.core.media import Audio
 
@@ -70,20 +74,22 @@ def filter_bank(samples_N: Tensor, bands: int) -> Tensor:
     before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
     window = torch.hann_window(WINDOW, periodic=False, dtype=torch.float64)
     spectrum = torch.fft.rfft((frames - EMPHASIS * before) * window, FFT)
-    energies = spectrum.abs() ** 2 @ mel_filters(bands).T
+    energies = spectrum.abs() ** 2 @ torch.from_numpy(mel_filters(bands))
     return energies.clamp(min=FLOOR).log()
 
 
-def mel_filters(bands: int) -> Tensor:
-    """(bands, 257): triangles of height one on the mel scale, between neighbouring centres."""
-    lowest, highest = mel(torch.tensor([LOWEST, RATE / 2], dtype=torch.float64)).tolist()
-    edges = torch.linspace(lowest, highest, bands + 2, dtype=torch.float64)[:, None]
-    frequencies = mel(torch.linspace(0, RATE / 2, FFT // 2 + 1, dtype=torch.float64))
-    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
-    return torch.minimum(rising, falling).clamp(min=0)
-
-
-def mel(hertz: Tensor) -> Tensor:
-    """HTK's scale, with a natural logarithm."""
-    return 1127 * torch.log1p(hertz / 700)
+@cache
+def mel_filters(bands: int) -> np.ndarray:
+    """(257, bands): triangles of height one on Kaldi's mel scale."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some bands are narrower than a frequency bin, and empty
+        bank: np.ndarray = mel_filter_bank(
+            FFT // 2 + 1,
+            bands,
+            LOWEST,
+            RATE / 2,
+            RATE,
+            mel_scale="kaldi",
+            triangularize_in_mel_space=True,
+        )
+    return bank
