@@ -97,7 +97,7 @@ class PooledVideo(MediaProjector):
 class ProjectorPerWidth(nn.ModuleDict, MediaProjector):
     """A projector for each width of features, named after the modalities that share it."""
 
-    def __init__(self, shared: Mapping[str, "Projector"]) -> None:
+    def __init__(self, shared: Mapping[str, "FeatureProjector"]) -> None:
         super().__init__(shared)
         self.question = max(projector.question for projector in shared.values())
 
@@ -112,7 +112,7 @@ class ProjectorPerWidth(nn.ModuleDict, MediaProjector):
         return cast(MediaProjector, found)
 
 
-class Projector(MediaProjector):
+class FeatureProjector(MediaProjector):
     """Base class of all kinds. `forward` takes features (B, K, W) of media of one modality.
 
     Every medium has all its K features, so nothing is masked.
@@ -132,12 +132,12 @@ class Projector(MediaProjector):
         return features
 
 
-class Linear(Projector, nn.Linear):
+class Linear(FeatureProjector, nn.Linear):
     def __init__(self, settings: InputLinear, width: int, llm_width: int, shapes: Any) -> None:
         super().__init__(shapes, width, llm_width)
 
 
-class Mlp(Projector, nn.Sequential):
+class Mlp(FeatureProjector, nn.Sequential):
     def __init__(self, settings: InputMlp, width: int, llm_width: int, shapes: Any) -> None:
         super().__init__(
             shapes,
@@ -148,7 +148,7 @@ class Mlp(Projector, nn.Sequential):
         )
 
 
-class Concat(Projector, nn.Linear):
+class Concat(FeatureProjector, nn.Linear):
     """Concatenates neighbours in the order of the features, such as four patches of a row
     (MiniGPT-v2). The last group is filled up with zeros.
     """
@@ -166,7 +166,7 @@ class Concat(Projector, nn.Linear):
         return super().forward(filled.unflatten(1, (-1, self.neighbours)).flatten(2))
 
 
-class Resampler(Projector):
+class Resampler(FeatureProjector):
     """A kind with the same number of positions for every medium."""
 
     tokens: int
@@ -294,7 +294,7 @@ class Resampling(nn.Module):
         return latents_BTC + self.mlp(latents_BTC)
 
 
-KINDS: dict[str, Callable[..., Projector]] = {
+KINDS: dict[str, Callable[..., FeatureProjector]] = {
     "linear": Linear,
     "mlp": Mlp,
     "concat": Concat,

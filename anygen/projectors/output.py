@@ -23,7 +23,7 @@ from decoders.base import ConditionSpec
 
 def build_output_projector(
     settings: OutputProjector, span: int, width: int, spec: ConditionSpec
-) -> "Projector":
+) -> "ConditionProjector":
     """A module (B, S, D) -> conditions of `spec`'s shape. `span` is S, `width` is D.
 
     Raises ValueError if the kind makes one token per hidden state and S is not T.
@@ -37,7 +37,7 @@ def build_output_projector(
     return KINDS[settings.kind](settings, width, spec)
 
 
-class Projector(nn.Module):
+class ConditionProjector(nn.Module):
     """Base class of all kinds: `tokens` makes the tokens of the condition.
 
     The pooled vector of a decoder that has one is a linear map of the mean of the span's hidden
@@ -61,7 +61,7 @@ class Projector(nn.Module):
         return self.spec.join(tokens, pooled)
 
 
-class Transformer(Projector):
+class Transformer(ConditionProjector):
     """One learned query per token (NExT-GPT, section 3.3).
 
     With `encoder_layers` it is NExT-GPT's `nn.Transformer`, whose decoder is `transformer` and
@@ -94,7 +94,7 @@ class Transformer(Projector):
         return self.outward(self.norm(mixed))
 
 
-class QFormer(Projector):
+class QFormer(ConditionProjector):
     def __init__(self, settings: OutputQFormer, width: int, spec: ConditionSpec) -> None:
         super().__init__(width, spec)
         self.queries = nn.Parameter(torch.randn(spec.tokens, settings.width) * 0.02)
@@ -107,7 +107,7 @@ class QFormer(Projector):
         return self.outward(outputs.last_hidden_state)
 
 
-class Linear(Projector):
+class Linear(ConditionProjector):
     def __init__(self, settings: OutputLinear, width: int, spec: ConditionSpec) -> None:
         super().__init__(width, spec)
         self.outward = nn.Linear(width, spec.width, bias=settings.bias)
@@ -116,7 +116,7 @@ class Linear(Projector):
         return self.outward(hidden_BSD)
 
 
-class Mlp(Projector):
+class Mlp(ConditionProjector):
     def __init__(self, settings: OutputMlp, width: int, spec: ConditionSpec) -> None:
         super().__init__(width, spec)
         self.inward = nn.Linear(width, settings.hidden)
@@ -126,7 +126,7 @@ class Mlp(Projector):
         return self.outward(F.gelu(self.inward(hidden_BSD)))
 
 
-KINDS: dict[str, Callable[..., Projector]] = {
+KINDS: dict[str, Callable[..., ConditionProjector]] = {
     "transformer": Transformer,
     "qformer": QFormer,
     "linear": Linear,
