@@ -15,7 +15,7 @@ from typing import Any
 
 from anygen.checkpoints import checkpoint
 from anygen.checkpoints.model_id import ModelId
-from anygen.config.placement import Placement
+from anygen.config.placement import AUTO, Placement
 from anygen.core.media import Message
 from anygen.generation.answer import Answer, collect
 from anygen.generation.engine import Engine
@@ -42,9 +42,10 @@ class AnyGen:
 
         Its decoders load on first use. With `decoder_memory` their weights stay within so many
         bytes: the least recently used are dropped, and loaded again when needed. `placement` are
-        the fields of `Placement`: device, dtype, quant, offload, device_map. Raises ValueError.
+        the fields of `Placement`: device (by default `auto`: CUDA, then MPS, then the CPU), dtype,
+        quant, offload, device_map. Raises ValueError.
         """
-        place = Placement(**placement).validate_available()
+        place = Placement(**{"device": AUTO, **placement}).validate_available()
         return cls(MultimodalModel.from_pretrained(name, decoder_memory, place))
 
     def save_pretrained(self, folder: str | Path) -> None:

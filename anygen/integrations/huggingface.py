@@ -89,7 +89,7 @@ class AnyGenModel(PreTrainedModel):
         folder = model_folder(name)
         return cls(
             config or AnyGenConfig.from_pretrained(folder),
-            AnyGen.from_pretrained(folder, **kwargs),
+            AnyGen.from_pretrained(folder, **{"device": "cpu", **kwargs}),
         )
 
     def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:  # type: ignore[override]
