@@ -1,5 +1,5 @@
 """python -m anygen"""
 
-from anygen.cli.main import main
+from anygen.cli.main import run
 
-main()
+run()

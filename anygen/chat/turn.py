@@ -34,7 +34,7 @@ def run_turn(
     without any answer is not kept. Raises ValueError for a request that the model refuses, and
     OSError if a medium cannot be written.
     """
-    conversation = session.conversation
+    model, conversation = session.model, session.conversation  # Ctrl-C need not wait for loading
     question = conversation.question(parts)
     seed = conversation.next_seed() if seed is None else seed
     request = session.request(question, seed, edit)
@@ -42,7 +42,7 @@ def run_turn(
     display = AnswerDisplay(session.screen, builder, request)
     try:
         with stop_on_interrupt() as stopped, suppress(KeyboardInterrupt):
-            for event in session.model.answer(request, stopped):
+            for event in model.answer(request, stopped):
                 if isinstance(event, MediaDone):
                     event = add_generated(session, event, request, builder)
                 else:

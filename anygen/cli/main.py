@@ -6,9 +6,9 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -22,6 +22,7 @@ from anygen.cli.inspect import config, doctor, models, plan
 from anygen.cli.train import convert_checkpoint, pack, train
 from anygen.core.version import __version__
 
+INTERRUPTED = 130  # the exit code of a shell for SIGINT
 TALK, GENERATE, TRAIN = "Talk", "Generate", "Data and training"
 EVALUATE, LOOK = "Evaluate", "Look"
 ORDER = (
@@ -58,6 +59,22 @@ app.command(rich_help_panel=LOOK)(plan)
 app.command(rich_help_panel=LOOK)(doctor)
 
 
+def run() -> NoReturn:
+    """The command as a process. After Ctrl-C it ends at once, also if threads are still at work.
+
+    Everything that is written is whole before it gets its name, so nothing has to be waited for.
+    """
+    try:
+        main()
+    except (KeyboardInterrupt, SystemExit) as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+            raise
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(INTERRUPTED)
+
+
 def main() -> NoReturn:
     """Runs a command. An error that the user can fix is one line on stderr and exit code 2."""
     prepare_streams()
@@ -66,8 +83,7 @@ def main() -> NoReturn:
     try:
         app()
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, leave_at_once)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # what reads our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -90,11 +106,6 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def leave_at_once(number: int, frame: FrameType | None) -> NoReturn:
-    """A second Ctrl-C does not wait for threads that are still loading or rendering."""
-    os._exit(130)
 
 
 def show_version(requested: bool) -> None:

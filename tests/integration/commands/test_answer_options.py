@@ -120,7 +120,7 @@ def test_a_caption_that_stands_in_for_a_broken_condition_is_told(make_model):
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ("steps", "--set wants NAME=VALUE, as in steps=8, not 'steps'"),
+        ("steps", "--set needs NAME=VALUE, such as steps=8, not 'steps'"),
         ("steps=0", "steps cannot be '0': Input should be greater than 0"),
         ("stepps=8", "no setting 'stepps'; did you mean steps?"),
         ("exactly.image=9", "exactly: 9 image cannot be made, where at most 8 may"),

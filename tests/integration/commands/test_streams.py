@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -133,3 +134,24 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_ctrl_c_twice_ends_a_batch_at_once_with_whole_records(saved_model, tmp_path):
+    lines = (json.dumps({"id": f"r{number}", "prompt": "hi"}) for number in range(1000))
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "anygen", "generate", "rows.jsonl", "--model", saved_model]
+    with subprocess.Popen(
+        [*command, *SHORT],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.readline()  # the first record: the batch is under way
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, b"")
+    records = (tmp_path / "out" / "records.jsonl").read_bytes()
+    assert records.endswith(b"\n")
+    assert all(json.loads(line)["status"] == "ok" for line in records.splitlines())
