@@ -18,6 +18,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """README and CONTRIBUTING are pages too; a link to them is ../README.md, as it is on disk."""
     for source, page in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8").replace("](docs/", "](")
+        for name, target in PAGES.items():
+            text = text.replace(f"]({name}", f"]({target}")
+        text = text.replace("[NOTICE](NOTICE)", "`NOTICE`")
         files.append(File.generated(config, page, content=text))
     return files
 
