@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
@@ -65,7 +66,22 @@ def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
         raise ValueError(
             f"llm.base {base}: {len(missing)} of its weights are not there, as {missing[0]}"
         )
+    if placement.quant == "nf4":
+        keep_general_kernels(model)
     return model.requires_grad_(False)
+
+
+def keep_general_kernels(model: nn.Module) -> None:
+    """Layers that bitsandbytes cannot pack stay as they are.
+
+    On CPUs with AVX512-BF16 it packs 4-bit weights in blocks of 64 inputs and 32 outputs, and
+    fails on layers that are not whole blocks.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit) and (layer.in_features % 64 or layer.out_features % 32):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def outlined(base: Path | str) -> Any:

@@ -61,6 +61,14 @@ def test_the_layers_of_the_llm_take_as_many_bytes_as_the_plan_says(saved_model, 
         assert held == WEIGHT_BYTES[quant](layer.out_features, layer.in_features)
 
 
+def test_layers_that_bitsandbytes_cannot_pack_are_left_to_its_general_kernels(saved_model):
+    base = AnyGen.from_pretrained(saved_model, quant="nf4").model.llm.base
+    layers = [m for m in base.modules() if isinstance(m, Linear4bit)]
+    narrow = [m for m in layers if m.in_features % 64 or m.out_features % 32]
+    assert narrow
+    assert not any(layer.support_avx512bf16_for_cpu for layer in narrow)
+
+
 @pytest.mark.parametrize("quant", ["int8", "nf4"])
 def test_lora_learns_upon_few_bits_and_nothing_else_does(tiny_llm, quant):
     torch.manual_seed(0)
