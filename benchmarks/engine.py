@@ -73,7 +73,7 @@ def compared(name: str, plain: Callable[[], float], ours: Callable[[], float]) -
 def forget(model: AnyGen) -> None:
     """Nothing of earlier answers helps."""
     model.engine.kv_caches.idle.clear()
-    model.engine.embeddings.kept.clear()
+    model.engine.embeddings.values.clear()
 
 
 # --- text

@@ -102,4 +102,4 @@ def test_the_installed_doctor_knows_its_own_distribution(installed, tmp_path):
     [package] = [line for line in lines if "anygen: " in line]
     assert package.startswith("ok ")
     assert package.endswith(f"which belongs to {anygen.DISTRIBUTION}")
-    assert lines[-1] == "all that is needed works"
+    assert lines[-1] == "everything needed works"

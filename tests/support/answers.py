@@ -65,7 +65,7 @@ def observed(model):
 def forget(model):
     """The model as if it had just been opened: it reads and encodes everything anew."""
     model.engine.kv_caches.idle.clear()
-    model.engine.embeddings.kept.clear()
+    model.engine.embeddings.values.clear()
     model.model.llm.trigger_bias.fill_(2.0)  # it likes to make media of all kinds
     return model
 
