@@ -190,7 +190,7 @@ class Engine:
         if not sampling:
             return False
         last = torch.stack([cast(Tensor, operation.cache.last) for _, operation in sampling])
-        logits = self.model.llm.logits(last)
+        logits = self.model.llm.answer_logits(last)
         for (slot, operation), row in zip(sampling, logits, strict=True):
             self.advance(slot, self.greedy_token(row, operation.choice))
         return True

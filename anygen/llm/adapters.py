@@ -34,7 +34,8 @@ class MediaLayers(nn.Module):
         super().__init__()
         self.kind = kind
         self.media: Tensor | None = None  # (B, T), where media stand in this pass
-        self.began: Tensor | None = None  # (M, D), what they were read as
+        self.began: Tensor | None = None  # (M, D), what they were read as, or (B, T, D)
+        self.every_row = False  # whether layers for media are given all rows of a pass
         self.handles: list[Any] = []
         width = decoder.config.hidden_size
         if kind == "adapter":
@@ -63,8 +64,10 @@ class MediaLayers(nn.Module):
         def hook(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
             if self.media is None:
                 return None
-            told = self.gates[gate].tanh() * self.project(self.began)
-            hidden = args[0].masked_scatter(self.media[..., None], args[0][self.media] + told)
+            added = self.gates[gate].tanh() * self.project(self.began)
+            if self.every_row:
+                return torch.where(self.media[..., None], args[0] + added, args[0]), *args[1:]
+            hidden = args[0].masked_scatter(self.media[..., None], args[0][self.media] + added)
             return hidden, *args[1:]
 
         return hook
@@ -73,15 +76,23 @@ class MediaLayers(nn.Module):
         def hook(_: nn.Module, args: tuple[Tensor, ...], made: Tensor) -> Tensor | None:
             if self.media is None:
                 return None
+            if self.every_row:
+                return torch.where(self.media[..., None], own(args[0]).to(made), made)
             return made.masked_scatter(self.media[..., None], own(args[0][self.media]).to(made))
 
         return hook
 
     @contextmanager
     def at(self, media_BT: Tensor | None, embeds_BTD: Tensor) -> Iterator[None]:
-        """Inside, a pass of these embeddings knows where media stand."""
+        """Inside, a pass of these embeddings knows where media stand.
+
+        On a CPU, an answer's rows are all given to the layers for media: what these make of one
+        must not depend on how many others there are (see passes.py).
+        """
+        self.every_row = embeds_BTD.device.type == "cpu" and not torch.is_grad_enabled()
         if media_BT is not None and media_BT.any():
-            self.media, self.began = media_BT, embeds_BTD[media_BT]
+            self.media = media_BT
+            self.began = embeds_BTD if self.every_row else embeds_BTD[media_BT]
         try:
             yield
         finally:

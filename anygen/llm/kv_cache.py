@@ -1,12 +1,10 @@
-"""What the LLM has read of one conversation, and attention to it.
+"""What the LLM has read of one conversation: keys and values, kept for as long as it may go on.
 
-Reading in pieces, in one pass or beside other conversations gives the same bits: every sum runs
-over the same blocks of positions in the same order, and products have a number of rows at which
-kernels agree (anygen.numerics). So a cache can live as long as a conversation, be cropped and go
-on, and nothing that is made depends on it.
+A position's keys and values are the same bits in whatever pieces the conversation is read, and
+beside whatever others (see passes.py and attention.py). So a cache can be cropped and go on, and
+nothing that is made depends on it.
 
-T new positions, N positions in all, H query heads, G key heads, R = H / G, d width of a head
-(values may have another), B contexts.
+T new positions, G key heads, d width of a head (values may have another).
 """
 
 from __future__ import annotations
@@ -64,8 +62,8 @@ class Context:
                 return index
         return min(self.length, len(keys))
 
-    def keep(self, layer: int, keys: Tensor, values: Tensor, end: int) -> tuple[Tensor, Tensor]:
-        """Stores new keys and values (G, T, d) up to position `end`; all of whole blocks."""
+    def keep(self, layer: int, keys: Tensor, values: Tensor, end: int) -> None:
+        """Stores new keys and values (G, T, d) up to position `end`."""
         if layer == len(self.stored):
             self.stored.append((empty_like(keys, 0), empty_like(values, 0)))
         size = whole_blocks(end)
@@ -77,7 +75,6 @@ class Context:
         stored_keys, stored_values = self.stored[layer]
         start = end - keys.shape[1]
         stored_keys[:, start:end], stored_values[:, start:end] = keys, values
-        return stored_keys[:, :size], stored_values[:, :size]
 
 
 def whole_blocks(length: int) -> int:

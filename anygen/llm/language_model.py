@@ -19,7 +19,7 @@ from anygen.config.placement import Placement
 from anygen.config.system import LanguageModelSettings
 from anygen.core.modality import MediaModality
 from anygen.llm.adapters import MediaLayers
-from anygen.llm.attention import Group, Row, attend, grouped, positions_of
+from anygen.llm.attention import Attention, attend_for_transformers
 from anygen.llm.backbone import (
     check_backbone,
     decoder_config,
@@ -31,13 +31,13 @@ from anygen.llm.backbone import (
 )
 from anygen.llm.fast_llama import Llama
 from anygen.llm.kv_cache import is_medium
+from anygen.llm.passes import Pass, Row, one_pass, passes_of_lanes
 from anygen.llm.signal_tokens import Signals, side_mask, side_positions
-from anygen.numerics.batch_invariant import filled_up, stabilize_rows
-from anygen.numerics.fp16_linear import ROWS, packed
+from anygen.numerics.fp16_linear import ROWS, Fp16Linear, packed
 from anygen.numerics.int8_linear import Int8Linear
 
 ATTENTION = "anygen_contexts"
-AttentionInterface.register(ATTENTION, attend)
+AttentionInterface.register(ATTENTION, attend_for_transformers)
 LORA = ".lora_"
 SOME = 16  # rows of an embedding
 
@@ -137,36 +137,49 @@ class LanguageModel(nn.Module):
     def read(self, rows: Sequence[Row]) -> list[Tensor]:
         """More embeddings (T, D) of each context, and what they are; their hidden states (T, D).
 
-        One forward pass for all rows. What a row becomes does not depend on the others.
+        What a row becomes does not depend on the others.
         """
-        order, groups = grouped(rows)
-        embeds_TD = filled_up(torch.cat([embeds for _, embeds, _ in order]), ROWS)
-        positions = positions_of(groups, embeds_TD)
-        read = self.llama or self.read_with_transformers
-        counts = [len(keys) for _, _, keys in order]
-        media_T = embeds_TD.new_zeros(len(embeds_TD), dtype=torch.bool)
-        if self.media_layers:
-            known = [is_medium(key) for _, _, keys in order for key in keys]
-            media_T[: len(known)] = torch.tensor(known, device=media_T.device)
-        with self.knowing(media_T[None], embeds_TD[None]):
-            hidden = read(embeds_TD, positions, groups)[: sum(counts)].split(counts)
-        states = {context: part for (context, _, _), part in zip(order, hidden, strict=True)}
-        for context, _, keys in rows:
+        hidden = [torch.empty_like(embeds) for _, embeds, _ in rows]
+        for reading in self.passes(rows):
+            states = self.run(reading, rows)
+            for chunk in reading.chunks:
+                hidden[chunk.row][chunk.part] = states[chunk.rows]
+        for (context, _, keys), states in zip(rows, hidden, strict=True):
             context.positions += keys
-            context.last = states[context][-1]
-        return [states[context] for context, _, _ in rows]
+            context.last = states[-1]
+        return hidden
 
-    def read_with_transformers(
-        self, embeds: Tensor, positions: Tensor, groups: Sequence[Group]
-    ) -> Tensor:
+    def passes(self, rows: Sequence[Row]) -> list[Pass]:
+        on_cpu = rows[0][1].device.type == "cpu"
+        if on_cpu and not (self.llama and self.llama.is_row_wise):
+            return passes_of_lanes(rows)
+        return one_pass(rows, ROWS)
+
+    def run(self, reading: Pass, rows: Sequence[Row]) -> Tensor:
+        """The hidden states of one forward pass, (T, D)."""
+        like = rows[0][1]
+        embeds_TD = like.new_zeros(reading.length, like.shape[1])
+        media_T = torch.zeros(reading.length, dtype=torch.bool)
+        for chunk in reading.chunks:
+            _, embeds, keys = rows[chunk.row]
+            embeds_TD[chunk.rows] = embeds[chunk.part]
+            if self.media_layers:
+                media_T[chunk.rows] = torch.tensor([is_medium(key) for key in keys[chunk.part]])
+        attention = Attention(reading, like.device)
+        if self.llama:
+            return self.llama(embeds_TD, attention)
+        with self.knowing(media_T[None].to(like.device), embeds_TD[None]):
+            return self.run_with_transformers(embeds_TD, attention)
+
+    def run_with_transformers(self, embeds: Tensor, attention: Attention) -> Tensor:
         """Embeddings (T, D) of a pass -> hidden states (T, D)."""
         config = self.config
         usual, config._attn_implementation = config._attn_implementation, ATTENTION
         try:
             output = self.decoder(
                 inputs_embeds=embeds[None],
-                position_ids=positions[None],
-                groups=groups,
+                position_ids=attention.positions[None],
+                attention=attention,
                 use_cache=False,
             )
         finally:
@@ -180,11 +193,23 @@ class LanguageModel(nn.Module):
         triggers = (hidden[..., None, :] * self.trigger_rows).sum(-1) + self.trigger_bias
         return torch.cat([text, triggers], dim=-1)
 
+    def answer_logits(self, hidden: Tensor) -> Tensor:
+        """The same for answering: of rows (B, D), none of which depends on the others."""
+        together = isinstance(self.base.get_output_embeddings(), Fp16Linear) and not self.softcap
+        if hidden.device.type != "cpu" or together:
+            return self.logits(hidden)
+        return torch.cat([self.logits(row) for row in hidden.split(1)])
+
     def text_logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V), as the base model's own head makes them."""
         logits: Tensor = self.base.get_output_embeddings()(hidden)
-        cap = getattr(self.config, "final_logit_softcapping", None)  # Gemma 2
-        return logits if cap is None else cap * (logits / cap).tanh()
+        return logits if self.softcap is None else self.softcap * (logits / self.softcap).tanh()
+
+    @property
+    def softcap(self) -> float | None:
+        """Logits stay within it, softly (Gemma 2)."""
+        found: float | None = getattr(self.config, "final_logit_softcapping", None)
+        return found
 
     def label_of(self, token: int) -> int:
         """The column of `logits` of a text token or a trigger."""
@@ -231,7 +256,6 @@ class LanguageModel(nn.Module):
             if isinstance(layer, nn.Linear) and LORA not in name:
                 self.base.set_submodule(name, self.packed_or_gone(name, layer))
         if self.media_layers:
-            stabilize_rows(self.media_layers)
             self.media_layers.hook(self.decoder)
 
     def packed_or_gone(self, name: str, layer: nn.Linear) -> nn.Module:

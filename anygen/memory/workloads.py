@@ -45,7 +45,7 @@ def fill_context(llm: LanguageModel) -> Context:
     context.positions = list(range(before))
     llm.read([(context, embeds_TD, range(count))])
     assert context.last is not None
-    llm.logits(context.last[None])
+    llm.answer_logits(context.last[None])
     return context
 
 

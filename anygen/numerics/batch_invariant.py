@@ -17,6 +17,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MULTIPLE, ENOUGH = 4, 12
+GRAIN = 32768  # elements; torch computes fewer with one thread (at::internal::GRAIN_SIZE)
+
+
+def silu(rows: Tensor) -> Tensor:
+    """Of rows (T, width) that lie apart in memory, in place; each is the same in any company.
+
+    torch computes the last few of a stretch of memory by other code than the rest, and divides it
+    among threads wherever it may. Here a stretch is a row.
+    """
+    assert rows.stride(0) > rows.shape[1]
+    if rows.device.type != "cpu":
+        return F.silu(rows)
+    for part in rows.split(max(1, (GRAIN - 1) // rows.shape[1])):
+        F.silu(part, inplace=True)
+    return rows
 
 
 def stabilize_rows(network: nn.Module) -> None:

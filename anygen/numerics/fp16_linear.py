@@ -1,26 +1,33 @@
-"""Linear layers for answering on a CPU, whose rows do not depend on their company.
+"""Linear layers for answering on x86: half the bytes, and rows that do not depend on each other.
 
-A matrix product of few rows is often computed in another order than one of many, so that the last
-bits of an answer would depend on what else is in the batch. Here the rows are filled up to a number
-at which they do not. On x86 the weights are held in half precision, as FBGEMM multiplies them
-with float32 rows: a token reads all weights once, and half as many bytes take half as long.
+A token reads every weight once, and half as many bytes take half as long. FBGEMM multiplies weights
+in half precision with float32 rows.
+
+Each element of its product is one chain of fused multiply-adds over the inputs, in their order, in
+every kernel of three rows or more, for AVX2 and for AVX-512 (FBGEMM, src/FbgemmFP16UKernels*.cc);
+the AVX2 kernels of one and two rows keep several sums. Rows are shared out among kernels, columns
+among threads (include/fbgemm/FbgemmFPCommon.h). So with rows filled up to a multiple of three,
+which is never divided with a rest of one or two, a row has the same bits whatever stands beside it,
+wherever it stands, with any number of threads.
 """
 
+import platform
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anygen.numerics.batch_invariant import filled_up, stabilize_rows
-
-ROWS = 3  # FBGEMM has kernels of 1 to 6 rows; the remainders 1 and 2 add up in another order
+ROWS = 3
 
 
 def has_fbgemm() -> bool:
-    return "fbgemm" in torch.backends.quantized.supported_engines
+    """Whether its kernels are those described above: it has others for ARM."""
+    x86 = platform.machine() in ("x86_64", "AMD64")
+    return x86 and "fbgemm" in torch.backends.quantized.supported_engines
 
 
-class PackedLinear(nn.Module):
+class Fp16Linear(nn.Module):
     """A frozen `nn.Linear` in half precision, by FBGEMM. (..., I) -> (..., O) in float32."""
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -32,14 +39,13 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        made: Tensor = torch.ops.quantized.linear_dynamic_fp16(filled_up(rows, ROWS), self.packed)
+        missing = -len(rows) % ROWS
+        filled = F.pad(rows, (0, 0, 0, missing)) if missing else rows
+        made: Tensor = torch.ops.quantized.linear_dynamic_fp16(filled, self.packed)
         return made[: len(rows)].view(*x.shape[:-1], self.outputs)
 
 
 def packed(linear: nn.Linear) -> nn.Module:
-    """The same layer for answering."""
+    """The same layer for answering: on x86, in half precision."""
     plain = linear.weight.device.type == "cpu" and linear.weight.dtype == torch.float32
-    if plain and has_fbgemm():
-        return PackedLinear(linear)
-    stabilize_rows(linear)
-    return linear
+    return Fp16Linear(linear) if plain and has_fbgemm() else linear

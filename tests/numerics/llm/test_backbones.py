@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from anygen.config.loader import load_system
-from anygen.llm.attention import Look
+from anygen.llm.attention import AttentionParams
 from anygen.llm.backbone import longest_context
 from anygen.llm.kv_cache import BLOCK, Context
 from anygen.llm.language_model import LanguageModel
@@ -67,7 +67,7 @@ def read(llm, context, ids, end):
     """Goes on with `ids` up to `end`; their logits of text."""
     keys = ids[context.length : end]
     [hidden] = llm.read([(context, llm.embed(keys), keys.tolist())])
-    return llm.logits(hidden)[:, : llm.signals.vocabulary]
+    return llm.answer_logits(hidden)[:, : llm.signals.vocabulary]
 
 
 @torch.no_grad()
@@ -125,7 +125,10 @@ def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, publishe
 def test_a_window_is_felt_where_there_is_one(make, published, monkeypatch):
     """What the tests above would not notice without windows."""
     llm, ids = make(), tokens(0)
-    monkeypatch.setattr("anygen.llm.attention.Look", lambda layer, scale, *_: Look(layer, scale))
+    monkeypatch.setattr(
+        "anygen.llm.attention.AttentionParams",
+        lambda layer, scale, *_: AttentionParams(layer, scale),
+    )
     logits, expected = read(llm, Context(), ids, LENGTH), published(input_ids=ids[None]).logits[0]
     close(logits[:WINDOW], expected[:WINDOW])
     assert (logits - expected).abs().max() > 0.01 * expected.abs().max()
