@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from anygen.core.media import Image, Video
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
-from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import (
     Cancelled,
     ConditionSpec,
@@ -79,7 +78,6 @@ class AnimateDiff(LatentDecoder):
         self.latent_shape = self.shape(SampleOptions())
         self.condition_spec: ConditionSpec = image.condition_spec
         self.layout = zero_layout(image.make_layout(config.frames))
-        stabilize_rows(self)
 
     def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         return self.image.encode_prompt(captions)
@@ -112,7 +110,7 @@ class AnimateDiff(LatentDecoder):
         channels, height, width = self.image.shape(options)
         return (channels, self.frames(options), height, width)
 
-    def sample(
+    def sample_batch(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Video]:
         return self.from_latents(sample_latents(self, requests, on_step, cancelled))

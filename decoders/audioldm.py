@@ -16,7 +16,6 @@ from anygen.core.media import Audio
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 from anygen.numerics.audio import to_mono
-from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import (
     Cancelled,
     ConditionSpec,
@@ -113,7 +112,6 @@ class AudioLDM(LatentDecoder):
         self.condition_spec = ConditionSpec(tokens=tokens, width=width, norm="l2")
         grid = self.latent_shape[1:]
         self.layout = Layout(config.layout, width, grid) if config.layout else None
-        stabilize_rows(self)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
         noisy, condition = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
@@ -147,7 +145,7 @@ class AudioLDM(LatentDecoder):
         """Latents along time."""
         return ceil(self.length(options) / (self.mel.hop * self.vae.factor))
 
-    def sample(
+    def sample_batch(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Audio]:
         sounds = self.from_latents(sample_latents(self, requests, on_step, cancelled))

@@ -89,9 +89,9 @@ class RenderRequest:
 class Decoder(Protocol):
     """Turns conditions into media.
 
-    A row's bytes depend on its own request only, not on its batch or its place there; on a CPU in
-    float32 that is exact. In half precision the network and the conditions have that precision,
-    latents stay float32, and so do the tensors that `keep_in_fp32_modules` lists.
+    A row depends on its own request only, not on its batch or its place there: on a CPU to the
+    byte, see `is_sampled_alone`. In half precision the network and the conditions have that
+    precision, latents stay float32, and so do the tensors that `keep_in_fp32_modules` lists.
 
     A decoder is also an `nn.Module`. Two class attributes are optional: `frozen`, name prefixes of
     published weights, which no checkpoint of ours contains, and `keep_in_fp32_modules`, name
@@ -166,6 +166,16 @@ class DeferredWeights(Protocol):
     @property
     def deferred_bytes(self) -> int:
         """The size of these weights."""
+
+
+def is_sampled_alone(request: RenderRequest) -> bool:
+    """Whether a row must not share its batch, so that nothing about it depends on the others.
+
+    Libraries choose kernels by the size of a batch, and with them the order of sums. So on a CPU
+    rows are sampled one by one: all shapes then follow from the row itself. On an accelerator they
+    are sampled together, and the last bits of a row may depend on how many there are.
+    """
+    return request.condition.device.type == "cpu"
 
 
 def no_progress(step: int, total: int) -> None:

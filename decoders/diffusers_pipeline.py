@@ -20,7 +20,6 @@ from anygen.core.media import Image
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 from anygen.io.pretrained import shapes_only
-from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import (
     Cancelled,
     ConditionSpec,
@@ -54,6 +53,7 @@ from decoders.parts.pipelines.sources import (
     random_source,
 )
 from decoders.parts.pipelines.tiny import TINY_SDXL
+from decoders.parts.sampling import Sampler
 
 MAX_NEGATIVES = 16  # negative prompts whose conditions are cached
 
@@ -103,7 +103,7 @@ class BatchKey:
     seconds: float
 
 
-class DiffusersPipeline(nn.Module):
+class DiffusersPipeline(Sampler):
     modality: MediaModality
     keep_in_fp32_modules = ("vae.", "vocoder.")
 
@@ -132,7 +132,6 @@ class DiffusersPipeline(nn.Module):
             part = self.source.make(name, class_of(class_name))
             if isinstance(part, nn.Module):
                 self.add_module(name, part)
-                stabilize_rows(part)
             self.parts[name] = part
 
     @property
@@ -263,12 +262,10 @@ class DiffusersPipeline(nn.Module):
         return self.family.zeros and settings.get("force_zeros_for_empty_prompt", True)
 
     @torch.no_grad()
-    def sample(
+    def sample_batch(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Any]:
-        for request in requests:
-            self.check(request.options)
-        [key] = {self.batch_key(request) for request in requests}
+        key = self.batch_key(requests[0])
         name = self.family.editing if key.run < key.steps else self.source.pipeline
         pipeline = self.pipeline(name, key.scheduler)
         pipeline.progress_bar = Steps(on_step, cancelled)

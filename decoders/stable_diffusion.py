@@ -11,7 +11,6 @@ from torch import Tensor
 
 from anygen.core.media import Image
 from anygen.core.modality import MediaModality
-from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import (
     Cancelled,
     ConditionSpec,
@@ -94,7 +93,6 @@ class StableDiffusion(LatentDecoder):
         time_width = self.unet.config.time_cond_proj_dim
         self.summary = Summary(width, time_width) if time_width else None
         self.layout = self.make_layout(frames=1)
-        stabilize_rows(self)
 
     def make_layout(self, frames: int) -> Layout | None:
         """For pictures, or the frames of a video. None if the settings have no layout."""
@@ -132,7 +130,7 @@ class StableDiffusion(LatentDecoder):
         side = self.size(options) // self.vae.factor
         return (self.vae.channels, side, side)
 
-    def sample(
+    def sample_batch(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Image]:
         return self.from_latents(sample_latents(self, requests, on_step, cancelled))

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from anygen.core.media import Video
 from anygen.core.modality import MediaModality
-from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.base import (
     Cancelled,
     ConditionSpec,
@@ -83,7 +82,6 @@ class Zeroscope(LatentDecoder):
         self.latent_shape = self.shape(SampleOptions())
         tokens, width = self.text_encoder.shape
         self.condition_spec = ConditionSpec(tokens=tokens, width=width)
-        stabilize_rows(self)
 
     def predict(self, latents: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
         noisy, condition = latents.to(self.unet.dtype), condition.to(self.unet.dtype)
@@ -107,7 +105,7 @@ class Zeroscope(LatentDecoder):
         height, width = (pixels // self.vae.factor for pixels in self.size(options))
         return (self.vae.channels, self.frames(options), height, width)
 
-    def sample(
+    def sample_batch(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Video]:
         return self.from_latents(sample_latents(self, requests, on_step, cancelled))

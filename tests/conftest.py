@@ -78,7 +78,16 @@ def video(audio: Audio) -> Video:
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory) -> Path:
     """The folder of a random causal LM of width 32 with ChatML, in Hugging Face's layout."""
-    folder = tmp_path_factory.mktemp("llm")
+    return write_llm(tmp_path_factory.mktemp("llm"), width=32)
+
+
+@pytest.fixture(scope="session")
+def wide_llm(tmp_path_factory) -> Path:
+    """The same with layers that can be held in 4 bits on any CPU."""
+    return write_llm(tmp_path_factory.mktemp("llm"), width=64)
+
+
+def write_llm(folder: Path, width: int) -> Path:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=train_tokenizer(), bos_token="<|im_start|>", eos_token="<|im_end|>"
     )
@@ -86,8 +95,8 @@ def tiny_llm(tmp_path_factory) -> Path:
     tokenizer.save_pretrained(folder)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
@@ -122,8 +131,18 @@ def train_tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def tiny_system(tiny_llm, tmp_path_factory) -> Path:
     """configs/tiny/system.yaml with a tiny LLM in it, as a file that commands can be given."""
-    path = tmp_path_factory.mktemp("system") / "system.yaml"
-    path.write_text(to_yaml(load_system("tiny/system", [f"llm.base={tiny_llm}"])))
+    return write_system(tmp_path_factory.mktemp("system"), tiny_llm)
+
+
+@pytest.fixture(scope="session")
+def wide_system(wide_llm, tmp_path_factory) -> Path:
+    """The same with the wider LLM."""
+    return write_system(tmp_path_factory.mktemp("system"), wide_llm)
+
+
+def write_system(folder: Path, llm: Path) -> Path:
+    path = folder / "system.yaml"
+    path.write_text(to_yaml(load_system("tiny/system", [f"llm.base={llm}"])))
     captions = (CONFIGS / "tiny" / "captions.json").read_text()
     path.with_name("captions.json").write_text(captions)
     return path

@@ -11,10 +11,10 @@ import torch
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.decoder_cache import LazyDecoders
-from decoders.base import RenderRequest
+from decoders.base import RenderRequest, is_sampled_alone
 
 Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open
-MAX_ROWS = 8  # that are sampled together
+MAX_ROWS = 8  # that an accelerator samples together
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class RenderingPool:
         self._worker.start()
 
     def submit(self, modality: MediaModality, tasks: Mapping[Ticket, RenderRequest]) -> None:
-        """Any number of media. Those of equal `batch_key` are made together, MAX_ROWS at most."""
+        """Any number of media. An accelerator makes those of equal `batch_key` together."""
         assert self._worker.is_alive(), "the pool is closed"
         assert self._wanted.keys().isdisjoint(tasks), "a ticket is still open"
         rows = [Row(ticket, task) for ticket, task in tasks.items()]
@@ -199,7 +199,8 @@ class RenderingPool:
 
 
 def batches(groups: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:
-    """At most MAX_ROWS each."""
+    """At most MAX_ROWS each; one on a CPU."""
     for group in groups:
-        for start in range(0, len(group), MAX_ROWS):
-            yield group[start : start + MAX_ROWS]
+        size = 1 if is_sampled_alone(group[0].task) else MAX_ROWS
+        for start in range(0, len(group), size):
+            yield group[start : start + size]

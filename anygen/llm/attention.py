@@ -162,8 +162,8 @@ def fused(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: floa
     count, groups = query.shape[:2]
     if query.device.type == "cpu" and count * groups == 1:
         return fused(query.expand(2, -1, -1, -1), keys, values, mask, scale)[:1]
-    stored = (x.expand(count, -1, -1, -1) for x in (keys, values))
-    return F.scaled_dot_product_attention(query, *stored, attn_mask=mask, scale=scale)
+    keys, values = (x.expand(count, -1, -1, -1) for x in (keys, values))
+    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
 
 
 def plain(

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
@@ -17,6 +16,7 @@ from anygen.config.system import LanguageModelSettings
 from anygen.llm.chat_template import end_of_turn, ids_of, read_template, shipped
 
 LOOKS = {"full_attention", "sliding_attention"}
+NF4_INPUTS, NF4_OUTPUTS = 64, 32  # multiples that bitsandbytes packs for AVX512-BF16
 SCALED = ("logit_scale", "logits_scaling")  # Cohere, Granite: between the head and the logits
 
 
@@ -46,7 +46,7 @@ def load_tokenizer(base: Path | str, template: str | None) -> Any:
 
 def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
     """A causal LM, frozen, in its place. Raises ValueError for weights that are damaged or not
-    all there.
+    all there, and for layers that nf4 cannot hold.
 
     Under `torch.device("meta")` no weights are read.
     """
@@ -55,6 +55,8 @@ def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
         config = AutoConfig.from_pretrained(base)
         model = AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
         return model.requires_grad_(False)
+    if placement.quant == "nf4" and placement.device == "cpu":
+        check_nf4_shapes(base)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             base, output_loading_info=True, **placement.load_kwargs()
@@ -66,28 +68,26 @@ def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
         raise ValueError(
             f"llm.base {base}: {len(missing)} of its weights are not there, as {missing[0]}"
         )
-    if placement.quant == "nf4":
-        keep_general_kernels(model)
     return model.requires_grad_(False)
-
-
-def keep_general_kernels(model: nn.Module) -> None:
-    """Layers that bitsandbytes cannot pack stay as they are.
-
-    On CPUs with AVX512-BF16 it packs 4-bit weights in blocks of 64 inputs and 32 outputs, and
-    fails on layers that are not whole blocks.
-    """
-    from bitsandbytes.nn import Linear4bit
-
-    for layer in model.modules():
-        if isinstance(layer, Linear4bit) and (layer.in_features % 64 or layer.out_features % 32):
-            layer.support_avx512bf16_for_cpu = False
 
 
 def outlined(base: Path | str) -> Any:
     """The shapes of a causal LM, from its configuration alone."""
     with torch.device("meta"):
         return load_backbone(base)
+
+
+def check_nf4_shapes(base: Path | str) -> None:
+    """Raises ValueError for layers that bitsandbytes multiplies in 4 bits on some CPUs only."""
+    for name, layer in outlined(base).get_decoder().named_modules():
+        if isinstance(layer, nn.Linear):
+            inputs, outputs = layer.in_features, layer.out_features
+            if inputs % NF4_INPUTS or outputs % NF4_OUTPUTS:
+                raise ValueError(
+                    f"quant: on a CPU nf4 needs layers with a multiple of {NF4_INPUTS} inputs and "
+                    f"of {NF4_OUTPUTS} outputs, and {name} of {base} has {inputs} and {outputs}; "
+                    "write int8, or leave quant out"
+                )
 
 
 def line(error: Exception) -> str:

@@ -14,7 +14,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     UniPCMultistepScheduler,
 )
-from torch import Tensor, nn
+from torch import Tensor
 
 from decoders.base import (
     Cancelled,
@@ -25,6 +25,7 @@ from decoders.base import (
     SchedulerName,
     unconditional,
 )
+from decoders.parts.sampling import Sampler
 
 # (noisy latents (B, C, ...), timesteps (B,), condition (B, T, W)) -> the model's prediction
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -48,13 +49,12 @@ class LoopDefaults(Protocol):
     guidance: float
 
 
-class LatentDecoder(nn.Module):
+class LatentDecoder(Sampler):
     """What the loop needs of a decoder, and what all decoders that use it share."""
 
     config: LoopDefaults
     scheduler: DDIMScheduler  # the noise levels and the target that the denoiser was trained with
     predict: Predict
-    check: Callable[[SampleOptions], None]
     shape: Callable[[SampleOptions], tuple[int, ...]]  # of the latents of one row, (C, ...)
     # (media, options) -> (B, *shape(options)), from media of any size, rate and length
     to_latents: Callable[..., Tensor]
@@ -135,10 +135,8 @@ def training_target(
 def sample_latents(
     decoder: LatentDecoder, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
 ) -> Tensor:
-    """Clean latents (B, C, ...) of requests of one key. Raises CancelledError, and as `check`."""
-    for request in requests:
-        decoder.check(request.options)
-    [key] = {batch_key(decoder, request) for request in requests}
+    """Clean latents (B, C, ...) of requests that are checked. Raises CancelledError."""
+    key = batch_key(decoder, requests[0])
     guide = make_guide(decoder, requests)
     solver = make_solver(decoder.scheduler, key.scheduler)
     set_steps(solver, key.steps, guide.prompt_embeds.device)

@@ -16,7 +16,6 @@ from transformers import (
 )
 
 from anygen.io.pretrained import reading, shapes_only
-from anygen.numerics.batch_invariant import stabilize_rows
 from decoders.parts.pretrained import read_part
 
 
@@ -103,9 +102,7 @@ class PretrainedCaptions(nn.Module):
 
     @cached_property  # in the instance's __dict__, so that it is not a sub-module
     def model(self) -> Any:
-        model = read_part(self.tower.model, self.source, "text_encoder")
-        stabilize_rows(model)
-        return model
+        return read_part(self.tower.model, self.source, "text_encoder")
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -56,11 +56,11 @@ def test_as_many_steps_as_there_are_noise_levels_to_tell_apart_make_a_medium(nam
         decoder.check(SampleOptions(steps=20))
 
 
-@pytest.mark.parametrize(("guidance", "rows"), [(1.0, 2), (3.0, 4)])
+@pytest.mark.parametrize(("guidance", "rows"), [(1.0, 1), (3.0, 2)])
 def test_only_guidance_runs_the_network_on_a_second_branch(decoder, guidance, rows):
     batches = []
     decoder.unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
-    sample(decoder, ["a cat", "a dog"], [7, 8], guidance=guidance)
+    sample(decoder, ["a cat"], [7], guidance=guidance)
     assert batches == [rows] * decoder.config.steps
 
 

@@ -95,10 +95,11 @@ def test_a_base_is_in_8_bits_only_where_they_are_fast(write_run, tmp_path):
     assert alike == (not has_vnni())
 
 
-def test_lora_is_learned_upon_a_base_in_4_bits(write_run, tmp_path):
+def test_lora_is_learned_upon_a_base_in_4_bits(write_run, wide_system, tmp_path):
     """QLoRA: what is saved is what any run saves."""
+    name = write_run("instruct", system=str(wide_system))
     folders = [
-        train(write_run("instruct", precision=precision, out=str(tmp_path / precision)), [])
+        train(name, [f"precision={precision}", f"out={tmp_path / precision}"])
         for precision in ("nf4", "float32")
     ]
     four_bits, plain = (load_file(folder / "weights.safetensors") for folder in folders)

@@ -19,6 +19,7 @@ from anygen.memory import workloads
 from anygen.memory.meta_tracker import MetaTracker, aten
 from anygen.memory.planner import build_on_meta, planner
 from anygen.memory.weight_sizes import WEIGHT_BYTES
+from anygen.model.multimodal import MultimodalModel
 from anygen.model.placing import settle
 from decoders.base import RenderRequest, SampleOptions, never, no_progress
 from support.precision import TOLERANCE, distance, logits
@@ -36,23 +37,44 @@ def plain(saved_model):
     return logits(AnyGen.from_pretrained(saved_model).model.llm)
 
 
+@pytest.fixture(scope="module")
+def wide_model(wide_system, tmp_path_factory):
+    """The folder of a model whose LLM can be held in 4 bits on any CPU."""
+    torch.manual_seed(0)
+    model = MultimodalModel(load_system(str(wide_system)), wide_system.parent)
+    folder = tmp_path_factory.mktemp("wide")
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain_and_wide(wide_model):
+    return logits(AnyGen.from_pretrained(wide_model).model.llm)
+
+
 @pytest.mark.parametrize("named", TOLERANCE)
-def test_fewer_bits_move_logits_by_no_more_than_is_documented(saved_model, plain, named):
+def test_fewer_bits_move_logits_by_no_more_than_is_documented(wide_model, plain_and_wide, named):
     field = "dtype" if "float" in named else "quant"
-    found = logits(AnyGen.from_pretrained(saved_model, **{field: named}).model.llm)
-    assert 0 < distance(found, plain) < TOLERANCE[named]
+    found = logits(AnyGen.from_pretrained(wide_model, **{field: named}).model.llm)
+    assert 0 < distance(found, plain_and_wide) < TOLERANCE[named]
 
 
-def test_a_layer_that_is_wrong_is_seen(saved_model, plain):
-    llm = AnyGen.from_pretrained(saved_model, quant="nf4").model.llm
+def test_a_layer_that_is_wrong_is_seen(wide_model, plain_and_wide):
+    llm = AnyGen.from_pretrained(wide_model, quant="nf4").model.llm
     with torch.no_grad():
         llm.base.model.norm.weight[::2] *= -1
-    assert distance(logits(llm), plain) > 2 * TOLERANCE["nf4"]
+    assert distance(logits(llm), plain_and_wide) > 2 * TOLERANCE["nf4"]
+
+
+def test_layers_that_4_bits_cannot_hold_on_every_cpu_are_refused_on_each(saved_model):
+    complaint = "64 inputs and of 32 outputs, and layers.0.self_attn.q_proj of .* has 32 and 32"
+    with pytest.raises(ValueError, match=complaint):
+        AnyGen.from_pretrained(saved_model, quant="nf4")
 
 
 @pytest.mark.parametrize(("quant", "kind"), [("int8", Linear8bitLt), ("nf4", Linear4bit)])
-def test_the_layers_of_the_llm_take_as_many_bytes_as_the_plan_says(saved_model, quant, kind):
-    base = AnyGen.from_pretrained(saved_model, quant=quant).model.llm.base
+def test_the_layers_of_the_llm_take_as_many_bytes_as_the_plan_says(wide_model, quant, kind):
+    base = AnyGen.from_pretrained(wide_model, quant=quant).model.llm.base
     layers = [m for m in base.modules() if isinstance(m, kind)]
     assert len(layers) == 14  # seven in each of two; the head is tied to the table
     for layer in layers:
@@ -61,19 +83,11 @@ def test_the_layers_of_the_llm_take_as_many_bytes_as_the_plan_says(saved_model, 
         assert held == WEIGHT_BYTES[quant](layer.out_features, layer.in_features)
 
 
-def test_layers_that_bitsandbytes_cannot_pack_are_left_to_its_general_kernels(saved_model):
-    base = AnyGen.from_pretrained(saved_model, quant="nf4").model.llm.base
-    layers = [m for m in base.modules() if isinstance(m, Linear4bit)]
-    narrow = [m for m in layers if m.in_features % 64 or m.out_features % 32]
-    assert narrow
-    assert not any(layer.support_avx512bf16_for_cpu for layer in narrow)
-
-
 @pytest.mark.parametrize("quant", ["int8", "nf4"])
-def test_lora_learns_upon_few_bits_and_nothing_else_does(tiny_llm, quant):
+def test_lora_learns_upon_few_bits_and_nothing_else_does(wide_llm, quant):
     torch.manual_seed(0)
-    settings = load_system("tiny/system", [f"llm.base={tiny_llm}"]).llm
-    llm = LanguageModel(settings, tiny_llm, ("image",), Placement(quant=quant))
+    settings = load_system("tiny/system", [f"llm.base={wide_llm}"]).llm
+    llm = LanguageModel(settings, wide_llm, ("image",), Placement(quant=quant))
     llm.prepare_training()
     before = copy.deepcopy({n: p for n, p in llm.named_parameters() if ".lora_" not in n})
     learned = [p.requires_grad_() for n, p in llm.named_parameters() if ".lora_" in n]

@@ -2,7 +2,7 @@ import random
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -106,18 +106,53 @@ def test_jobs_are_done_in_the_order_of_their_submission(pool, task):
     assert [type(medium) for medium in made.values()] == [Audio, Image, Image, Audio]
 
 
-def test_many_media_are_made_in_batches(pool, task, sampled):
-    count = 2 * MAX_ROWS + 3
-    pool.submit("image", {("ticket", seed): task(seed) for seed in range(count)})
-    assert media_of(all_results(pool)).keys() == {("ticket", seed) for seed in range(count)}
-    assert [len(batch) for batch in sampled] == [MAX_ROWS, MAX_ROWS, 3]
-    assert [seed for batch in sampled for seed in batch] == list(range(count))
+def test_on_a_cpu_many_media_are_made_one_by_one(pool, task, sampled):
+    pool.submit("image", {("ticket", seed): task(seed) for seed in range(5)})
+    assert media_of(all_results(pool)).keys() == {("ticket", seed) for seed in range(5)}
+    assert sampled == [[0], [1], [2], [3], [4]]
 
 
-def test_what_cannot_be_made_together_is_made_apart(pool, task, sampled):
-    pool.submit("image", {seed: task(seed, steps=2 + seed % 2) for seed in range(5)})
-    assert len(media_of(all_results(pool))) == 5
-    assert sampled == [[0, 2, 4], [1, 3]]
+class FarAway:
+    """A decoder on an accelerator, for which the meta device stands."""
+
+    def __init__(self):
+        self.batches = []
+
+    def hold(self, *_):
+        return nullcontext()
+
+    def __getitem__(self, _):
+        return self
+
+    def batch_key(self, request):
+        return request.options.steps
+
+    def sample(self, requests, on_step, cancelled):
+        self.batches.append([request.seed for request in requests])
+        return [request.seed for request in requests]
+
+    def made(self, steps):
+        """By a pool, with so many steps for each seed."""
+        condition = torch.zeros(1, 1, device="meta")
+        with RenderingPool(self) as pool:
+            pool.submit(
+                "image",
+                {s: RenderRequest(condition, s, SampleOptions(steps=n)) for s, n in steps.items()},
+            )
+            return media_of(all_results(pool))
+
+
+def test_on_an_accelerator_many_media_are_made_in_batches():
+    decoder, count = FarAway(), 2 * MAX_ROWS + 3
+    assert list(decoder.made(dict.fromkeys(range(count), 1))) == list(range(count))
+    assert [len(batch) for batch in decoder.batches] == [MAX_ROWS, MAX_ROWS, 3]
+    assert [seed for batch in decoder.batches for seed in batch] == list(range(count))
+
+
+def test_what_cannot_be_made_together_is_made_apart():
+    decoder = FarAway()
+    decoder.made({seed: 2 + seed % 2 for seed in range(5)})
+    assert decoder.batches == [[0, 2, 4], [1, 3]]
 
 
 def test_nothing_to_make_is_nothing_to_wait_for(pool):
