@@ -27,7 +27,7 @@ from anygen.generation.events import Done, Event, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions, Feedback
 from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
-from anygen.llm.kv_cache import Context
+from anygen.llm.kv_cache import KVCache
 from decoders.base import SampleOptions
 from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
@@ -101,7 +101,7 @@ def span(model: AnyGen) -> dict[str, float]:
     prompt = model.model.embed_ids(
         model.model.llm.tokenizer("Show me a rocket flying up.").input_ids
     )
-    before, llm = Context(), model.model.llm
+    before, llm = KVCache(), model.model.llm
     llm.read([(before, prompt, range(len(prompt)))])
 
     def reading(pieces: Sequence[list[int]]) -> float:

@@ -32,7 +32,7 @@ from anygen.generation.sequence import (
     Sequence,
     WaitForMedia,
 )
-from anygen.llm.kv_cache import Contexts
+from anygen.llm.kv_cache import KVCachePool
 from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, CancelledError, RenderRequest, never
 
@@ -73,7 +73,7 @@ class Engine:
 
     def __init__(self, model: MultimodalModel) -> None:
         self.model = model
-        self.kv_caches = Contexts(model.llm.context)
+        self.kv_caches = KVCachePool(model.llm.context)
         self.embeddings: LRUCache[str, Tensor] = LRUCache(MAX_EMBEDDED_MEDIA)
         self.inbox: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         self.waiting: deque[Slot] = deque()  # admitted requests that have no place yet
@@ -133,7 +133,7 @@ class Engine:
         self.receive_admitted()
         while self.waiting and len(self.slots) < MAX_SLOTS:
             slot = self.waiting.popleft()
-            cache = self.kv_caches.borrow(slot.prepared.keys)
+            cache = self.kv_caches.acquire(slot.prepared.keys)
             slot.sequence = Sequence(
                 self.model, slot.prepared, cache, self.embeddings, slot.cancelled
             )
@@ -177,7 +177,7 @@ class Engine:
         slot.operations.close()
         slot.finished = True
         self.slots.remove(slot)
-        self.kv_caches.give_back(slot.sequence.cache)
+        self.kv_caches.release(slot.sequence.cache)
         if not self.slots and self.render_pool:
             self.render_pool.close()
             self.render_pool = None

@@ -27,7 +27,7 @@ from anygen.generation.detokenizer import Detokenizer
 from anygen.generation.events import Done, Event, FinishReason, MediaFailed, MediaStarted
 from anygen.generation.request import derive_seed
 from anygen.generation.request_checks import PreparedRequest
-from anygen.llm.kv_cache import Context, Key
+from anygen.llm.kv_cache import Key, KVCache
 from anygen.llm.prompt import Features, Piece, texts_of
 from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, CancelledError, RenderRequest, SampleOptions
@@ -40,7 +40,7 @@ SAME_STYLE = 0.8  # strength: the subject changes, colours and composition mostl
 class Forward:
     """Embeddings (T, D) to append to a KV cache, and the keys of their positions."""
 
-    cache: Context
+    cache: KVCache
     embeds: Tensor
     keys: abc.Sequence[Key]
 
@@ -49,7 +49,7 @@ class Forward:
 class SampleToken:
     """The next token, among those that `choice` allows."""
 
-    cache: Context
+    cache: KVCache
     choice: Choice
 
 
@@ -75,7 +75,7 @@ class Sequence:
 
     model: MultimodalModel
     prepared: PreparedRequest
-    cache: Context
+    cache: KVCache
     embeddings: LRUCache[str, Tensor]  # of media, by `MultimodalModel.feature_key`
     cancelled: Cancelled
     clock: Callable[[], float] = time.monotonic
@@ -93,7 +93,7 @@ class Sequence:
         if self.prepared.forgotten:
             yield self.prepared.forgotten
         keys = self.prepared.keys
-        cached = min(self.cache.shared(keys), len(keys) - 1)
+        cached = min(self.cache.common_prefix(keys), len(keys) - 1)
         self.cache.crop(cached)
         try:
             yield from self.read_prompt(cached)

@@ -96,7 +96,7 @@ class Attention:
         """query (T, H, d), key and value (T, G, d) -> (T, H, d)."""
         for chunk in self.reading.chunks:
             new = key[chunk.rows].transpose(0, 1), value[chunk.rows].transpose(0, 1)
-            chunk.context.keep(params.layer, *new, chunk.end)
+            chunk.context.append(params.layer, *new, chunk.end)
         heads, groups = query.shape[1], key.shape[1]
         taken, put, sizes = self.places_of(heads, groups, query.device)
         queries = query.reshape(-1, query.shape[2]).index_select(0, taken).split(sizes)

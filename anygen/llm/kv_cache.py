@@ -24,7 +24,7 @@ def is_medium(key: Key) -> bool:
     return isinstance(key, tuple)
 
 
-class Context:
+class KVCache:
     """Keys and values (G, capacity, d) per layer; `positions` says what was read."""
 
     def __init__(self) -> None:
@@ -47,22 +47,22 @@ class Context:
             del self.positions[length:]
             self.last = None
 
-    def copy(self, length: int) -> Context:
+    def copy(self, length: int) -> KVCache:
         """Another context that has read the first `length` positions."""
-        other, size = Context(), whole_blocks(length)
+        other, size = KVCache(), whole_blocks(length)
         other.positions = self.positions[:size]
         other.stored = [(k[:, :size].clone(), v[:, :size].clone()) for k, v in self.stored]
         other.crop(length)
         return other
 
-    def shared(self, keys: Sequence[Key]) -> int:
+    def common_prefix(self, keys: Sequence[Key]) -> int:
         """How many of `keys` this context has read already, from the first on."""
         for index, (mine, wanted) in enumerate(zip(self.positions, keys)):
             if mine != wanted:
                 return index
         return min(self.length, len(keys))
 
-    def keep(self, layer: int, keys: Tensor, values: Tensor, end: int) -> None:
+    def append(self, layer: int, keys: Tensor, values: Tensor, end: int) -> None:
         """Stores new keys and values (G, T, d) up to position `end`."""
         if layer == len(self.stored):
             self.stored.append((empty_like(keys, 0), empty_like(values, 0)))
@@ -92,8 +92,8 @@ def enlarged(stored: Tensor, size: int) -> Tensor:
     return larger
 
 
-class Contexts:
-    """Contexts of conversations that may go on; those that were used last are kept.
+class KVCachePool:
+    """KVCachePool of conversations that may go on; those that were used last are kept.
 
     Beside the very last they have at most `most` positions together, for a conversation that
     forgets its beginning goes on in another context, and would leave one of full length each time.
@@ -101,22 +101,22 @@ class Contexts:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.idle: list[Context] = []
+        self.idle: list[KVCache] = []
 
-    def borrow(self, keys: Sequence[Key]) -> Context:
+    def acquire(self, keys: Sequence[Key]) -> KVCache:
         """One that has read the beginning of `keys`, or a new one. Nobody else has it meanwhile.
 
         Where another conversation begins alike, as with a system prompt, it keeps its own.
         """
-        best = max(self.idle, key=lambda context: context.shared(keys), default=Context())
-        shared = best.shared(keys)
+        best = max(self.idle, key=lambda context: context.common_prefix(keys), default=KVCache())
+        shared = best.common_prefix(keys)
         if 2 * shared < best.length:
             return best.copy(shared)
         if best in self.idle:
             self.idle.remove(best)
         return best
 
-    def give_back(self, context: Context) -> None:
+    def release(self, context: KVCache) -> None:
         if context.length:
             self.idle = [*self.idle, context][-MAX_IDLE:]
         while sum(context.length for context in self.idle[:-1]) > self.most:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import torch
 
-from anygen.llm.kv_cache import Context, Key
+from anygen.llm.kv_cache import Key, KVCache
 
 LANES = 6  # rows of a pass: as many fill Fp16Linear's kernels, and few are idle while one decodes
 
-Row = tuple[Context, torch.Tensor, Sequence[Key]]  # embeddings (T, D) to read, and what they are
+Row = tuple[KVCache, torch.Tensor, Sequence[Key]]  # embeddings (T, D) to read, and what they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Chunk:
     """Consecutive new positions of one conversation in a pass."""
 
     row: int  # whose they are, among those that `read` is given
-    context: Context
+    context: KVCache
     start: int  # the first of them
     end: int  # positions that the context has then
     first: int  # of its rows in the pass

@@ -13,7 +13,7 @@ from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality
 from anygen.generation.sequence import MAX_FORWARD
-from anygen.llm.kv_cache import Context, empty_like, whole_blocks
+from anygen.llm.kv_cache import KVCache, empty_like, whole_blocks
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features
 from anygen.model.multimodal import MultimodalModel
@@ -35,10 +35,10 @@ MEDIA: dict[MediaModality, Callable[[], Media]] = {
 
 
 @torch.inference_mode()
-def fill_context(llm: LanguageModel) -> Context:
+def fill_context(llm: LanguageModel) -> KVCache:
     """Runs the last forward pass of a conversation that fills the LLM's context."""
     count = min(MAX_FORWARD, llm.context // 2)
-    context, embeds_TD = Context(), llm.signal_rows.new_zeros((count, llm.width))
+    context, embeds_TD = KVCache(), llm.signal_rows.new_zeros((count, llm.width))
     llm.read([(context, embeds_TD, range(count))])
     size, before = whole_blocks(llm.context), llm.context - count
     context.stored = [(empty_like(k, size), empty_like(v, size)) for k, v in context.stored]

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 from anygen import AnyGen
 from anygen.core.media import Message
 from anygen.generation.events import Done, MediaDone, TextDelta
-from anygen.llm.kv_cache import Context
+from anygen.llm.kv_cache import KVCache
 from decoders.base import SampleOptions
 from support.on_gpu import DEVICE, NEEDS_CUDA, PLACE, values
 from support.precision import TOLERANCE, distance
@@ -45,7 +45,7 @@ def logits_of(llm, ids):
 @torch.inference_mode()
 def logits_of_engine(llm, ids):
     """(T, V) in float32: a prompt is read as one, then token after token, as in a turn."""
-    context, hidden = Context(), []
+    context, hidden = KVCache(), []
     for part in [ids[:PROMPT], *([token] for token in ids[PROMPT:])]:
         embeds = llm.embed(torch.tensor(part, device=DEVICE))
         hidden += llm.read([(context, embeds, part)])

@@ -8,7 +8,7 @@ from anygen import AnyGen
 from anygen.checkpoints.checkpoint import load_weights, own_tensors, save_weights
 from anygen.config.loader import load_system
 from anygen.core.media import Message
-from anygen.llm.kv_cache import Context
+from anygen.llm.kv_cache import KVCache
 from anygen.llm.language_model import LanguageModel
 from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue
@@ -124,14 +124,14 @@ def test_pieces_batches_and_crops_read_as_a_whole(make, kind, answering, monkeyp
     if answering:
         llm.prepare_answering()
         assert llm.llama is None
-    context, hidden = Context(), []
+    context, hidden = KVCache(), []
     for end in (1, 4, 7, 8, 30, 45, 46, 132, LENGTH):
         hidden.append(read(llm, context, embeds, end))
     close(torch.cat(hidden), expected)
     if answering:
-        assert torch.cat(hidden).equal(read(llm, Context(), embeds, LENGTH))
+        assert torch.cat(hidden).equal(read(llm, KVCache(), embeds, LENGTH))
     context.crop(50)
-    other = Context()
+    other = KVCache()
     rows = [
         (context, embeds[0, 50:90], keys_at(50, 90)),
         (other, embeds[0, :20], keys_at(0, 20)),

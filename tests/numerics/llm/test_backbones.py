@@ -16,7 +16,7 @@ from transformers import (
 from anygen.config.loader import load_system
 from anygen.llm.attention import AttentionParams
 from anygen.llm.backbone import longest_context
-from anygen.llm.kv_cache import BLOCK, Context
+from anygen.llm.kv_cache import BLOCK, KVCache
 from anygen.llm.language_model import LanguageModel
 from anygen.training.losses import hidden_states, text_loss
 from support.pretrained_llms import FAMILIES, SIZES, WINDOW, publish
@@ -72,7 +72,7 @@ def read(llm, context, ids, end):
 
 @torch.no_grad()
 def test_pieces_give_the_logits_of_the_whole(make, published):
-    llm, ids, context = make(), tokens(0), Context()
+    llm, ids, context = make(), tokens(0), KVCache()
     logits = [read(llm, context, ids, end) for end in (3, 4, WINDOW + 3, 90, LENGTH)]
     close(torch.cat(logits), published(input_ids=ids[None]).logits[0])
 
@@ -82,7 +82,7 @@ def test_so_do_several_at_once_and_what_is_read_again_after_a_crop(make, publish
     llm, rng = make(), random.Random(0)
     rows = [tokens(seed) for seed in range(3)]
     whole = published(input_ids=torch.stack(rows)).logits
-    contexts = [Context() for _ in rows]
+    contexts = [KVCache() for _ in rows]
     for _ in range(4):
         for context in contexts:
             context.crop(rng.randint(0, context.length))
@@ -113,9 +113,9 @@ def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, publishe
     llm, ids = make(), tokens(0)
     llm.prepare_answering()
     assert (llm.llama is not None) == (llm.config.model_type == "llama")
-    whole = read(llm, Context(), ids, LENGTH)
+    whole = read(llm, KVCache(), ids, LENGTH)
     close(whole, published(input_ids=ids[None]).logits[0])
-    context = Context()
+    context = KVCache()
     pieces = [read(llm, context, ids, end) for end in (1, 2, 5, 30, 31, 44, LENGTH)]
     assert torch.cat(pieces).equal(whole)
 
@@ -129,7 +129,7 @@ def test_a_window_is_felt_where_there_is_one(make, published, monkeypatch):
         "anygen.llm.attention.AttentionParams",
         lambda layer, scale, *_: AttentionParams(layer, scale),
     )
-    logits, expected = read(llm, Context(), ids, LENGTH), published(input_ids=ids[None]).logits[0]
+    logits, expected = read(llm, KVCache(), ids, LENGTH), published(input_ids=ids[None]).logits[0]
     close(logits[:WINDOW], expected[:WINDOW])
     assert (logits - expected).abs().max() > 0.01 * expected.abs().max()
 
@@ -178,7 +178,7 @@ def test_scores_and_logits_that_are_capped_stay_capped(tmp_path):
     published = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
     expected = published(input_ids=tokens(0)[None]).logits[0]
     assert expected.abs().max() < 1
-    close(read(llm, Context(), tokens(0), LENGTH), expected)
+    close(read(llm, KVCache(), tokens(0), LENGTH), expected)
     published.config.final_logit_softcapping = None
     assert published(input_ids=tokens(0)[None]).logits.abs().max() > 1
 
@@ -196,7 +196,7 @@ def test_an_llm_with_eyes_of_its_own_is_read_as_text(tmp_path):
     Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path)
     llm = LanguageModel(load_system("tiny/system").llm, tmp_path, ())
     published = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
-    context, ids = Context(), tokens(0)
+    context, ids = KVCache(), tokens(0)
     logits = [read(llm, context, ids, end) for end in (7, 40, LENGTH)]
     close(torch.cat(logits), published(input_ids=ids[None]).logits[0])
     lora = [name for name, _ in llm.named_parameters() if ".lora_" in name]

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from anygen.config.system import LanguageModelSettings
-from anygen.llm.kv_cache import BLOCK, MAX_IDLE, Context, Contexts
+from anygen.llm.kv_cache import BLOCK, MAX_IDLE, KVCache, KVCachePool
 from anygen.llm.language_model import LanguageModel
 from anygen.numerics.fp16_linear import has_fbgemm
 
@@ -93,7 +93,7 @@ def embeds(llm):
 def read_whole(llm, embeds):
     """Hidden states of conversations, each read at once and alone."""
     with torch.no_grad():
-        return [llm.read([row(Context(), e)])[0] for e in embeds]
+        return [llm.read([row(KVCache(), e)])[0] for e in embeds]
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +115,14 @@ def cuts(rng, length):
 @pytest.mark.parametrize("length", [1, 2, 5, 11, 129, 300])
 @torch.no_grad()
 def test_the_beginning_does_not_hear_of_what_comes_after(llm, embeds, whole, length):
-    [hidden] = llm.read([row(Context(), embeds[0], length)])
+    [hidden] = llm.read([row(KVCache(), embeds[0], length)])
     assert hidden.equal(whole[0][:length])
 
 
 @pytest.mark.parametrize("seed", range(3))
 @torch.no_grad()
 def test_any_pieces_give_the_same_bits(llm, embeds, whole, seed):
-    rng, context, hidden = random.Random(seed), Context(), []
+    rng, context, hidden = random.Random(seed), KVCache(), []
     for end in cuts(rng, LONGEST):
         hidden += llm.read([row(context, embeds[0], end)])
     assert torch.cat(hidden).equal(whole[0])
@@ -131,7 +131,7 @@ def test_any_pieces_give_the_same_bits(llm, embeds, whole, seed):
 
 @torch.no_grad()
 def test_token_by_token_gives_the_same_bits(llm, embeds, whole):
-    context = Context()
+    context = KVCache()
     for position in range(BLOCK + 5):
         [hidden] = llm.read([row(context, embeds[0], position + 1)])
         assert hidden[0].equal(whole[0][position])
@@ -142,7 +142,7 @@ def test_token_by_token_gives_the_same_bits(llm, embeds, whole):
 def test_any_company_gives_the_same_bits(llm, embeds, whole, seed):
     """Some only begin where others are nearly done, and pieces have all lengths."""
     rng = random.Random(seed)
-    contexts = [Context() for _ in embeds]
+    contexts = [KVCache() for _ in embeds]
     for _ in range(8):
         unfinished = [i for i, context in enumerate(contexts) if context.length < LONGEST]
         if not unfinished:
@@ -160,7 +160,7 @@ def test_any_company_gives_the_same_bits(llm, embeds, whole, seed):
 def test_crops_copies_and_another_end_leave_no_trace(llm, embeds, whole, seed):
     """What was read, forgotten and read anew, in the middle of another conversation's words."""
     rng = random.Random(seed)
-    contexts = [Context()]
+    contexts = [KVCache()]
     for _ in range(12):
         context = rng.choice(contexts)
         kept = rng.randint(0, context.length)
@@ -179,7 +179,7 @@ def test_crops_copies_and_another_end_leave_no_trace(llm, embeds, whole, seed):
 
 @torch.no_grad()
 def test_what_was_forgotten_cannot_spoil_what_is_read_next(llm, embeds, whole):
-    context = Context()
+    context = KVCache()
     llm.read([row(context, embeds[0], 10)])
     llm.read([(context, torch.full((5, llm.width), torch.nan), list(range(5)))])
     assert context.last.isnan().all()
@@ -215,7 +215,7 @@ def test_it_is_the_attention_of_transformers(make_llm, length):
     llm = make_llm()
     embeds = torch.randn(length, llm.width, generator=torch.Generator().manual_seed(length))
     embeds *= llm.signal_rows.std()
-    [hidden] = llm.read([row(Context(), embeds)])
+    [hidden] = llm.read([row(KVCache(), embeds)])
     llm.base.set_attn_implementation("eager")
     expected = llm.base.model(inputs_embeds=embeds[None], use_cache=False).last_hidden_state[0]
     assert (hidden - expected).norm() <= 1e-5 * expected.norm()
@@ -227,13 +227,13 @@ def test_reading_changes_nothing_for_training(make_llm):
     llm = make_llm()
     embeds = torch.randn(1, 20, llm.width)
     before = llm.hidden(embeds)
-    llm.read([row(Context(), embeds[0])])
+    llm.read([row(KVCache(), embeds[0])])
     assert llm.hidden(embeds).equal(before)
 
 
 @torch.no_grad()
 def test_the_cache_grows_in_whole_blocks_and_seldom(llm, embeds):
-    context, sizes = Context(), []
+    context, sizes = KVCache(), []
     for end in range(3, LONGEST, 3):
         llm.read([row(context, embeds[0], end)])
         sizes.append(context.stored[0][0].shape[1])
@@ -248,74 +248,74 @@ def test_the_cache_grows_in_whole_blocks_and_seldom(llm, embeds):
 
 
 def having_read(*positions):
-    context = Context()
+    context = KVCache()
     context.positions = list(positions)
     return context
 
 
 def test_what_is_shared_is_counted_from_the_first_position_on():
     context = having_read(1, 2, ("cat", 0), 3)
-    assert context.shared([1, 2, ("cat", 0), 3, 4]) == 4
-    assert context.shared([1, 2, ("cat", 0)]) == 3
-    assert context.shared([1, 2, ("dog", 0), 3]) == 2
-    assert context.shared([2, 1]) == context.shared([]) == 0
+    assert context.common_prefix([1, 2, ("cat", 0), 3, 4]) == 4
+    assert context.common_prefix([1, 2, ("cat", 0)]) == 3
+    assert context.common_prefix([1, 2, ("dog", 0), 3]) == 2
+    assert context.common_prefix([2, 1]) == context.common_prefix([]) == 0
 
 
 def test_a_conversation_that_goes_on_gets_its_own_context():
-    contexts, context = Contexts(1000), having_read(*range(10))
-    contexts.give_back(having_read(*range(100, 110)))
-    contexts.give_back(context)
-    assert contexts.borrow([*range(10), 77]) is context
+    contexts, context = KVCachePool(1000), having_read(*range(10))
+    contexts.release(having_read(*range(100, 110)))
+    contexts.release(context)
+    assert contexts.acquire([*range(10), 77]) is context
     assert context not in contexts.idle
 
 
 def test_nobody_else_has_it_meanwhile():
-    contexts = Contexts(1000)
-    contexts.give_back(having_read(*range(10)))
-    first, second = (contexts.borrow(range(12)) for _ in range(2))
+    contexts = KVCachePool(1000)
+    contexts.release(having_read(*range(10)))
+    first, second = (contexts.acquire(range(12)) for _ in range(2))
     assert first is not second
     assert second.length == 0
 
 
 def test_a_conversation_that_only_begins_alike_leaves_the_other_its_own():
-    contexts, other = Contexts(1000), having_read(*range(10))
-    contexts.give_back(other)
-    mine = contexts.borrow([0, 1, 2, 77, 78])
+    contexts, other = KVCachePool(1000), having_read(*range(10))
+    contexts.release(other)
+    mine = contexts.acquire([0, 1, 2, 77, 78])
     assert mine is not other
     assert mine.positions == [0, 1, 2]
     assert other.length == 10
-    assert contexts.borrow(range(11)) is other
+    assert contexts.acquire(range(11)) is other
 
 
 def test_nothing_in_common_is_a_context_that_has_read_nothing():
-    contexts, other = Contexts(1000), having_read(*range(10))
-    contexts.give_back(other)
-    assert contexts.borrow([77]).length == 0
+    contexts, other = KVCachePool(1000), having_read(*range(10))
+    contexts.release(other)
+    assert contexts.acquire([77]).length == 0
     assert contexts.idle == [other]
 
 
 def test_the_one_that_has_read_most_is_borrowed():
-    contexts = Contexts(1000)
+    contexts = KVCachePool(1000)
     for count in (4, 9, 6):
-        contexts.give_back(having_read(*range(count)))
-    assert contexts.borrow(range(20)).length == 9
+        contexts.release(having_read(*range(count)))
+    assert contexts.acquire(range(20)).length == 9
 
 
 def test_those_used_last_are_kept_and_empty_ones_are_not():
-    contexts = Contexts(1000)
-    contexts.give_back(Context())
+    contexts = KVCachePool(1000)
+    contexts.release(KVCache())
     assert contexts.idle == []
     for number in range(MAX_IDLE + 3):
-        contexts.give_back(having_read(number))
+        contexts.release(having_read(number))
     assert [c.positions for c in contexts.idle] == [[n] for n in range(3, MAX_IDLE + 3)]
 
 
 def test_long_ones_are_not_kept_for_ever():
-    contexts = Contexts(25)
+    contexts = KVCachePool(25)
     for number in range(4):
-        contexts.give_back(having_read(*range(10 * number, 10 * number + 10)))
+        contexts.release(having_read(*range(10 * number, 10 * number + 10)))
     assert [c.positions[0] for c in contexts.idle] == [10, 20, 30]
-    contexts.give_back(having_read(*range(100, 200)))
+    contexts.release(having_read(*range(100, 200)))
     assert [c.positions[0] for c in contexts.idle] == [20, 30, 100]
-    contexts.give_back(having_read(0))
+    contexts.release(having_read(0))
     assert [c.positions[0] for c in contexts.idle] == [0]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anygen.core.media import Message
-from anygen.llm.kv_cache import Context
+from anygen.llm.kv_cache import KVCache
 from anygen.llm.prompt import build_prompt
 from anygen.numerics.fp16_linear import has_fbgemm
 from anygen.training.losses import hidden_states
@@ -30,7 +30,7 @@ def prompt(tiny_model, image, audio, video):
 def test_reading_sharded_path_equals_one_forward_pass(tiny_model, prompt):
     embeds = [tiny_model.embed_piece(piece) for piece in prompt]
     assert len(embeds) > 8
-    context = Context()
+    context = KVCache()
     hidden = []
     for piece, part in zip(prompt, embeds, strict=True):
         hidden += tiny_model.llm.read([(context, part, tiny_model.cache_keys(piece))])
@@ -111,7 +111,7 @@ def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(
     close(llm.hidden(embeds), tuned)
     monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: half)
     llm.prepare_answering()
-    [merged] = llm.read([(Context(), embeds[0], range(9))])
+    [merged] = llm.read([(KVCache(), embeds[0], range(9))])
     if half:
         assert torch.cosine_similarity(merged, tuned[0], dim=-1).min() > 0.9999
     else:

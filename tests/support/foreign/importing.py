@@ -17,7 +17,7 @@ from anygen.core.media import Message
 from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
 from anygen.importers.conversion import import_checkpoint
-from anygen.llm.kv_cache import Context
+from anygen.llm.kv_cache import KVCache
 from support.answers import observed
 
 # The prompt of PandaGPT and NExT-GPT.
@@ -127,7 +127,7 @@ def hidden_of(model, messages):
     """What our LLM makes of a prompt, (T, D)."""
     prepared = prepare(model.model, Request(messages))
     embeds = model.model.embed([piece for piece, _ in prepared.pieces])
-    [hidden] = model.model.llm.read([(Context(), embeds, prepared.keys)])
+    [hidden] = model.model.llm.read([(KVCache(), embeds, prepared.keys)])
     return hidden
 
 

@@ -5,13 +5,13 @@ import random
 import torch
 
 from anygen.llm.attention import TILE, Attention
-from anygen.llm.kv_cache import BLOCK, Context
+from anygen.llm.kv_cache import BLOCK, KVCache
 from anygen.llm.passes import LANES, one_pass, passes_of_lanes
 
 
 def reading(start, count):
     """A context that has read `start` positions and is about to read `count`."""
-    context = Context()
+    context = KVCache()
     context.positions = list(range(start))
     return context, torch.zeros(count, 1), list(range(start, start + count))
 
