@@ -245,6 +245,7 @@ class LanguageModel(nn.Module):
     def fold_lora(self) -> None:
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, LoraLayer):
+                layer.to(layer.base_layer.weight.device)  # LoRA may stand on another one: offload
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
 
