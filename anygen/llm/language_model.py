@@ -195,8 +195,8 @@ class LanguageModel(nn.Module):
 
     def answer_logits(self, hidden: Tensor) -> Tensor:
         """The same for answering: of rows (B, D), none of which depends on the others."""
-        together = isinstance(self.base.get_output_embeddings(), Fp16Linear) and not self.softcap
-        if hidden.device.type != "cpu" or together:
+        row_wise = isinstance(self.base.get_output_embeddings(), Fp16Linear) and not self.softcap
+        if hidden.device.type != "cpu" or row_wise:
             return self.logits(hidden)
         return torch.cat([self.logits(row) for row in hidden.split(1)])
 
