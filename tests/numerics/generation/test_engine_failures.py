@@ -97,7 +97,7 @@ def test_a_cancel_ends_the_answer_at_whatever_event_it_comes(model, image, feedb
         assert isinstance(more[-1], Done)
         assert sum(isinstance(event, MediaProgress) for event in more) <= 3
         assert sum(isinstance(event, TextDelta | MediaStarted) for event in more) <= 2
-        if not isinstance(whole[stop - 1], MediaDone | MediaProgress | TextDelta):
+        if not isinstance(events[stop - 1], MediaDone | MediaProgress | TextDelta):
             assert more[-1].finish_reason == "cancelled"
     is_usable(model, asked(image), expected)
 
@@ -143,7 +143,7 @@ def test_who_stops_listening_at_any_event_leaves_nothing_behind(model, image, fe
 
 def test_an_interrupt_in_the_middle_of_a_pass_leaves_the_context_whole(model, image, monkeypatch):
     expected = told(answer(model, image))
-    layer = model.model.llm.llama.layers[1].inward
+    layer = model.model.llm.llama.layers[1].qkv_proj
     for number in (1, 2, 5, 9):
         forget(model)
         passes = []
