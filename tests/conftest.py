@@ -100,7 +100,7 @@ def write_llm(folder: Path, width: int) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        initializer_range=0.2,
+        initializer_range=0.2 * (32 / width) ** 0.5,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -71,8 +72,9 @@ class Slot:
 class Engine:
     """Owns what outlives a request: KV caches of conversations, and media as the LLM reads them."""
 
-    def __init__(self, model: MultimodalModel) -> None:
-        self.model = model
+    def __init__(self, model: MultimodalModel, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds, for deadlines."""
+        self.model, self.clock = model, clock
         self.kv_caches = KVCachePool(model.llm.context)
         self.embeddings: LRUCache[str, Tensor] = LRUCache(MAX_EMBEDDED_MEDIA)
         self.inbox: queue.SimpleQueue[Slot] = queue.SimpleQueue()
@@ -135,7 +137,7 @@ class Engine:
             slot = self.waiting.popleft()
             cache = self.kv_caches.acquire(slot.prepared.keys)
             slot.sequence = Sequence(
-                self.model, slot.prepared, cache, self.embeddings, slot.cancelled
+                self.model, slot.prepared, cache, self.embeddings, slot.cancelled, self.clock
             )
             slot.operations = slot.sequence.run()
             self.slots.append(slot)

@@ -10,7 +10,6 @@ T positions, S signal tokens, D width of the LLM.
 
 from __future__ import annotations
 
-import time
 from collections import abc
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -78,7 +77,7 @@ class Sequence:
     cache: KVCache
     embeddings: LRUCache[str, Tensor]  # of media, by `MultimodalModel.feature_key`
     cancelled: Cancelled
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float]  # seconds
     late: list[int] = field(default_factory=list)  # parts that the LLM has not read yet
     first: dict[MediaModality, Media] = field(default_factory=dict)  # for `same_style`
 

@@ -63,13 +63,13 @@ class Tiles:
         """0 where `queries` per position may look, -inf elsewhere: (tiles, 1, queries, N)."""
         wanted = queries, window, like.dtype, like.device  # layers may be spread over devices
         if wanted not in self.masks:
-            positions, keys = self.positions[..., None], torch.arange(self.keys)
-            unseen = keys > positions
+            keys = torch.arange(self.keys, device=like.device)
+            positions = self.positions.to(like.device)[..., None, None]
+            unseen = (keys > positions).expand(-1, -1, queries, -1)
             if window is not None:
-                unseen |= keys <= positions - window
-            mask = torch.zeros(unseen.shape, dtype=like.dtype).masked_fill_(unseen, -torch.inf)
-            mask = mask.repeat_interleave(queries, 1)[:, None]
-            self.masks[wanted] = mask.to(like.device)
+                unseen = unseen | (keys <= positions - window)
+            mask = like.new_zeros(unseen.shape).masked_fill_(unseen, -torch.inf)
+            self.masks[wanted] = mask.flatten(1, 2)[:, None]
         return self.masks[wanted]
 
 

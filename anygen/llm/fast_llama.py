@@ -30,15 +30,11 @@ class Llama:
     def __init__(self, base: Any) -> None:
         self.rotations = Rotations(base.model.rotary_emb)
         self.layers = [Layer(index, layer) for index, layer in enumerate(base.model.layers)]
+        linear = [each for layer in self.layers for each in layer.linear]
+        # whether a row is the same in passes of any length
+        self.is_row_wise = all(isinstance(each, Fp16Linear) for each in linear)
         self.norm = base.model.norm.weight
         self.epsilon = base.config.rms_norm_eps
-
-    @property
-    def is_row_wise(self) -> bool:
-        """Whether a row is the same in passes of any length."""
-        return all(
-            isinstance(linear, Fp16Linear) for layer in self.layers for linear in layer.linear
-        )
 
     def __call__(self, embeds: Tensor, attention: Attention) -> Tensor:
         """Embeddings (T, D) -> hidden states after the final norm, (T, D)."""

@@ -6,7 +6,7 @@ B rows, T positions, P positions with those of the cache, D width, V size of the
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import cpu_offload
@@ -245,7 +245,9 @@ class LanguageModel(nn.Module):
     def fold_lora(self) -> None:
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, LoraLayer):
-                layer.to(layer.base_layer.weight.device)  # LoRA may stand on another one: offload
+                cast(nn.Module, layer).to(
+                    layer.base_layer.weight.device
+                )  # LoRA may stand on another one: offload
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
 

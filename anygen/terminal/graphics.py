@@ -16,7 +16,7 @@ from PIL import Image as PILImage
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from anygen.terminal.probe import column_pixels, find_pixel_graphics
+from anygen.terminal.probe import TIMEOUT, column_pixels, find_pixel_graphics
 
 CHUNK = 4096  # most base64 characters in one kitty command
 PIXELS_PER_COLUMN = 16  # on a dense screen; more would not be visible, so they are not sent
@@ -48,11 +48,16 @@ def draw(pixels: Tensor, backend: str, columns: int) -> str:
 
 
 def choose_graphics(
-    forced: str | None, stream_in: TextIO, stream_out: TextIO, environ: Mapping[str, str]
+    forced: str | None,
+    stream_in: TextIO,
+    stream_out: TextIO,
+    environ: Mapping[str, str],
+    timeout: float | None = TIMEOUT,
 ) -> str:
     """The `forced` one of BACKENDS, or with None or `auto` the best one for these streams.
 
-    May query the terminal, which takes a moment. Raises ValueError for an unknown name.
+    May query the terminal, which has `timeout` seconds to answer. Raises ValueError for an unknown
+    name.
     """
     if forced not in (None, "auto"):
         if forced not in BACKENDS:
@@ -66,7 +71,7 @@ def choose_graphics(
         return character_graphics(environ, at_least="256")
     if is_iterm(environ):
         return "iterm"
-    found = find_pixel_graphics(stream_in, stream_out) if stream_in.isatty() else None
+    found = find_pixel_graphics(stream_in, stream_out, timeout) if stream_in.isatty() else None
     return found or character_graphics(environ, at_least="ascii")
 
 

@@ -17,7 +17,7 @@ if sys.platform != "win32":
     import termios
     import tty
 
-TIMEOUT = 0.1  # seconds for the whole reply
+TIMEOUT = 0.1  # seconds for the whole reply; None waits for it
 NARROW = 6  # pixels: the smallest usual font of xterm is 6x13
 
 # A query about a one-pixel picture, then one for the primary device attributes: every terminal
@@ -34,12 +34,14 @@ SIXEL = b"4"
 ESCAPE = b"\x1b"
 
 
-def find_pixel_graphics(stream_in: TextIO, stream_out: TextIO) -> str | None:
-    """`kitty` or `sixel` if the terminal reports support within TIMEOUT, else None.
+def find_pixel_graphics(
+    stream_in: TextIO, stream_out: TextIO, timeout: float | None = TIMEOUT
+) -> str | None:
+    """`kitty` or `sixel` if the terminal reports support in time, else None.
 
     Both streams must be the terminal's. Keys typed meanwhile are kept for prompt_toolkit.
     """
-    reply = query(stream_in, stream_out) if sys.platform != "win32" else b""
+    reply = query(stream_in, stream_out, timeout) if sys.platform != "win32" else b""
     kitty, attributes = KITTY.search(reply), ATTRIBUTES.search(reply)
     # A reply that was cut off starts with ESCAPE, too.
     typed, *_ = ATTRIBUTES.sub(b"", KITTY.sub(b"", reply)).split(ESCAPE)
@@ -51,12 +53,12 @@ def find_pixel_graphics(stream_in: TextIO, stream_out: TextIO) -> str | None:
     return None
 
 
-def query(stream_in: TextIO, stream_out: TextIO) -> bytes:
-    """All bytes from the terminal until its attributes have come or TIMEOUT is over."""
+def query(stream_in: TextIO, stream_out: TextIO, timeout: float | None) -> bytes:
+    """All bytes from the terminal until its attributes have come or the time is over."""
     with unbuffered(stream_in.fileno()) as descriptor:
         stream_out.write(QUESTION)
         stream_out.flush()
-        reply = read_reply(descriptor, time.monotonic() + TIMEOUT)
+        reply = read_reply(descriptor, timeout)
         stream_out.write(CLEAR_LINE)
         stream_out.flush()
     return reply
@@ -73,10 +75,10 @@ def unbuffered(descriptor: int) -> Iterator[int]:
         termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
-def read_reply(descriptor: int, deadline: float) -> bytes:
-    reply = b""
+def read_reply(descriptor: int, timeout: float | None) -> bytes:
+    reply, start = b"", time.monotonic()
     while not ATTRIBUTES.search(reply):
-        remaining = max(0.0, deadline - time.monotonic())
+        remaining = timeout and max(0.0, start + timeout - time.monotonic())
         if not select.select([descriptor], [], [], remaining)[0]:
             break
         data = os.read(descriptor, 1024)

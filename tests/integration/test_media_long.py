@@ -85,7 +85,7 @@ def hour_at_192_khz(path: Path) -> Path:
 def test_an_hour_is_read_in_little_memory(tmp_path):
     paths = [clip(tmp_path / "a", "mp4", "mpeg4", "aac", g="12"), hour_at_192_khz(tmp_path / "b")]
     command = [sys.executable, "-c", MEASURE, *map(str, paths)]
-    done = subprocess.run(command, check=True, capture_output=True, timeout=600)
+    done = subprocess.run(command, check=True, capture_output=True)
     assert int(done.stdout) < MOST
 
 

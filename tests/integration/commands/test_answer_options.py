@@ -94,7 +94,7 @@ def test_a_chat_edits_what_it_made_and_its_files_are_made_again(anygen, anygen_c
         "/load talk.json",
         "/edit 3 softer",
     ]
-    sets = ("--set", "max_media=1", "--set", "feedback=late", "--set", "deadline=500")
+    sets = ("--set", "max_media=1", "--set", "feedback=late", "--set", "deadline=1e9")
     shown = anygen("chat", "--model", str(saved_model), *sets, stdin="\n".join(lines))
     numbers = [line.split()[0] for line in shown.splitlines() if line.startswith("[")]
     assert numbers == ["[1]", "[3]", "[5]"]

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pty
-import select
 import shutil
 import signal
 import struct
@@ -21,7 +20,6 @@ from support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 120  # seconds without a sign of life: the chat hangs
 CTRL_C, CTRL_D, TAB = "\x03", "\x04", "\t"
 
 
@@ -53,8 +51,6 @@ class Terminal:
 
     def wait_until(self, is_so: Callable[[], bool]) -> str:
         while not is_so():
-            ready, _, _ = select.select([self.end], [], [], PATIENCE)
-            assert ready, f"nothing more came after {self.shown()!r}"
             self.stream.feed(self.read())
         return self.shown()
 

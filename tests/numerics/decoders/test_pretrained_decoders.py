@@ -204,16 +204,16 @@ def threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
 @torch.inference_mode()
-def test_a_row_does_not_depend_on_its_company(name, published, threads):
+def test_a_row_does_not_depend_on_its_company(name, published, threads, count):
     """To the last bit, as with weights of our own."""
+    threads(count)
     decoder = make_published(name, published)
-    captions = ["a red cat", "a blue ball", "", "three dogs", "a piano"]
-    conditions = [decoder.encode_prompt([caption])[0] for caption in captions]
+    conditions = [decoder.encode_prompt([caption])[0] for caption in ("a red cat", "", "a piano")]
     requests = [RenderRequest(condition, seed) for seed, condition in enumerate(conditions)]
     alone = [decoder.sample([request], no_progress, never)[0] for request in requests]
-    for rows, count in (([1, 0], 1), ([4, 2, 3], 2), ([3, 1, 0, 2, 4], 1), ([0, 1, 3, 2], 2)):
-        threads(count)
+    for rows in ([1, 0], [2, 0, 1]):
         made = decoder.sample([requests[row] for row in rows], no_progress, never)
         assert all(same(medium, alone[row]) for medium, row in zip(made, rows, strict=True))

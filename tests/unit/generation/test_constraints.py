@@ -12,6 +12,7 @@ from anygen.core.media import Image, Message, modality_of
 from anygen.core.modality import MEDIA
 from anygen.generation.answer import collect
 from anygen.generation.constraints import Choice, Constraints
+from anygen.generation.engine import Engine
 from anygen.generation.events import Done, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
@@ -310,8 +311,14 @@ def test_text_that_only_looks_like_a_stop_is_shown_whole(model):
 
 
 def test_an_answer_ends_at_its_deadline(model):
-    *_, done = let(model).reply(HI, deadline=1e-9)
-    assert (done.finish_reason, done.new_tokens) == ("deadline", 0)
+    """By a clock that goes on a second whenever it is looked at."""
+    model.engine = Engine(let(model).model, clock=itertools.count().__next__)
+    counts = []
+    for deadline in (0.5, 8, 80):
+        *_, done = model.reply(HI, deadline=deadline)
+        assert done.finish_reason == "deadline"
+        counts.append(done.new_tokens)
+    assert counts[0] == 0 < counts[1] < counts[2] < 80
 
 
 def test_signal_tokens_are_read_as_whole_spans_alone(model):

@@ -149,7 +149,7 @@ def test_ctrl_c_stops_a_sound_and_is_no_error(install, audio, monkeypatch):
 
 
 def test_ctrl_c_stops_a_player(install, audio, ctrl_c_interrupts):
-    install("mpv", "kill -INT $PPID; exec /bin/sleep 60")
+    install("mpv", "kill -INT $PPID; exec tail -f /dev/null")
     Show().play(audio)
 
 
@@ -216,7 +216,7 @@ def test_a_video_is_shown_silently_if_nothing_can(install, video):
 
 
 def test_ctrl_c_stops_a_video_with_its_sound_and_gives_the_cursor_back(install, tmp_path, video):
-    install("ffplay", "echo $$ > started; exec /bin/sleep 60")
+    install("ffplay", "echo $$ > started; exec tail -f /dev/null")
     os.mkfifo(tmp_path / "started")
     players = []
 

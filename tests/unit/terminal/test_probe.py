@@ -14,7 +14,6 @@ from prompt_toolkit.input import create_input
 from prompt_toolkit.input.typeahead import clear_typeahead, get_typeahead
 from prompt_toolkit.output import DummyOutput
 
-from anygen.terminal import probe
 from anygen.terminal.graphics import choose_graphics
 from anygen.terminal.probe import NARROW, QUESTION, column_pixels, find_pixel_graphics
 
@@ -50,8 +49,7 @@ class Line:
 
 
 @pytest.fixture
-def line(monkeypatch) -> Iterator[Line]:
-    monkeypatch.setattr(probe, "TIMEOUT", 60.0)  # whoever answers may be slow on a busy machine
+def line() -> Iterator[Line]:
     end, program = pty.openpty()
     with os.fdopen(program) as stream_in, os.fdopen(os.dup(program), "w") as stream_out:
         yield Line(end, stream_in, stream_out)
@@ -75,27 +73,24 @@ def line(monkeypatch) -> Iterator[Line]:
 def test_the_terminal_is_asked_what_it_draws(line, answer, expected):
     before = line.settings()
     thread = line.answer(answer)
-    assert choose_graphics(None, line.stream_in, line.stream_out, COLORFUL) == expected
+    streams = line.stream_in, line.stream_out
+    assert choose_graphics(None, *streams, COLORFUL, timeout=None) == expected
     thread.join()
     assert line.settings() == before
 
 
 @pytest.mark.parametrize("said", [b"", b"hello", b"\x1b_Gi=31;OK", b"\x1b[?62;4"])
-def test_a_terminal_that_does_not_answer_has_characters(line, monkeypatch, said):
-    monkeypatch.setattr(probe, "TIMEOUT", 0.0)
+def test_a_terminal_that_does_not_answer_has_characters(line, said):
     before = line.settings()
     os.write(line.end, said)
-    assert choose_graphics(None, line.stream_in, line.stream_out, COLORFUL) == "blocks"
+    streams = line.stream_in, line.stream_out
+    assert choose_graphics(None, *streams, COLORFUL, timeout=0.0) == "blocks"
     assert line.settings() == before
-
-
-def test_an_answer_is_awaited_for_a_tenth_of_a_second():
-    assert probe.TIMEOUT == 0.1
 
 
 def test_what_a_terminal_prints_of_the_question_is_wiped_off(line):
     thread = line.answer(VT100)
-    find_pixel_graphics(line.stream_in, line.stream_out)
+    find_pixel_graphics(line.stream_in, line.stream_out, None)
     thread.join()
     assert os.read(line.end, 1024) == b"\r\x1b[K"
 
@@ -107,14 +102,14 @@ def test_the_terminal_is_as_before_after_an_interrupt(line):
 
     before = line.settings()
     with pytest.raises(KeyboardInterrupt):
-        find_pixel_graphics(line.stream_in, Interrupted())
+        find_pixel_graphics(line.stream_in, Interrupted(), None)
     assert line.settings() == before
 
 
 def test_what_was_typed_meanwhile_is_in_the_prompt(line):
     os.write(line.end, b"caf")
     thread = line.answer("é".encode() + b"\x1b_Gi=31;OK\x1b\\ and" + SIXEL + b" tea\n")
-    assert find_pixel_graphics(line.stream_in, line.stream_out) == "kitty"
+    assert find_pixel_graphics(line.stream_in, line.stream_out, None) == "kitty"
     thread.join()
     session: PromptSession[str] = PromptSession(
         input=create_input(line.stream_in), output=DummyOutput()
@@ -124,7 +119,7 @@ def test_what_was_typed_meanwhile_is_in_the_prompt(line):
 
 def test_a_broken_answer_is_not_typed_into_the_prompt(line):
     thread = line.answer(b"tea\x1b_Gi=31;O" + VT100 + b"\n")
-    find_pixel_graphics(line.stream_in, line.stream_out)
+    find_pixel_graphics(line.stream_in, line.stream_out, None)
     thread.join()
     assert [press.key for press in get_typeahead(create_input(line.stream_in))] == ["t", "e", "a"]
 
