@@ -245,9 +245,8 @@ class LanguageModel(nn.Module):
     def fold_lora(self) -> None:
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, LoraLayer):
-                cast(nn.Module, layer).to(
-                    layer.base_layer.weight.device
-                )  # LoRA may stand on another one: offload
+                # With an offloaded base, LoRA stands on another device.
+                cast(nn.Module, layer).to(layer.base_layer.weight.device)
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
 
