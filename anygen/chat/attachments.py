@@ -29,7 +29,7 @@ UNREADABLE_SUFFIXES = frozenset(
             ".nef",
             ".dng",
         ),
-        *(".aac", ".wma", ".aif", ".aiff", ".amr", ".mid", ".midi"),
+        *(".aac", ".wma", ".amr", ".mid", ".midi"),
         *(".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".m4v", ".3gp"),
     }
 )

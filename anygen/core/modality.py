@@ -38,7 +38,7 @@ TABLE: dict[MediaModality, ModalityRow] = {
         signal_tokens=8,
         marker="AUD",
         write_suffixes=(".wav", ".flac", ".ogg"),
-        read_suffixes=(".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"),
+        read_suffixes=(".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif"),
     ),
     "video": ModalityRow(
         signal_tokens=24,

@@ -24,6 +24,7 @@ from anygen.core.modality import TABLE
 from anygen.io.formats.comments import container_comment, picture_comment
 from anygen.io.formats.containers import open_container, picture_tracks, sound_tracks
 from anygen.io.formats.errors import BROKEN, MediaError, printable
+from anygen.io.formats.open_sizes import completed
 from anygen.io.formats.pictures import read_picture
 from anygen.io.formats.sounds import read_sound
 from anygen.io.formats.videos import read_frames
@@ -49,6 +50,7 @@ class Format:
     signature: bytes  # a regular expression for the first bytes
     library: str  # its name in Pillow or in FFmpeg
     is_picture: bool
+    refusal: str = ""  # why it is not read: there is no reader, or it reads wrongly
 
     def matches(self, head: bytes) -> bool:
         return re.match(self.signature, head, re.DOTALL) is not None
@@ -62,14 +64,23 @@ FORMATS = (
     Format("BMP", rb"BM....\0\0\0\0", "BMP", True),
     Format("TIFF", rb"II[*+]\0|MM\0[*+]", "TIFF", True),
     Format("AVIF", rb"....ftyp(....)*?avi[fs]", "AVIF", True),
-    Format("WAV", rb"(RIFF|RF64|RIFX)....WAVE", "wav", False),
+    Format(
+        *("HEIC", rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)", "", True),
+        "HEIC pictures cannot be read; save it as JPEG or PNG",
+    ),
+    Format(
+        *("RIFX", rb"RIFX....WAVE", "", False),
+        "big-endian WAV files (RIFX) cannot be read; save it as plain WAV (RIFF)",
+    ),
+    Format("WAV", rb"(RIFF|RF64|BW64)....WAVE", "wav", False),
+    Format("AIFF", rb"FORM....AIF[FC]", "aiff", False),
+    Format("AU", rb"\.snd", "au", False),
     Format("FLAC", rb"fLaC", "flac", False),
     Format("Ogg", rb"OggS", "ogg", False),
     Format("MP3", rb"ID3|\xff[\xfb\xfa\xf3\xf2\xe3\xe2]", "mp3", False),
     Format("MP4", rb"....(ftyp|moov|mdat|wide|free|skip)", "mov", False),
     Format("WebM", rb"\x1aE\xdf\xa3", "matroska", False),
 )
-HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)", re.DOTALL)
 
 
 def read_media(path: str | Path) -> Media:
@@ -96,6 +107,7 @@ def read_comment(path: str | Path) -> str | None:
     with _opened(path) as (stream, name):
         form = _format(stream, name)
         with _one_sentence(form, name):
+            stream = completed(stream, form.library)
             if form.is_picture:
                 return picture_comment(stream, name, form.library)
             return container_comment(stream, form.library)
@@ -132,7 +144,7 @@ def _read(stream: BinaryIO, name: str) -> Media:
     form = _format(stream, name)
     read = read_picture if form.is_picture else _read_container
     with _one_sentence(form, name):
-        return read(stream, name, form.library)
+        return read(completed(stream, form.library), name, form.library)
 
 
 def _format(stream: BinaryIO, name: str) -> Format:
@@ -141,8 +153,8 @@ def _format(stream: BinaryIO, name: str) -> Format:
         raise MediaError(f"{name}: is empty")
     for form in FORMATS:
         if form.matches(head):
-            if form.label == "MP4" and HEIC.match(head):
-                raise MediaError(f"{name}: HEIC pictures cannot be read; save it as JPEG or PNG")
+            if form.refusal:
+                raise MediaError(f"{name}: {form.refusal}")
             return form
     suffixes = ", ".join(s for row in TABLE.values() for s in row.read_suffixes)
     raise MediaError(f"{name}: holds no picture, sound or video; these can be read: {suffixes}")

@@ -127,11 +127,11 @@ def sound_of(
     layout = layout or LAYOUTS[len(samples)]
     with av.open(stream, "w", format=form, options={"fflags": "+bitexact"}) as container:
         track = container.add_stream(codec, rate=rate, layout=layout, options=options)
-        _encode_sound(container, track, samples, rate, layout)
+        encode_sound(container, track, samples, rate, layout)
     return stream.getvalue()
 
 
-def _encode_sound(container, track, samples, rate, layout) -> None:
+def encode_sound(container, track, samples, rate, layout) -> None:
     packed = np.ascontiguousarray(samples.T.reshape(1, -1))
     frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
     frame.sample_rate, frame.pts = rate, 0
@@ -145,13 +145,6 @@ def wav(rate: int, channels: int, bits: int, data: bytes, code: int = 1) -> byte
     form = struct.pack("<HHIIHH", code, channels, rate, rate * block, block, bits)
     body = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(data))
     return b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data
-
-
-def streamed_wav() -> bytes:
-    """As programs write to a pipe: the sizes are not known."""
-    data = bytearray(wav(8000, 1, 16, bytes(4000)))
-    data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
-    return bytes(data)
 
 
 def odd_floats() -> bytes:
@@ -188,7 +181,7 @@ def video(
         container.mux(track.encode(None))
         if heard:
             tone = np.full((1, 48 * 100 * frames), 0.1, np.float32)
-            _encode_sound(container, heard, tone, 48000, "mono")
+            encode_sound(container, heard, tone, 48000, "mono")
     return stream.getvalue()
 
 
@@ -319,7 +312,16 @@ ZOO: dict[str, tuple[Callable[[], bytes], str]] = {
     "wav of 0 Hz": (lambda: wav(0, 1, 8, bytes(99)), f"has .* samples a second.*|{DAMAGED}"),
     "wav of 7 Hz": (lambda: wav(7, 1, 8, bytes(99)), "has 7 samples a second, not 1000 to 768000"),
     "wav of 0 channels": (lambda: wav(8000, 0, 16, bytes(99)), f"{DAMAGED}|holds neither.*"),
-    "wav streamed": (streamed_wav, heard(1, 8000, "2000")),
+    "wav big-endian": (
+        lambda: b"RIFX" + sound("wav", "pcm_s16le")[4:],
+        r"big-endian WAV files \(RIFX\) cannot be read; save it as plain WAV \(RIFF\)",
+    ),
+    "aiff": (partial(sound, "aiff", "pcm_s16be", 2), heard(2)),
+    "aiff little-endian": (partial(sound, "aiff", "pcm_s16le"), heard(1)),
+    "aiff truncated": (partial(half, partial(sound, "aiff", "pcm_s16be")), DAMAGED),
+    "au": (partial(sound, "au", "pcm_s16be", 2), heard(2)),
+    "au mu-law": (partial(sound, "au", "pcm_mulaw", 1, 8000), heard(1, 8000)),
+    "au truncated": (partial(half, partial(sound, "au", "pcm_s16be")), DAMAGED),
     "wav truncated": (partial(half, partial(sound, "wav", "pcm_s16le")), DAMAGED),
     "flac": (partial(sound, "flac", "flac", 2), heard(2)),
     "flac 5.1": (partial(sound, "flac", "flac", 6), heard(2)),
@@ -382,6 +384,8 @@ ZOO: dict[str, tuple[Callable[[], bytes], str]] = {
             "tiff": b"II*\0",
             "avif": b"\0\0\0\x10ftypavif\0\0\0\0",
             "wav": b"RIFF\4\0\0\0WAVE",
+            "aiff": b"FORM\0\0\0\4AIFF",
+            "au": b".snd",
             "flac": b"fLaC",
             "ogg": b"OggS",
             "mp3": b"ID3\3\0\0\0\0\0\0",
