@@ -56,9 +56,12 @@ def answer_record(row_id: str, turn: Turn, out: Path, model_id: ModelId | None) 
 
 
 def file_stem(row_id: str) -> str:
-    """The id as a safe file name. If that changes it, a hash is added to keep names distinct."""
+    """The id as a safe file name. If that changes it, a hash is added to keep names distinct.
+
+    So it is if the id has capitals: some file systems take `Cat` and `cat` for the same name.
+    """
     stem = re.sub(r"[^A-Za-z0-9_-]", "_", row_id)[:80]
-    return stem if stem == row_id else f"{stem}-{derive_seed(row_id):012x}"
+    return stem if stem.lower() == row_id else f"{stem}-{derive_seed(row_id):012x}"
 
 
 # --- the file

@@ -30,6 +30,15 @@ XTERM = torch.tensor(
     [*itertools.product(CUBE_LEVELS, repeat=3), *((grey, grey, grey) for grey in GREYS)]
 ).float()
 XTERM_FIRST = 16
+# What multiplexers, and editors with a terminal in a window, set for the programs in them. They
+# pass on the variables of the terminal around them, and may answer in its name.
+MULTIPLEXERS = frozenset(
+    {
+        *("TMUX", "STY", "ZELLIJ", "ZELLIJ_SESSION_NAME", "DVTM", "DVTM_WINDOW_ID"),
+        *("NVIM", "VIM_TERMINAL", "INSIDE_EMACS"),
+    }
+)
+MULTIPLEXER_TERMINALS = ("tmux", "screen", "zellij", "dvtm", "mtm", "eterm")  # of TERM
 BAND = 6  # rows of pixels in a sixel
 SIXEL_RUN = re.compile(r"(.)\1{3,}")  # from four on, as "!4x" is shorter than "xxxx"
 
@@ -69,16 +78,16 @@ def choose_graphics(
         return "ascii"
     if in_multiplexer(environ):  # which shows characters only, in at least 256 colours
         return character_graphics(environ, at_least="256")
-    if is_iterm(environ):
-        return "iterm"
-    found = find_pixel_graphics(stream_in, stream_out, timeout) if stream_in.isatty() else None
+    found = "iterm" if is_iterm(environ) else None
+    if stream_in.isatty():
+        found = find_pixel_graphics(stream_in, stream_out, found, timeout)
     return found or character_graphics(environ, at_least="ascii")
 
 
 def in_multiplexer(environ: Mapping[str, str]) -> bool:
-    """tmux or screen."""
+    """Whether a program that draws terminals of its own stands before the real one."""
     terminal = environ.get("TERM", "")
-    return "TMUX" in environ or "STY" in environ or terminal.startswith(("tmux", "screen"))
+    return not MULTIPLEXERS.isdisjoint(environ) or terminal.startswith(MULTIPLEXER_TERMINALS)
 
 
 def is_iterm(environ: Mapping[str, str]) -> bool:

@@ -27,6 +27,7 @@ def preview(media: Media, columns: int, graphics: str) -> str:
             return draw(contact_strip(media.frames), graphics, columns)
         case Audio():
             duration = f" {media.seconds:.1f} s"
+            duration = duration if len(duration) < columns else ""
             levels = RAMP if graphics == "ascii" else LEVELS
             return waveform(media, columns - len(duration), levels) + duration
 

@@ -20,13 +20,16 @@ if sys.platform != "win32":
 TIMEOUT = 0.1  # seconds for the whole reply; None waits for it
 NARROW = 6  # pixels: the smallest usual font of xterm is 6x13
 
-# A query about a one-pixel picture, then one for the primary device attributes: every terminal
-# answers that one, which marks the end of the reply. Terminals that do not know the first query
-# ignore it, as they should, or print it: hence the cleared line.
+# Queries about a one-pixel picture, the name of the terminal, and its primary device attributes:
+# every terminal answers the last one, which marks the end of the reply. Terminals that do not know
+# the others ignore them, as they should, or print them: hence the cleared line.
 # https://sw.kovidgoyal.net/kitty/graphics-protocol/#querying-support-and-available-transmission-mediums
-QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
+# https://invisible-island.net/xterm/ctlseqs/ctlseqs.html (XTVERSION)
+QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>0q\x1b[c"
 CLEAR_LINE = "\r\x1b[K"
 KITTY = re.compile(rb"\x1b_Gi=31;(.*?)\x1b\\", re.DOTALL)
+NAME = re.compile(rb"\x1bP>\|(.*?)\x1b\\", re.DOTALL)
+ITERM_NAMES = (b"iTerm2", b"WezTerm")
 # DA1: the first parameter is the class of the terminal, the others are its capabilities.
 # https://vt100.net/docs/vt510-rm/DA1.html
 ATTRIBUTES = re.compile(rb"\x1b\[\?([\d;]*)c")
@@ -35,17 +38,24 @@ ESCAPE = b"\x1b"
 
 
 def find_pixel_graphics(
-    stream_in: TextIO, stream_out: TextIO, timeout: float | None = TIMEOUT
+    stream_in: TextIO,
+    stream_out: TextIO,
+    expected: str | None = None,
+    timeout: float | None = TIMEOUT,
 ) -> str | None:
-    """`kitty` or `sixel` if the terminal reports support in time, else None.
+    """`iterm`, `kitty` or `sixel` if the terminal reports support in time, else None.
 
-    Both streams must be the terminal's. Keys typed meanwhile are kept for prompt_toolkit.
+    A terminal whose environment makes one expect `iterm` has it, unless it reports another name:
+    programs in a multiplexer inherit the environment of the terminal around it. Both streams must
+    be the terminal's. Keys typed meanwhile are kept for prompt_toolkit.
     """
     reply = query(stream_in, stream_out, timeout) if sys.platform != "win32" else b""
-    kitty, attributes = KITTY.search(reply), ATTRIBUTES.search(reply)
+    kitty, name, attributes = (r.search(reply) for r in (KITTY, NAME, ATTRIBUTES))
     # A reply that was cut off starts with ESCAPE, too.
-    typed, *_ = ATTRIBUTES.sub(b"", KITTY.sub(b"", reply)).split(ESCAPE)
+    typed, *_ = ATTRIBUTES.sub(b"", NAME.sub(b"", KITTY.sub(b"", reply))).split(ESCAPE)
     keep_typed(typed.decode(errors="replace"), stream_in)
+    if name[1].startswith(ITERM_NAMES) if name else expected == "iterm":
+        return "iterm"
     if kitty and kitty[1] == b"OK":
         return "kitty"
     if attributes and SIXEL in attributes[1].split(b";")[1:]:

@@ -27,8 +27,8 @@ class Screen:
 
     @property
     def columns(self) -> int:
-        """The width of a preview, which the size of the window limits."""
-        return min(self.max_columns, shutil.get_terminal_size().columns - 1)
+        """The width of a preview, which the size of the window limits; at least 1."""
+        return max(1, min(self.max_columns, shutil.get_terminal_size().columns - 1))
 
     def write_text(self, text: str) -> None:
         """Continues the last line, without control characters that could steer the terminal."""

@@ -21,7 +21,7 @@ def test_plain_previews_are_one_line_without_escape_codes(image, audio, video):
 
 
 @pytest.mark.parametrize("graphics", ["blocks", "256", "ascii"])
-@pytest.mark.parametrize("columns", [9, 20, 48, 200])
+@pytest.mark.parametrize("columns", [1, 2, 6, 7, 9, 20, 48, 200])
 def test_no_line_is_wider_than_asked(image, audio, video, columns, graphics):
     for media in (image, audio, video):
         for line in preview(media, columns, graphics).splitlines():

@@ -79,6 +79,31 @@ def test_the_terminal_is_asked_what_it_draws(line, answer, expected):
     assert line.settings() == before
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"", "iterm"),
+        (b"\x1bP>|iTerm2 3.5.14\x1b\\", "iterm"),
+        (b"\x1bP>|WezTerm 20240203-110809\x1b\\", "iterm"),
+        (b"\x1bP>|SomeMultiplexer 1.0\x1b\\", "blocks"),
+        (b"\x1bP>|libvterm(0.3)\x1b\\", "blocks"),
+    ],
+)
+def test_a_terminal_that_gives_another_name_is_not_the_one_that_started_it(line, name, expected):
+    environ = {**COLORFUL, "TERM_PROGRAM": "iTerm.app"}
+    thread = line.answer(name + VT100)
+    streams = line.stream_in, line.stream_out
+    assert choose_graphics(None, *streams, environ, timeout=None) == expected
+    thread.join()
+
+
+def test_a_terminal_is_known_by_its_name_where_the_environment_was_lost(line):
+    thread = line.answer(b"\x1bP>|WezTerm 20240203-110809\x1b\\" + VT100)
+    streams = line.stream_in, line.stream_out
+    assert choose_graphics(None, *streams, COLORFUL, timeout=None) == "iterm"
+    thread.join()
+
+
 @pytest.mark.parametrize("said", [b"", b"hello", b"\x1b_Gi=31;OK", b"\x1b[?62;4"])
 def test_a_terminal_that_does_not_answer_has_characters(line, said):
     before = line.settings()
@@ -90,7 +115,7 @@ def test_a_terminal_that_does_not_answer_has_characters(line, said):
 
 def test_what_a_terminal_prints_of_the_question_is_wiped_off(line):
     thread = line.answer(VT100)
-    find_pixel_graphics(line.stream_in, line.stream_out, None)
+    find_pixel_graphics(line.stream_in, line.stream_out, timeout=None)
     thread.join()
     assert os.read(line.end, 1024) == b"\r\x1b[K"
 
@@ -102,14 +127,14 @@ def test_the_terminal_is_as_before_after_an_interrupt(line):
 
     before = line.settings()
     with pytest.raises(KeyboardInterrupt):
-        find_pixel_graphics(line.stream_in, Interrupted(), None)
+        find_pixel_graphics(line.stream_in, Interrupted(), timeout=None)
     assert line.settings() == before
 
 
 def test_what_was_typed_meanwhile_is_in_the_prompt(line):
     os.write(line.end, b"caf")
     thread = line.answer("é".encode() + b"\x1b_Gi=31;OK\x1b\\ and" + SIXEL + b" tea\n")
-    assert find_pixel_graphics(line.stream_in, line.stream_out, None) == "kitty"
+    assert find_pixel_graphics(line.stream_in, line.stream_out, timeout=None) == "kitty"
     thread.join()
     session: PromptSession[str] = PromptSession(
         input=create_input(line.stream_in), output=DummyOutput()
@@ -119,7 +144,7 @@ def test_what_was_typed_meanwhile_is_in_the_prompt(line):
 
 def test_a_broken_answer_is_not_typed_into_the_prompt(line):
     thread = line.answer(b"tea\x1b_Gi=31;O" + VT100 + b"\n")
-    find_pixel_graphics(line.stream_in, line.stream_out, None)
+    find_pixel_graphics(line.stream_in, line.stream_out, timeout=None)
     thread.join()
     assert [press.key for press in get_typeahead(create_input(line.stream_in))] == ["t", "e", "a"]
 

@@ -3,6 +3,7 @@
 import pyte
 import pytest
 
+from anygen.terminal.graphics import BACKENDS
 from anygen.terminal.screen import Screen
 
 
@@ -63,3 +64,20 @@ def test_progress_is_never_longer_than_a_line(monkeypatch):
     terminal.screen.show_progress("video 12/20")
     terminal.screen.write_text("ok")
     assert terminal.lines() == ["ok"]
+
+
+@pytest.mark.parametrize("graphics", BACKENDS)
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_a_window_of_very_few_columns_shows_everything(
+    monkeypatch, image, audio, video, columns, graphics
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown: list[str] = []
+    screen = Screen(shown.append, progress=True, graphics=graphics)
+    assert screen.columns == max(1, columns - 1)
+    for medium in (image, audio, video):
+        screen.write_text("two words")
+        screen.show_progress("image 1/2")
+        screen.show(medium)
+    expected = 0 if graphics == "none" else 3
+    assert len([text for text in shown if text.endswith("\n") and text != "\n"]) == expected
