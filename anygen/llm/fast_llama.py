@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from anygen.llm.attention import Attention, AttentionParams
 from anygen.numerics.batch_invariant import silu
-from anygen.numerics.fp16_linear import Fp16Linear, packed
+from anygen.numerics.fp16_linear import Fp16Linear, Pack
 
 BLOCK = 128  # positions
 
@@ -27,9 +27,10 @@ BLOCK = 128  # positions
 class Llama:
     """Of a `LlamaForCausalLM` whose linear layers are plain."""
 
-    def __init__(self, base: Any) -> None:
+    def __init__(self, base: Any, pack: Pack) -> None:
+        """The base model gives its weights away: its linear layers are of no use afterwards."""
         self.rotations = Rotations(base.model.rotary_emb)
-        self.layers = [Layer(index, layer) for index, layer in enumerate(base.model.layers)]
+        self.layers = [Layer(index, layer, pack) for index, layer in enumerate(base.model.layers)]
         linear = [each for layer in self.layers for each in layer.linear]
         # whether a row is the same in passes of any length
         self.is_row_wise = all(isinstance(each, Fp16Linear) for each in linear)
@@ -70,15 +71,15 @@ class Rotations:
 
 
 class Layer:
-    def __init__(self, index: int, layer: Any) -> None:
+    def __init__(self, index: int, layer: Any, pack: Pack) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.width, self.params = attention.head_dim, AttentionParams(index, attention.scaling)
         self.heads = attention.q_proj.weight.shape[0] // self.width
         self.key_heads = attention.k_proj.weight.shape[0] // self.width
-        self.qkv_proj = packed(joined(attention.q_proj, attention.k_proj, attention.v_proj))
-        self.o_proj = packed(attention.o_proj)
-        self.gate_up_proj = packed(joined(mlp.gate_proj, mlp.up_proj))
-        self.down_proj = packed(mlp.down_proj)
+        self.qkv_proj = pack(joined(attention.q_proj, attention.k_proj, attention.v_proj))
+        self.o_proj = pack(attention.o_proj)
+        self.gate_up_proj = pack(joined(mlp.gate_proj, mlp.up_proj))
+        self.down_proj = pack(mlp.down_proj)
         self.linear = (self.qkv_proj, self.o_proj, self.gate_up_proj, self.down_proj)
         self.norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
         self.epsilon = layer.input_layernorm.variance_epsilon

@@ -33,7 +33,7 @@ from anygen.llm.fast_llama import Llama
 from anygen.llm.kv_cache import is_medium
 from anygen.llm.passes import Pass, Row, one_pass, passes_of_lanes
 from anygen.llm.signal_tokens import Signals, side_mask, side_positions
-from anygen.numerics.fp16_linear import ROWS, Fp16Linear, packed
+from anygen.numerics.fp16_linear import ROWS, Fp16Linear, Pack, packed
 from anygen.numerics.int8_linear import Int8Linear
 
 ATTENTION = "anygen_contexts"
@@ -228,7 +228,7 @@ class LanguageModel(nn.Module):
     def lora_layers(self) -> Iterable[LoraLayer]:
         return (module for module in self.base.modules() if isinstance(module, LoraLayer))
 
-    def prepare_answering(self) -> None:
+    def prepare_answering(self, pack: Pack = packed) -> None:
         """Fold LoRA into the base weights and pack them; what is saved stays as it is.
 
         A Llama is read by layers of our own from then on. Weights of few bits, and those that
@@ -240,7 +240,7 @@ class LanguageModel(nn.Module):
         if self.placement.offload == "sequential":
             cpu_offload(self.base, torch.device(self.placement.device))
         else:
-            self.pack()
+            self.pack_layers(pack)
 
     def fold_lora(self) -> None:
         for name, layer in list(self.base.named_modules()):
@@ -250,21 +250,21 @@ class LanguageModel(nn.Module):
                 layer.merge()
                 self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
 
-    def pack(self) -> None:
+    def pack_layers(self, pack: Pack) -> None:
         plain = self.config.model_type == "llama" and self.config.hidden_act == "silu"
         if plain and self.media_layers is None:
-            self.llama = Llama(self.base)
+            self.llama = Llama(self.base, pack)
         for name, layer in list(self.base.named_modules()):
             if isinstance(layer, nn.Linear) and LORA not in name:
-                self.base.set_submodule(name, self.packed_or_gone(name, layer))
+                self.base.set_submodule(name, self.packed_or_gone(name, layer, pack))
         if self.media_layers:
             self.media_layers.hook(self.decoder)
 
-    def packed_or_gone(self, name: str, layer: nn.Linear) -> nn.Module:
-        """The layer packed; what the Llama has packed already leaves but its LoRA."""
+    def packed_or_gone(self, name: str, layer: nn.Linear, pack: Pack) -> nn.Module:
+        """The layer packed; of one that the Llama has packed already, only its LoRA remains."""
         gone = self.llama is not None and name != "lm_head"
-        made = nn.Module() if gone else packed(layer)
-        return with_lora_of(layer, made) if hasattr(layer, "lora_A") else made
+        answering = nn.Module() if gone else pack(layer)
+        return with_lora_of(layer, answering) if hasattr(layer, "lora_A") else answering
 
     def use_lora(self, enabled: bool) -> None:
         """Without LoRA the text is the base model's own."""

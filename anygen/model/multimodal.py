@@ -26,6 +26,7 @@ from anygen.llm.prompt import Features, Piece, Span, Tokens, plain_ids
 from anygen.model.building import build_encoder, find_base
 from anygen.model.decoder_cache import LazyDecoders
 from anygen.model.placing import settle, visiting
+from anygen.numerics.fp16_linear import Pack, packed
 from anygen.projectors.input import build_input_projector
 from anygen.projectors.output import build_output_projector
 
@@ -79,12 +80,17 @@ class MultimodalModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path, decoder_memory: int | None = None, placement: Placement = Placement()
+        cls,
+        name: str | Path,
+        decoder_memory: int | None = None,
+        placement: Placement = Placement(),
+        pack: Pack = packed,
     ) -> "MultimodalModel":
         """A shipped model by its name, or the folder that `save_pretrained` wrote, for inference.
 
         Its decoders load on first use. With `decoder_memory` their weights stay within so many
-        bytes: the least recently used are dropped, and loaded again when needed.
+        bytes: the least recently used are dropped, and loaded again when needed. `pack` lays out
+        the linear layers of the LLM; by default float32 ones on a CPU become half precision.
         """
         folder = checkpoint.find_model(name)
         system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
@@ -94,7 +100,7 @@ class MultimodalModel(nn.Module):
             model = cls(system, folder, decoders=decoders, placement=placement)
         model.settle()
         checkpoint.load_weights(model, [weights], complete=True)
-        model.llm.prepare_answering()
+        model.llm.prepare_answering(pack)
         return model.eval().requires_grad_(False)
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -12,6 +12,7 @@ wherever it stands, with any number of threads.
 """
 
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ROWS = 3
+Pack = Callable[[nn.Linear], nn.Module]  # a frozen layer -> the one that answers in its place
 
 
 def has_fbgemm() -> bool:
@@ -41,8 +43,8 @@ class Fp16Linear(nn.Module):
         rows = x.reshape(-1, x.shape[-1])
         missing = -len(rows) % ROWS
         filled = F.pad(rows, (0, 0, 0, missing)) if missing else rows
-        made: Tensor = torch.ops.quantized.linear_dynamic_fp16(filled, self.packed)
-        return made[: len(rows)].view(*x.shape[:-1], self.outputs)
+        product: Tensor = torch.ops.quantized.linear_dynamic_fp16(filled, self.packed)
+        return product[: len(rows)].view(*x.shape[:-1], self.outputs)
 
 
 def packed(linear: nn.Linear) -> nn.Module:

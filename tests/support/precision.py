@@ -1,4 +1,4 @@
-"""How far an LLM's logits are from those of the same LLM elsewhere."""
+"""How far an LLM's logits are from those of the same LLM elsewhere, or in full precision."""
 
 import torch
 
@@ -16,6 +16,11 @@ def logits(llm):
     ids = torch.arange(3, 60, device=llm.signal_rows.device)
     [hidden] = llm.read([(context, llm.embed(ids), ids.tolist())])
     return llm.logits(hidden)[:, : llm.signals.vocabulary].float()
+
+
+def unpacked(linear):
+    """A `pack` of `prepare_answering` that leaves the layers of the LLM as they are."""
+    return linear
 
 
 def distance(found, expected):

@@ -13,18 +13,19 @@ from anygen.generation.events import Done
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.llm.prompt import plain_ids
+from anygen.model.multimodal import MultimodalModel
+from anygen.numerics.fp16_linear import packed
 from support.answers import ONE_STEP, forget, observed, spans_are_whole, told, user
+from support.precision import unpacked
 
 LIMITS = {"max_new_tokens": 5, "media": ONE_STEP}
 
 
-@pytest.fixture(scope="module", params=["packed", "float32"])
+@pytest.fixture(scope="module", params=[packed, unpacked])
 def models(saved_model, request):
     """Two models of the same weights: one for a conversation, one that reads it anew."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "float32":
-            patch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
-        return [AnyGen.from_pretrained(saved_model) for _ in range(2)]
+    loaded = [MultimodalModel.from_pretrained(saved_model, pack=request.param) for _ in range(2)]
+    return [AnyGen(model) for model in loaded]
 
 
 @pytest.fixture

@@ -9,14 +9,6 @@ from support.foreign.importing import converted
 from support.foreign.nextgpt import legacy, legacy_system, write_legacy
 
 
-@pytest.fixture(scope="package", autouse=True)
-def exact():
-    """The same layers as the other side, which computes in float32."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
-        yield
-
-
 @pytest.fixture
 def base(foreign_base):
     return foreign_base
@@ -40,7 +32,7 @@ def nextgpt_copy(nextgpt_checkpoint, tmp_path):
 
 
 @pytest.fixture(scope="package")
-def nextgpt_model(exact, nextgpt_checkpoint, foreign_base, tmp_path_factory):
+def nextgpt_model(nextgpt_checkpoint, foreign_base, tmp_path_factory):
     """What our import makes of it, to be read only."""
     folder = tmp_path_factory.mktemp("imported_nextgpt")
     system = legacy_system(folder / "system.yaml", foreign_base)
@@ -65,7 +57,7 @@ def dreamllm_copy(dreamllm_checkpoint, tmp_path):
 
 
 @pytest.fixture(scope="package")
-def dreamllm_model(exact, dreamllm_checkpoint, foreign_base, tmp_path_factory):
+def dreamllm_model(dreamllm_checkpoint, foreign_base, tmp_path_factory):
     """What our import makes of it, to be read only."""
     folder = tmp_path_factory.mktemp("imported_dreamllm")
     system = dreamllm_system(folder / "system.yaml", foreign_base)

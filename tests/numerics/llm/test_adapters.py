@@ -15,6 +15,7 @@ from anygen.training.dialogues import Dialogue
 from anygen.training.losses import hidden_states, text_loss
 from anygen.training.stages import STAGES, hidden_of
 from support.answers import ONE_STEP, forget, told, user
+from support.precision import unpacked
 from support.pretrained_llms import FAMILIES, publish
 
 KINDS = ("adapter", "visual_expert")
@@ -115,14 +116,13 @@ def read(llm, context, embeds, end):
 
 
 @pytest.mark.parametrize("answering", [False, True])
-def test_pieces_batches_and_crops_read_as_a_whole(make, kind, answering, monkeypatch):
+def test_pieces_batches_and_crops_read_as_a_whole(make, kind, answering):
     llm = trained(make(kind))
     embeds = embeds_of(llm)
     with torch.no_grad():
         expected = llm.hidden(embeds, media=places())[0]
-    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
     if answering:
-        llm.prepare_answering()
+        llm.prepare_answering(unpacked)
         assert llm.llama is None
     context, hidden = KVCache(), []
     for end in (1, 4, 7, 8, 30, 45, 46, 132, LENGTH):

@@ -14,11 +14,11 @@ from transformers import (
 )
 
 from anygen.config.loader import load_system
-from anygen.llm.attention import AttentionParams
 from anygen.llm.backbone import longest_context
 from anygen.llm.kv_cache import BLOCK, KVCache
 from anygen.llm.language_model import LanguageModel
 from anygen.training.losses import hidden_states, text_loss
+from support.precision import unpacked
 from support.pretrained_llms import FAMILIES, SIZES, WINDOW, publish
 
 LENGTH = BLOCK + 20  # more than a block, and many windows
@@ -108,10 +108,9 @@ def test_a_common_beginning_longer_than_a_window_is_read_once(make, published):
 
 
 @torch.no_grad()
-def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, published, monkeypatch):
-    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: False)
+def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, published):
     llm, ids = make(), tokens(0)
-    llm.prepare_answering()
+    llm.prepare_answering(unpacked)
     assert (llm.llama is not None) == (llm.config.model_type == "llama")
     whole = read(llm, KVCache(), ids, LENGTH)
     close(whole, published(input_ids=ids[None]).logits[0])
@@ -122,13 +121,12 @@ def test_ready_for_answering_it_reads_the_same_bits_in_any_pieces(make, publishe
 
 @pytest.mark.parametrize("family", WINDOWED, indirect=True)
 @torch.no_grad()
-def test_a_window_is_felt_where_there_is_one(make, published, monkeypatch):
-    """What the tests above would not notice without windows."""
+def test_a_window_changes_what_is_read_beyond_it(make, published):
+    """So the tests above would fail if windows were ignored."""
     llm, ids = make(), tokens(0)
-    monkeypatch.setattr(
-        "anygen.llm.attention.AttentionParams",
-        lambda layer, scale, *_: AttentionParams(layer, scale),
-    )
+    published.config.get_text_config(decoder=True).sliding_window = LENGTH
+    for layer in published.get_decoder().layers:
+        layer.self_attn.sliding_window = LENGTH
     logits, expected = read(llm, KVCache(), ids, LENGTH), published(input_ids=ids[None]).logits[0]
     close(logits[:WINDOW], expected[:WINDOW])
     assert (logits - expected).abs().max() > 0.01 * expected.abs().max()

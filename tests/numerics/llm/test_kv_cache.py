@@ -9,7 +9,8 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from anygen.config.system import LanguageModelSettings
 from anygen.llm.kv_cache import BLOCK, MAX_IDLE, KVCache, KVCachePool
 from anygen.llm.language_model import LanguageModel
-from anygen.numerics.fp16_linear import has_fbgemm
+from anygen.numerics.fp16_linear import has_fbgemm, packed
+from support.precision import unpacked
 
 LENGTHS = (1, 2, 3, 5, 11, 12, 13, 127, 128, 129, 300)
 LONGEST = 300
@@ -64,12 +65,10 @@ def llm(make_llm, request):
     """Ready for answering: by FBGEMM, by whatever this CPU has, and without layers of our own."""
     if request.param == "float16" and not has_fbgemm():
         pytest.skip("needs FBGEMM on x86")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: request.param == "float16")
-        llm = make_llm()
-        if request.param == "modules of transformers":
-            patch.setattr(llm.config, "hidden_act", "none that Llama knows")
-        llm.prepare_answering()
+    llm = make_llm()
+    if request.param == "modules of transformers":
+        llm.config.hidden_act = "an activation that our layers do not know"
+    llm.prepare_answering(packed if request.param == "float16" else unpacked)
     return llm
 
 

@@ -6,8 +6,9 @@ import torch
 from anygen.core.media import Message
 from anygen.llm.kv_cache import KVCache
 from anygen.llm.prompt import build_prompt
-from anygen.numerics.fp16_linear import has_fbgemm
+from anygen.numerics.fp16_linear import has_fbgemm, packed
 from anygen.training.losses import hidden_states
+from support.precision import unpacked
 
 
 def close(left, right):
@@ -89,14 +90,12 @@ def test_signal_tokens_have_rows_of_their_own(tiny_model):
     close(llm.embed(ids), llm.signal_rows)
 
 
-HALF = pytest.param(True, marks=pytest.mark.skipif(not has_fbgemm(), reason="needs FBGEMM"))
+HALF = pytest.param(packed, marks=pytest.mark.skipif(not has_fbgemm(), reason="needs FBGEMM"))
 
 
-@pytest.mark.parametrize("half", [False, HALF])
+@pytest.mark.parametrize("pack", [unpacked, HALF])
 @torch.no_grad()
-def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(
-    make_model, monkeypatch, half
-):
+def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(make_model, pack):
     llm = make_model("llm").llm.eval()
     embeds = torch.randn(1, 9, llm.width)
     base = llm.hidden(embeds)
@@ -109,10 +108,9 @@ def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(
     close(llm.hidden(embeds), base)
     llm.use_lora(True)
     close(llm.hidden(embeds), tuned)
-    monkeypatch.setattr("anygen.numerics.fp16_linear.has_fbgemm", lambda: half)
-    llm.prepare_answering()
+    llm.prepare_answering(pack)
     [merged] = llm.read([(KVCache(), embeds[0], range(9))])
-    if half:
+    if pack is packed:
         assert torch.cosine_similarity(merged, tuned[0], dim=-1).min() > 0.9999
     else:
         close(merged, tuned[0])

@@ -18,7 +18,9 @@ from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
 from anygen.importers.conversion import import_checkpoint
 from anygen.llm.kv_cache import KVCache
+from anygen.model.multimodal import MultimodalModel
 from support.answers import observed
+from support.precision import unpacked
 
 # The prompt of PandaGPT and NExT-GPT.
 TEMPLATE = (
@@ -113,9 +115,9 @@ def write_system(path, base, **sections):
 
 
 def converted(source, layout, system, out, parts=()):
-    """The model that an import makes."""
+    """The model that an import makes, in float32, in which the other side computes."""
     import_checkpoint(source, layout, system, out, parts)
-    return AnyGen.from_pretrained(out)
+    return AnyGen(MultimodalModel.from_pretrained(out, pack=unpacked))
 
 
 def user(*parts):
