@@ -29,7 +29,10 @@ def reading(what: str, source: str, part: str = "") -> Iterator[None]:
     Raises ValueError too if `source` is neither.
     """
     if not Path(source).is_dir() and source.count("/") != 1:
-        raise ValueError(f"there is no folder {source!r}; give a folder or a Hugging Face id")
+        raise ValueError(
+            f"no {what} can be read: there is no folder {source!r}; "
+            "give a folder or a Hugging Face id"
+        )
     try:
         yield
     except FAILURES as error:

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from anygen.config.placement import Placement
 from anygen.config.system import LanguageModelSettings
+from anygen.io.pretrained import check_complete, reading, shapes_only
 from anygen.llm.chat_template import end_of_turn, ids_of, read_template, shipped
 
 LOOKS = {"full_attention", "sliding_attention"}
@@ -31,10 +30,8 @@ class Stops:
 
 def load_tokenizer(base: Path | str, template: str | None) -> Any:
     """With a chat template: its own, or a file in configs/templates. Raises ValueError."""
-    try:
+    with reading("tokenizer for llm.base", str(base)):
         tokenizer: Any = AutoTokenizer.from_pretrained(base)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"llm.base {base}: no tokenizer can be read: {line(error)}") from error
     if template is not None:
         tokenizer.chat_template = read_template(template)
     if tokenizer.chat_template is None:
@@ -46,29 +43,23 @@ def load_tokenizer(base: Path | str, template: str | None) -> Any:
 
 
 def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
-    """A causal LM, frozen, in its place. Raises ValueError for weights that are damaged or not
-    all there, and for layers that nf4 cannot hold.
+    """A causal LM, frozen, where `placement` has it.
 
-    Under `torch.device("meta")` no weights are read.
+    Under `torch.device("meta")` no weights are read. Raises ValueError if weights are damaged or
+    missing, and for layers that nf4 cannot hold.
     """
     logging.disable_progress_bar()  # loading takes a second
-    if torch.get_default_device().type == "meta":
-        config = AutoConfig.from_pretrained(base)
-        model = AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
-        return model.requires_grad_(False)
-    if placement.quant == "nf4" and placement.device == "cpu":
+    if placement.quant == "nf4" and placement.device == "cpu" and not shapes_only():
         check_nf4_shapes(base)
-    try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            base, output_loading_info=True, **placement.load_kwargs()
-        )
-    except (OSError, SafetensorError, UnpicklingError, ValueError, RuntimeError) as error:
-        raise ValueError(f"llm.base {base}: no LLM can be read: {line(error)}") from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ValueError(
-            f"llm.base {base}: {len(missing)} of its weights are not there, as {missing[0]}"
-        )
+    with reading("LLM for llm.base", str(base)):
+        if shapes_only():
+            config = AutoConfig.from_pretrained(base)
+            model = AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
+        else:
+            model, report = AutoModelForCausalLM.from_pretrained(
+                base, output_loading_info=True, **placement.load_kwargs()
+            )
+            check_complete(report)
     return model.requires_grad_(False)
 
 
@@ -89,10 +80,6 @@ def check_nf4_shapes(base: Path | str) -> None:
                     f"of {NF4_OUTPUTS} outputs, and {name} of {base} has {inputs} and {outputs}; "
                     "write int8, or leave quant out"
                 )
-
-
-def line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def check_backbone(model: Any, tokenizer: Any, settings: LanguageModelSettings) -> None:

@@ -56,19 +56,22 @@ def is_a_pickle_with_code(folder):
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda folder: weights(folder).unlink(), "no LLM can be read: .*model.safetensors"),
-        (lacks_a_weight, "1 of its weights are not there, as model.layers.1.mlp.up_proj.weight"),
-        (is_cut_short, "no LLM can be read"),
-        (has_another_width, "no LLM can be read: .*size"),
-        (is_a_pickle_with_code, "no LLM can be read"),
-        (lambda folder: (folder / "config.json").unlink(), "no tokenizer|no LLM can be read"),
+        (lambda folder: weights(folder).unlink(), "no LLM for llm.base .*model.safetensors"),
+        (lacks_a_weight, "weights are missing or .* shape: model.layers.1.mlp.up_proj.weight"),
+        (is_cut_short, "no LLM for llm.base can be read"),
+        (has_another_width, "no LLM for llm.base .*size"),
+        (is_a_pickle_with_code, "no LLM for llm.base can be read"),
+        (
+            lambda folder: (folder / "config.json").unlink(),
+            "no (tokenizer|LLM) for llm.base can be read",
+        ),
     ],
 )
 def test_damaged_weights_are_one_sentence_and_nothing_is_half_loaded(
     folder, damage, sentence, capsys
 ):
     damage(folder)
-    with pytest.raises(ValueError, match=f"llm.base .*{sentence}") as error:
+    with pytest.raises(ValueError, match=sentence) as error:
         build(folder)
     assert "\n" not in str(error.value)
     assert "stranger" not in capsys.readouterr().out
@@ -77,8 +80,16 @@ def test_damaged_weights_are_one_sentence_and_nothing_is_half_loaded(
 def test_a_folder_without_a_tokenizer_is_refused(folder):
     for path in folder.glob("tokenizer*"):
         path.unlink()
-    with pytest.raises(ValueError, match="no tokenizer can be read"):
+    with pytest.raises(ValueError, match=r"no tokenizer for llm\.base can be read"):
         build(folder)
+
+
+def test_a_folder_that_is_not_there_is_refused_with_the_field_that_names_it(tmp_path):
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(
+        ValueError, match=f"for llm.base can be read: there is no folder '{nowhere}"
+    ):
+        build(nowhere)
 
 
 def test_a_tokenizer_of_another_llm_is_refused(folder):
