@@ -119,7 +119,8 @@ def declared_prefixes(model: nn.Module, attribute: str) -> tuple[str, ...]:
     """The full name prefixes of weights that modules list in an attribute, relative to themselves.
 
     `frozen` lists published weights, which are not saved, except for LoRA inside them;
-    `keep_in_fp32_modules` lists those that half precision would spoil.
+    `keep_in_fp32_modules` lists those that half precision would spoil; `expandable` lists those of
+    which a file may hold one row that stands for all.
     """
     prefixes = []
     for name, module in model.named_modules():
@@ -182,9 +183,10 @@ def save_weights(
 def load_weights(model: nn.Module, paths: Iterable[Path], *, complete: bool = False) -> None:
     """Copies weights into the model by name; later files win. Absent parts of it are skipped.
 
-    All names are checked first, then tensors are copied one at a time to where the model is.
-    Raises ValueError naming every key that is unexpected or has another shape and, if `complete`,
-    every key that no file has.
+    All names are checked first, then tensors are copied one at a time to where the model is. The
+    only row of a tensor that the model lists in `expandable` is copied to all of its rows. Raises
+    ValueError naming every key that is unexpected or has another shape and, if `complete`, every
+    key that no file has.
     """
     own = own_tensors(model)
     built = tuple({f"{name.split('.')[0]}." for name in own})
@@ -195,9 +197,22 @@ def load_weights(model: nn.Module, paths: Iterable[Path], *, complete: bool = Fa
         stored = stored_shapes(file, built)
         shapes |= stored
         files |= dict.fromkeys(stored, file)
-    check_keys(own, shapes, complete=complete)
+    check_keys(own, shapes | expanded_shapes(model, own, shapes), complete=complete)
     for name, file in files.items():
         copy_tensor(own[name], file.get_tensor(name))
+
+
+def expanded_shapes(
+    model: nn.Module, own: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Those of the shapes in `found` that have one row for all rows of an expandable tensor."""
+    expandable = declared_prefixes(model, "expandable")
+    return {
+        name: shape.expand_as(own[name])
+        for name, shape in found.items()
+        if name in own and name.startswith(expandable)
+        if shape.shape == (1, *own[name].shape[1:])
+    }
 
 
 def files_of(path: Path) -> list[Path]:
@@ -275,7 +290,7 @@ def copy_tensors(
 
 @torch.no_grad()
 def copy_tensor(own: Tensor, values: Tensor) -> None:
-    """Copies into a model's tensor, on its device and in its precision."""
+    """Copies into a model's tensor, on its device and in its precision; one row fills all."""
     own.copy_(values)
 
 

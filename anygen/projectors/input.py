@@ -245,6 +245,9 @@ class Perceiver(Resampler):
     projected to it first, and the latents to the LLM's width last, as in mPLUG-Owl.
     """
 
+    # Encoders once did not state their frames: all features got one vector, the only one in a file.
+    expandable = ("times",)
+
     def __init__(self, settings: InputPerceiver, width: int, llm_width: int, shapes: Any) -> None:
         super().__init__(shapes)
         self.tokens, inside = settings.tokens, settings.width

@@ -3,7 +3,9 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from anygen.checkpoints.checkpoint import load_weights, save_weights
 from anygen.config.projectors import (
     InputConcat,
     InputGroup,
@@ -134,6 +136,32 @@ def test_the_perceiver_knows_the_order_of_frames_and_the_qformer_does_not():
             build(kind).project("video", frames.flatten(0, 1)) for frames in (video, video.flip(0))
         )
         assert torch.allclose(forward, backward, atol=1e-5) != knows
+
+
+@torch.no_grad()
+def test_weights_of_a_perceiver_from_before_encoders_stated_their_frames_load(tmp_path):
+    """Its only vector was added to the features of every frame."""
+    earlier, present = (build("perceiver", frames=frames) for frames in ({}, FRAMES))
+    present.times.normal_()
+    load_saved(earlier, present, tmp_path / "weights.safetensors")
+    for modality, count in LENGTHS.items():
+        features = torch.randn(count, WIDTH)
+        expected = earlier.project(modality, features)
+        torch.testing.assert_close(present.project(modality, features), expected)
+
+
+def test_weights_of_a_perceiver_with_another_number_of_frames_are_refused(tmp_path):
+    saved, other = (build("perceiver", frames={"video": count}) for count in (2, 4))
+    with pytest.raises(
+        ValueError, match=r"shape: projector.times is \(2, 1, 16\), .* \(4, 1, 16\)"
+    ):
+        load_saved(saved, other, tmp_path / "weights.safetensors")
+
+
+def load_saved(saved, other, path):
+    """Loads the weights of one projector into another, as parts of a model."""
+    save_weights(nn.ModuleDict({"projector": saved}).state_dict(), path)
+    load_weights(nn.ModuleDict({"projector": other}), [path], complete=True)
 
 
 @torch.no_grad()
