@@ -86,6 +86,7 @@ class RenderRequest:
             )
 
 
+@runtime_checkable
 class Decoder(Protocol):
     """Turns conditions into media.
 

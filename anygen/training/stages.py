@@ -63,6 +63,7 @@ class Stage(Generic[Auxiliaries]):
     losses: Callable[[MultimodalModel, Auxiliaries, Run, Step], Losses]
     samples: Callable[[MultimodalModel, Run], Samples]
     auxiliaries: Callable[[MultimodalModel, Run], Auxiliaries]  # a further input of `losses`
+    decoder: type[Any] = Decoder  # the contract of decoders that it trains, or trains through
 
 
 def no_auxiliaries(model: MultimodalModel, run: Run) -> None:
@@ -192,6 +193,7 @@ STAGES: dict[str, Stage[Any]] = {
         vae_losses,
         samples.reconstructions,
         no_auxiliaries,
+        AutoencodingDecoder,
     ),
     "vocoder": Stage(
         ("decoders",),
@@ -199,6 +201,7 @@ STAGES: dict[str, Stage[Any]] = {
         vocoder_losses,
         samples.resynthesis,
         no_auxiliaries,
+        VocoderDecoder,
     ),
     "caption": Stage(
         ("decoders",),
@@ -217,6 +220,7 @@ STAGES: dict[str, Stage[Any]] = {
         denoise_losses,
         samples.renderings,
         LatentPool,
+        TrainableDecoder,
     ),
     "joint": Stage(
         ("encoder", "llm", "input_projector"),
@@ -238,6 +242,7 @@ STAGES: dict[str, Stage[Any]] = {
         decode_losses,
         samples.no_samples,
         NegativeBank,
+        TrainableDecoder,
     ),
     "instruct": Stage(
         PARTS,
@@ -245,6 +250,7 @@ STAGES: dict[str, Stage[Any]] = {
         instruct_losses,
         samples.no_samples,
         NegativeBank,
+        TrainableDecoder,
     ),
     "project": Stage(
         PARTS,
@@ -254,6 +260,24 @@ STAGES: dict[str, Stage[Any]] = {
         SpanPool,
     ),
 }
+
+
+def check_decoders(model: MultimodalModel, run: Run) -> None:
+    """Raises ValueError for a decoder that the system lacks, or that the run cannot train.
+
+    The stages of dialogues train through decoders only with `denoised`.
+    """
+    stage = STAGES[run.stage]
+    named = any("{decoder}" in prefix for prefix in stage.learns)
+    for modality in run.decoders if named else model.decoders if run.denoised else ():
+        if modality not in model.decoders:
+            known = ", ".join(model.decoders)
+            raise ValueError(f"decoders: this system has no decoder of {modality}, only of {known}")
+        if not isinstance(model.decoders[modality], stage.decoder):
+            raise ValueError(
+                f"decoders.{modality}: {model.system.decoders[modality].name} lacks methods that "
+                f"stage {run.stage} needs, those of {stage.decoder.__name__} in decoders/base.py"
+            )
 
 
 def learned_prefixes(run: Run) -> list[str]:

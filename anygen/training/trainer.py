@@ -34,7 +34,7 @@ from anygen.model.multimodal import MultimodalModel
 from anygen.model.parts import part_of
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
-from anygen.training.stages import STAGES, Stage, Step, learned_prefixes
+from anygen.training.stages import STAGES, Stage, Step, check_decoders, learned_prefixes
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ def train(name: str, overrides: list[str]) -> Path:
     model = MultimodalModel(
         system, folder, parts=stage.needs, placement=placement_of(run, accelerator)
     )
+    check_decoders(model, run)
     load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
         model.llm.prepare_training(

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 import anygen
 from anygen.cli.main import ORDER, app
@@ -154,6 +156,33 @@ out: runs/x
 steps: 10
 batch_size: 2
 """
+
+
+@pytest.mark.parametrize(
+    ("stage", "modality", "complaint"),
+    [
+        ("vae", "video", "decoders.video: animatediff lacks methods that stage vae needs, "),
+        ("vocoder", "image", "decoders.image: stable_diffusion lacks methods that stage vocoder"),
+    ],
+)
+def test_a_decoder_that_a_stage_cannot_train_is_one_line(
+    anygen_cli, write_run, stage, modality, complaint
+):
+    code, out, err = anygen_cli("train", write_run(stage, decoders=[modality]))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"anygen: {complaint}")
+    assert err.count("\n") == 1
+
+
+def test_a_decoder_that_the_system_lacks_is_one_line(anygen_cli, write_run, tiny_system, tmp_path):
+    system = yaml.safe_load(tiny_system.read_text())
+    del system["decoders"]["video"]
+    path = tmp_path / "system.yaml"
+    path.write_text(yaml.safe_dump(system))
+    shutil.copy(tiny_system.with_name("captions.json"), tmp_path)
+    code, out, err = anygen_cli("train", write_run("vae", system=str(path), decoders=["video"]))
+    assert (code, out) == (2, "")
+    assert err == "anygen: decoders: this system has no decoder of video, only of image, audio\n"
 
 
 def test_config_shows_a_system_with_its_defaults_and_overrides(anygen_cli, tmp_path):

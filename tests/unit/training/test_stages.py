@@ -5,13 +5,21 @@ import random
 import pytest
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.core.media import Message
 from anygen.training.dialogues import Dialogue
-from anygen.training.stages import STAGES, Step, dialogue_losses, learned_prefixes
+from anygen.training.stages import (
+    STAGES,
+    Step,
+    check_decoders,
+    dialogue_losses,
+    learned_prefixes,
+)
 from anygen.training.trainer import Trainer, saved_names, unfreeze
+from decoders.base import ConditionSpec
 
 DECODERS = {
     "vae": ["image"],
@@ -75,6 +83,48 @@ def test_a_probe_learns_beside_the_model_and_is_saved_under_the_name_that_old_ru
 def test_a_stage_in_which_nothing_would_learn_is_refused(make_model):
     with pytest.raises(ValueError, match=r"no parameter is named decoders\.video\.vae"):
         unfreeze(make_model("decoders"), ["decoders.video.vae."])
+
+
+class Plain(nn.Module):
+    """A decoder with the whole contract and no loss."""
+
+    modality = "image"
+    condition_spec = ConditionSpec(2, 4)
+
+    def encode_prompt(self, captions):
+        return torch.zeros(len(captions), 2, 4)
+
+    def check(self, options): ...
+
+    def batch_key(self, request): ...
+
+    def sample(self, requests, on_step, cancelled): ...
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings", "contract"),
+    [
+        ("vae", {}, "AutoencodingDecoder"),
+        ("denoise", {"pool": POOL}, "TrainableDecoder"),
+        ("instruct", {"denoised": 1}, "TrainableDecoder"),
+    ],
+)
+def test_a_decoder_without_the_loss_of_a_stage_is_refused(
+    make_model, write_run, stage, settings, contract
+):
+    model, run = make_model("decoders"), load_run(write_run(stage, decoders=["image"], **settings))
+    check_decoders(model, run)
+    model.decoders.add_module("image", Plain())
+    sentence = f"image: stable_diffusion lacks methods that stage {stage} needs, .* {contract}"
+    with pytest.raises(ValueError, match=sentence):
+        check_decoders(model, run)
+
+
+def test_the_contract_of_decoders_is_enough_for_stages_without_their_losses(make_model, write_run):
+    model = make_model("decoders")
+    model.decoders.add_module("image", Plain())
+    for stage in ("caption", "instruct"):
+        check_decoders(model, load_run(write_run(stage, decoders=["image"])))
 
 
 def test_of_plain_answers_only_the_doubts_of_the_base_are_learned(make_model, write_run):
