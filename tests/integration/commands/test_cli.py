@@ -178,7 +178,7 @@ def test_a_decoder_that_the_system_lacks_is_one_line(anygen_cli, write_run, tiny
     system = yaml.safe_load(tiny_system.read_text())
     del system["decoders"]["video"]
     path = tmp_path / "system.yaml"
-    path.write_text(yaml.safe_dump(system))
+    path.write_text(yaml.safe_dump(system, sort_keys=False))
     shutil.copy(tiny_system.with_name("captions.json"), tmp_path)
     code, out, err = anygen_cli("train", write_run("vae", system=str(path), decoders=["video"]))
     assert (code, out) == (2, "")
