@@ -1,12 +1,13 @@
-"""Layers inside the LLM for media alone: where no medium was read, all is as without them.
+"""Layers inside the LLM that only media use: texts without media are read as without these layers.
 
-`visual_expert`: where a medium stands, a layer's queries, keys, values and MLP are made by layers
-of their own, which begin as copies of the LLM's (CogVLM, Wang et al. 2023, section 2.1).
-`adapter`: what a medium was read as is added again before each of the upper layers, through one
-projection and a gate a layer that begins at zero (ImageBind-LLM, Han et al. 2023, whose gated
-feature is added to every token). Here it is added where the medium stands, for the LLM reads
-several media piece by piece, and what was read before must not change; the text sees it by
-attention. The prompts of LLaMA-Adapter (V1) know nothing of the medium, so they are not for this.
+`visual_expert`: at the positions of media, separate layers compute the queries, keys, values and
+the MLP of every layer; they start as copies of the LLM's own (CogVLM, Wang et al. 2023, section
+2.1). `adapter`: the embeddings of media are added again before each of the upper layers, through
+one projection for all layers and a gate for each, which starts at zero (ImageBind-LLM, Han et al.
+2023). ImageBind-LLM adds its feature to every token. Here it is added at the positions of the
+medium: the LLM reads several media piece by piece, and what it has read must not change; text
+attends to them. The prompts of LLaMA-Adapter (V1) do not depend on a medium, so they are not
+offered.
 
 B rows, T positions, M positions of media among them, D width of the LLM.
 """
@@ -23,19 +24,19 @@ from torch import Tensor, nn
 
 from anygen.config.system import MediaLayerKind
 
-OWN = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp")
+EXPERT_LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp")
 
 
 class MediaLayers(nn.Module):
-    """Layers by the decoder layer that they stand in for, or before; `hook` puts them there."""
+    """One set of layers for each decoder layer that they belong to; `hook` connects them."""
 
     def __init__(self, kind: MediaLayerKind, decoder: Any) -> None:
-        """Raises ValueError where the LLM has no layers of these names."""
+        """Raises ValueError if the LLM has no layers with the names in EXPERT_LAYERS."""
         super().__init__()
         self.kind = kind
-        self.media: Tensor | None = None  # (B, T), where media stand in this pass
-        self.began: Tensor | None = None  # (M, D), what they were read as, or (B, T, D)
-        self.every_row = False  # whether layers for media are given all rows of a pass
+        self.media: Tensor | None = None  # (B, T), the positions of media in this pass
+        self.embeds: Tensor | None = None  # of media (M, D), or with `every_row` of all (B, T, D)
+        self.every_row = False  # whether the layers for media compute all rows of a pass
         self.handles: list[Any] = []
         width = decoder.config.hidden_size
         if kind == "adapter":
@@ -46,25 +47,27 @@ class MediaLayers(nn.Module):
             self.experts = nn.ModuleList(map(expert_of, decoder.layers))
 
     def hook(self, decoder: Any) -> None:
-        """At the layers that the LLM has now."""
+        """Connects the layers to those that the decoder has now."""
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
         if self.kind == "adapter":
             upper = decoder.layers[-len(self.gates) :]
             for gate, layer in enumerate(upper):
-                self.handles.append(layer.register_forward_pre_hook(self.adding(gate)))
+                self.handles.append(layer.register_forward_pre_hook(self.adapter_hook(gate)))
             return
         for expert, layer in zip(self.experts, decoder.layers, strict=True):
-            for name, own in zip(OWN, expert, strict=True):
+            for name, part in zip(EXPERT_LAYERS, expert, strict=True):
                 hooked = layer.get_submodule(name)
-                self.handles.append(hooked.register_forward_hook(self.standing_in(own)))
+                self.handles.append(hooked.register_forward_hook(self.expert_hook(part)))
 
-    def adding(self, gate: int) -> Any:
+    def adapter_hook(self, gate: int) -> Any:
+        """Adds the gated embeddings of media to the input of a layer."""
+
         def hook(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
             if self.media is None:
                 return None
-            added = self.gates[gate].tanh() * self.project(self.began)
+            added = self.gates[gate].tanh() * self.project(self.embeds)
             if self.every_row:
                 return torch.where(self.media[..., None], args[0] + added, args[0]), *args[1:]
             hidden = args[0].masked_scatter(self.media[..., None], args[0][self.media] + added)
@@ -72,40 +75,43 @@ class MediaLayers(nn.Module):
 
         return hook
 
-    def standing_in(self, own: nn.Module) -> Any:
-        def hook(_: nn.Module, args: tuple[Tensor, ...], made: Tensor) -> Tensor | None:
+    def expert_hook(self, expert: nn.Module) -> Any:
+        """Replaces the output of a layer at the positions of media by the expert's."""
+
+        def hook(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
             if self.media is None:
                 return None
             if self.every_row:
-                return torch.where(self.media[..., None], own(args[0]).to(made), made)
-            return made.masked_scatter(self.media[..., None], own(args[0][self.media]).to(made))
+                return torch.where(self.media[..., None], expert(args[0]).to(output), output)
+            media = expert(args[0][self.media]).to(output)
+            return output.masked_scatter(self.media[..., None], media)
 
         return hook
 
     @contextmanager
-    def at(self, media_BT: Tensor | None, embeds_BTD: Tensor) -> Iterator[None]:
-        """Inside, a pass of these embeddings knows where media stand.
+    def enabled(self, media_BT: Tensor | None, embeds_BTD: Tensor) -> Iterator[None]:
+        """Within the context, passes of these embeddings have media at the positions `media_BT`.
 
-        On a CPU, an answer's rows are all given to the layers for media: what these make of one
-        must not depend on how many others there are (see passes.py).
+        While answering on a CPU, the layers compute all rows of a pass: the result for one must not
+        depend on how many positions of media there are (see passes.py).
         """
         self.every_row = embeds_BTD.device.type == "cpu" and not torch.is_grad_enabled()
         if media_BT is not None and media_BT.any():
             self.media = media_BT
-            self.began = embeds_BTD if self.every_row else embeds_BTD[media_BT]
+            self.embeds = embeds_BTD if self.every_row else embeds_BTD[media_BT]
         try:
             yield
         finally:
-            self.media = self.began = None
+            self.media = self.embeds = None
 
 
 def expert_of(layer: Any) -> nn.ModuleList:
-    """Copies that learn, of what the LLM reads text with."""
+    """Trainable copies of the layers that a visual expert replaces."""
     try:
-        copies = [copy.deepcopy(layer.get_submodule(name)) for name in OWN]
+        copies = [copy.deepcopy(layer.get_submodule(name)) for name in EXPERT_LAYERS]
     except AttributeError as error:
         raise ValueError(
-            f"llm.media_layers: a visual expert stands in for {', '.join(OWN)}, and this LLM has "
-            f"other layers: {error}; write none or adapter"
+            f"llm.media_layers: a visual expert replaces {', '.join(EXPERT_LAYERS)}, and this LLM "
+            f"has other layers: {error}; write none or adapter"
         ) from error
     return nn.ModuleList(copies).requires_grad_(True)

@@ -1,6 +1,6 @@
-"""The chat template: what stands around the parts of messages, and what ends a turn.
+"""The chat template: the text around the parts of messages, and the end of a turn.
 
-It is the tokenizer's own, or one of configs/templates. Nothing is known of the LLM beside it.
+It is the tokenizer's own, or one of configs/templates. No other module depends on the format.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ TemplateMessage = dict[str, str]
 
 
 def read_template(name: str) -> str:
-    """A file in configs/templates. ValueError where there is none."""
+    """The text of a file in configs/templates. Raises ValueError if there is no such file."""
     path = TEMPLATES / name
     if not path.is_file():
         raise ValueError(f"llm.template is {name!r}; there are {', '.join(shipped())}")
@@ -30,39 +30,39 @@ def shipped() -> list[str]:
 
 
 def apply_template(messages: Sequence[Message], tokenizer: Any, reply: bool) -> str:
-    """The chat template with a place for every part; `reply`: up to where the assistant speaks.
+    """The conversation as text, with PLACE for every part; with `reply` an answer comes next.
 
-    Raises ValueError for messages that it refuses.
+    Raises ValueError for messages that the template refuses.
     """
     turns, count = [], 0
     for message in messages:
         places = [PLACE.format(count + index) for index in range(len(message.parts))]
         turns.append({"role": message.role, "content": "".join(places)})
         count += len(places)
-    if turns and turns[0]["role"] == "system" and not knows_system(tokenizer):
-        turns = told_by_user(turns)
+    if turns and turns[0]["role"] == "system" and not supports_system_role(tokenizer):
+        turns = with_system_in_user_turn(turns)
     return rendered(turns, tokenizer, reply)
 
 
 def rendered(turns: Sequence[TemplateMessage], tokenizer: Any, reply: bool) -> str:
-    """What is to be read, with the token that the tokenizer puts before every text.
+    """The text of a conversation, with the token that the tokenizer puts before every text.
 
-    Qwen 3 and others would think aloud first: what they think is no part of an answer.
+    Thoughts that Qwen 3 and others would write first are switched off: no answer contains them.
     """
     try:
         text: str = tokenizer.apply_chat_template(
             turns, tokenize=False, add_generation_prompt=reply, enable_thinking=False
         )
     except TemplateError as error:
-        raise ValueError(f"messages: the chat template of this LLM says: {error}") from error
-    begins = tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
-    if begins and not text.startswith(tokenizer.bos_token):
+        raise ValueError(f"messages: refused by the LLM's chat template: {error}") from error
+    adds_bos = tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
+    if adds_bos and not text.startswith(tokenizer.bos_token):
         return str(tokenizer.bos_token) + text
     return text
 
 
-def knows_system(tokenizer: Any) -> bool:
-    """Some templates refuse the role (Gemma, Mistral), some leave out what it says."""
+def supports_system_role(tokenizer: Any) -> bool:
+    """False for templates that refuse the role (Gemma, Mistral) or leave out its text."""
     place = PLACE.format(0)
     turns = [{"role": "system", "content": place}, {"role": "user", "content": "?"}]
     try:
@@ -71,35 +71,35 @@ def knows_system(tokenizer: Any) -> bool:
         return False
 
 
-def told_by_user(turns: Sequence[TemplateMessage]) -> list[TemplateMessage]:
-    """What the system says, in the first user's mouth."""
+def with_system_in_user_turn(turns: Sequence[TemplateMessage]) -> list[TemplateMessage]:
+    """The turns with the system prompt at the beginning of the first user's text."""
     system, *others = turns
     if others and others[0]["role"] == "user":
-        said = f"{system['content']}\n\n{others[0]['content']}"
-        return [{"role": "user", "content": said}, *others[1:]]
+        content = f"{system['content']}\n\n{others[0]['content']}"
+        return [{"role": "user", "content": content}, *others[1:]]
     return [{**system, "role": "user"}, *others]
 
 
 def end_of_turn(tokenizer: Any) -> str:
-    """What the template lets an assistant end its turn with: a token of its own, else a text."""
+    """What follows an answer in the template: a special token if it has one, else a text."""
     place = PLACE.format(0)
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": place}]
     ending = rendered(turns, tokenizer, reply=False).partition(place)[2]
     for token in ids_of(ending, tokenizer):
         added = tokenizer.added_tokens_decoder.get(token)
-        if added and added.content in ending:  # what is unknown is such a token, too
+        if added and added.content in ending:  # not so for <unk>, which is a special token too
             return ending[: ending.index(added.content) + len(added.content)]
     return ending.rstrip()
 
 
 def ids_of(text: str, tokenizer: Any, **settings: Any) -> tuple[int, ...]:
-    """As `text` is spelt in the middle of another.
+    """The tokens of `text` in the middle of another text.
 
-    SentencePiece puts a space before what it takes for a beginning, also before a line break; and
-    a line break never joins what follows it there, so that what is spelt after one has no space.
+    SentencePiece adds a space at the beginning of a text. It never merges a line break with what
+    follows, so the tokens after one have no added space.
     """
     settings["add_special_tokens"] = False
-    begun, ids = tokenizer(["\n", text], **settings).input_ids
-    if len(begun) > 1:
-        ids = tokenizer("\n" + text, **settings).input_ids[len(begun) :]
+    line_break, ids = tokenizer(["\n", text], **settings).input_ids
+    if len(line_break) > 1:  # the tokenizer adds a space
+        ids = tokenizer("\n" + text, **settings).input_ids[len(line_break) :]
     return tuple(ids)

@@ -1,12 +1,12 @@
-"""A Llama (Touvron et al. 2023) that reads for several contexts, with little work between layers.
+"""A Llama (Touvron et al. 2023) that reads several conversations, with little work between layers.
 
-The modules of transformers cost as much time per token, in Python, as a small LLM takes to compute.
-These read the same weights, with the products of a layer's queries, keys and values made at once,
-and those of its gate.
+The Python code in the modules of transformers takes as much time per token as a small LLM needs to
+compute. The layers here use the same weights, but compute queries, keys and values in one product,
+and so the two halves of the gated MLP.
 
-A row of a pass is the same bits beside any others as long as its linear layers are Fp16Linear: the
-norm sums over each row by itself, sums, products and roots are rounded correctly wherever they are
-computed, and the exponentials and cosines, which are not, come from `silu` and `Rotations`.
+If all linear layers are Fp16Linear, a row of a pass has the same bits beside any other rows: the
+norm sums over each row by itself; sums, products and roots are correctly rounded by any kernel; and
+exponentials and cosines, which are not, come from `silu` and `Rotations`.
 
 T rows of a pass, D width, H query heads, G key heads, d width of a head.
 """
@@ -25,15 +25,15 @@ BLOCK = 128  # positions
 
 
 class Llama:
-    """Of a `LlamaForCausalLM` whose linear layers are plain."""
+    """The layers of a `LlamaForCausalLM`, which must not be quantized or have LoRA beside them."""
 
     def __init__(self, base: Any, pack: Pack) -> None:
         """The base model gives its weights away: its linear layers are of no use afterwards."""
         self.rotations = Rotations(base.model.rotary_emb)
         self.layers = [Layer(index, layer, pack) for index, layer in enumerate(base.model.layers)]
-        linear = [each for layer in self.layers for each in layer.linear]
-        # whether a row is the same in passes of any length
-        self.is_row_wise = all(isinstance(each, Fp16Linear) for each in linear)
+        linear = [module for layer in self.layers for module in layer.linear]
+        # whether a row has the same bits in passes of any length
+        self.is_row_wise = all(isinstance(module, Fp16Linear) for module in linear)
         self.norm = base.model.norm.weight
         self.epsilon = base.config.rms_norm_eps
 
@@ -47,9 +47,10 @@ class Llama:
 
 
 class Rotations:
-    """Cosines and sines of positions, computed for a whole block of them at a time.
+    """Cosines and sines of positions, computed for a whole block at a time.
 
-    So a position's are always the same: of a few positions, some would be computed by other code.
+    So those of a position are always the same: in a short tensor the last elements are computed by
+    other code than the rest.
     """
 
     def __init__(self, rotary: Any) -> None:
@@ -57,17 +58,17 @@ class Rotations:
         self.table: tuple[Tensor, Tensor] | None = None  # (positions, 1, d) each
 
     def __call__(self, attention: Attention, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the rows of a pass, (T, 1, d) each."""
-        end = max(chunk.end for chunk in attention.reading.chunks)
-        known = self.table if self.table and self.table[0].device == like.device else None
-        while known is None or len(known[0]) < end:
-            start = 0 if known is None else len(known[0])
+        """Cosines and sines of the rows of a pass, (T, 1, d) each."""
+        end = max(chunk.end for chunk in attention.batch.chunks)
+        table = self.table if self.table and self.table[0].device == like.device else None
+        while table is None or len(table[0]) < end:
+            start = 0 if table is None else len(table[0])
             positions = torch.arange(start, start + BLOCK, device=like.device)
-            new = [x[0, :, None] for x in self.rotary(like[None], positions[None])]
-            both = new if known is None else [torch.cat(pair) for pair in zip(known, new)]
-            known = both[0], both[1]
-        self.table = known
-        return known[0][attention.positions], known[1][attention.positions]
+            block = [x[0, :, None] for x in self.rotary(like[None], positions[None])]
+            both = block if table is None else [torch.cat(pair) for pair in zip(table, block)]
+            table = both[0], both[1]
+        self.table = table
+        return table[0][attention.positions], table[1][attention.positions]
 
 
 class Layer:
@@ -89,21 +90,23 @@ class Layer:
     ) -> Tensor:
         """(T, D) -> (T, D)."""
         normal = F.rms_norm(hidden, self.norms[0].shape, self.norms[0], self.epsilon)
-        made = self.qkv_proj(normal).view(len(hidden), -1, self.width)  # (T, H + 2 G, d)
-        turned, values = made.split([self.heads + self.key_heads, self.key_heads], dim=1)
-        first, second = turned.chunk(2, dim=-1)
-        turned = turned * cosines + torch.cat([-second, first], dim=-1) * sines
-        queries, keys = turned.split([self.heads, self.key_heads], dim=1)
-        seen = attention(self.params, queries, keys, values)  # (T, H, d)
-        hidden = hidden + self.o_proj(seen.reshape(len(hidden), -1))
+        qkv = self.qkv_proj(normal).view(len(hidden), -1, self.width)  # (T, H + 2 G, d)
+        qk, values = qkv.split([self.heads + self.key_heads, self.key_heads], dim=1)
+        first, second = qk.chunk(2, dim=-1)
+        rotated = qk * cosines + torch.cat([-second, first], dim=-1) * sines
+        queries, keys = rotated.split([self.heads, self.key_heads], dim=1)
+        attended = attention(self.params, queries, keys, values)  # (T, H, d)
+        hidden = hidden + self.o_proj(attended.reshape(len(hidden), -1))
         normal = F.rms_norm(hidden, self.norms[1].shape, self.norms[1], self.epsilon)
         gate, up = self.gate_up_proj(normal).chunk(2, dim=-1)
         return hidden + self.down_proj(silu(gate) * up)
 
 
 def joined(*layers: nn.Linear) -> nn.Linear:
-    """One layer that makes what these make, side by side. They give their weights away: a large
-    LLM has no room for both."""
+    """One layer with the outputs of all `layers`, one after the other.
+
+    Their own weights are deleted, because a large LLM does not fit into memory twice.
+    """
     weight = torch.cat([layer.weight.detach() for layer in layers])
     bias = None if layers[0].bias is None else torch.cat([layer.bias.detach() for layer in layers])
     for layer in layers:

@@ -1,10 +1,10 @@
-"""What the LLM has read of one conversation: keys and values, kept for as long as it may go on.
+"""Keys and values of what the LLM has read of a conversation, kept while it may continue.
 
-A position's keys and values are the same bits in whatever pieces the conversation is read, and
-beside whatever others (see passes.py and attention.py). So a cache can be cropped and go on, and
-nothing that is made depends on it.
+A position has the same keys and values, bit for bit, in whatever pieces the conversation is read
+and whatever is read beside it (see passes.py and attention.py). So a cache can be cropped and
+extended without an effect on answers.
 
-T new positions, G key heads, d width of a head (values may have another).
+T new positions, G key heads, d width of a head (that of values may differ).
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from collections.abc import Hashable, Sequence
 
 from torch import Tensor
 
-BLOCK = 128  # positions: the keys and values of a context fill whole blocks
+BLOCK = 128  # positions: keys and values are stored in whole blocks
 MAX_IDLE = 8  # conversations
-Key = Hashable  # what stands at a position: a token's id, or a medium's digest and a number
+Key = Hashable  # identifies a position: the id of its token, or the hash of its medium and an index
 
 
 def is_medium(key: Key) -> bool:
-    """Whether a medium stands at a position, its mark included; ids of tokens are numbers."""
+    """Whether a position belongs to a medium or its marks; ids of tokens are numbers."""
     return isinstance(key, tuple)
 
 
 class KVCache:
-    """Keys and values (G, capacity, d) per layer; `positions` says what was read."""
+    """Keys and values (G, capacity, d) per layer, and the keys of the positions that were read."""
 
     def __init__(self) -> None:
         self.positions: list[Key] = []
@@ -37,9 +37,9 @@ class KVCache:
         return len(self.positions)
 
     def crop(self, length: int) -> None:
-        """Forget what was read after the first `length` positions.
+        """Forgets all but the first `length` positions.
 
-        It is wiped out: what is not finite would count even where a mask hides it.
+        What they stored becomes zero: infinities would spread even from positions that are masked.
         """
         if length < self.length:
             for stored in itertools.chain(*self.stored):
@@ -48,7 +48,7 @@ class KVCache:
             self.last = None
 
     def copy(self, length: int) -> KVCache:
-        """Another context that has read the first `length` positions."""
+        """Another cache, of the first `length` positions."""
         other, size = KVCache(), whole_blocks(length)
         other.positions = self.positions[:size]
         other.stored = [(k[:, :size].clone(), v[:, :size].clone()) for k, v in self.stored]
@@ -56,14 +56,14 @@ class KVCache:
         return other
 
     def common_prefix(self, keys: Sequence[Key]) -> int:
-        """How many of `keys` this context has read already, from the first on."""
-        for index, (mine, wanted) in enumerate(zip(self.positions, keys)):
-            if mine != wanted:
+        """The number of leading `keys` that this cache holds."""
+        for index, (cached, key) in enumerate(zip(self.positions, keys)):
+            if cached != key:
                 return index
         return min(self.length, len(keys))
 
     def append(self, layer: int, keys: Tensor, values: Tensor, end: int) -> None:
-        """Stores new keys and values (G, T, d) up to position `end`."""
+        """Stores new keys and values (G, T, d), of the T positions before `end`."""
         if layer == len(self.stored):
             self.stored.append((empty_like(keys, 0), empty_like(values, 0)))
         size = whole_blocks(end)
@@ -86,38 +86,39 @@ def empty_like(tensor: Tensor, size: int) -> Tensor:
 
 
 def enlarged(stored: Tensor, size: int) -> Tensor:
-    """Room for `size` positions, and for as many again as are there: growing stays rare."""
+    """A copy with room for `size` positions, and at least twice as many as before."""
     larger = empty_like(stored, max(size, 2 * stored.shape[1]))
     larger[:, : stored.shape[1]] = stored
     return larger
 
 
 class KVCachePool:
-    """KVCachePool of conversations that may go on; those that were used last are kept.
+    """The caches of conversations that may continue; the most recently used ones are kept.
 
-    Beside the very last they have at most `most` positions together, for a conversation that
-    forgets its beginning goes on in another context, and would leave one of full length each time.
+    All but the last together hold at most `max_positions`: a conversation that forgets its
+    beginning continues in another cache, and would leave one of full length behind each time.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, max_positions: int) -> None:
+        self.max_positions = max_positions
         self.idle: list[KVCache] = []
 
     def acquire(self, keys: Sequence[Key]) -> KVCache:
-        """One that has read the beginning of `keys`, or a new one. Nobody else has it meanwhile.
+        """The cache that holds most of the beginning of `keys`, or a new one, until `release`.
 
-        Where another conversation begins alike, as with a system prompt, it keeps its own.
+        If less than half of the cache would be used, as when conversations have only the system
+        prompt in common, the result is a copy of the common beginning.
         """
-        best = max(self.idle, key=lambda context: context.common_prefix(keys), default=KVCache())
-        shared = best.common_prefix(keys)
-        if 2 * shared < best.length:
-            return best.copy(shared)
+        best = max(self.idle, key=lambda cache: cache.common_prefix(keys), default=KVCache())
+        prefix = best.common_prefix(keys)
+        if 2 * prefix < best.length:
+            return best.copy(prefix)
         if best in self.idle:
             self.idle.remove(best)
         return best
 
-    def release(self, context: KVCache) -> None:
-        if context.length:
-            self.idle = [*self.idle, context][-MAX_IDLE:]
-        while sum(context.length for context in self.idle[:-1]) > self.most:
+    def release(self, cache: KVCache) -> None:
+        if cache.length:
+            self.idle = [*self.idle, cache][-MAX_IDLE:]
+        while sum(cache.length for cache in self.idle[:-1]) > self.max_positions:
             del self.idle[0]

@@ -1,4 +1,4 @@
-"""The causal LLM: signal tokens beside its vocabulary, LoRA inside, reading of several contexts.
+"""The causal LLM, with signal tokens beside its vocabulary and LoRA inside.
 
 B rows, T positions, P positions with those of the cache, D width, V size of the vocabulary.
 """
@@ -31,7 +31,7 @@ from anygen.llm.backbone import (
 )
 from anygen.llm.fast_llama import Llama
 from anygen.llm.kv_cache import is_medium
-from anygen.llm.passes import Pass, Row, one_pass, passes_of_lanes
+from anygen.llm.passes import CacheInput, Pass, one_pass, passes_of_lanes
 from anygen.llm.signal_tokens import Signals, side_mask, side_positions
 from anygen.numerics.fp16_linear import ROWS, Fp16Linear, Pack, packed
 from anygen.numerics.int8_linear import Int8Linear
@@ -39,13 +39,13 @@ from anygen.numerics.int8_linear import Int8Linear
 ATTENTION = "anygen_contexts"
 AttentionInterface.register(ATTENTION, attend_for_transformers)
 LORA = ".lora_"
-SOME = 16  # rows of an embedding
+SAMPLE_ROWS = 16  # of an embedding table
 
 
 class LanguageModel(nn.Module):
-    """`base` is frozen and never saved; signal rows, trigger rows and LoRA are ours."""
+    """`base` is frozen and never saved; signal rows, trigger rows and LoRA are trained."""
 
-    silent: Tensor  # ids that are no text
+    silent: Tensor  # ids that are not text
     ends: Tensor  # ids that end an answer
     frozen = ("base.",)
 
@@ -68,7 +68,7 @@ class LanguageModel(nn.Module):
         self.register_buffer("silent", torch.tensor(silent).long(), persistent=False)
         self.register_buffer("ends", torch.tensor([*self.stops.ids]).long(), persistent=False)
         self.signals = Signals(vocabulary, modalities, settings.signals)
-        scale = spread(self.base.get_input_embeddings())
+        scale = embedding_std(self.base.get_input_embeddings())
         rows = torch.randn(self.signals.rows, self.width).to(scale.device)
         self.signal_rows = nn.Parameter(rows * scale)
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
@@ -80,9 +80,9 @@ class LanguageModel(nn.Module):
             materialize_lora(layer)
         if self.media_layers:
             self.media_layers.hook(self.decoder)
-        self.llama: Llama | None = None  # reads faster, once there is nothing more to learn
+        self.llama: Llama | None = None  # faster layers for answering
         longest = longest_context(self.config)
-        self.context = min(settings.context or longest, longest)  # positions that it can read
+        self.context = min(settings.context or longest, longest)  # positions at most
 
     @property
     def decoder(self) -> Any:
@@ -110,65 +110,65 @@ class LanguageModel(nn.Module):
         """Embeddings (B, T, D) -> hidden states after the final norm, (B, T, D).
 
         `branches` (B, P) hides spans from all that follows them, see `side_positions`.
-        `media` (B, T) tells where media stand, for layers of their own.
+        `media` (B, T) marks the positions of media, for layers that only media use.
         """
-        sight = {} if branches is None else side_sight(branches, embeds)
-        with self.knowing(media, embeds):
+        branching = {} if branches is None else branch_arguments(branches, embeds)
+        with self.media_at(media, embeds):
             output = self.decoder(
-                inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **sight
+                inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **branching
             )
         return output.last_hidden_state
 
     @contextmanager
-    def knowing(self, media: Tensor | None, embeds: Tensor) -> Iterator[None]:
-        """Inside, a pass of embeddings (B, T, D) knows where `media` (B, T) stand."""
+    def media_at(self, media: Tensor | None, embeds: Tensor) -> Iterator[None]:
+        """Within the context, embeddings (B, T, D) have media at the positions `media` (B, T)."""
         if self.media_layers is None:
             yield
             return
-        with self.media_layers.at(media, embeds):
+        with self.media_layers.enabled(media, embeds):
             yield
 
     def new_cache(self, beginning: DynamicCache | None = None, rows: int = 1) -> DynamicCache:
-        """An empty KV cache, or one of `rows` rows that all begin with what one row has read."""
+        """An empty cache of transformers, or one of `rows` rows that all start with `beginning`."""
         read = beginning.layers if beginning and beginning.get_seq_length() else []
         data = [tuple(x.expand(rows, -1, -1, -1) for x in (c.keys, c.values)) for c in read]
-        return DynamicCache(data or None)  # of all positions, also where layers see a window
+        return DynamicCache(data or None)  # of all positions, also for layers with a window
 
-    def read(self, rows: Sequence[Row]) -> list[Tensor]:
-        """More embeddings (T, D) of each context, and what they are; their hidden states (T, D).
+    def read(self, inputs: Sequence[CacheInput]) -> list[Tensor]:
+        """Appends embeddings (T, D) to each cache; returns their hidden states (T, D).
 
-        What a row becomes does not depend on the others.
+        The result for one input does not depend on the others.
         """
-        hidden = [torch.empty_like(embeds) for _, embeds, _ in rows]
-        for reading in self.passes(rows):
-            states = self.run(reading, rows)
-            for chunk in reading.chunks:
-                hidden[chunk.row][chunk.part] = states[chunk.rows]
-        for (context, _, keys), states in zip(rows, hidden, strict=True):
-            context.positions += keys
-            context.last = states[-1]
+        hidden = [torch.empty_like(embeds) for _, embeds, _ in inputs]
+        for batch in self.passes(inputs):
+            states = self.run(batch, inputs)
+            for chunk in batch.chunks:
+                hidden[chunk.index][chunk.part] = states[chunk.rows]
+        for (cache, _, keys), states in zip(inputs, hidden, strict=True):
+            cache.positions += keys
+            cache.last = states[-1]
         return hidden
 
-    def passes(self, rows: Sequence[Row]) -> list[Pass]:
-        on_cpu = rows[0][1].device.type == "cpu"
+    def passes(self, inputs: Sequence[CacheInput]) -> list[Pass]:
+        on_cpu = inputs[0][1].device.type == "cpu"
         if on_cpu and not (self.llama and self.llama.is_row_wise):
-            return passes_of_lanes(rows)
-        return one_pass(rows, ROWS)
+            return passes_of_lanes(inputs)
+        return one_pass(inputs, ROWS)
 
-    def run(self, reading: Pass, rows: Sequence[Row]) -> Tensor:
+    def run(self, batch: Pass, inputs: Sequence[CacheInput]) -> Tensor:
         """The hidden states of one forward pass, (T, D)."""
-        like = rows[0][1]
-        embeds_TD = like.new_zeros(reading.length, like.shape[1])
-        media_T = torch.zeros(reading.length, dtype=torch.bool)
-        for chunk in reading.chunks:
-            _, embeds, keys = rows[chunk.row]
+        like = inputs[0][1]
+        embeds_TD = like.new_zeros(batch.length, like.shape[1])
+        media_T = torch.zeros(batch.length, dtype=torch.bool)
+        for chunk in batch.chunks:
+            _, embeds, keys = inputs[chunk.index]
             embeds_TD[chunk.rows] = embeds[chunk.part]
             if self.media_layers:
                 media_T[chunk.rows] = torch.tensor([is_medium(key) for key in keys[chunk.part]])
-        attention = Attention(reading, like.device)
+        attention = Attention(batch, like.device)
         if self.llama:
             return self.llama(embeds_TD, attention)
-        with self.knowing(media_T[None].to(like.device), embeds_TD[None]):
+        with self.media_at(media_T[None].to(like.device), embeds_TD[None]):
             return self.run_with_transformers(embeds_TD, attention)
 
     def run_with_transformers(self, embeds: Tensor, attention: Attention) -> Tensor:
@@ -194,22 +194,22 @@ class LanguageModel(nn.Module):
         return torch.cat([text, triggers], dim=-1)
 
     def answer_logits(self, hidden: Tensor) -> Tensor:
-        """The same for answering: of rows (B, D), none of which depends on the others."""
+        """The same of rows (B, D) for answering: no row depends on the others."""
         row_wise = isinstance(self.base.get_output_embeddings(), Fp16Linear) and not self.softcap
         if hidden.device.type != "cpu" or row_wise:
             return self.logits(hidden)
         return torch.cat([self.logits(row) for row in hidden.split(1)])
 
     def text_logits(self, hidden: Tensor) -> Tensor:
-        """(..., D) -> (..., V), as the base model's own head makes them."""
+        """(..., D) -> (..., V), by the base model's own head."""
         logits: Tensor = self.base.get_output_embeddings()(hidden)
         return logits if self.softcap is None else self.softcap * (logits / self.softcap).tanh()
 
     @property
     def softcap(self) -> float | None:
-        """Logits stay within it, softly (Gemma 2)."""
-        found: float | None = getattr(self.config, "final_logit_softcapping", None)
-        return found
+        """The bound of the logits, which tanh approaches (Gemma 2)."""
+        softcap: float | None = getattr(self.config, "final_logit_softcapping", None)
+        return softcap
 
     def label_of(self, token: int) -> int:
         """The column of `logits` of a text token or a trigger."""
@@ -297,8 +297,8 @@ def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:
     return merged
 
 
-def side_sight(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:
-    """What the last T of P positions are told of where they stand and what they see."""
+def branch_arguments(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:
+    """Position ids and attention mask of the last T of P positions."""
     new = embeds_BTD.shape[1]
     mask = side_mask(branches_BP, embeds_BTD.dtype)
     return {
@@ -307,15 +307,15 @@ def side_sight(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:
     }
 
 
-def spread(embedding: nn.Module) -> Tensor:
-    """The standard deviation of what it makes; Gemma's scales its rows. ()"""
-    rows: Tensor = embedding.weight[:SOME]  # type: ignore[index]
-    made = embedding(torch.arange(len(rows), device=rows.device))
-    return embedding.weight.std() * (made.std() / rows.std())  # type: ignore[operator]
+def embedding_std(embedding: nn.Module) -> Tensor:
+    """The standard deviation of embeddings, (): Gemma's are scaled rows of the table."""
+    rows: Tensor = embedding.weight[:SAMPLE_ROWS]  # type: ignore[index]
+    embedded = embedding(torch.arange(len(rows), device=rows.device))
+    return embedding.weight.std() * (embedded.std() / rows.std())  # type: ignore[operator]
 
 
 def lora_config(settings: LanguageModelSettings, decoder: nn.Module) -> LoraConfig:
-    """Raises ValueError for layers that the LLM has not."""
+    """Raises ValueError if the LLM lacks a layer that LoRA targets."""
     lora = settings.lora
     linear = {
         name.split(".")[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)

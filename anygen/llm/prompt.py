@@ -16,7 +16,7 @@ PLACES = re.compile(PLACE.format("([0-9]+)"))
 class Tokens:
     ids: tuple[int, ...]
     learned: bool = False  # whether they are an assistant's words, which training learns
-    message: int | None = field(default=None, compare=False)  # whose text it is; None: template
+    message: int | None = field(default=None, compare=False)  # its index; None: template
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Features:
 
     modality: MediaModality
     media: Media
-    question: str = ""  # all text of the user's message that it is part of
+    question: str = ""  # all text of its message, if that is a user's
 
 
 Piece = Tokens | Span | Features
@@ -42,21 +42,21 @@ Piece = Tokens | Span | Features
 def build_prompt(
     messages: Sequence[Message], tokenizer: Any, *, reply: bool, spans: bool = True
 ) -> list[Piece]:
-    """Pieces in reading order; with `reply`, up to where the assistant is to speak.
+    """Pieces in reading order; with `reply`, an answer of the assistant comes next.
 
-    Without `spans`, media that the assistant generated read as if they had been given to it.
-    Text of users is tokenised as plain text: it can never become a role marker.
+    Without `spans`, media that the assistant generated look like media of a user. Text of users is
+    tokenised as plain text: it can never become a role marker.
     """
     parts = [(index, part) for index, message in enumerate(messages) for part in message.parts]
     around = PLACES.split(apply_template(messages, tokenizer, reply))
     texts, parts = around[::2], [parts[int(number)] for number in around[1::2]]
     move_spaces(texts, parts)
-    speaks = [message.role == "assistant" for message in messages]
-    end = end_of_turn(tokenizer) if any(speaks[index] for index, _ in parts) else ""
+    by_assistant = [message.role == "assistant" for message in messages]
+    end = end_of_turn(tokenizer) if any(by_assistant[index] for index, _ in parts) else ""
     pieces: list[Piece] = [*template_tokens(texts[0], tokenizer)]
     media = 0
     for (index, part), text in zip(parts, texts[1:], strict=True):
-        learned = speaks[index]
+        learned = by_assistant[index]
         if isinstance(part, str):
             pieces.append(Tokens(plain_ids(part, tokenizer), learned, index))
         else:
@@ -74,7 +74,7 @@ def texts_of(message: Message) -> str:
 
 
 def move_spaces(texts: list[str], parts: list[tuple[int, Part]]) -> None:
-    """A space before a part of text is spelt with its first word, as an LLM spells it."""
+    """Moves a space before a part of text into the part: tokenizers join it with the first word."""
     for index, (message, part) in enumerate(parts):
         if isinstance(part, str) and texts[index].endswith(" "):
             texts[index] = texts[index][:-1]
@@ -82,7 +82,7 @@ def move_spaces(texts: list[str], parts: list[tuple[int, Part]]) -> None:
 
 
 def template_tokens(text: str, tokenizer: Any, end: str = "") -> list[Tokens]:
-    """Text of the template; the `end` of an assistant's turn is learned."""
+    """The tokens of a template's text; `end`, at its beginning, is learned: it ends an answer."""
     if end and text.startswith(end):
         learned = Tokens(ids_of(end, tokenizer), learned=True)
         return [learned, Tokens(ids_of(text.removeprefix(end), tokenizer))]

@@ -21,8 +21,8 @@ class Signals:
     can be sampled. Marks stand before or around the features of a medium that the LLM reads.
     """
 
-    vocabulary: int  # size of the LLM's own
-    modalities: tuple[MediaModality, ...]  # that have a decoder
+    vocabulary: int  # number of the LLM's own tokens
+    modalities: tuple[MediaModality, ...]  # those with a decoder
     settings: SignalSettings = SignalSettings()
 
     @property
@@ -31,26 +31,26 @@ class Signals:
 
     @property
     def around(self) -> int:
-        """Positions of the marks around a medium's features."""
+        """The number of marks around a medium's features."""
         return sum(self.settings.marks)
 
     @property
     def droppable(self) -> bool:
-        """Whether a span is dropped as soon as its hidden states are read."""
+        """Whether a span leaves the context as soon as the decoder has its condition."""
         return self.settings.droppable
 
     @property
     def leading(self) -> int:
-        """Positions of a span before those that condition the decoder."""
+        """The number of tokens of a span before those that condition the decoder."""
         return 1 if self.settings.kind == "queries" else 0
 
     @property
     def closing(self) -> int:
-        """Positions of a span after those that condition the decoder."""
+        """The number of tokens of a span after those that condition the decoder."""
         return int(self.settings.closing)
 
     def length(self, modality: MediaModality) -> int:
-        """Positions of a whole span."""
+        """The number of tokens of a whole span."""
         return self.leading + self.settings.tokens[modality] + self.closing
 
     def span(self, modality: MediaModality) -> list[int]:
@@ -86,26 +86,26 @@ def side_positions(branches_BP: Tensor) -> Tensor:
     """Position ids (B, P) where spans are side branches.
 
     `branches_BP` holds the number of the span that each position belongs to, 0 for none. A span
-    begins after what stands before it; what follows continues as if there were no span.
+    continues the positions before it; what follows it continues as if there were no span.
     """
-    place = torch.arange(branches_BP.shape[1], device=branches_BP.device)
+    index = torch.arange(branches_BP.shape[1], device=branches_BP.device)
     main = branches_BP == 0
-    before = main.cumsum(1) - main.long()  # positions of the main line before each
-    starts = torch.where(begins(branches_BP), place, 0).cummax(1).values
-    return torch.where(main, before, before + place - starts)
+    before = main.cumsum(1) - main.long()  # positions outside spans before each
+    starts = torch.where(run_starts(branches_BP), index, 0).cummax(1).values
+    return torch.where(main, before, before + index - starts)
 
 
-def begins(branches_BP: Tensor) -> Tensor:
-    """Where a run of equal numbers begins, (B, P)."""
+def run_starts(branches_BP: Tensor) -> Tensor:
+    """Whether a position is the first of a run of equal numbers, (B, P)."""
     return torch.diff(branches_BP, dim=1, prepend=branches_BP[:, :1] - 1) != 0
 
 
 def side_mask(branches_BP: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to attention scores (B, 1, P, P): only a span itself attends to it.
+    """An additive attention mask (B, 1, P, P) that hides a span from all positions outside it.
 
-    A position attends to everything else that stands before it.
+    Otherwise a position attends to everything before it.
     """
-    reader, read = branches_BP[:, :, None], branches_BP[:, None, :]
-    seen = ((read == 0) | (read == reader)).tril()
-    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-    return mask.masked_fill(~seen, torch.finfo(dtype).min)[:, None]
+    query, key = branches_BP[:, :, None], branches_BP[:, None, :]
+    visible = ((key == 0) | (key == query)).tril()
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill(~visible, torch.finfo(dtype).min)[:, None]

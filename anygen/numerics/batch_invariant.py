@@ -1,16 +1,17 @@
-"""Rows that are the same whatever stands beside them, on a CPU.
+"""How the result of a row stays the same, to the bit, whatever is computed beside it on a CPU.
 
-Libraries choose kernels by the shapes that they are given, and the kernels of one product add up in
-different orders. What is known about them for one CPU may be wrong for the next, so nothing is
-assumed: whatever computes a row calls the same kernels, on the same shapes, with the row at the
-same place, in whatever company.
+Libraries choose kernels by shapes, and the kernels for one operation add up in different orders.
+Observations on one CPU may be wrong for the next, so nothing rests on them: the computation of a
+row calls the same kernels, on the same shapes, with the row at the same place in its tensor,
+however many rows there are.
 
 - Decoders sample rows one by one, and encoders and projectors take one medium at a time
   (decoders/base.py, anygen/model/multimodal.py).
-- The LLM reads in passes of a fixed number of rows, a position always in the same one, unless all
-  its products are FBGEMM's, whose order of additions is fixed (anygen/llm/passes.py,
+- The LLM reads in passes with a fixed number of rows, in which a position always has the same row,
+  unless FBGEMM computes all its products: its order of additions is fixed (anygen/llm/passes.py,
   anygen/numerics/fp16_linear.py).
-- Attention has tiles, a position always at the same place in one (anygen/llm/attention.py).
+- Attention is computed in tiles, in which a position always has the same place
+  (anygen/llm/attention.py).
 
 The number of threads, the CPU and the versions of libraries may still change last bits.
 """
@@ -18,14 +19,15 @@ The number of threads, the CPU and the versions of libraries may still change la
 import torch.nn.functional as F
 from torch import Tensor
 
-GRAIN = 32768  # torch computes fewer elements in one thread (at::internal::GRAIN_SIZE)
+GRAIN = 32768  # fewer elements are computed by one thread (at::internal::GRAIN_SIZE in torch)
 
 
 def silu(rows: Tensor) -> Tensor:
-    """Of rows (T, width) that lie apart in memory, in place; each is the same in any company.
+    """SiLU of rows (T, width), in place on a CPU; a row has the same bits beside any others.
 
-    Of a stretch of memory torch computes the last few by other code than the rest, and it divides
-    what is long among threads, wherever that may be. Here a stretch is a row.
+    Rows must not be contiguous in memory: torch computes the last elements of a contiguous stretch
+    by other code than the rest, and divides long stretches among threads at any element. Here every
+    row is a stretch of its own.
     """
     if rows.device.type != "cpu":
         return F.silu(rows)

@@ -1,14 +1,14 @@
 """Linear layers for answering on x86: half the bytes, and rows that do not depend on each other.
 
-A token reads every weight once, and half as many bytes take half as long. FBGEMM multiplies weights
-in half precision with float32 rows.
+Every token needs every weight once, and half as many bytes are read in half the time. FBGEMM
+multiplies weights in half precision with float32 rows.
 
-Each element of its product is one chain of fused multiply-adds over the inputs, in their order, in
-every kernel of three rows or more, for AVX2 and for AVX-512 (FBGEMM, src/FbgemmFP16UKernels*.cc);
-the AVX2 kernels of one and two rows keep several sums. Rows are shared out among kernels, columns
-among threads (include/fbgemm/FbgemmFPCommon.h). So with rows filled up to a multiple of three,
-which is never divided with a rest of one or two, a row has the same bits whatever stands beside it,
-wherever it stands, with any number of threads.
+In every kernel for three rows or more, for AVX2 and for AVX-512, each element of the product is one
+chain of fused multiply-adds over the inputs, in their order (FBGEMM, src/FbgemmFP16UKernels*.cc);
+the AVX2 kernels for one and two rows keep several sums. Rows are distributed over kernels, columns
+over threads (include/fbgemm/FbgemmFPCommon.h). A multiple of three rows is never distributed with a
+rest of one or two. So with padding to a multiple of three a row has the same bits whatever rows
+there are beside it, at any place, with any number of threads.
 """
 
 import platform
@@ -24,7 +24,7 @@ Pack = Callable[[nn.Linear], nn.Module]  # a frozen layer -> the one that answer
 
 
 def has_fbgemm() -> bool:
-    """Whether its kernels are those described above: it has others for ARM."""
+    """Whether FBGEMM is there with the kernels described above: those for ARM differ."""
     x86 = platform.machine() in ("x86_64", "AMD64")
     return x86 and "fbgemm" in torch.backends.quantized.supported_engines
 
@@ -42,12 +42,12 @@ class Fp16Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         missing = -len(rows) % ROWS
-        filled = F.pad(rows, (0, 0, 0, missing)) if missing else rows
-        product: Tensor = torch.ops.quantized.linear_dynamic_fp16(filled, self.packed)
+        padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows
+        product: Tensor = torch.ops.quantized.linear_dynamic_fp16(padded, self.packed)
         return product[: len(rows)].view(*x.shape[:-1], self.outputs)
 
 
 def packed(linear: nn.Linear) -> nn.Module:
-    """The same layer for answering: on x86, in half precision."""
+    """The layer for answering: in half precision if it is in float32 on an x86 CPU."""
     plain = linear.weight.device.type == "cpu" and linear.weight.dtype == torch.float32
     return Fp16Linear(linear) if plain and has_fbgemm() else linear

@@ -1,8 +1,8 @@
 """Frozen linear layers in 8 bits: on CPUs with VNNI their products are four times as fast.
 
-LoRA learns through the base LLM, forwards and backwards, and that is nearly all that `instruct`
-computes. Weights are rounded per channel and activations per token (Dettmers et al. 2022,
-"LLM.int8()"); gradients are rounded per token as well. N tokens, I inputs, O outputs.
+Stage `instruct` spends nearly all its time in the frozen base LLM, forwards and backwards. Weights
+are rounded per channel and activations per token (Dettmers et al. 2022, "LLM.int8()"); gradients
+are rounded per token as well. N tokens, I inputs, O outputs.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-LARGEST = 127  # of 8 bits with a sign
+LARGEST = 127  # signed 8-bit integer
 
 
 def has_vnni() -> bool:
-    """Whether this CPU adds up 8-bit products in hardware; float32 is faster where not."""
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_vnni") or able.get("avx_vnni"))
+    """Whether this CPU adds up 8-bit products in hardware; otherwise float32 is faster."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_vnni") or capabilities.get("avx_vnni"))
 
 
 class Int8Linear(nn.Module):
@@ -28,29 +28,40 @@ class Int8Linear(nn.Module):
         if linear.bias is not None:
             raise ValueError("a linear layer with a bias has no 8-bit form here")
         weight = linear.weight.detach()
-        ahead, ahead_scale = rounded(weight)  # (O, I), (O, 1)
-        back, back_scale = rounded(weight.T)  # (I, O), (I, 1)
-        self.register_buffer("ahead", ahead.T.contiguous(), persistent=False)
-        self.register_buffer("ahead_scale", ahead_scale.T, persistent=False)
-        self.register_buffer("back", back.T.contiguous(), persistent=False)
-        self.register_buffer("back_scale", back_scale.T, persistent=False)
+        rows, row_scale = rounded(weight)  # (O, I), (O, 1)
+        columns, column_scale = rounded(weight.T)  # (I, O), (I, 1)
+        self.register_buffer("forward_weight", rows.T.contiguous(), persistent=False)
+        self.register_buffer("forward_scale", row_scale.T, persistent=False)
+        self.register_buffer("backward_weight", columns.T.contiguous(), persistent=False)
+        self.register_buffer("backward_scale", column_scale.T, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O)."""
         flat = x.reshape(-1, x.shape[-1])
-        made: Tensor = Product.apply(flat, self.ahead, self.ahead_scale, self.back, self.back_scale)
-        return made.unflatten(0, x.shape[:-1])
+        output: Tensor = Product.apply(
+            flat,
+            self.forward_weight,
+            self.forward_scale,
+            self.backward_weight,
+            self.backward_scale,
+        )
+        return output.unflatten(0, x.shape[:-1])
 
 
 class Product(torch.autograd.Function):
-    """(N, I) -> (N, O), and the gradient the other way; the weights get none."""
+    """(N, I) -> (N, O), and the gradient of the input; the weights get none."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, ahead: Tensor, ahead_scale: Tensor, back: Tensor, back_scale: Tensor
+        ctx: Any,
+        x: Tensor,
+        forward_weight: Tensor,
+        forward_scale: Tensor,
+        backward_weight: Tensor,
+        backward_scale: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(back, back_scale)
-        return product(x, ahead, ahead_scale)
+        ctx.save_for_backward(backward_weight, backward_scale)
+        return product(x, forward_weight, forward_scale)
 
     @staticmethod
     @once_differentiable
@@ -65,6 +76,6 @@ def product(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows as integers of 8 bits, and what each of them must be multiplied by, (rows, 1)."""
+    """Rows as integers of 8 bits, and the factor of each row, (rows, 1)."""
     largest = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12)
     return (rows * (LARGEST / largest)).round_().to(torch.int8), largest / LARGEST

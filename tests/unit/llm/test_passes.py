@@ -22,7 +22,7 @@ def positions_of(passes, row):
         (chunk.start + index, chunk.rows.start + index)
         for one in passes
         for chunk in one.chunks
-        if chunk.row == row
+        if chunk.index == row
         for index in range(chunk.end - chunk.start)
     ]
 
@@ -74,6 +74,6 @@ def test_every_position_stands_at_its_place_in_a_tile_and_sees_whole_blocks_up_t
             assert (tiles.positions % TILE == torch.arange(TILE)).all()
             assert (tiles.positions // BLOCK == tiles.keys // BLOCK - 1).all()
         stands = torch.cat([tiles.positions.flatten() for tiles in attention.tiles])
-        _, put, _ = attention.places_of(1, 1, torch.device("cpu"))
+        _, from_tiles, _ = attention.places_of(1, 1, torch.device("cpu"))
         for chunk in one.chunks:
-            assert stands[put[chunk.rows]].tolist() == list(range(chunk.start, chunk.end))
+            assert stands[from_tiles[chunk.rows]].tolist() == list(range(chunk.start, chunk.end))
