@@ -2,7 +2,7 @@
 
 One answer, from the top down: `AnyGen.answer` -> `prepare` (request_checks.py: a valid request and
 its prompt) -> `Engine` (generation/engine.py: batches the work of all requests) -> `Sequence`
-(generation/sequence.py: what the LLM reads, says and asks for) -> `MultimodalModel`
+(generation/sequence.py: what the LLM reads, samples and requests) -> `MultimodalModel`
 (model/multimodal.py: the network).
 """
 
@@ -28,7 +28,7 @@ from decoders.base import Cancelled, never
 
 
 class AnyGen:
-    """A model that answers. `model` is its network, `engine` what remembers conversations."""
+    """A model that answers: `model` is its network, `engine` keeps the caches of conversations."""
 
     def __init__(self, model: MultimodalModel) -> None:
         self.model = model

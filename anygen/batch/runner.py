@@ -110,7 +110,7 @@ def record_of(
     model: BatchModel, row_id: str, request: Request, answer: Answer, settings: BatchSettings
 ) -> BatchRecord:
     """The record of an answer, which also says if the answer was cut short or lacks media."""
-    turn = Turn(request, answer.message, answer.finish, answer.made)
+    turn = Turn(request, answer.message, answer.finish, answer.media_info)
     model_id = model.model_id if settings.metadata else None
     record = answer_record(row_id, turn, settings.out, model_id)
     if answer.finish != "stop":

@@ -58,7 +58,9 @@ def run_turn(
     finally:
         answer = builder.answer()
         if answer.message.parts:
-            conversation.turns.append(Turn(request, answer.message, answer.finish, answer.made))
+            conversation.turns.append(
+                Turn(request, answer.message, answer.finish, answer.media_info)
+            )
             conversation.attached.clear()
     display.show_finish(answer.finish)
     return answer.finish != "cancelled"
@@ -102,7 +104,7 @@ def save_generated(
         return save_media(event.media, session.settings.out)
     answer = builder.answer_up_to(event)
     conversation = session.conversation
-    turns = [*conversation.turns, Turn(request, answer.message, None, answer.made)]
+    turns = [*conversation.turns, Turn(request, answer.message, None, answer.media_info)]
     provenance = provenance_json(session.model.model_id, conversation.preamble, turns, event.part)
     return save_media(event.media, session.settings.out, provenance)
 
@@ -120,8 +122,8 @@ def save_media(media: Media, out: Path, comment: str | None = None) -> Media:
 def reserve_path(out: Path, modality: MediaModality) -> Path:
     """Creates an empty file, 001_image.png or the next number: no two chats share a name."""
     out.mkdir(parents=True, exist_ok=True)
-    taken = (re.match(r"(\d{3,6})_(?:image|audio|video)\.", path.name) for path in out.iterdir())
-    number = max((int(match[1]) for match in taken if match), default=0) + 1
+    numbered = (re.match(r"(\d{3,6})_(?:image|audio|video)\.", path.name) for path in out.iterdir())
+    number = max((int(match[1]) for match in numbered if match), default=0) + 1
     path = out / f"{number:03d}_{modality}{TABLE[modality].suffix}"
     path.touch(exist_ok=False)
     return path

@@ -42,7 +42,7 @@ class Provenance(SavedConversation):
     """The conversation whose last turn generated the medium."""
 
     part: int  # index of the medium among those that the last answer asked for, from 0
-    threads: int  # of torch on a CPU: they decide how sums of floats are split
+    threads: int  # of torch on a CPU: their number decides how sums of floats are split
     placement: Placement = Placement()
     environment: dict[str, str] = {}  # what else may change the last bits, see `environment`
 

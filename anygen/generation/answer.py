@@ -34,12 +34,12 @@ class Answer:
     message: Message
     finish: FinishReason
     failed: tuple[str, ...] = ()
-    made: tuple[MediaInfo, ...] = ()  # of each medium in the message
+    media_info: tuple[MediaInfo, ...] = ()  # one for each medium in the message
 
 
 @dataclass
 class AnswerBuilder:
-    """Collects the events of an answer, in which a medium stands where it was asked for."""
+    """Collects the events of an answer; a medium has its place where it was requested."""
 
     parts: list[Part | None] = field(default_factory=list)  # None: a medium that has not come
     places: dict[int, int] = field(
@@ -109,7 +109,7 @@ class AnswerBuilder:
 
 
 def collect(events: Iterable[Event]) -> Answer:
-    """The answer that a whole stream of events amounts to."""
+    """The answer that a whole stream of events adds up to."""
     builder = AnswerBuilder()
     for event in events:
         builder.add(event)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from anygen.core.modality import MediaModality
 from anygen.generation.options import AnswerOptions
 
-TOKENS_PER_WORD = 4  # room that is reserved for every word that must still come
+TOKENS_PER_WORD = 4  # reserved for every word that must still come
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Choice:
 
 @dataclass
 class Constraints:
-    """What an answer holds so far, and what its options still allow and demand."""
+    """What an answer contains so far, and what its options still allow and require."""
 
     options: AnswerOptions
     modalities: tuple[MediaModality, ...]  # that have a decoder
@@ -79,8 +79,8 @@ class Constraints:
     def may_make(self, modality: MediaModality) -> bool:
         """Whether the limits allow one more; owed media have their places among `max_media`."""
         places = self.options.max_media - self.generated.total()
-        taken = 0 if self.owed(modality) else self.all_owed
-        return places > taken and self.generated[modality] < self.options.most(modality)
+        reserved = 0 if self.owed(modality) else self.all_owed
+        return places > reserved and self.generated[modality] < self.options.most(modality)
 
     def owed(self, modality: MediaModality) -> int:
         return max(0, self.options.exactly.get(modality, 0) - self.generated[modality])

@@ -34,7 +34,7 @@ class Detokenizer:
         yield from self.emit(delta)
 
     def emit(self, delta: str) -> Iterator[TextDelta]:
-        """As much as cannot be the beginning of a stop text."""
+        """Emits what cannot be the beginning of a stop text, and holds the rest back."""
         text = self.held + delta
         ends = [index for index in map(text.find, self.stop) if index >= 0]
         if ends:
@@ -46,7 +46,7 @@ class Detokenizer:
             yield TextDelta(text)
 
     def rest(self) -> Iterator[TextDelta]:
-        """The rest, even of an incomplete character; the next text starts anew."""
+        """The rest, even if it ends in an incomplete character; the next text starts afresh."""
         text = self.tokenizer.decode(self.ids, skip_special_tokens=True)
         if left := self.held + text[len(self.shown) :]:
             yield TextDelta(left)

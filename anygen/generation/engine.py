@@ -38,7 +38,7 @@ from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, CancelledError, RenderRequest, never
 
 MAX_SLOTS = 8  # requests at a time; the next one starts where one ends
-MAX_WAIT_PASSES = 8  # most media come early in an answer: those of other requests soon, or late
+MAX_WAIT_PASSES = 8  # most answers begin their media early: longer waits seldom gain a fuller batch
 MAX_EMBEDDED_MEDIA = 256
 
 
@@ -48,19 +48,19 @@ class Slot:
 
     prepared: PreparedRequest
     cancelled: Cancelled
-    events: deque[Event] = field(default_factory=deque)  # that nobody has taken yet
-    error: BaseException | None = None  # what kept it from being answered
+    events: deque[Event] = field(default_factory=deque)  # not yet yielded
+    error: BaseException | None = None  # that ended it
     finished: bool = False
     sequence: Sequence | None = None  # once it has been admitted
     operations: Operations | None = None
     pending: Forward | SampleToken | WaitForMedia | None = None
     renders: dict[int, RenderMedia] = field(default_factory=dict)  # by part
-    unsubmitted: list[int] = field(default_factory=list)  # parts that the pool does not know yet
+    unsubmitted: list[int] = field(default_factory=list)  # parts that the pool has yet to get
     media: dict[int, Media | None] = field(default_factory=dict)  # by part; None: it failed
 
     @property
     def rendering(self) -> set[int]:
-        """Parts that are asked for and not there yet."""
+        """Parts that were requested and are not finished."""
         return self.renders.keys() - self.media.keys()
 
     @property
@@ -70,7 +70,7 @@ class Slot:
 
 
 class Engine:
-    """Owns what outlives a request: KV caches of conversations, and media as the LLM reads them."""
+    """Owns what outlives a request: KV caches of conversations, and embeddings of media."""
 
     def __init__(self, model: MultimodalModel, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds, for deadlines."""
@@ -93,7 +93,7 @@ class Engine:
         return slot
 
     def events(self, slot: Slot) -> Iterator[Event]:
-        """The events of a request as they come. Raises what kept it from being answered."""
+        """The events of a request as they come. Raises the error that ended it, if one did."""
         while True:
             while slot.events:
                 yield slot.events.popleft()
@@ -144,7 +144,7 @@ class Engine:
             self.advance(slot)
 
     def advance(self, slot: Slot, result: Any = None, error: Exception | None = None) -> None:
-        """Resumes a sequence with what came of its operation, up to the next one or the end."""
+        """Resumes a sequence with the result of its operation, up to the next one or the end."""
         assert slot.operations is not None
         slot.pending = None
         while slot.pending is None:
@@ -198,7 +198,7 @@ class Engine:
         return True
 
     def greedy_token(self, logits: Tensor, choice: Choice) -> int:
-        """The likeliest of what `choice` allows, from logits (V + modalities), as a token id."""
+        """The most likely token that `choice` allows, from logits (V + modalities)."""
         llm, signals = self.model.llm, self.model.llm.signals
         ends = logits[llm.ends]
         logits[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
@@ -254,7 +254,7 @@ class Engine:
         return self.render_pool
 
     def collect_renders(self) -> None:
-        """Takes what was rendered meanwhile; waits for it where no sequence can go on without."""
+        """Receives rendered media; waits for one if no sequence can continue without."""
         if self.render_pool is None or not any(slot.rendering for slot in self.slots):
             return
         idle = all(slot.is_waiting for slot in self.slots)
@@ -263,7 +263,7 @@ class Engine:
             slot.events.append(self.receive(slot, part, result))
 
     def receive(self, slot: Slot, part: int, result: Result) -> Event:
-        """The event of a result; the sequence can have the medium from now on."""
+        """The event of a result; from now on the medium is there for its sequence."""
         render = slot.renders[part]
         if isinstance(result, Progress):
             return MediaProgress(part, render.modality, result.step, result.total)

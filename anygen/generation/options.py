@@ -1,4 +1,4 @@
-"""What may stand in an answer, and how its media are made."""
+"""What an answer may contain, and how its media are rendered."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ class Edit(Strict):
 
 
 class AnswerOptions(Strict):
-    """What an answer may hold and how its media are made, enforced while it is generated.
+    """What an answer may contain and how its media are rendered, enforced during generation.
 
-    Text after a medium has read it (`feedback: wait`), reads it from the next medium or turn on
-    (`late`: text goes on while the medium is rendered), or never does (`off`).
+    With `feedback: wait` the LLM reads a medium before it continues. With `late` the text goes on
+    while the medium is rendered, and the LLM reads it before the next medium or turn. With `off` it
+    never reads its own media.
     """
 
-    modalities: tuple[Modality, ...] | None = None  # None: the model chooses among all
+    modalities: tuple[Modality, ...] | None = None  # None: all
     max_new_tokens: PositiveInt = 256  # of text; media do not count
     max_media: NonNegativeInt = 8
     begin: MediaModality | None = None  # the answer begins with one of these
     exactly: dict[MediaModality, NonNegativeInt] = {}
     at_most: dict[MediaModality, NonNegativeInt] = {}
-    words_between: NonNegativeInt = 0  # two media, at least
+    words_between: NonNegativeInt = 0  # at least so many between two media
     stop: tuple[Text, ...] = ()  # texts that end the answer, and are not part of it
     deadline: PositiveFloat | None = None  # seconds
     feedback: Feedback = "wait"
@@ -58,10 +59,10 @@ class AnswerOptions(Strict):
     def _can_be_met(self) -> AnswerOptions:
         if self.modalities == ():
             raise ValueError("modalities: an answer must hold something; name one or more")
-        wanted = {m: n for m, n in self.exactly.items() if n}
+        required = {m: n for m, n in self.exactly.items() if n}
         if self.begin and self.most(self.begin) < 1:
             raise ValueError(f"begin: no {self.begin} may be made, so an answer cannot begin so")
-        for modality, count in wanted.items():
+        for modality, count in required.items():
             if self.most(modality) < count:
                 raise ValueError(
                     f"exactly: {count} {modality} cannot be made, where at most "

@@ -1,4 +1,4 @@
-"""What an answer is asked with."""
+"""A request: a conversation, a seed and options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from decoders.base import Cancelled, never
 
 @dataclass(frozen=True)
 class Request:
-    """One conversation that wants an answer."""
+    """A conversation to be answered."""
 
     messages: Sequence[Message]
     seed: int = 0
@@ -24,7 +24,7 @@ class Request:
 
     @property
     def edited(self) -> Media | None:
-        """The medium that those of the answer start from. Raises ValueError where it is missing."""
+        """The medium that those of the answer start from. Raises ValueError if it is missing."""
         if self.options.edit is None:
             return None
         media, number = media_of(self.messages), self.options.edit.ref

@@ -42,7 +42,7 @@ def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
 
 
 def check_options(model: MultimodalModel, request: Request) -> None:
-    """Raises ValueError where the model lacks what a request asks of it."""
+    """Raises ValueError if the model lacks something that the request needs."""
     options = request.options
     if not request.messages:
         raise ValueError("messages: there is none to answer")
@@ -72,7 +72,7 @@ def prompt_of(
     """The prompt of a conversation that the assistant is to answer."""
     spans = not model.llm.signals.droppable
     pieces = build_prompt(messages, model.llm.tokenizer, reply=True, spans=spans)
-    if options.feedback == "off":  # of the media that it made, the LLM reads the spans alone
+    if options.feedback == "off":  # the LLM reads only the spans of its own media
         generated = {piece.medium for piece in pieces if isinstance(piece, Span)}
         return without_features(pieces, generated)
     return pieces
@@ -89,7 +89,7 @@ def without_features(pieces: Sequence[Piece], media: set[int]) -> list[Piece]:
 
 
 def length_of(model: MultimodalModel, pieces: Sequence[Piece], index: int, message: Message) -> int:
-    """The most positions that a message takes of its own, without the template around it."""
+    """The most positions that a message takes, without the template around it."""
     texts = (piece for piece in pieces if isinstance(piece, Tokens) and piece.message == index)
     media = (model.media_costs[modality_of(medium)] for medium in media_of([message]))
     return sum(len(piece.ids) for piece in texts) + sum(media)

@@ -1,9 +1,9 @@
-"""One answer as the LLM generates it: it reads the prompt, samples tokens and asks for media.
+"""One answer as the LLM generates it: it reads the prompt, samples tokens and requests media.
 
-A sequence is a generator that the engine drives. It yields events for whoever listens, and
-operations, which the engine batches over many sequences: `Forward` is answered with hidden states,
-`SampleToken` with the token, `RenderMedia` with nothing, and `WaitForMedia` with the medium, or
-None where it could not be made.
+A sequence is a generator that the engine drives. It yields events for the caller, and operations,
+which the engine batches over many sequences: it sends hidden states for `Forward`, the token for
+`SampleToken`, nothing for `RenderMedia`, and for `WaitForMedia` the medium, or None if rendering
+failed.
 
 T positions, S signal tokens, D width of the LLM.
 """
@@ -106,7 +106,7 @@ class Sequence:
         yield Done(reason, len(keys), cached, self.constraints.tokens)
 
     def read_prompt(self, cached: int) -> Operations:
-        """Reads what is not cached in one go; media that are cached are not even encoded."""
+        """Reads what is not cached in one go; media in the cache are not even encoded."""
         embeds, keys = [], self.prepared.keys[cached:]
         for piece, piece_keys in self.prepared.pieces:
             self.check_cancelled()
@@ -166,7 +166,7 @@ class Sequence:
         yield from self.forward(self.model.embed_ids([token]), [token])
 
     def generate_media(self, modality: MediaModality) -> Operations:
-        """Reads a whole span in one pass, asks for its medium, and reads that back."""
+        """Reads a whole span in one pass, requests its medium, and reads that back."""
         options = self.prepared.request.options
         caption = self.constraints.text
         part = self.constraints.generated.total()
@@ -193,7 +193,7 @@ class Sequence:
         signals = self.model.llm.signals
         ids, last = signals.span(modality), self.cache.last
         hidden_TD = yield from self.forward(self.model.embed_ids(ids), ids)
-        if signals.droppable:  # whatever becomes of it, the text that follows never sees the span
+        if signals.droppable:  # later text never attends to the span, even if rendering fails
             self.cache.crop(self.cache.length - len(ids))
             self.cache.last = last
         hidden_SD = signals.conditions(hidden_TD)
@@ -202,7 +202,7 @@ class Sequence:
     def task(
         self, modality: MediaModality, part: int, condition: Tensor, caption: str
     ) -> RenderRequest:
-        """What the decoder is to render. Raises ValueError where the condition is not finite."""
+        """The request to the decoder. Raises ValueError if the condition is not finite."""
         request, options = self.prepared.request, self.prepared.request.options
         if self.needs_caption(condition):
             caption = caption.strip() or texts_of(request.messages[-1])
@@ -228,14 +228,14 @@ class Sequence:
         self.late.clear()
 
     def read_back(self, part: int) -> Operations:
-        """The LLM reads a medium that it asked for, once it is there."""
+        """The LLM reads a medium that it requested, once it is there."""
         medium = yield from self.receive(part)
         if medium is not None:
             piece = Features(modality_of(medium), medium)
             yield from self.forward(self.embed(piece), self.model.cache_keys(piece))
 
     def receive(self, part: int) -> Generator[Any, Any, Media | None]:
-        """The medium, once it is there; None where it could not be made."""
+        """The medium, once it is there; None if rendering failed."""
         medium: Media | None = yield WaitForMedia(part)
         if medium is not None:
             self.first.setdefault(modality_of(medium), medium)

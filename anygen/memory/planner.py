@@ -183,7 +183,7 @@ def measure_chat(model: MultimodalModel) -> ChatNeeds:
         operations.append(Operation(f"encoding {modality}", used, ("encoder.",)))
     for modality in decoders:
         used = peak_bytes(partial(workloads.render, model, modality))
-        names = (modality, *decoders.outlines[modality].shares)
+        names = (modality, *decoders.infos[modality].shares)
         prefixes = tuple(f"decoders.{name}." for name in names)
         operations.append(Operation(f"generating {modality}", used, prefixes))
     return ChatNeeds(weights, cache, operations)

@@ -24,27 +24,27 @@ PREFIX = "decoders."  # of a decoder's names in a model
 
 @dataclass(frozen=True)
 class DecoderInfo:
-    """What is known of a decoder while it is not loaded."""
+    """The properties of a decoder that are known while it is not loaded."""
 
     spec: ConditionSpec
-    tensors: Mapping[str, Tensor]  # its own by their names in a model; their values are not used
-    shares: frozenset[MediaModality]  # earlier decoders whose tensors it has, too
-    size: int  # bytes of its weights, published ones and those that wait for a caption included
+    tensors: Mapping[str, Tensor]  # its own, by their names in a model; only shapes are used
+    shares: frozenset[MediaModality]  # earlier decoders that it shares tensors with
+    size: int  # bytes of its weights, with published and deferred ones
 
 
 class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
-    """A mapping whose decoders are sub-modules from when they are loaded until they are dropped.
+    """A mapping whose decoders are sub-modules while they are loaded.
 
-    Those of a file load on first use, in the thread that wants them, and do not learn. Together
-    they stay within `budget` bytes of weights: before one loads, and after one was held, those
-    that were used the longest ago go first. What is held, and what a loaded one shares weights
-    of, never goes; so a decoder that does not fit is there while it is held, and no longer.
+    Decoders from a file are loaded on first use, in the thread that uses them, and are frozen.
+    Together their weights stay within `budget` bytes: before one is loaded, and after one was held,
+    the least recently used are dropped. One that is held, or that a loaded one shares weights with,
+    is never dropped; so a decoder that exceeds the budget stays only while it is held.
 
     Without a file all are built at once, with random weights, and stay.
     """
 
-    place: Tensor  # on the device and of the precision that decoders are loaded to
-    __hash__ = nn.Module.__hash__  # a module is itself, where a mapping would be its contents
+    place: Tensor  # has the device and the precision of decoders that are loaded
+    __hash__ = nn.Module.__hash__  # by identity, where a mapping would compare its contents
     __eq__ = nn.Module.__eq__
 
     def __init__(
@@ -57,26 +57,25 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
     ) -> None:
         """`folder` holds the files that the plugins name; `weights` is the file of a whole model.
 
-        What is loaded from it is of `dtype`, except what decoders list in `keep_in_fp32_modules`.
-
-        In the order of `described` a decoder may extend an earlier one. Raises ValueError naming
-        every key and shape of the file that does not fit; no tensor is read for that.
+        Loaded decoders have `dtype`, except for what they list in `keep_in_fp32_modules`. In the
+        order of `described` a decoder may extend an earlier one. Raises ValueError naming every key
+        and shape of the file that does not fit; no tensor is read for that.
         """
         super().__init__()
         self.register_buffer("place", torch.empty(0, dtype=dtype), persistent=False)
         self.described, self.folder, self.budget = described, folder, budget
         self.lock = threading.RLock()
         self.holders: Counter[MediaModality] = Counter()
-        self.recent: list[MediaModality] = []  # what was loaded from the file, the last used last
+        self.recent: list[MediaModality] = []  # loaded from the file, the most recently used last
         with torch.device("meta") if weights else nullcontext():
             decoders = self.build_all()
         if weights:
             for decoder in decoders.values():
                 settle(decoder, "meta", dtype)
-        self.outlines = outlines_of(decoders)
+        self.infos = infos_of(decoders)
         if weights:
-            self.file = checkpoint.open_weights(weights)  # a newer file of its name is another's
-            own = {n: t for outline in self.outlines.values() for n, t in outline.tensors.items()}
+            self.file = checkpoint.open_weights(weights)  # stays this one if it is replaced
+            own = {n: t for info in self.infos.values() for n, t in info.tensors.items()}
             checkpoint.check_keys(own, checkpoint.stored_shapes(self.file, PREFIX), complete=True)
         else:
             for modality, decoder in decoders.items():
@@ -87,7 +86,7 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
         with self.lock:
             if modality not in self.loaded:
                 self.load(modality)
-            self.touch(modality)
+            self.mark_used(modality)
             return self._modules[modality]
 
     def __iter__(self) -> Iterator[MediaModality]:
@@ -105,16 +104,16 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
         return tuple(modality for modality in self.described if modality in self._modules)
 
     def spec(self, modality: MediaModality) -> ConditionSpec:
-        """What the decoder wants; nothing is loaded for it."""
-        return self.outlines[modality].spec
+        """The shape of the decoder's condition; nothing is loaded for it."""
+        return self.infos[modality].spec
 
     def size(self, modalities: Iterable[MediaModality]) -> int:
-        """Bytes of weights; what is shared belongs to the earlier decoder."""
-        return sum(self.outlines[modality].size for modality in modalities)
+        """Bytes of weights; shared ones count for the earlier decoder."""
+        return sum(self.infos[modality].size for modality in modalities)
 
     @contextmanager
     def hold(self, *modalities: MediaModality) -> Iterator[None]:
-        """Inside, these are loaded and stay so."""
+        """Within the context, these decoders are loaded and are not dropped."""
         with self.lock:
             self.holders.update(modalities)
         try:
@@ -127,8 +126,8 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
                 self.make_room()
 
     def load(self, modality: MediaModality) -> None:
-        outline = self.outlines[modality]
-        for other in outline.shares:
+        info = self.infos[modality]
+        for other in info.shares:
             self[other]
         self.make_room(modality)
         # The decoder must not depend on the caller's mode, nor change the caller's random numbers.
@@ -136,22 +135,22 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
             with torch.device(self.place.device):
                 decoder = self.build(modality, self)
             own, start = decoder.state_dict(keep_vars=True), f"{PREFIX}{modality}."
-            for name in outline.tensors:  # what is shared is there already
+            for name in info.tensors:  # shared ones are loaded already
                 checkpoint.copy_tensor(own[name.removeprefix(start)], self.file.get_tensor(name))
             settle(decoder, self.place.device, self.place.dtype)
             decoder.train(self.training).requires_grad_(False)
         self.add_module(modality, decoder)
         self.recent.append(modality)
 
-    def touch(self, modality: MediaModality) -> None:
-        """It, and what it shares, was used just now."""
-        used = {modality, *self.outlines[modality].shares}
+    def mark_used(self, modality: MediaModality) -> None:
+        """The decoder and those that it shares tensors with were used just now."""
+        used = {modality, *self.infos[modality].shares}
         self.recent.sort(key=lambda other: other in used)  # the sort is stable
 
     def make_room(self, *coming: MediaModality) -> None:
-        """Drop idle decoders until the budget holds with those `coming`, or none is idle."""
+        """Drops idle decoders until the others and those `coming` fit into the budget."""
         while self.budget is not None and self.size({*self.recent, *coming}) > self.budget:
-            shared = {s for m in (*self.recent, *coming) for s in self.outlines[m].shares}
+            shared = {s for m in (*self.recent, *coming) for s in self.infos[m].shares}
             idle = [m for m in self.recent if not self.holders[m] and m not in shared]
             if not idle:
                 return
@@ -169,11 +168,11 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
         return plugins.build("decoders", plugin, where, folder=self.folder, decoders=others)
 
 
-def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModality, DecoderInfo]:
-    """In order: what two decoders have in common is the earlier one's own."""
+def infos_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModality, DecoderInfo]:
+    """By modality; a tensor that two decoders share belongs to the earlier one."""
     whole = nn.ModuleDict({PREFIX[:-1]: nn.ModuleDict(decoders)})
     owner: dict[int, MediaModality] = {}
-    outlines: dict[MediaModality, DecoderInfo] = {}
+    infos: dict[MediaModality, DecoderInfo] = {}
     for modality, decoder in decoders.items():
         everything = {id(t): t for t in chain(decoder.parameters(), decoder.buffers())}
         shares = frozenset(owner[tensor] for tensor in everything if tensor in owner)
@@ -182,12 +181,12 @@ def outlines_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModali
         own = checkpoint.own_tensors(whole, [f"{PREFIX}{modality}."])
         owner |= {tensor: modality for tensor in everything if tensor not in owner}
         spec: Any = decoder.condition_spec
-        outlines[modality] = DecoderInfo(spec, own, shares, size)
-    return outlines
+        infos[modality] = DecoderInfo(spec, own, shares, size)
+    return infos
 
 
 def deferred_bytes(model: nn.Module, prefix: str) -> int:
-    """Of what parts under `prefix` load only when they need it: no module has it before."""
+    """The bytes of weights that parts under `prefix` load only when they need them."""
     return sum(
         module.deferred_bytes
         for name, module in model.named_modules()

@@ -53,7 +53,7 @@ class MultimodalModel(nn.Module):
         self.decoders = LazyDecoders(plugins, folder) if decoders is None else decoders
         if "encoder" in parts:
             self.encoder = build_encoder(system.encoder, folder)
-            self.check_encodable("decoders", system.decoders)  # the LLM reads what they make
+            self.check_encodable("decoders", system.decoders)  # the LLM reads its own media
         if "llm" in parts:
             base = find_base(system.llm.base, folder)
             self.llm = LanguageModel(system.llm, base, tuple(system.decoders), placement)
@@ -118,20 +118,20 @@ class MultimodalModel(nn.Module):
         settle(self.llm, device, dtype, but=self.llm.frozen)
 
     def check_encodable(self, field: str, modalities: Iterable[MediaModality]) -> None:
-        """Raises ValueError for what the encoder does not take."""
+        """Raises ValueError if the encoder does not take one of the modalities."""
         for modality in modalities:
             if modality not in self.encoder.modalities:
                 known = " and ".join(self.encoder.modalities)
                 raise ValueError(f"{field}: this model's encoder takes {known}, but no {modality}")
 
     def with_system_prompt(self, messages: Sequence[Message]) -> list[Message]:
-        """The system's own prompt, if it has one, stands first unless the messages begin so."""
+        """The messages after the model's own system prompt, unless they begin with another."""
         prompt = self.system.llm.system_prompt
         if not prompt or (messages and messages[0].role == "system"):
             return list(messages)
         return [Message("system", (prompt,)), *messages]
 
-    # --- what the LLM reads
+    # --- inputs of the LLM
 
     def embed(self, prompt: Sequence[Piece]) -> Tensor:
         """Token ids through the embedding table, media through the encoder, in order: (T, D)."""
@@ -163,7 +163,7 @@ class MultimodalModel(nn.Module):
         return piece.ids if isinstance(piece, Tokens) else self.llm.signals.span(piece.modality)
 
     def cache_keys(self, piece: Piece) -> Sequence[Key]:
-        """What stands at each position of a piece, as a KV cache remembers it."""
+        """What identifies each position of a piece in a KV cache."""
         if not isinstance(piece, Features):
             return self.token_ids(piece)
         name = self.feature_key(piece)
@@ -171,7 +171,7 @@ class MultimodalModel(nn.Module):
         return [(name, index) for index in range(length)]
 
     def feature_key(self, piece: Features) -> str:
-        """Features with equal keys have equal embeddings: one medium, asked about alike."""
+        """Features with equal keys have equal embeddings: one medium with one question."""
         return " ".join([content_hash(piece.media), *map(str, self.question_ids(piece))])
 
     def question_ids(self, piece: Features) -> Sequence[int]:
@@ -186,7 +186,7 @@ class MultimodalModel(nn.Module):
         spans = {m: signals.length(m) for m in signals.modalities}
         return {m: spans.get(m, 0) + signals.around + length(m) for m in self.encoder.modalities}
 
-    # --- what decoders are conditioned on
+    # --- conditions of decoders
 
     def condition_of(self, modality: MediaModality, hidden_NSD: Tensor) -> Tensor:
         """Conditions of N spans, from their hidden states that `Signals.conditions` selects."""

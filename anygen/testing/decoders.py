@@ -88,18 +88,18 @@ def test_the_same_seed_gives_the_same_medium_and_another_seed_another(decoder):
 
 
 def test_progress_counts_every_step_up_to_the_announced_total(decoder):
-    seen = []
-    sample(decoder, ["a cat"], [7], on_step=lambda *step: seen.append(step))
-    total = seen[0][1]
-    assert seen == [(index + 1, total) for index in range(total)]
+    steps = []
+    sample(decoder, ["a cat"], [7], on_step=lambda *step: steps.append(step))
+    total = steps[0][1]
+    assert steps == [(index + 1, total) for index in range(total)]
 
 
 def test_a_decoder_that_was_cancelled_before_its_first_step_can_be_used_again(decoder):
-    seen = []
-    on_step = lambda *step: seen.append(step)  # noqa: E731
+    steps = []
+    on_step = lambda *step: steps.append(step)  # noqa: E731
     with pytest.raises(CancelledError):
         sample(decoder, ["a cat"], [7], on_step=on_step, cancelled=lambda: True)
-    assert not seen
+    assert not steps
     assert len(sample(decoder, ["a cat"], [7])) == 1
 
 

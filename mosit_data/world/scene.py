@@ -154,10 +154,10 @@ def size_word(thing: Thing) -> str:
 
 def angle_word(thing: Thing) -> str:
     """`tilted`, `upside-down`, or empty if the thing is nearly upright."""
-    turned = abs((thing.angle + 180) % 360 - 180)
-    if turned <= 25:
+    rotation = abs((thing.angle + 180) % 360 - 180)
+    if rotation <= 25:
         return ""
-    return "upside-down" if turned >= 150 else "tilted"
+    return "upside-down" if rotation >= 150 else "tilted"
 
 
 def sound_caption(scene: SoundScene) -> str:

@@ -15,13 +15,16 @@ INSTEAD = {
     "abandon": "cancel",
     "aids": "auxiliaries",
     "ask_for": "compute_condition",
+    "attend_all": "Attention",
     "Await": "WaitForMedia",
     "blemish": "corrupt",
     "bring_lora_near": "materialize_lora",
+    "borrow": "acquire",
     "caption_condition": "encode_prompt",
     "CaptionBank": "NegativeBank",
     "Change": "EditRequest",
     "claim_path": "reserve_path",
+    "Contexts": "KVCachePool",
     "DecoderShelf": "LazyDecoders",
     "Draft": "AnswerBuilder",
     "drills": "workloads",
@@ -30,9 +33,12 @@ INSTEAD = {
     "fulfil_picks": "sample_step",
     "fulfil_reads": "forward_step",
     "gist": "pooled_condition",
+    "give_back": "release",
     "go_on": "advance",
+    "knows_system": "supports_system_role",
     "likeliest": "greedy_token",
     "likeness_loss": "distillation_loss",
+    "Look": "AttentionParams",
     "lora_that_does_nothing": "zero_lora",
     "Made": "MediaInfo",
     "Maker": "ModelId",
@@ -43,6 +49,7 @@ INSTEAD = {
     "of_llm": "load_kwargs",
     "opinion": "class_token",
     "Outline": "DecoderInfo",
+    "outlines": "infos",
     "Pick": "SampleToken",
     "Read": "Forward",
     "rehearsal": "meta_tracker",
@@ -54,10 +61,13 @@ INSTEAD = {
     "Several": "Composite",
     "shelf": "decoder_cache",
     "sit_down": "admit",
+    "side_sight": "branch_arguments",
     "Speaker": "Sequence",
+    "stabilize_rows": "make_batch_invariant",
     "take_turn": "run_turn",
     "textstream": "detokenizer",
     "together": "mix",
+    "told_by_user": "with_system_in_user_turn",
     "unspeakable": "non_text_ids",
     "visitors": "offloadable",
     "wish": "pending",
@@ -74,20 +84,35 @@ INSTEAD_IN = {
     ("anygen/generation/", "leave"): "release",
     ("anygen/generation/", "say"): "append_token",
     ("anygen/generation/", "wake"): "resume",
+    ("anygen/llm/", "Context"): "KVCache",
+    ("anygen/llm/", "inward"): "qkv_proj",
+    ("anygen/llm/", "keep"): "append",
+    ("anygen/llm/", "outward"): "o_proj",
+    ("anygen/llm/", "own"): "expert",
+    ("anygen/llm/", "shared"): "common_prefix",
+    ("anygen/llm/", "spread"): "embedding_std",
+    ("anygen/model/", "touch"): "mark_used",
 }
 
-# Verbs of speech are no names of values: a value is named after what it is. Some packages have a
-# few left.
-VERBS = {
+# A value is named after what it is, not after what was done to it.
+PARTICIPLES = {
     "asked": "requested, request or question",
     "given": "value or settings",
     "heard": "received or audio",
     "made": "output, image or media",
     "said": "text or reply",
+    "seen": "attended, visible or used",
+    "taken": "used or reserved",
     "told": "message or condition",
+    "turned": "rotated or rotation",
     "wanted": "requested, expected or condition",
 }
-WITH_VERBS = ("anygen/conversation/", "anygen/generation/", "anygen/llm/", "anygen/numerics/")
+
+# Keys of files that earlier releases wrote.
+FILE_KEYS = {
+    "anygen/conversation/serialization.py": {"given", "made"},
+    "anygen/conversation/transcript_file.py": {"asked"},
+}
 
 PREFIX = "MOST_"  # of constants: it is MAX_
 
@@ -109,11 +134,13 @@ def names(tree: ast.AST) -> Iterator[str]:
 def retired(module: str, text: str) -> dict[str, str]:
     """The retired names in a module, a path below the root, with what to write instead."""
     here = {word: new for (scope, word), new in INSTEAD_IN.items() if module.startswith(scope)}
-    if not module.startswith(WITH_VERBS):
-        here |= VERBS
     found = {}
     for name in (*Path(module).with_suffix("").parts, *names(ast.parse(text))):
-        new = (INSTEAD | here).get(name) or (name.startswith(PREFIX) and f"MAX_{name[5:]}")
+        if name in FILE_KEYS.get(module, ()):
+            continue
+        new = (INSTEAD | PARTICIPLES | here).get(name) or (
+            name.startswith(PREFIX) and f"MAX_{name[5:]}"
+        )
         if new:
             found[name] = new
     return found

@@ -33,8 +33,8 @@ def image_views(image: Image, size: tuple[int, int]) -> Tensor:
 def video_views(video: Video, size: tuple[int, int]) -> Tensor:
     """(15, 3, 2, H, W): three crops of each of five clips of two frames."""
     clips = clip_frames(len(video.frames), video.fps)
-    seen = sorted({index for clip in clips for index in clip})
-    frames = dict(zip(seen, shrunk(video.frames[seen].cpu() / 255, size[0]), strict=True))
+    used = sorted({index for clip in clips for index in clip})
+    frames = dict(zip(used, shrunk(video.frames[used].cpu() / 255, size[0]), strict=True))
     views = [
         cropped(normalized(torch.stack([frames[index] for index in clip])), size[0], crop)
         for clip, crop in product(clips, range(CROPS))

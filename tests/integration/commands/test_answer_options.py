@@ -110,10 +110,13 @@ def test_a_caption_that_stands_in_for_a_broken_condition_is_told(make_model):
     options = AnswerOptions(modalities=("image",), max_media=1, caption_fallback=True)
     request = Request([Message("user", ("a cat",))], options=options)
     [answer] = model.reply_many([request])
-    assert answer.made == (MediaInfo(part=0, fallback=True),)
+    assert answer.media_info == (MediaInfo(part=0, fallback=True),)
     options = options.model_copy(update={"caption_fallback": False})
     [answer] = model.reply_many([replace(request, options=options)])
-    assert (answer.made, answer.failed) == ((), ("the condition of this image is not finite",))
+    assert (answer.media_info, answer.failed) == (
+        (),
+        ("the condition of this image is not finite",),
+    )
 
 
 @pytest.mark.parametrize("command", [["chat", "-p", "x"], ["generate", "x"]], ids=lambda c: c[0])

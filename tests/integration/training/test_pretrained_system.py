@@ -59,7 +59,7 @@ def test_the_shelf_knows_the_size_of_what_it_will_load(saved):
         ]
         assert shelf.size([modality]) == sum(tensor.nbytes for tensor in tensors)
     video = shelf["video"]
-    assert shelf.outlines["video"].shares == {"image"}
+    assert shelf.infos["video"].shares == {"image"}
     shared = {id(parameter) for parameter in shelf["image"].parameters()}
     own = [p for p in video.parameters() if id(p) not in shared]
     motion = sum(p.nbytes for p in own) + sum(

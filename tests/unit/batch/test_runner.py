@@ -33,7 +33,7 @@ class Painter:
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         self.batches.append(list(requests))
         made = (MediaInfo(part=0),)
-        return [Answer(self.answer(request), "stop", made=made) for request in requests]
+        return [Answer(self.answer(request), "stop", media_info=made) for request in requests]
 
     def answer(self, request: Request) -> Message:
         prompt = str(request.messages[-1].parts[0])

@@ -105,8 +105,8 @@ def score_photographs(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Ou
     for case, _, answer in answered:
         photograph = case.messages[0].parts[0]
         assert isinstance(photograph, Image)
-        text, [seen] = text_of(answer), encoder.classify([photograph])
-        right = bool(places(seen.lower(), text.lower()))
+        text, [name] = text_of(answer), encoder.classify([photograph])
+        right = bool(places(name.lower(), text.lower()))
         scores = {"photographs": {"model": (int(right), 1)}}
-        outcomes.append(Outcome(scores, text, {"what the vision trunk sees": seen}))
+        outcomes.append(Outcome(scores, text, {"what the vision trunk sees": name}))
     return outcomes
