@@ -196,7 +196,7 @@ def first_medium(model: AnyGen, modality: MediaModality) -> float:
 
 
 class Denoiser(torch.nn.Module):
-    """The image decoder's U-Net, with all that it hears of its condition, as diffusers calls it."""
+    """The image decoder's U-Net, with its whole condition, as diffusers calls it."""
 
     def __init__(self, decoder: Any) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
     python benchmarks/steps.py [--modalities image,audio,video] [--cases 100]
         [--steps 8,10,12,15,20] [--schedulers dpm++,unipc]
 
-The decoders of mini hear plain captions of training combinations, with the same seeds for every
+The decoders of mini render plain captions of training combinations, with the same seeds for every
 number of steps, so that no default is chosen by what the evaluation holds out.
 """
 
@@ -70,25 +70,25 @@ def shares(
     began = time.perf_counter()
     for start in range(0, len(scenes), BATCH):
         chunk = scenes[start : start + BATCH]
-        media = made(decoder, [caption(scene) for scene in chunk], start, options)
+        media = render(decoder, [caption(scene) for scene in chunk], start, options)
         for scene, verdict in zip(chunk, judges.judge(media)):
             for key, name in truth(scene).items():
                 if key in KEYS[modality]:
                     right.setdefault(key, []).append(agrees(verdict, {key: name}))
-    taken = round(time.perf_counter() - began, 1)
-    return {key: percent(told) for key, told in sorted(right.items())} | {"seconds": taken}
+    seconds = round(time.perf_counter() - began, 1)
+    return {key: percent(correct) for key, correct in sorted(right.items())} | {"seconds": seconds}
 
 
 @torch.inference_mode()
-def made(decoder: Any, captions: Sequence[str], first: int, options: SampleOptions) -> list[Any]:
+def render(decoder: Any, captions: Sequence[str], first: int, options: SampleOptions) -> list[Any]:
     conditions = decoder.encode_prompt(captions)
     tasks = [RenderRequest(c, seed, options) for seed, c in enumerate(conditions, first)]
     return decoder.sample(tasks, no_progress, never)
 
 
-def percent(told: Sequence[bool]) -> list[float]:
-    low, high = wilson(sum(told), len(told))
-    return [round(100 * value, 1) for value in (sum(told) / len(told), low, high)]
+def percent(correct: Sequence[bool]) -> list[float]:
+    low, high = wilson(sum(correct), len(correct))
+    return [round(100 * value, 1) for value in (sum(correct) / len(correct), low, high)]
 
 
 if __name__ == "__main__":
