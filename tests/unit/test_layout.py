@@ -140,6 +140,15 @@ def test_a_module_says_what_it_is_for(path):
         assert ast.get_docstring(tree)
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_internal_is_replaced_by_its_name_in_a_string(path):
+    """Such a patch breaks when code moves; what a test varies is an argument."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="setattr" | "patch"), args=[ast.Constant(), *_]):
+                pytest.fail(f"line {call.lineno} patches {call.args[0].value}")
+
+
 @pytest.mark.parametrize("package", ["encoders", "decoders"])
 def test_every_plugin_has_settings_a_tiny_case_and_a_builder(package):
     assert plugins.names(package)
