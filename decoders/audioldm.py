@@ -38,7 +38,7 @@ from decoders.parts.latent_parts import (
     new_parts,
     pretrained_parts,
 )
-from decoders.parts.limits import check_modality
+from decoders.parts.limits import check_modality, require_finite
 from decoders.parts.mel import MelPictures, PretrainedMelPictures
 from decoders.parts.pretrained import PartSettings, read_part
 from decoders.parts.pretrained_captions import CLAP
@@ -176,8 +176,8 @@ class AudioLDM(LatentDecoder):
 
     def _sounds(self, pictures: Tensor) -> list[Audio]:
         precision = next(self.vocoder.parameters()).dtype
-        samples = self.vocoder(self.mel.spectra(pictures).to(precision))
-        return [Audio(row[None], self.mel.rate) for row in samples.float().clamp(-1, 1).cpu()]
+        samples = require_finite(self.vocoder(self.mel.spectra(pictures).to(precision)).float())
+        return [Audio(row[None], self.mel.rate) for row in samples.clamp(-1, 1).cpu()]
 
     def _samples(self, media: Sequence[Audio], frames: int) -> Tensor:
         """(B, frames * hop): mono at the decoder's rate, cut or padded with silence."""

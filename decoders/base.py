@@ -116,7 +116,7 @@ class Decoder(Protocol):
     ) -> list[Any]:
         """One medium per request; all requests have one key.
 
-        Raises CancelledError, and ValueError as `check` does.
+        Raises CancelledError, and ValueError as `check` does, or for media that are not finite.
         """
 
 

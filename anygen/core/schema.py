@@ -15,13 +15,17 @@ Text = Annotated[str, AfterValidator(valid_text)]  # for a model to read
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """A document of known keys, in which every number is finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def explain(error: ValueError | OSError) -> str:
+def explain(error: Exception) -> str:
     """The message for a person; for a pydantic error one `key.path: message` per problem."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if not isinstance(error, ValueError | OSError):  # its message alone may not say what it is
+        return f"{type(error).__name__}: {error}".removesuffix(": ")
     if not isinstance(error, ValidationError):
         return str(error)
     lines = []

@@ -1,4 +1,9 @@
-"""Checks of sampling options. Each error names the option and gives a value that works."""
+"""Checks of sampling options, and of what they led to.
+
+Each error of an option names it and gives a value that works.
+"""
+
+from torch import Tensor
 
 from anygen.core.modality import MediaModality
 from decoders.base import SampleOptions
@@ -8,6 +13,16 @@ UNUSED_OPTIONS: dict[MediaModality, tuple[list[str], str]] = {
     "audio": (["size", "frames"], "a sound"),
     "video": (["seconds"], "a video"),
 }
+
+
+def require_finite(values: Tensor) -> Tensor:
+    """The values of a medium, before they are clamped. Raises ValueError if one is not finite."""
+    if not values.isfinite().all():
+        raise ValueError(
+            "what was computed is not finite; a smaller guidance, another scheduler or a higher "
+            "precision may help"
+        )
+    return values
 
 
 def check_modality(options: SampleOptions, modality: MediaModality) -> None:

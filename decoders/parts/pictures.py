@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anygen.core.media import Video
+from decoders.parts.limits import require_finite
 
 
 def to_pictures(frames: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
@@ -17,8 +18,8 @@ def to_pictures(frames: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
 
 
 def to_uint8(pictures: Tensor) -> Tensor:
-    """(..., 3, H, W) in [-1, 1] -> uint8 on the CPU."""
-    return ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
+    """(..., 3, H, W) in [-1, 1] -> uint8 on the CPU. Raises ValueError if one is not finite."""
+    return ((require_finite(pictures.float()).clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
 
 
 def resample_frames(video: Video, frames: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from anygen.core.media import Audio, Image, Media, Video
 from anygen.core.modality import MediaModality
+from decoders.parts.limits import require_finite
 from decoders.parts.pictures import resample_frames
 
 
@@ -26,9 +27,13 @@ def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def to_medium(output: Tensor, modality: MediaModality, rate: float) -> Media:
-    """From pixels (..., 3, H, W) in [0, 1], or samples (N,) or (C, N)."""
+    """From pixels (..., 3, H, W) in [0, 1], or samples (N,) or (C, N).
+
+    Raises ValueError if one is not finite.
+    """
+    values = require_finite(output.float())
     if modality == "audio":
-        samples = output.float().cpu().clamp(-1, 1)
+        samples = values.cpu().clamp(-1, 1)
         return Audio(samples[None] if samples.ndim == 1 else samples, int(rate))
-    pixels = (output.float().clamp(0, 1) * 255).round().byte().cpu()
+    pixels = (values.clamp(0, 1) * 255).round().byte().cpu()
     return Image(pixels) if modality == "image" else Video(pixels, rate)
