@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
+
+from filelock import FileLock, Timeout
 
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Turn
@@ -20,6 +24,9 @@ from anygen.io.atomic import replacing
 from anygen.io.media_files import printable, write_media
 
 RECORDS = "records.jsonl"
+LOCK = f".{RECORDS}.lock"
+MAX_ERROR = 200  # characters; a URL or a path in it may be longer
+ERROR_END = 80  # of them, after what is left out: sentences begin with a name and end with a reason
 
 
 class BatchRecord(TypedDict):
@@ -31,11 +38,27 @@ class BatchRecord(TypedDict):
     content: list[dict[str, str]]  # {"type": "text", "text": ...} or {"type": "image", "path": ...}
     finish: NotRequired[str]  # why the answer was cut short
     error: NotRequired[str]
+    prompt_hash: NotRequired[str]  # of the messages; these two tell if the row has changed since
+    settings_hash: NotRequired[str]  # of all else that decides the answer
 
 
-def error_record(row_id: str, seed: int, error: ValueError) -> BatchRecord:
-    sentence = explain(error).replace("\n", "; ")
-    return {"id": row_id, "status": "error", "seed": seed, "content": [], "error": sentence}
+def error_record(row_id: str, seed: int, error: Exception) -> BatchRecord:
+    return {
+        "id": row_id,
+        "status": "error",
+        "seed": seed,
+        "content": [],
+        "error": short_error(explain(error)),
+    }
+
+
+def short_error(text: str) -> str:
+    """One line of at most MAX_ERROR characters, without its middle if it is longer."""
+    line = "; ".join(text.splitlines())
+    if len(line) <= MAX_ERROR:
+        return line
+    gap = " ... "
+    return line[: MAX_ERROR - ERROR_END - len(gap)] + gap + line[-ERROR_END:]
 
 
 def answer_record(row_id: str, turn: Turn, out: Path, model_id: ModelId | None) -> BatchRecord:
@@ -64,6 +87,10 @@ def file_stem(row_id: str) -> str:
     return stem if stem.lower() == row_id else f"{stem}-{derive_seed(row_id):012x}"
 
 
+def short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
 # --- the file
 
 
@@ -80,30 +107,62 @@ def append_record(record: BatchRecord, path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def keep_finished(path: Path, ids: Set[str]) -> set[str]:
-    """The ids that have an answer. Drops a half-written line, and errors of `ids`, to try again."""
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keeps other runs out of the folder. Raises ValueError if one is at work there."""
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ValueError(
+            f"{printable(out)}: another run writes there; wait until it ends, or choose another "
+            "--out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def keep_finished(path: Path, ids: Set[str]) -> dict[str, BatchRecord]:
+    """The records of answers, by id.
+
+    Drops a half-written line, and errors of `ids`, to try again. Raises ValueError if anygen did
+    not write the file.
+    """
     if not path.exists():
-        return set()
+        return {}
     data = path.read_bytes()
-    lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
-    records = [parse_record(line, number, path) for number, line in enumerate(lines, start=1)]
-    kept = [
-        line
-        for line, (row_id, status) in zip(lines, records, strict=True)
-        if status == "ok" or row_id not in ids
-    ]
+    *lines, last = data.split(b"\n")
+    if parse_record(last):  # an editor, or a tool that joins files, took its newline
+        lines.append(last)
+    kept: list[bytes] = []
+    finished: dict[str, BatchRecord] = {}
+    for number, line in enumerate(lines, start=1):
+        record = parse_record(line)
+        if record is None and line.strip():
+            raise ValueError(
+                f"{printable(path)}: line {number} was not written by anygen; choose another --out"
+            )
+        if record is None or (record["status"] != "ok" and record["id"] in ids):
+            continue
+        kept.append(line + b"\n")
+        if record["status"] == "ok":
+            finished[record["id"]] = record
     if b"".join(kept) != data:
         with replacing(path) as temporary:
             temporary.write_bytes(b"".join(kept))
-    return {row_id for row_id, status in records if status == "ok"}
+    return finished
 
 
-def parse_record(line: bytes, number: int, path: Path) -> tuple[str, str]:
-    """The id and the status of a record. Raises ValueError if anygen did not write the line."""
+def parse_record(line: bytes) -> BatchRecord | None:
+    """The record in a line; None if there is no whole one that anygen wrote."""
     try:
-        record = json.loads(line)
-        return record["id"], record["status"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(
-            f"{printable(path)}: line {number} was not written by anygen; choose another --out"
-        ) from None
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(data, dict) and isinstance(data.get("id"), str)
+    if not known or data.get("status") not in ("ok", "error"):
+        return None
+    record: BatchRecord = data
+    return record

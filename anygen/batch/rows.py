@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
+
+from anygen.batch.parts import plain_content, read_location
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.records import Content, MediaContent, Record, RecordMessage, TextContent
+from anygen.core.schema import explain
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request, derive_seed
-from anygen.io.media_files import printable, read_media
+from anygen.io.media_files import printable
+from anygen.io.paths import user_path
+
+SUFFIX = ".jsonl"
+# No prompt is a single word that ends so, but the name of a file may be.
+OTHER_SUFFIXES = (".txt", ".json", ".ndjson", ".csv", ".tsv", ".md", ".yaml", ".yml", ".parquet")
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +40,34 @@ class BatchRow:
     """One line of the input. Only its id has been checked."""
 
     id: str
-    data: object = None  # the JSON value
+    data: dict[str, Any] = field(default_factory=dict)  # the JSON object
     error: str = ""  # if the line is not a JSON object
+
+
+def source_of(text: str) -> Path | str:
+    """The file of prompts that a text names, or the text itself, a prompt.
+
+    Raises ValueError for another file than .jsonl, and for a prompt of white space.
+    """
+    if not text.strip():
+        raise ValueError("the prompt is empty; write a text")
+    path = user_path(text)
+    suffix = path.suffix.lower()
+    if suffix == SUFFIX:
+        return path
+    if is_file(path) or (suffix in OTHER_SUFFIXES and not re.search(r"\s", text)):
+        raise ValueError(
+            f"{printable(text)}: a file of prompts has one JSON object per line, and its name ends "
+            f"in {SUFFIX}"
+        )
+    return text
+
+
+def is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a long text is no name
+        return False
 
 
 def read_rows(path: Path) -> list[BatchRow]:
@@ -30,7 +75,7 @@ def read_rows(path: Path) -> list[BatchRow]:
 
     A line that is not a JSON object gets an id such as `line-7`, so that it fails alone.
     """
-    lines = enumerate(path.read_bytes().split(b"\n"), start=1)
+    lines = enumerate(split_lines(path), start=1)
     rows = {number: parse_row(line, number) for number, line in lines if line.strip()}
     counts = Counter(row.id for row in rows.values())
     problems = [
@@ -40,21 +85,48 @@ def read_rows(path: Path) -> list[BatchRow]:
     ]
     if problems:
         raise ValueError(
-            f'{printable(path)}: every line needs its own "id", a text that is not empty; '
-            + "; ".join(problems[:10])
+            f'{printable(path)}: every line needs its own "id", a text that is not empty or a '
+            "whole number; " + "; ".join(problems[:10])
         )
     return list(rows.values())
 
 
+def split_lines(path: Path) -> list[bytes]:
+    """The lines of a file in UTF-8, or in the encoding that its first bytes mark.
+
+    Raises ValueError for a file that is not what its mark says, and for UTF-16 without a mark.
+    """
+    data = path.read_bytes()
+    encoding = next((name for mark, name in MARKS if data.startswith(mark)), "")
+    if encoding:
+        try:
+            data = data.decode(encoding).encode()
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"{printable(path)}: begins as {encoding.upper()} and is not; save it as UTF-8"
+            ) from None
+    elif b"\0" in data[:2]:
+        raise ValueError(f"{printable(path)}: is not UTF-8; save it as UTF-8")
+    return data.split(b"\n")
+
+
 def parse_row(line: bytes, number: int) -> BatchRow:
+    name = f"line-{number}"
     try:
-        data = json.loads(line)
+        data = json.loads(line.decode())
+    except UnicodeDecodeError:
+        return BatchRow(name, error=f"line {number} is not UTF-8; save the file as UTF-8")
     except ValueError as error:
-        return BatchRow(f"line-{number}", error=f"line {number} is not JSON: {error}")
+        return BatchRow(name, error=f"line {number} is not JSON: {error}")
+    except RecursionError:
+        return BatchRow(name, error=f"line {number} is nested too deeply")
     if not isinstance(data, dict):
-        return BatchRow(f"line-{number}", error=f"line {number} is not a JSON object")
+        return BatchRow(name, error=f"line {number} is not a JSON object")
     row_id = data.get("id")
-    return BatchRow(row_id if isinstance(row_id, str) else "", data)
+    if type(row_id) is int:  # true and false are int, too
+        row_id = str(row_id)
+    row_id = row_id if isinstance(row_id, str) else ""
+    return BatchRow(row_id, {**data, "id": row_id})
 
 
 def prompt_row(prompt: str, seed: int, options: AnswerOptions) -> BatchRow:
@@ -70,43 +142,84 @@ def open_row(row: BatchRow, folder: Path, seed: int, options: AnswerOptions) -> 
 
     `seed` is that of the batch; `options` hold unless the row sets others.
     """
+    record = parse_record(row)
+    messages: list[Message] = []
+    media: list[Media] = []
+    for index, message in enumerate(record.messages):
+        name = content_field(row, index)
+        messages.append(Message(message.role, read_parts(message, folder, media, name)))
+        if message.role == "user" and messages[-1].is_empty:
+            raise ValueError(f"{name}: is empty; write a text or add a medium")
+    if not messages or messages[-1].role != "user":
+        raise ValueError("messages: the last one must have the role user: it is the one to answer")
+    return Request(tuple(messages), row_seed(row, record, seed), row_options(record, options))
+
+
+def parse_record(row: BatchRow) -> Record:
+    """The record in a row. Raises ValueError, with the fields as the user has written them."""
     if row.error:
         raise ValueError(row.error)
-    record = Record.model_validate(row.data)
-    media: list[Media] = []
-    messages = tuple(
-        Message(message.role, read_parts(message, folder, media)) for message in record.messages
+    if "prompt" in row.data and "messages" in row.data:
+        raise ValueError("prompt: give either this or messages")
+    data = dict(row.data)
+    if "prompt" in data:
+        data["prompt"] = plain_content(data["prompt"], "prompt")
+    elif isinstance(data.get("messages"), list):
+        data["messages"] = [
+            {**message, "content": plain_content(message["content"], content_field(row, index))}
+            if isinstance(message, dict) and "content" in message
+            else message
+            for index, message in enumerate(data["messages"])
+        ]
+    try:
+        return Record.model_validate(data)
+    except ValidationError as error:
+        written = content_field(row, 0)
+        raise ValueError(explain(error).replace("messages.0.content", written)) from None
+
+
+def content_field(row: BatchRow, index: int) -> str:
+    """What the user calls the content of a message."""
+    return "prompt" if "prompt" in row.data else f"messages.{index}.content"
+
+
+def read_parts(
+    message: RecordMessage, folder: Path, media: list[Media], name: str
+) -> tuple[Part, ...]:
+    """The parts of a message, which `name` stands for in errors. Raises ValueError."""
+    return tuple(
+        read_part(content, folder, media, f"{name}.{index}")
+        for index, content in enumerate(message.content)
     )
-    if not messages or messages[-1].role != "user":
-        raise ValueError("the last message must have the role user: it is the one to answer")
-    row_seed = derive_seed(seed, row.id) if record.seed is None else record.seed
-    return Request(messages, row_seed, row_options(record, options))
 
 
-def read_parts(message: RecordMessage, folder: Path, media: list[Media]) -> tuple[Part, ...]:
-    return tuple(read_part(content, folder, media) for content in message.content)
-
-
-def read_part(content: Content, folder: Path, media: list[Media]) -> Part:
+def read_part(content: Content, folder: Path, media: list[Media], name: str) -> Part:
     """Text, or a medium, which is added to `media`, the list of all that come before it."""
     if isinstance(content, TextContent):
         return content.text
-    media.append(read_medium(content, folder, media))
+    media.append(read_medium(content, folder, media, name))
     return media[-1]
 
 
-def read_medium(content: MediaContent, folder: Path, earlier: Sequence[Media]) -> Media:
+def read_medium(content: MediaContent, folder: Path, earlier: Sequence[Media], name: str) -> Media:
     if content.ref is not None:
         if content.ref > len(earlier) or modality_of(earlier[content.ref - 1]) != content.type:
-            raise ValueError(f"ref: medium {content.ref} is not an earlier {content.type}")
+            raise ValueError(f"{name}.ref: medium {content.ref} is not an earlier {content.type}")
         return earlier[content.ref - 1]
     if content.path is None:
-        raise ValueError("a 'scene' is for training only; give the medium a 'path'")
-    return read_media(folder / content.path)
+        raise ValueError(f"{name}.scene: is for training only; give the medium a path")
+    return read_location(content.path, folder, content.type, name)
+
+
+def row_seed(row: BatchRow, record: Record, seed: int) -> int:
+    return derive_seed(seed, row.id) if record.seed is None else record.seed
 
 
 def row_options(record: Record, defaults: AnswerOptions) -> AnswerOptions:
-    """The row's own options over the defaults; a `ref` in the last message asks for an edit."""
+    """The row's own options over the defaults; a `ref` in the last message asks for an edit.
+
+    Raises ValueError.
+    """
     options = {**defaults.model_dump(exclude_unset=True), **record.options}
     if record.modalities is not None:
         options["modalities"] = record.modalities
@@ -114,4 +227,14 @@ def row_options(record: Record, defaults: AnswerOptions) -> AnswerOptions:
     edits = [part for part in last if isinstance(part, MediaContent) and part.ref is not None]
     if edits:
         options["edit"] = edits[-1].model_dump(include={"ref", "strength"}, exclude_none=True)
-    return AnswerOptions.model_validate(options)
+    try:
+        return AnswerOptions.model_validate(options)
+    except ValidationError as error:
+        problems = [option_problem(line, record) for line in explain(error).splitlines()]
+        raise ValueError("\n".join(problems)) from None
+
+
+def option_problem(problem: str, record: Record) -> str:
+    """A problem of options, which may come from the row or from the command line."""
+    name = re.split(r"[.:]", problem, maxsplit=1)[0]
+    return f"options.{problem}" if name in record.options else problem

@@ -18,8 +18,11 @@ from anygen.batch.records import (
     append_record,
     error_record,
     keep_finished,
+    locked,
+    short_error,
 )
 from anygen.batch.rows import BatchRow, open_row, prompt_row, read_rows
+from anygen.batch.skipped import RowHashes, SkippedRows, find_skipped, row_hashes
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Turn
 from anygen.generation.answer import Answer
@@ -46,23 +49,49 @@ class BatchSettings:
     options: AnswerOptions = AnswerOptions()  # unless a row sets others
     batch_size: int = 1
     metadata: bool = True  # whether generated files record how they were made
+    model: str = ""  # which one: a row that another one has answered is reported
+
+    def hashes_of(self, row: BatchRow) -> RowHashes:
+        return row_hashes(row, self.seed, self.options, self.model)
+
+
+def ignore(skipped: SkippedRows) -> None:
+    """An `on_skipped` that does nothing."""
 
 
 def generate_file(
-    load_model: Callable[[], BatchModel], source: Path | str, settings: BatchSettings
+    load_model: Callable[[], BatchModel],
+    source: Path | str,
+    settings: BatchSettings,
+    on_skipped: Callable[[SkippedRows], None] = ignore,
 ) -> Iterator[BatchRecord]:
     """Yields each new record once it is on the disk; `source` is a JSONL file or a single prompt.
 
-    Rows with an answer are skipped, errors are tried again. The model is loaded only if all ids are
-    valid and some rows are left. Raises ValueError for invalid ids, OSError if writing fails.
+    Rows with an answer are skipped, errors are tried again; `on_skipped` is called with the former
+    if there are any. The model is loaded only if all ids are valid and some rows are left. Raises
+    ValueError for invalid ids and a folder that another run writes to, OSError if a record cannot
+    be written.
     """
     if isinstance(source, Path):
         rows, folder = read_rows(source), source.parent
     else:
         rows, folder = [prompt_row(source, settings.seed, settings.options)], Path()
     settings.out.mkdir(parents=True, exist_ok=True)
-    finished = keep_finished(settings.out / RECORDS, {row.id for row in rows})
-    rows = [row for row in rows if row.id not in finished]
+    with locked(settings.out):
+        finished = keep_finished(settings.out / RECORDS, {row.id for row in rows})
+        skipped = find_skipped(rows, finished, settings.out, settings.hashes_of)
+        if skipped.ids:
+            on_skipped(skipped)
+        rows = [row for row in rows if row.id not in finished]
+        yield from run_rows(load_model, rows, folder, settings)
+
+
+def run_rows(
+    load_model: Callable[[], BatchModel],
+    rows: Sequence[BatchRow],
+    folder: Path,
+    settings: BatchSettings,
+) -> Iterator[BatchRecord]:
     if not rows:
         return
     model = load_model()
@@ -76,37 +105,53 @@ def generate_file(
 def run_batch(
     model: BatchModel, rows: Sequence[BatchRow], folder: Path, settings: BatchSettings
 ) -> Iterator[BatchRecord]:
-    """One record per row, in order; its media are written before it is yielded."""
+    """One record per row, in order; its media are written before it is yielded.
+
+    Whatever goes wrong with a row becomes its own record, and the others are answered.
+    """
     requests: dict[str, Request] = {}
-    outcomes: dict[str, Answer | ValueError] = {}
+    outcomes: dict[str, Answer | Exception] = {}
     for row in rows:
         try:
             requests[row.id] = open_row(row, folder, settings.seed, settings.options)
-        except ValueError as error:
+        except Exception as error:
             outcomes[row.id] = error
     outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)
     for row in rows:
-        outcome, request = outcomes[row.id], requests.get(row.id)
-        if isinstance(outcome, ValueError):
-            seed = request.seed if request else derive_seed(settings.seed, row.id)
-            yield error_record(row.id, seed, outcome)
-        else:
-            yield record_of(model, row.id, requests[row.id], outcome, settings)
+        yield record_of(model, row, requests.get(row.id), outcomes[row.id], settings)
 
 
-def answer_requests(
-    model: BatchModel, requests: Sequence[Request]
-) -> Sequence[Answer | ValueError]:
+def answer_requests(model: BatchModel, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
     """If a batch fails, its requests are tried one by one, so that only those at fault fail."""
     try:
         return model.reply_many(requests)
-    except ValueError as error:
+    except Exception as error:
         if len(requests) == 1:
             return [error]
-        return [answer for request in requests for answer in answer_requests(model, [request])]
+    # outside of the handler: the memory that the batch took is free again
+    return [answer for request in requests for answer in answer_requests(model, [request])]
 
 
 def record_of(
+    model: BatchModel,
+    row: BatchRow,
+    request: Request | None,
+    outcome: Answer | Exception,
+    settings: BatchSettings,
+) -> BatchRecord:
+    if request and isinstance(outcome, Answer):
+        try:
+            record = finished_record(model, row.id, request, outcome, settings)
+        except Exception as error:  # a medium cannot be written
+            outcome = error
+        else:
+            return {**record, **settings.hashes_of(row)}
+    assert isinstance(outcome, Exception)
+    seed = request.seed if request else derive_seed(settings.seed, row.id)
+    return error_record(row.id, seed, outcome)
+
+
+def finished_record(
     model: BatchModel, row_id: str, request: Request, answer: Answer, settings: BatchSettings
 ) -> BatchRecord:
     """The record of an answer, which also says if the answer was cut short or lacks media."""
@@ -116,5 +161,5 @@ def record_of(
     if answer.finish != "stop":
         record["finish"] = answer.finish
     if answer.failed:
-        record["status"], record["error"] = "error", "; ".join(answer.failed)
+        record["status"], record["error"] = "error", short_error("\n".join(answer.failed))
     return record

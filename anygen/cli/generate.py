@@ -33,6 +33,7 @@ from anygen.cli.options import (
 if TYPE_CHECKING:
     from anygen import AnyGen
     from anygen.batch.runner import BatchSettings
+    from anygen.batch.skipped import SkippedRows
 
 
 def generate(  # noqa: PLR0913  # the options of a command
@@ -76,24 +77,30 @@ def generate(  # noqa: PLR0913  # the options of a command
         return
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
-    batch = BatchSettings(out, seed, options, batch_size, metadata)
     place = read_placement(device, dtype, quant, offload, device_map)
+    which = f"{model} {place.non_defaults}"
+    batch = BatchSettings(out, seed, options, batch_size, metadata, which)
     answer_rows(str(source), batch, lambda: load_model(model, place))
 
 
 def answer_rows(source: str, settings: BatchSettings, open_model: Callable[[], AnyGen]) -> None:
     from anygen.batch.records import RECORDS, record_line
+    from anygen.batch.rows import source_of
     from anygen.batch.runner import generate_file
 
     answered = failed = 0
-    file_or_prompt = Path(source) if source.endswith(".jsonl") else source
-    for record in generate_file(open_model, file_or_prompt, settings):
+    for record in generate_file(open_model, source_of(source), settings, print_skipped):
         print(record_line(record), flush=True)
         answered += record["status"] == "ok"
         failed += record["status"] == "error"
     print(f"{answered} answered, {failed} failed: {settings.out / RECORDS}", file=sys.stderr)
     if failed:
         raise typer.Exit(3)
+
+
+def print_skipped(skipped: SkippedRows) -> None:
+    hint = "; delete their records, or choose another --out, to answer them again"
+    print(f"{skipped}{hint if skipped.has_changed else ''}", file=sys.stderr)
 
 
 def generate_again(source: Path, out: Path) -> None:

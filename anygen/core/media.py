@@ -63,6 +63,11 @@ class Message:
         parts = (valid_text(part) if isinstance(part, str) else part for part in self.parts)
         object.__setattr__(self, "parts", tuple(parts))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds neither a medium nor a text of more than white space."""
+        return all(isinstance(part, str) and not part.strip() for part in self.parts)
+
 
 MODALITY_OF: dict[type, MediaModality] = {Image: "image", Audio: "audio", Video: "video"}
 

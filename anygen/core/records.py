@@ -5,17 +5,13 @@ Converters write other layouts in this format.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
 
 from anygen.core.media import Role
 from anygen.core.modality import MediaModality, Modality
-from anygen.core.schema import Strict, Text
+from anygen.core.schema import KIND, Strict, Text
 
 
 class TextContent(Strict):
@@ -46,7 +42,23 @@ class MediaContent(Strict):
         return self
 
 
-Content = TextContent | MediaContent
+def content_kind(value: Any) -> str | None:
+    """Which of the two a part is: by its `type`, so that errors name the fields of that one."""
+    if isinstance(value, Strict):  # validated before
+        return f"{KIND}text" if isinstance(value, TextContent) else f"{KIND}medium"
+    if not isinstance(value, dict):
+        return None
+    return f"{KIND}text" if value.get("type", "text") == "text" else f"{KIND}medium"
+
+
+Content = Annotated[
+    Annotated[TextContent, Tag(f"{KIND}text")] | Annotated[MediaContent, Tag(f"{KIND}medium")],
+    Discriminator(
+        content_kind,
+        custom_error_type="content",
+        custom_error_message="Input should be a text or a medium with a 'type'",
+    ),
+]
 
 
 class RecordMessage(Strict):

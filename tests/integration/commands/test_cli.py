@@ -114,6 +114,12 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
             "--memory is a number and one of kB, MB, GB, KiB, MiB, GiB, not '24'",
         ),
         (["generate", "gone.jsonl"], "gone.jsonl: No such file or directory"),
+        (["generate", " "], "the prompt is empty; write a text"),
+        (
+            ["generate", "prompts.txt"],
+            "prompts.txt: a file of prompts has one JSON object per line, and its name ends in "
+            ".jsonl",
+        ),
         (
             ["evaluate", "compare", "gone", "b"],
             "gone holds no results; anygen evaluate --out gone writes some",
@@ -139,7 +145,8 @@ def test_a_finished_file_needs_no_model(anygen_cli, tmp_path):
     (tmp_path / "out" / "records.jsonl").write_text(json.dumps(done) + "\n")
     code, out, err = anygen_cli("generate", "rows.jsonl", "--model", "no-such-model")
     assert (code, out) == (0, "")
-    assert err == f"0 answered, 0 failed: {Path('out') / 'records.jsonl'}\n"
+    summary = f"0 answered, 0 failed: {Path('out') / 'records.jsonl'}"
+    assert err.splitlines() == ["1 done before", summary]
 
 
 SYSTEM = """

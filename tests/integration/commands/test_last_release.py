@@ -54,7 +54,9 @@ def test_a_batch_folder_skips_its_finished_rows(files, anygen_cli):
         "generate", str(batch / "prompts.jsonl"), "--out", str(batch / "out"), "--model", "gone"
     )
     assert (code, out) == (0, "")
-    assert err.startswith("0 answered, 0 failed")
+    done, summary = err.splitlines()
+    assert done == "3 done before"
+    assert summary.startswith("0 answered, 0 failed")
     assert (batch / "out" / "records.jsonl").read_bytes() == before
 
 

@@ -39,7 +39,7 @@ def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio)
     record = Record.model_validate_json(out.read_text())
     assert record.id == "talk"
     assert [turn.role for turn in record.messages] == ["user", "assistant"] * 2
-    asked, answered, *_ = [read_parts(turn, out.parent, []) for turn in record.messages]
+    asked, answered, *_ = [read_parts(turn, out.parent, [], "x") for turn in record.messages]
     assert content_hash(asked[1]) == content_hash(image)
     assert content_hash(answered[1]) == content_hash(audio)
     assert captions_of(record) == ["like this but loud"]

@@ -1,0 +1,259 @@
+"""What a row may say, how it becomes a request, and what is wrong with it."""
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from anygen.batch.rows import read_rows, source_of
+from anygen.generation.options import AnswerOptions, Edit
+from anygen.io.media_files import write_media
+from support.batches import Painter, never_load, run, write_rows
+
+
+def test_a_dialogue_keeps_its_roles_parts_seed_and_modalities(tmp_path, image):
+    (tmp_path / "media").mkdir()
+    write_media(image, tmp_path / "media" / "cat.png")
+    content = [{"type": "text", "text": "what is"}, {"type": "image", "path": "media/cat.png"}]
+    row = {
+        "id": "a",
+        "seed": 9,
+        "modalities": ["text"],
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "hello"},
+            {"role": "user", "content": content},
+        ],
+    }
+    model = Painter()
+    (made,) = run(
+        lambda: model,
+        write_rows(tmp_path, row),
+        tmp_path / "out",
+        options=AnswerOptions(max_new_tokens=5),
+    )
+    ((request,),) = model.batches
+    assert [message.role for message in request.messages] == ["user", "assistant", "user"]
+    assert request.messages[2].parts[0] == "what is"
+    assert request.messages[2].parts[1].pixels.equal(image.pixels)
+    assert request.seed == 9
+    assert request.options == AnswerOptions(modalities=("text",), max_new_tokens=5)
+    assert made["seed"] == 9
+
+
+def test_ids_that_are_not_sound_are_refused_before_the_model_is_loaded(tmp_path):
+    source = write_rows(
+        tmp_path,
+        {"id": "a", "prompt": "x"},
+        {"prompt": "x"},
+        {"id": "", "prompt": "x"},
+        {"id": True, "prompt": "x"},
+        {"id": "a", "prompt": "y"},
+    )
+    with pytest.raises(ValueError, match='every line needs its own "id"') as error:
+        run(never_load, source, tmp_path / "out")
+    assert str(error.value).endswith(
+        "line 1: the id 'a' is not unique; line 2: no id; line 3: no id; line 4: no id; "
+        "line 5: the id 'a' is not unique"
+    )
+
+
+def test_the_options_of_a_row_stand_before_those_of_all(tmp_path, image):
+    write_media(image, tmp_path / "cat.png")
+    ref = {"type": "image", "ref": 1, "strength": 0.4}
+    shown = [{"role": "user", "content": [{"type": "image", "path": "cat.png"}]}]
+    asked = [{"role": "user", "content": [ref, {"type": "text", "text": "in blue"}]}]
+    rows = [
+        {"id": "a", "prompt": "x", "options": {"exactly": {"image": 2}, "stop": ["END"]}},
+        {"id": "b", "messages": shown + asked},
+        {"id": "c", "prompt": "x", "options": {"exactly": {"smell": 2}}},
+        {"id": "d", "prompt": "x", "options": {"max_media": 1, "exactly": {"image": 2}}},
+    ]
+    model = Painter()
+    given = AnswerOptions(max_new_tokens=5, stop=("Bye",))
+    made = run(lambda: model, write_rows(tmp_path, *rows), tmp_path, batch_size=4, options=given)
+    [first, second] = model.batches[0]
+    assert first.options == AnswerOptions(max_new_tokens=5, stop=("END",), exactly={"image": 2})
+    assert second.options == AnswerOptions(
+        max_new_tokens=5, stop=("Bye",), edit=Edit(ref=1, strength=0.4)
+    )
+    assert second.messages[1].parts[0] is second.messages[0].parts[0]
+    assert made[2]["error"].startswith("options.exactly.smell")
+    assert made[3]["error"].startswith("options.exactly: 2 image cannot be made")
+
+
+def answered(folder, *rows, **settings):
+    """What a model is asked for these rows, and their records, in a new folder."""
+    model, out = Painter(), folder / f"out{len(list(folder.iterdir()))}"
+    made = run(lambda: model, write_rows(folder, *rows), out, **settings)
+    return [request for batch in model.batches for request in batch], made
+
+
+def parts_of(folder, content):
+    """What the model is given for the content of a message."""
+    row = {"id": "a", "messages": [{"role": "user", "content": content}]}
+    [request], [record] = answered(folder, row)
+    assert record["status"] == "ok"
+    return request.messages[0].parts
+
+
+def error_of(folder, row):
+    requests, [record] = answered(folder, {"id": "a", **row})
+    assert (requests, record["status"]) == ([], "error")
+    return record["error"]
+
+
+def asking(*content):
+    return {"messages": [{"role": "user", "content": list(content)}]}
+
+
+def test_ids_may_be_whole_numbers(tmp_path):
+    rows = [{"id": 7, "prompt": "x"}, {"id": -1, "prompt": "y"}, {"id": "8", "prompt": "z"}]
+    _, made = answered(tmp_path, *rows)
+    assert [record["id"] for record in made] == ["7", "-1", "8"]
+    with pytest.raises(ValueError, match="the id '7' is not unique"):
+        read_rows(write_rows(tmp_path, {"id": 7, "prompt": "x"}, {"id": "7", "prompt": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"prompt": ""}, "prompt: is empty; write a text or add a medium"),
+        ({"prompt": " \n\u3000"}, "prompt: is empty; write a text or add a medium"),
+        ({"prompt": []}, "prompt: is empty; write a text or add a medium"),
+        (asking(), "messages.0.content: is empty; write a text or add a medium"),
+        (asking({"type": "text", "text": ""}), "messages.0.content: is empty; "),
+        ({"prompt": 5}, "prompt: should be a text or a list of parts, not a number"),
+        ({"prompt": None}, "prompt: should be a text or a list of parts, not null"),
+        ({"prompt": ["a", 5]}, "prompt.1: should be a text or a part with a type, not a number"),
+        ({"prompt": "a", "messages": []}, "prompt: give either this or messages"),
+        ({"messages": []}, "messages: the last one must have the role user"),
+        ({"messages": "hi"}, "messages: Input should be a valid list"),
+        ({"messages": [{"role": "bot", "content": "x"}]}, "messages.0.role: Input should be "),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
+        (asking({"type": "smell"}), "messages.0.content.0.type: 'smell' is none of text, image, "),
+        (asking({"type": "image"}), "messages.0.content.0: a medium needs either 'path' or "),
+        (asking({"type": "image", "path": 5}), "messages.0.content.0.path: Input should be "),
+        ({"prompt": [{"type": "image", "path": 5}]}, "prompt.0.path: Input should be a valid"),
+        (asking({"type": "image_url"}), "messages.0.content.0.image_url: should be a text, not n"),
+        (
+            asking({"type": "image_url", "image_url": {"url": 5}}),
+            "messages.0.content.0.image_url.url: should be a text, not a number",
+        ),
+        (
+            asking({"type": "image_url", "image_url": {"url": "https://a.b/c.png"}}),
+            "messages.0.content.0: nothing is downloaded from https: URLs; give a local path",
+        ),
+        (
+            asking({"type": "image", "path": "data:image/png;base64," + "A" * 9_000}),
+            "messages.0.content.0: the data URL: holds no picture, sound or video; ",
+        ),
+        (
+            asking({"type": "image", "path": "data:image/png;base64,A"}),
+            "messages.0.content.0: the data URL is not base64",
+        ),
+        (asking({"type": "image", "ref": 1}), "messages.0.content.0.ref: medium 1 is not an ear"),
+        ({"prompt": "x", "seed": "often"}, "seed: Input should be a valid integer"),
+        ({"prompt": "x", "modalities": ["smell"]}, "modalities.0: Input should be "),
+        ({"prompt": "x", "options": {"max_media": -1}}, "options.max_media: Input should be great"),
+        ({"prompt": "x", "options": {"stop": [""]}}, "options.stop: an empty text would end"),
+    ],
+    ids=str,
+)
+def test_an_error_names_the_field_as_it_was_written(tmp_path, row, sentence):
+    error = error_of(tmp_path, row)
+    assert error.startswith(sentence)
+    assert len(error) <= 200
+
+
+def test_a_medium_of_another_modality_than_declared_is_an_error(tmp_path, image):
+    write_media(image, tmp_path / "cat.png")
+    error = error_of(tmp_path, asking({"type": "audio", "path": "cat.png"}))
+    where = tmp_path / "cat.png"
+    assert error == f"messages.0.content.0: the type is audio, and {where} holds image"
+
+
+def test_parts_may_be_written_as_openai_does(tmp_path, image, audio):
+    picture, sound = tmp_path / "a cat.png", tmp_path / "tone.wav"
+    write_media(image, picture)
+    write_media(audio, sound)
+    data = b64encode(picture.read_bytes()).decode()
+    for part in (
+        {"type": "image", "path": "a cat.png"},
+        {"type": "image_url", "image_url": {"url": "a cat.png", "detail": "low"}},
+        {"type": "image_url", "image_url": picture.as_uri()},
+        {"type": "input_image", "image_url": f"data:image/png;base64,{data}"},
+        {"type": "image", "path": f"DATA:;base64,{data}"},
+    ):
+        [seen, text] = parts_of(tmp_path, [part, {"type": "input_text", "text": "what is it"}])
+        assert seen.pixels.equal(image.pixels)
+        assert text == "what is it"
+    encoded = {"data": b64encode(sound.read_bytes()).decode(), "format": "wav"}
+    for part in (
+        {"type": "input_audio", "input_audio": encoded},
+        {"type": "audio_url", "audio_url": {"url": "tone.wav"}},
+    ):
+        [heard] = parts_of(tmp_path, [part])
+        assert heard.samples.shape == audio.samples.shape
+
+
+def test_texts_in_a_list_are_lines_of_one_message(tmp_path, image):
+    write_media(image, tmp_path / "cat.png")
+    assert parts_of(tmp_path, ["draw", "a cat"]) == ("draw\na cat",)
+    [text, picture] = parts_of(tmp_path, ["look: ", {"type": "image", "path": "cat.png"}])
+    assert text == "look: "
+    assert picture.pixels.equal(image.pixels)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_files_that_powershell_and_notepad_write_are_read(tmp_path, encoding):
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    rows = [{"id": "a", "prompt": "häuser"}, {"id": "b", "prompt": "hello"}]
+    text = mark + "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in rows)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(text.encode(encoding))
+    assert [(row.id, row.data["prompt"]) for row in read_rows(path)] == [
+        ("a", "häuser"),
+        ("b", "hello"),
+    ]
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe{", "{}".encode("utf-16-le"), "{}".encode("utf-16-be")])
+def test_a_file_in_no_known_encoding_is_refused(tmp_path, data):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="save it as UTF-8"):
+        read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"id": "\xe4"}', "line 1 is not UTF-8; save the file as UTF-8"),
+        (b"[" * 100_000, "line 1 is nested too deeply"),
+        (b'{"id": "a",', "line 1 is not JSON: "),
+        (b"7", "line 1 is not a JSON object"),
+    ],
+    ids=["latin-1", "deep", "cut", "number"],
+)
+def test_a_line_that_is_no_object_fails_alone(tmp_path, line, reason):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(line + b'\n{"id": "b", "prompt": "x"}')
+    first, second = read_rows(path)
+    assert (first.id, second.id) == ("line-1", "b")
+    assert first.error.startswith(reason)
+
+
+def test_a_name_of_a_file_is_no_prompt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("prompts.txt", "cat", "a cat.png"):
+        (tmp_path / name).write_text("draw a cat")
+    for name in ("prompts.txt", "cat", "a cat.png", "gone.csv", "deep/rows.JSON"):
+        with pytest.raises(ValueError, match="one JSON object per line, and its name ends in"):
+            source_of(name)
+    for empty in ("", " \n"):
+        with pytest.raises(ValueError, match="the prompt is empty"):
+            source_of(empty)
+    assert source_of("rows.JSONL").name == "rows.JSONL"
+    for prompt in ("draw a cat", "what is in notes.txt", "~nobody", "x" * 5_000, "a\0b", "Node.js"):
+        assert source_of(prompt) == prompt
