@@ -77,6 +77,8 @@ class RenderRequest:
     options: SampleOptions = SampleOptions()
     init_media: Media | None = None  # of the decoder's modality; any size, rate and length
     strength: float = 0.6  # in (0, 1]: a small value stays near `init_media`
+    # What guidance leads away from; None: `options.negative`, as the decoder encodes it.
+    negative_condition: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1:

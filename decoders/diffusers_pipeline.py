@@ -32,6 +32,7 @@ from decoders.parts.latent_diffusion import (
     check_steps_and_guidance,
     guidance_of,
     make_solver,
+    negative_conditions,
     normal_rows,
     seeded,
 )
@@ -188,7 +189,7 @@ class DiffusersPipeline(Sampler):
             self._modules.pop(name, None)
 
     def unconditional(self, negative: str) -> Tensor:
-        """The condition that guidance leads away from.
+        """The condition of a negative prompt.
 
         A pretrained model caches it, and drops text encoders that were loaded only for it.
         """
@@ -245,7 +246,8 @@ class DiffusersPipeline(Sampler):
                 f"init_media: {self.source.pipeline} cannot edit a medium; ask for a new one"
             )
         guidance = guidance_of(self, options)
-        plain = self.leads_away_from_zeros() and not options.negative
+        negative = options.negative or request.negative_condition is not None
+        plain = self.leads_away_from_zeros() and not negative
         return BatchKey(
             scheduler=options.scheduler,
             steps=steps,
@@ -289,9 +291,9 @@ class DiffusersPipeline(Sampler):
             **self.prompt_arguments(torch.stack([request.condition for request in requests])),
         }
         if key.uses_negatives:
-            negatives = [request.options.negative or "" for request in requests]
-            encoded = {negative: self.unconditional(negative) for negative in set(negatives)}
-            negative_arguments = self.prompt_arguments(torch.stack([encoded[n] for n in negatives]))
+            negative_arguments = self.prompt_arguments(
+                negative_conditions(requests, self.unconditional)
+            )
             arguments |= {f"negative_{name}": value for name, value in negative_arguments.items()}
         if key.run < key.steps:
             # exact, because some pipelines round it down and some up

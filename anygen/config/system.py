@@ -55,6 +55,9 @@ class SignalSettings(Strict):
     # Learned rows before and after the features of a medium: two numbers, or a name in MARKS.
     marks: tuple[NonNegativeInt, NonNegativeInt] = MARKS["before"]
     closing: bool = False  # whether a span ends with one more learned row (DreamLLM's <dream_end>)
+    # What guidance leads away from: the negative prompt, usually empty, as the decoder encodes it,
+    # or what the LLM makes of a span behind it (DreamLLM).
+    guidance: Literal["decoder", "span"] = "decoder"
 
     @field_validator("marks", mode="before")
     @classmethod

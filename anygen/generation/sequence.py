@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import abc
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -122,13 +122,16 @@ class Sequence:
         key = self.model.feature_key(piece)
         return self.embeddings.get(key, lambda: self.model.embed_piece(piece))
 
-    def forward(self, embeds: Tensor, keys: abc.Sequence[Key]) -> Generator[Any, Any, Tensor]:
-        """Hidden states (T, D)."""
+    def forward(
+        self, embeds: Tensor, keys: abc.Sequence[Key], cache: KVCache | None = None
+    ) -> Generator[Any, Any, Tensor]:
+        """Hidden states (T, D); `cache` is another than that of the answer."""
         hidden = []
+        cache = self.cache if cache is None else cache
         for start in range(0, len(keys), MAX_FORWARD):
             self.check_cancelled()
             part = slice(start, start + MAX_FORWARD)
-            hidden.append((yield Forward(self.cache, embeds[part], keys[part])))
+            hidden.append((yield Forward(cache, embeds[part], keys[part])))
         return torch.cat(hidden)
 
     def decode(self) -> Generator[Any, Any, FinishReason]:
@@ -173,10 +176,11 @@ class Sequence:
         yield from self.detokenizer.rest()
         yield from self.read_late_media()
         condition = yield from self.compute_condition(modality)
+        negative = yield from self.compute_negative(modality)
         self.constraints.add_medium(modality)
         yield MediaStarted(part, modality, self.needs_caption(condition))
         try:
-            task = self.task(modality, part, condition, caption)
+            task = self.task(modality, part, condition, negative, caption)
         except ValueError as error:
             yield MediaFailed(part, modality, str(error))
             return
@@ -199,24 +203,42 @@ class Sequence:
         hidden_SD = signals.conditions(hidden_TD)
         return self.model.condition_of(modality, hidden_SD[None])[0]
 
+    def compute_negative(self, modality: MediaModality) -> Generator[Any, Any, Tensor | None]:
+        """What guidance leads away from, of a span behind the negative prompt; None if the decoder
+        encodes that itself."""
+        signals = self.model.llm.signals
+        if signals.settings.guidance == "decoder":
+            return None
+        sample = self.prepared.request.options.media.get(modality, SampleOptions())
+        ids = self.model.negative_ids(modality, sample.negative or "")
+        hidden_TD = yield from self.forward(self.model.embed_ids(ids), ids, KVCache())
+        hidden_SD = signals.conditions(hidden_TD[-signals.length(modality) :])
+        return self.model.condition_of(modality, hidden_SD[None])[0]
+
     def task(
-        self, modality: MediaModality, part: int, condition: Tensor, caption: str
+        self,
+        modality: MediaModality,
+        part: int,
+        condition: Tensor,
+        negative: Tensor | None,
+        caption: str,
     ) -> RenderRequest:
         """The request to the decoder. Raises ValueError if the condition is not finite."""
         request, options = self.prepared.request, self.prepared.request.options
         if self.needs_caption(condition):
             caption = caption.strip() or texts_of(request.messages[-1])
-            condition = self.model.encode_prompt(modality, caption)
+            condition, negative = self.model.encode_prompt(modality, caption), None
         elif not condition.isfinite().all():
             raise ValueError(f"the condition of this {modality} is not finite")
         seed = derive_seed(request.seed, 0 if options.same_seed else part)
         sample = options.media.get(modality, SampleOptions())
         edited = request.edited
+        task = RenderRequest(condition, seed, sample, negative_condition=negative)
         if options.edit and edited and modality_of(edited) == modality:
-            return RenderRequest(condition, seed, sample, edited, options.edit.strength)
+            return replace(task, init_media=edited, strength=options.edit.strength)
         if options.same_style and modality in self.first:
-            return RenderRequest(condition, seed, sample, self.first[modality], SAME_STYLE)
-        return RenderRequest(condition, seed, sample)
+            return replace(task, init_media=self.first[modality], strength=SAME_STYLE)
+        return task
 
     def needs_caption(self, condition: Tensor) -> bool:
         fallback = self.prepared.request.options.caption_fallback

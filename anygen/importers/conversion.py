@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedTokenizerBase,
 )
 
@@ -31,6 +30,7 @@ from anygen.importers.layout import BASE, PARTS, Importer, Target
 from anygen.importers.reading import added_tokens, read_checkpoint
 from anygen.io.atomic import new_folder, replacing
 from anygen.llm.backbone import outlined
+from anygen.llm.tokenization import read_tokenizer
 from anygen.model.building import find_base
 from anygen.model.multimodal import MultimodalModel
 
@@ -100,7 +100,7 @@ def build_target(
     system: System, folder: Path, base: Path | str, source: Path
 ) -> tuple[MultimodalModel, Target]:
     """The model on the meta device, and what importers need to know about it."""
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = read_tokenizer(base)
     with torch.device("meta"):
         model = MultimodalModel(system, folder)
     added = added_tokens(source, tokenizer)

@@ -85,6 +85,7 @@ IMPORTER = Importer(
         "llm.signals.marks": (1, 1),
         "llm.signals.droppable": False,
         "llm.signals.closing": True,
+        "llm.signals.guidance": "span",
         "output_projector.kind": "linear",
         "output_projector.bias": False,
         "output_projector.residual": False,

@@ -81,6 +81,7 @@ IMPORTER = Importer(
         "llm.signals.marks": (1, 1),
         "llm.signals.droppable": False,
         "llm.signals.closing": False,
+        "llm.template": "nextgpt.jinja",
         "llm.lora.rank": 32,
         "llm.lora.alpha": 32,
         "input_projector.kind": "linear",

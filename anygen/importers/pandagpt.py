@@ -6,6 +6,7 @@ Features stand between the texts <Img> and </Img>: our marks are the LLM's embed
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Size, Tensor
@@ -13,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from anygen.core.modality import MEDIA
 from anygen.importers.layout import ZERO_TRIGGER_BIAS, File, FillRule, Importer, KeyRule, Target
-from anygen.llm.prompt import plain_ids
+from anygen.llm.tokenization import ids_of
 
 BEFORE, AFTER = "<Img>", "</Img>"
 
@@ -28,7 +29,7 @@ def key_rules(target: Target) -> list[KeyRule]:
 
 def fill_rules(target: Target) -> Sequence[FillRule]:
     """Raises ValueError if the number of marks differs from the number of tokens of the texts."""
-    texts = [plain_ids(text, target.tokenizer) for text in (BEFORE, AFTER)]
+    texts = mark_ids(target.tokenizer)
     counts, marks = [len(text) for text in texts], list(target.signals.settings.marks)
     if counts != marks:
         raise ValueError(
@@ -43,6 +44,12 @@ def fill_rules(target: Target) -> Sequence[FillRule]:
     ]
 
 
+def mark_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What stands before the features, behind "### Human:", and after them."""
+    before = ids_of(f" {BEFORE}", tokenizer, split_special_tokens=True)
+    return before, ids_of(AFTER, tokenizer, begins=True, split_special_tokens=True)
+
+
 def mark_rows(base: Path | str, ids: Sequence[int], shape: Size) -> Tensor:
     llm = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
     rows: Tensor = llm.get_input_embeddings().weight.detach()[torch.tensor(ids)]
@@ -52,6 +59,7 @@ def mark_rows(base: Path | str, ids: Sequence[int], shape: Size) -> Tensor:
 IMPORTER = Importer(
     files=(File(("pytorch_model.pt",)),),
     required={
+        "llm.template": "nextgpt.jinja",
         "llm.lora.rank": 32,
         "llm.lora.alpha": 32,
         "input_projector.kind": "linear",

@@ -9,9 +9,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from anygen.importers.layout import File
+from anygen.llm.tokenization import read_tokenizer
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
@@ -67,7 +68,7 @@ def added_tokens(source: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, 
     folder = source if source.is_dir() else source.parent
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         return {}
-    theirs, ours = AutoTokenizer.from_pretrained(folder).get_vocab(), tokenizer.get_vocab()
+    theirs, ours = read_tokenizer(folder).get_vocab(), tokenizer.get_vocab()
     for token, index in ours.items():
         if theirs.get(token) != index:
             raise ValueError(

@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
 from anygen.config.placement import Placement
 from anygen.config.system import LanguageModelSettings
 from anygen.io.pretrained import check_complete, reading, shapes_only
-from anygen.llm.chat_template import end_of_turn, ids_of, read_template, shipped
+from anygen.llm.chat_template import end_of_turn, read_template, shipped
+from anygen.llm.tokenization import ids_of, read_tokenizer
 
 LOOKS = {"full_attention", "sliding_attention"}
 NF4_INPUTS, NF4_OUTPUTS = 64, 32  # multiples that bitsandbytes packs for AVX512-BF16
@@ -31,7 +32,7 @@ class Stops:
 def load_tokenizer(base: Path | str, template: str | None) -> Any:
     """With a chat template: its own, or a file in configs/templates. Raises ValueError."""
     with reading("tokenizer for llm.base", str(base)):
-        tokenizer: Any = AutoTokenizer.from_pretrained(base)
+        tokenizer = read_tokenizer(base)
     if template is not None:
         tokenizer.chat_template = read_template(template)
     if tokenizer.chat_template is None:

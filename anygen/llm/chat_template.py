@@ -10,10 +10,13 @@ from jinja2 import TemplateError
 
 from anygen.config.loader import CONFIGS
 from anygen.core.media import Message
+from anygen.llm.tokenization import ids_of
 
 TEMPLATES = CONFIGS / "templates"
 # Stands for a part while the chat template is applied; private-use characters are not in its text.
 PLACE = "\ue000{}\ue001"
+# A template with this line leaves out whitespace beside a medium.
+STRIPS = "{%- set strip_beside_media = true -%}"
 TemplateMessage = dict[str, str]
 
 
@@ -61,6 +64,10 @@ def rendered(turns: Sequence[TemplateMessage], tokenizer: Any, reply: bool) -> s
     return text
 
 
+def strips_beside_media(tokenizer: Any) -> bool:
+    return STRIPS in tokenizer.chat_template
+
+
 def supports_system_role(tokenizer: Any) -> bool:
     """False for templates that refuse the role (Gemma, Mistral) or leave out its text."""
     place = PLACE.format(0)
@@ -90,16 +97,3 @@ def end_of_turn(tokenizer: Any) -> str:
         if added and added.content in ending:  # not so for <unk>, which is a special token too
             return ending[: ending.index(added.content) + len(added.content)]
     return ending.rstrip()
-
-
-def ids_of(text: str, tokenizer: Any, **settings: Any) -> tuple[int, ...]:
-    """The tokens of `text` in the middle of another text.
-
-    SentencePiece adds a space at the beginning of a text. It never merges a line break with what
-    follows, so the tokens after one have no added space.
-    """
-    settings["add_special_tokens"] = False
-    line_break, ids = tokenizer(["\n", text], **settings).input_ids
-    if len(line_break) > 1:  # the tokenizer adds a space
-        ids = tokenizer("\n" + text, **settings).input_ids[len(line_break) :]
-    return tuple(ids)

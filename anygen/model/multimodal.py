@@ -23,6 +23,7 @@ from anygen.core.modality import MediaModality
 from anygen.llm.kv_cache import Key
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features, Piece, Span, Tokens, plain_ids
+from anygen.llm.tokenization import ids_of
 from anygen.model.building import build_encoder, find_base
 from anygen.model.decoder_cache import LazyDecoders
 from anygen.model.placing import settle, visiting
@@ -195,6 +196,13 @@ class MultimodalModel(nn.Module):
             hidden_NSD = hidden_NSD + self.llm.signals.conditions(rows_SD)
         conditions: Tensor = self.output_projectors[modality](hidden_NSD)
         return conditions
+
+    def negative_ids(self, modality: MediaModality, negative: str = "") -> Sequence[int]:
+        """The tokens of a text and a span behind it, from which guidance of `span` leads away."""
+        tokenizer = self.llm.tokenizer
+        first = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        text = ids_of(negative, tokenizer, begins=True, split_special_tokens=True)
+        return [*first, *text, *self.llm.signals.span(modality)]
 
     def encode_prompt(self, modality: MediaModality, caption: str) -> Any:
         """The condition of a plain caption, by the decoder's own text encoder."""

@@ -20,6 +20,7 @@ from decoders.base import ConditionSpec, pooled_condition
 TEMPERATURE = 0.07  # where CLIP starts
 SAME = 0.99  # cosine of pooled conditions above which two captions mean the same
 CONTRAST_SHARE = 0.2  # LoRA serves text and media: a larger share degrades the text
+EMPTY_CAPTIONS = 0.1  # share of rows that train the unconditional branch (Ho and Salimans 2022)
 PASSES = 4  # groups of rows of similar length
 
 
@@ -128,9 +129,32 @@ def generation_losses(
         losses |= condition_losses(modality, spec, conditions, own, others)
         if denoised:
             media = [t.media for t in targets[:denoised]]
-            rows = generators[: len(media)]
-            losses[f"{modality}_denoise"] = decoder.loss(media, conditions[: len(media)], rows)
+            rows, conditions = generators[: len(media)], conditions[: len(media)]
+            if model.llm.signals.settings.guidance == "span":
+                conditions = drop_conditions(model, modality, conditions, rows)
+            losses[f"{modality}_denoise"] = decoder.loss(media, conditions, rows)
     return losses
+
+
+def drop_conditions(
+    model: MultimodalModel,
+    modality: MediaModality,
+    conditions: Tensor,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Conditions of N spans, some of them replaced by that of a span behind an empty prompt.
+
+    It learns what guidance leads away from (DreamLLM's `drop_prob`).
+    """
+    drawn = torch.cat([torch.rand(1, generator=generator) for generator in generators])
+    dropped = (drawn < EMPTY_CAPTIONS).to(conditions.device)
+    if not dropped.any():
+        return conditions
+    embeds_1TD = model.embed_ids(model.negative_ids(modality))[None]
+    length = model.llm.signals.length(modality)
+    hidden_1SD = model.llm.signals.conditions(model.llm.hidden(embeds_1TD)[:, -length:])
+    negative = model.condition_of(modality, hidden_1SD)
+    return torch.where(dropped.view(-1, *[1] * (conditions.ndim - 1)), negative, conditions)
 
 
 def span_hidden(signals: Signals, hidden_BTD: Tensor, targets: Sequence[Target]) -> Tensor:

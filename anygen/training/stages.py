@@ -20,6 +20,7 @@ from anygen.training.collate import IGNORED, Batch, assemble
 from anygen.training.dialogues import Dialogue
 from anygen.training.linear_probe import LinearProbe
 from anygen.training.losses import (
+    EMPTY_CAPTIONS,
     condition_losses,
     distillation_loss,
     generation_losses,
@@ -39,7 +40,6 @@ from encoders.base import JointEncoder
 from mosit_data.world.scene import caption
 
 DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
-EMPTY_CAPTIONS = 0.1  # share of rows that train the unconditional branch (Ho and Salimans 2022)
 
 
 @dataclass(frozen=True)

@@ -189,9 +189,22 @@ def make_guide(decoder: LatentDecoder, requests: Sequence[RenderRequest]) -> Gui
     scale = torch.tensor(scales, device=prompt_embeds.device)
     if (scale == 1).all():
         return Guide(prompt_embeds, None, scale)
-    negatives = [request.options.negative or "" for request in requests]
-    encoded = {negative: unconditional(decoder, negative) for negative in set(negatives)}
-    return Guide(prompt_embeds, torch.cat([encoded[n] for n in negatives]), scale)
+    negatives = negative_conditions(requests, lambda text: unconditional(decoder, text)[0])
+    return Guide(prompt_embeds, negatives, scale)
+
+
+def negative_conditions(
+    requests: Sequence[RenderRequest], encode: Callable[[str], Tensor]
+) -> Tensor:
+    """What guidance leads away from, (B, T, W) or flat; `encode` is called once for each text."""
+    encoded: dict[str, Tensor] = {}
+    rows = []
+    for request in requests:
+        condition, text = request.negative_condition, request.options.negative or ""
+        if condition is None and text not in encoded:
+            encoded[text] = encode(text)
+        rows.append(encoded[text] if condition is None else condition)
+    return torch.stack(rows)
 
 
 def predict_guided(predict: Predict, latents: Tensor, timestep: Tensor, guide: Guide) -> Tensor:

@@ -1,12 +1,9 @@
 """Tiny random LLMs of the families that people use, in the folders in which they are published."""
 
-import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import sentencepiece
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
@@ -22,12 +19,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from support.sentencepiece_folders import TEXT, write_tokenizer
+
 WINDOW = 16
-TEXT = [
-    "USER: Look at the cat, please. ASSISTANT: Here is a cat.",
-    "### Human: hello there, be kind",
-    "### Assistant: hello, what is it? A picture of a red ball on a blue background.",
-]
 SIZES = {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -189,30 +183,5 @@ def write_byte_tokenizer(family: Family, folder: Path) -> Any:
 
 def write_sentencepiece(family: Family, folder: Path) -> Any:
     """`tokenizer.model` alone, as in Vicuna's folders: a first token, and a space before texts."""
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXT * 20),
-        model_writer=model,
-        vocab_size=340,
-        model_type="bpe",
-        byte_fallback=True,
-        hard_vocab_limit=False,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,  # as Llama's
-        pad_id=-1,
-        minloglevel=2,
-    )
-    (folder / "tokenizer.model").write_bytes(model.getvalue())
-    settings = {
-        "tokenizer_class": "LlamaTokenizer",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "add_bos_token": True,
-        "legacy": False,
-        "chat_template": family.template,
-    }
-    written = {key: value for key, value in settings.items() if value is not None}
-    (folder / "tokenizer_config.json").write_text(json.dumps(written))
-    (folder / "config.json").write_text('{"model_type": "llama"}')  # until the model is there
+    write_tokenizer(folder, legacy=False, template=family.template)
     return AutoTokenizer.from_pretrained(folder)

@@ -160,7 +160,7 @@ def test_a_setting_that_would_compute_something_else_is_named(refused, tmp_path,
 
 
 def test_a_tokenizer_with_another_vocabulary_is_told(refused, source, base):
-    other = AutoTokenizer.from_pretrained(write_base(source / "other", vocabulary=280))
+    other = AutoTokenizer.from_pretrained(write_base(source / "other", vocabulary=320))
     other.save_pretrained(source)
     assert "the checkpoint's tokenizer has another vocabulary than that of llm.base" in refused()
 

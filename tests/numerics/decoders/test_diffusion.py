@@ -1,5 +1,7 @@
 """The diffusion loss, guidance and sampling against closed forms and diffusers' own pipeline."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import (
@@ -98,6 +100,21 @@ def test_sampling_is_that_of_diffusers_own_pipeline(guidance, scheduler):
         output_type="latent",
     ).images
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_guidance_leads_away_from_a_given_condition_as_from_its_text():
+    decoder = plain_decoder()
+    condition, negative = decoder.encode_prompt(["a red cat", "a blue ball"])
+    plain = RenderRequest(condition, 0, SampleOptions(steps=2, guidance=4.0))
+    by_text = replace(plain, options=SampleOptions(steps=2, guidance=4.0, negative="a blue ball"))
+    given = replace(plain, negative_condition=negative)
+    rows = [
+        diffusion.sample_latents(decoder, [request], no_progress, never)
+        for request in (given, by_text, plain)
+    ]
+    torch.testing.assert_close(rows[0], rows[1])
+    assert (rows[0] - rows[2]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("scheduler", ["dpm++", "unipc"])

@@ -3,10 +3,13 @@
 import pytest
 import torch
 
+from anygen.checkpoints.checkpoint import WEIGHTS, load_weights
 from anygen.core.media import Image, Message
 from anygen.importers.conversion import import_checkpoint
-from support.foreign.dreamllm import dreamllm_system
-from support.foreign.importing import conditions_of, converted, hidden_of, ids_of, user
+from anygen.model.multimodal import MultimodalModel
+from anygen.training.losses import drop_conditions
+from support.foreign.dreamllm import CONDITION, TOKENS, dreamllm_system
+from support.foreign.importing import conditions_of, converted, hidden_of, published, user
 
 
 def close(left, right):
@@ -35,17 +38,15 @@ def model(dreamllm_model):
 
 def document(theirs, model, image, answer):
     """Two turns, of which the first was answered by a picture, up to where ours would dream."""
-    base = theirs.base
+    spelt = published(theirs.base)
     [seen], [made] = (model.model.encoder.encode([medium]) for medium in (image, answer))
     return [
-        theirs.embed(ids_of(base, "<s>### Human: ")),
+        theirs.embed(spelt.texts("USER: ")),
         theirs.picture(seen),
-        theirs.embed([*ids_of(base, "draw it"), *ids_of(base, "\n### Assistant: ")]),
+        theirs.embed(spelt.text("draw it ASSISTANT:")),
         theirs.dream(),
         theirs.picture(made),
-        theirs.embed([*ids_of(base, "\n###"), *ids_of(base, "### Human:")]),
-        theirs.embed(ids_of(base, " again")),
-        theirs.embed(ids_of(base, "\n### Assistant:")),
+        theirs.embed([spelt.pieces.eos_id(), *spelt.text("USER: again ASSISTANT:")]),
     ]
 
 
@@ -55,7 +56,7 @@ def test_a_document_with_pictures_asks_for_the_same_next_one(theirs, model, imag
     messages = [user(image, "draw it"), Message("assistant", (answer,)), user("again")]
     pieces = document(theirs, model, image, answer)
     hidden, expected = theirs.conditions(pieces)
-    [condition] = conditions_of(model, messages, "image")
+    condition, _ = conditions_of(model, messages, "image")
     close(condition[0], expected)
     read = hidden_of(model, messages)
     close(read, hidden[: len(read)])
@@ -64,11 +65,48 @@ def test_a_document_with_pictures_asks_for_the_same_next_one(theirs, model, imag
     said = torch.cat([logits[:, : theirs.vocabulary], logits[:, start : start + 1]], 1)
     close(model.model.llm.logits(read), said)
     # that <dream_end> stands there is seen by what follows
-    ended = torch.cat(pieces[:3]).shape[0] + len(theirs.dream()) - 1
+    ended = torch.cat(pieces[:4]).shape[0] - 1
     shorter = torch.cat(pieces)
     shorter = torch.cat([shorter[:ended], shorter[ended + 1 :]])
     _, other = theirs.conditions([shorter])
     assert (condition[0] - other).abs().max() > 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("negative", [None, "a red cat"])
+def test_guidance_leads_away_from_a_dream_behind_the_negative_prompt(theirs, model, negative):
+    """As encode_prompt of modeling_dreamllm.py: no template, and an empty prompt by default."""
+    rendered = []
+    decoder = model.model.decoders["image"]
+
+    def sample(requests, *_):
+        rendered.extend(requests)
+        return type(decoder).sample(decoder, requests, *_)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoder, "sample", sample)
+        image = {"image": {"negative": negative}}
+        model.generate([user("draw it")], begin="image", max_media=1, max_new_tokens=1, media=image)
+    [request] = rendered
+    ids = published(theirs.base).texts(negative or "")
+    _, expected = theirs.conditions([theirs.embed(ids)])
+    close(request.negative_condition, expected)
+    assert (request.condition - expected).abs().max() > 1e-3
+
+
+def test_training_replaces_some_conditions_by_that_of_an_empty_prompt(theirs, model):
+    folder = model.model.folder
+    learning = MultimodalModel(model.model.system, folder)
+    load_weights(learning, [folder / WEIGHTS], complete=True)
+    conditions = torch.zeros(64, TOKENS, CONDITION)
+    rows = [torch.Generator().manual_seed(seed) for seed in range(64)]
+    mixed = drop_conditions(learning, "image", conditions, rows)
+    dropped = mixed.flatten(1).any(1)
+    assert 0 < dropped.sum() < 20
+    _, expected = theirs.conditions([theirs.embed(published(theirs.base).first)])
+    close(mixed[dropped], expected.expand(int(dropped.sum()), -1, -1))
+    again = [torch.Generator().manual_seed(seed) for seed in range(64)]
+    assert torch.equal(drop_conditions(learning, "image", conditions, again), mixed)
 
 
 @torch.no_grad()
@@ -82,7 +120,7 @@ def test_one_wrong_tensor_would_be_seen(theirs, source, system, tmp_path, image,
     model = converted(source, "dreamllm", system, tmp_path / "out")
     answer = Image(torch.full((3, 8, 8), 9, dtype=torch.uint8))
     messages = [user(image, "draw it"), Message("assistant", (answer,)), user("again")]
-    [condition] = conditions_of(model, messages, "image")
+    condition, _ = conditions_of(model, messages, "image")
     _, expected = theirs.conditions(document(theirs, model, image, answer))
     assert (condition[0] - expected).abs().max() > 1e-3
 

@@ -9,17 +9,19 @@ from support.foreign.importing import (
     WIDTH,
     converted,
     hidden_of,
-    ids_of,
     last_hidden,
     llama_of,
     merge,
+    published,
     random_lora,
     user,
     write_system,
 )
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
-MARKS = ("<Img>", "</Img>")
+PANDAGPT = "### Human: <Img>", "</Img> what is it\n### Assistant:"
+UNMARKED = "### Human:", "what is it\n### Assistant:"
+LLAVA = "USER: ", "what is it ASSISTANT:"
 
 
 def close(left, right):
@@ -28,12 +30,10 @@ def close(left, right):
 
 def prompt_hidden(base, llama, around, project, features):
     """Theirs, in plain torch: the prompt with projected features between two texts."""
-    before, after = (torch.tensor(ids_of(base, text), dtype=torch.long) for text in around)
-    text = llama.get_input_embeddings()
-    start = torch.tensor(ids_of(base, "<s>### Human: "))
-    end = torch.tensor([*ids_of(base, "what is it"), *ids_of(base, "\n### Assistant:")])
-    pieces = [text(start), text(before), project(features), text(after), text(end)]
-    return last_hidden(llama, torch.cat(pieces))
+    spelt, text = published(base), llama.get_input_embeddings()
+    before, after = (text(torch.tensor(spelt.text(part))) for part in around)
+    first = text(torch.tensor(spelt.first))
+    return last_hidden(llama, torch.cat([first, before, project(features), after]))
 
 
 @torch.no_grad()
@@ -53,9 +53,10 @@ def write_pandagpt(folder, base):
 
 
 def pandagpt_system(path, base, marks=None):
-    marks = marks or [len(ids_of(base, text)) for text in MARKS]
+    marks = marks or [len(published(base).text(text)) for text in ("<Img>", "</Img>")]
     lora = {"rank": 32, "alpha": 32, "targets": TARGETS}
-    return write_system(path, base, llm={"lora": lora, "signals": {"marks": marks}})
+    llm = {"lora": lora, "signals": {"marks": marks}, "template": "nextgpt.jinja"}
+    return write_system(path, base, llm=llm)
 
 
 @torch.no_grad()
@@ -65,12 +66,12 @@ def test_pandagpt_reads_a_picture_as_it_did(base, tmp_path, image):
     model = converted(tmp_path / "delta", "pandagpt", system, tmp_path / "out")
     [features] = model.model.encoder.encode([image])
     hidden = hidden_of(model, [user(image, "what is it")])
-    theirs = prompt_hidden(base, llama, MARKS, project, features)
+    theirs = prompt_hidden(base, llama, PANDAGPT, project, features)
     close(hidden, theirs)
     close(model.model.llm.logits(hidden), llama.lm_head(theirs))
-    without_lora = prompt_hidden(base, llama_of(base), MARKS, project, features)
+    without_lora = prompt_hidden(base, llama_of(base), PANDAGPT, project, features)
     assert (hidden - without_lora).abs().max() > 1e-2
-    unmarked = prompt_hidden(base, llama, ("", ""), project, features)
+    unmarked = prompt_hidden(base, llama, UNMARKED, project, features)
     assert (hidden[-1] - unmarked[-1]).abs().max() > 1e-2
 
 
@@ -106,7 +107,7 @@ def test_llava_reads_a_picture_as_it_did(base, tmp_path, image, prefix, build, s
     model = converted(tmp_path / "mm_projector.bin", "llava", system, tmp_path / "out")
     [features] = model.model.encoder.encode([image])
     hidden = hidden_of(model, [user(image, "what is it")])
-    close(hidden, prompt_hidden(base, llama_of(base), ("", ""), project, features))
-    other = prompt_hidden(base, llama_of(base), ("", ""), build(), features)
+    close(hidden, prompt_hidden(base, llama_of(base), LLAVA, project, features))
+    other = prompt_hidden(base, llama_of(base), LLAVA, build(), features)
     assert (hidden[-1] - other[-1]).abs().max() > 1e-2
     assert model.generate([user(image, "what is it")], max_new_tokens=3).parts

@@ -94,7 +94,8 @@ def write_dreamllm(folder, model):
 
 
 def dreamllm_system(path, base, **changes):
-    signals = {"kind": "queries", "tokens": {"image": TOKENS}, "marks": "around", "closing": True}
+    signals = {"kind": "queries", "tokens": {"image": TOKENS}, "marks": "around"}
+    signals |= {"closing": True, "guidance": "span"}
     return write_system(
         path,
         base,

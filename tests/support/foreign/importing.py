@@ -1,16 +1,10 @@
 """What the tests of importers share: a base LLM, plain torch to compute with, our side of it."""
 
 import json
+from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from anygen import AnyGen
 from anygen.core.media import Message
@@ -21,37 +15,19 @@ from anygen.llm.kv_cache import KVCache
 from anygen.model.multimodal import MultimodalModel
 from support.answers import observed
 from support.precision import unpacked
+from support.published_prompts import Published
+from support.sentencepiece_folders import write_tokenizer
 
-# The prompt of PandaGPT and NExT-GPT.
-TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}"
-    "{% if message['role'] == 'system' %}{{ message['content'] }}"
-    "{% elif message['role'] == 'user' %}{{ '### Human: ' + message['content'] + '\n' }}"
-    "{% else %}{{ '### Assistant: ' + message['content'] + '\n###' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '### Assistant:' }}{% endif %}"
-)
 WIDTH = 32
 SPACE = "▁"
 
 
-def write_base(folder, vocabulary=300, width=WIDTH, tied=False):
-    """A random Llama whose head is not tied, with a tokenizer."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=["<s>", "</s>", SPACE],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(["### Human: draw a cat ### Assistant: here it is"] * 3, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
-    fast.chat_template = TEMPLATE
-    fast.save_pretrained(folder)
+def write_base(folder, vocabulary=340, width=WIDTH, tied=False):
+    """A random Llama whose head is not tied, with a tokenizer as in Vicuna's first releases."""
+    write_tokenizer(folder, vocabulary=vocabulary)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(fast),
+        vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=2 * width,
         num_hidden_layers=2,
@@ -59,8 +35,8 @@ def write_base(folder, vocabulary=300, width=WIDTH, tied=False):
         num_key_value_heads=4,
         initializer_range=0.2,
         tie_word_embeddings=tied,
-        bos_token_id=fast.bos_token_id,
-        eos_token_id=fast.eos_token_id,
+        bos_token_id=1,
+        eos_token_id=2,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
@@ -74,8 +50,9 @@ def llama_of(base):
     return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).requires_grad_(False)
 
 
-def ids_of(base, text):
-    return tokenizer_of(base)(text, add_special_tokens=False).input_ids
+def published(base):
+    """How the authors of all systems here tokenise with this base."""
+    return Published((Path(base) / "tokenizer.model").read_bytes(), legacy=None)
 
 
 def random_lora(llama, names, rank, seed=1):
@@ -103,13 +80,16 @@ def last_hidden(llama, embeds_TD):
 
 
 def write_system(path, base, **sections):
-    """A system's file with published parts: an encoder of one feature, and `sections`."""
+    """A system's file with published parts: an encoder of one feature, and `sections`.
+
+    `llm` holds what differs from the published template of Vicuna.
+    """
     defaults = {
         "encoder": {"name": "support.foreign.encoder"},
         "input_projector": {"kind": "linear"},
         "decoders": {},
     }
-    llm = {"base": str(base), **sections.pop("llm", {})}
+    llm = {"base": str(base), "template": "vicuna_v1.jinja", **sections.pop("llm", {})}
     path.write_text(json.dumps({**defaults, **sections, "llm": llm}))  # JSON is YAML
     return str(path)
 

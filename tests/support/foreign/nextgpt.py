@@ -8,10 +8,10 @@ from torch import nn
 from support.foreign.importing import (
     SPACE,
     WIDTH,
-    ids_of,
     last_hidden,
     llama_of,
     merge,
+    published,
     random_lora,
     tokenizer_of,
     write_system,
@@ -68,6 +68,7 @@ class NextGpt:
     first: str  # how the linear layers of output projectors are called
     last: str
     new: int  # token rows beyond the vocabulary
+    around: tuple[str, str]  # texts before and after the picture of a prompt
     outputs: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -95,10 +96,10 @@ class NextGpt:
     @torch.no_grad()
     def condition(self, modality, features, span, before=(), after=()):
         """Of the medium that is asked for right after a question with a picture in it."""
-        start = ids_of(self.base, "<s>### Human: ")
-        end = [*ids_of(self.base, "draw it"), *ids_of(self.base, "\n### Assistant:")]
+        theirs = published(self.base)
+        start, end = (theirs.text(text) for text in self.around)
         pieces = [
-            self.embed([*start, *before]),
+            self.embed([*theirs.first, *start, *before]),
             self.project(features),
             self.embed([*after, *end, *span]),
         ]
@@ -109,7 +110,8 @@ class NextGpt:
 
 def legacy(base):
     """The model of the published checkpoint: <Img>, </Img>, then the signals."""
-    model = NextGpt(base, "fc", "model", 2 + sum(COUNTS.values()))
+    around = "### Human:", "draw it\n### Assistant:"
+    model = NextGpt(base, "fc", "model", 2 + sum(COUNTS.values()), around)
     model.tune()
     return model
 
@@ -159,13 +161,14 @@ def legacy_system(path, base, **sections):
     signals = {"kind": "tokens", "tokens": COUNTS, "marks": "around"}
     lora = {"rank": 32, "alpha": 32, "targets": TARGETS}
     defaults = {"output_projector": OUTPUT, "decoders": DECODERS}
-    llm = {"signals": signals, "lora": lora} | sections.pop("llm", {})
+    llm = {"signals": signals, "lora": lora, "template": "nextgpt.jinja"} | sections.pop("llm", {})
     return write_system(path, base, llm=llm, **defaults | sections)
 
 
 def rewrite(base, project):
     """The model of the second code: signals alone, and no LoRA in the files of its projectors."""
-    model = NextGpt(base, "in_fc", "out_fc", sum(COUNTS.values()))
+    around = "USER: ", "draw it ASSISTANT:"
+    model = NextGpt(base, "in_fc", "out_fc", sum(COUNTS.values()), around)
     model.project = project
     return model
 

@@ -1,0 +1,69 @@
+"""The tokens of a text as in the code that an LLM was tuned with, at the beginning of a text and in
+its middle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, LlamaTokenizer
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
+from transformers.utils import cached_file
+
+
+def read_tokenizer(base: Path | str) -> Any:
+    """The tokenizer of an LLM. Raises OSError and ValueError as transformers does."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    if not isinstance(tokenizer, LlamaTokenizer):
+        return tokenizer
+    legacy = is_legacy(base)
+    if legacy != tokenizer.legacy:
+        tokenizer = AutoTokenizer.from_pretrained(base, legacy=legacy)
+    tokenizer.init_kwargs["legacy"] = legacy  # transformers 5 saves it only from there
+    return tokenizer
+
+
+def is_legacy(base: Path | str) -> bool:
+    """Whether a Llama's tokenizer puts a space behind `</s>`, too, and not only before a text.
+
+    Files that do not mention `legacy` are from before that setting, or from a release of
+    transformers to which it then meant true; release 5 takes it for false, but what it saves
+    without the setting has a tokenizer.json that shows it.
+    """
+    settings = get_tokenizer_config(base)
+    if settings.get("legacy") is not None:
+        return bool(settings["legacy"])
+    path = cached_file(base, "tokenizer.json", _raise_exceptions_for_missing_entries=False)
+    spaces = json.loads(Path(path).read_text(encoding="utf-8"))["pre_tokenizer"] if path else None
+    return spaces is None or spaces.get("prepend_scheme") != "first"
+
+
+def ids_of(text: str, tokenizer: Any, begins: bool = False, **settings: Any) -> tuple[int, ...]:
+    """The tokens of `text` in the middle of another text; with `begins`, of a text of its own.
+
+    SentencePiece adds a space at the beginning of a text, but not before a special token. It never
+    merges a line break with what follows, so the tokens after one have no added space.
+    """
+    settings["add_special_tokens"] = False
+    break_ids, ids = tokenizer(["\n", text], **settings).input_ids
+    if len(break_ids) == 1 or not text:  # nothing is put before a text
+        return tuple(ids)
+    if begins and not begins_with_added(ids, text, tokenizer):
+        text = f" {text}"
+    return tuple(tokenizer(f"\n{text}", **settings).input_ids[len(break_ids) :])
+
+
+def begins_after(previous: int | None, tokenizer: Any) -> bool:
+    """Whether a text begins after a token: after the first of a prompt, and with `legacy` after
+    every special token."""
+    if previous is None or previous == tokenizer.bos_token_id:
+        return True
+    if previous not in tokenizer.added_tokens_decoder or not tokenizer.eos_token:
+        return False
+    texts = [f"{tokenizer.eos_token}a", "a"]
+    after, alone = tokenizer(texts, add_special_tokens=False).input_ids
+    return bool(after[1:] == alone)
+
+
+def begins_with_added(ids: list[int], text: str, tokenizer: Any) -> bool:
+    added = tokenizer.added_tokens_decoder.get(ids[0])
+    return added is not None and text.startswith(added.content)
