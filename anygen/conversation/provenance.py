@@ -141,7 +141,7 @@ def generate_parts(model: Model, request: Request, parts: Set[int]) -> dict[int,
     """These media of an answer, by index. Raises ValueError if the model does not make them."""
     if not parts:
         return {}
-    # A deadline only decides whether a medium comes, not what it is.
+    # A deadline decides only whether a medium is part of the answer, not its content.
     patient = request.options.model_copy(update={"deadline": None})
     generated: dict[int, Media] = {}
     for event in model.answer(replace(request, options=patient)):

@@ -65,7 +65,7 @@ class Slot:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it cannot go on without the render pool."""
+        """Whether it cannot continue without the render pool."""
         return isinstance(self.pending, WaitForMedia) and self.pending.part in self.rendering
 
 
@@ -153,7 +153,7 @@ class Engine:
             except StopIteration:
                 self.finish(slot)
                 return
-            except BaseException as failure:  # of this request: the others go on
+            except BaseException as failure:  # of this request: the others continue
                 self.fail(slot, failure)
                 if isinstance(failure, Exception):
                     return
@@ -187,7 +187,7 @@ class Engine:
     # --- the LLM
 
     def sample_step(self) -> bool:
-        """Samples for all sequences that want a token. False if there are none."""
+        """Samples for all sequences that need a token. False if no sequence does."""
         sampling = [(s, s.pending) for s in self.slots if isinstance(s.pending, SampleToken)]
         if not sampling:
             return False
@@ -231,7 +231,7 @@ class Engine:
     # --- media
 
     def submit_renders(self) -> None:
-        """Media are submitted together: when no other sequence can go on, or none asks for more."""
+        """Submits media together: once all sequences wait, or none has come for some passes."""
         self.quiet_passes += 1
         others = any(not slot.is_waiting and not slot.unsubmitted for slot in self.slots)
         if others and self.quiet_passes < MAX_WAIT_PASSES:
@@ -274,7 +274,7 @@ class Engine:
         return MediaDone(part, result, render.task.seed)
 
     def resume(self) -> None:
-        """Sequences whose medium has come go on; cancelled ones stop waiting."""
+        """Continues sequences whose medium is there, and ends the wait of cancelled ones."""
         for slot in [s for s in self.slots if isinstance(s.pending, WaitForMedia)]:
             assert isinstance(slot.pending, WaitForMedia)
             assert slot.sequence is not None

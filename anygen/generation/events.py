@@ -41,7 +41,7 @@ class MediaDone:
 
 @dataclass(frozen=True)
 class MediaFailed:
-    """A medium could not be made; the answer goes on without it."""
+    """A medium could not be rendered; the answer continues without it."""
 
     part: int
     modality: MediaModality

@@ -20,7 +20,7 @@ class PreparedRequest:
     """A valid request, and its prompt as the LLM reads it."""
 
     request: Request
-    pieces: Sequence[tuple[Piece, Sequence[Key]]]  # of the prompt, with what stands where
+    pieces: Sequence[tuple[Piece, Sequence[Key]]]  # of the prompt, with the keys of their positions
     keys: Sequence[Key]  # of the whole prompt, one per position
     forgotten: Forgotten | None  # what of the conversation no longer fits
 
