@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 from torch import Size, Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from torch.nn.functional import cosine_similarity
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.llm.signal_tokens import Signals
 
 BASE = "base."
+SAME_TABLE = 0.5  # median cosine of the rows of two tables, one of which was tuned from the other
 PARTS = ("llm", "input_projector", "output_projectors")  # that a checkpoint may have
 
 Transform = Callable[[Tensor], Tensor]
@@ -112,6 +114,34 @@ def token_rows(ids: Sequence[int], total: int, target: Target) -> Transform:
     return select
 
 
+def embedding_table(base: Path | str) -> Tensor:
+    """The table of an LLM's tokens, (V, D)."""
+    llm = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+    table: Tensor = llm.get_input_embeddings().weight.detach()
+    return table
+
+
+def tuned_table(select: Transform, target: Target) -> Transform:
+    """Raises ValueError for a table that was not tuned from that of llm.base.
+
+    Training moves the rows of tokens that occur in it, so the median of all rows is compared: of
+    the same LLM it stays near 1, of an unrelated one near 0. LLMs tuned from one LLM, as Vicuna v0,
+    v1.1 and v1.3, have almost equal tables and cannot be told apart.
+    """
+
+    def check(table: Tensor) -> Tensor:
+        rows = select(table)
+        cosines = cosine_similarity(rows.float(), embedding_table(target.base).float(), dim=1)
+        if not (median := cosines.median().item()) >= SAME_TABLE:
+            raise ValueError(
+                "the checkpoint's table of tokens was not tuned from that of llm.base (the median "
+                f"cosine of their rows is {median:.2f}); name the LLM that it was tuned from"
+            )
+        return rows
+
+    return check
+
+
 @dataclass(frozen=True)
 class TokenIds:
     """Token ids of a checkpoint: of signal spans, and of the marks around features."""
@@ -127,15 +157,16 @@ class TokenIds:
         marks = [*before, *after] * len(MEDIA)
         signals = [i for modality in modalities for i in self.spans[modality]] + marks
         triggers = [self.spans[modality][0] for modality in modalities]
-        return [
+        rules = [
             KeyRule(theirs, ours, token_rows(ids, self.total, target))
             for theirs, ours, ids in (
-                (embedding, f"{BASE}model.embed_tokens.weight", vocabulary),
                 (embedding, "llm.signal_rows", signals),
                 (head, f"{BASE}lm_head.weight", vocabulary),
                 (head, "llm.trigger_rows", triggers),
             )
         ]
+        table = tuned_table(token_rows(vocabulary, self.total, target), target)
+        return [KeyRule(embedding, f"{BASE}model.embed_tokens.weight", table), *rules]
 
 
 ZERO_TRIGGER_BIAS = FillRule(r"llm\.trigger_bias", "the layout has none: zero", torch.zeros)

@@ -10,10 +10,17 @@ from typing import Any
 
 import torch
 from torch import Size, Tensor
-from transformers import AutoModelForCausalLM
 
 from anygen.core.modality import MEDIA
-from anygen.importers.layout import ZERO_TRIGGER_BIAS, File, FillRule, Importer, KeyRule, Target
+from anygen.importers.layout import (
+    ZERO_TRIGGER_BIAS,
+    File,
+    FillRule,
+    Importer,
+    KeyRule,
+    Target,
+    embedding_table,
+)
 from anygen.llm.tokenization import ids_of
 
 BEFORE, AFTER = "<Img>", "</Img>"
@@ -51,9 +58,7 @@ def mark_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def mark_rows(base: Path | str, ids: Sequence[int], shape: Size) -> Tensor:
-    llm = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
-    rows: Tensor = llm.get_input_embeddings().weight.detach()[torch.tensor(ids)]
-    return rows
+    return embedding_table(base)[torch.tensor(ids)]
 
 
 IMPORTER = Importer(

@@ -17,7 +17,7 @@ UNUSED_OPTIONS: dict[MediaModality, tuple[list[str], str]] = {
 
 def require_finite(values: Tensor) -> Tensor:
     """The values of a medium, before they are clamped. Raises ValueError if one is not finite."""
-    if not values.isfinite().all():
+    if values.isfinite().logical_not().any():  # a plan computes no values: every test is false
         raise ValueError(
             "what was computed is not finite; a smaller guidance, another scheduler or a higher "
             "precision may help"

@@ -86,8 +86,8 @@ def swap_brackets(keys):
     rows[[first, first + 1]] = rows[[first + 1, first]]
 
 
-def forget_what_the_vocabulary_learned(keys):
-    keys["llama_model.base_model.model.model.embed_tokens.weight"].data[:-38] = 0
+def scale_what_the_vocabulary_learned(keys):
+    keys["llama_model.base_model.model.model.embed_tokens.weight"].data[:-38] *= 2
 
 
 def lose_lora(keys):
@@ -104,7 +104,7 @@ def swap_norms(keys):
 
 @pytest.mark.parametrize(
     "change",
-    [swap_q_and_k, swap_brackets, forget_what_the_vocabulary_learned, lose_lora, swap_norms],
+    [swap_q_and_k, swap_brackets, scale_what_the_vocabulary_learned, lose_lora, swap_norms],
 )
 def test_one_wrong_key_would_be_seen(theirs, changed, base, image, change, tmp_path):
     system = legacy_system(tmp_path / "system.yaml", base)
@@ -157,6 +157,21 @@ def test_an_llm_of_another_width_is_refused(refused, tmp_path):
 def test_an_llm_whose_tables_are_one_is_refused(refused, tmp_path):
     error = refused(llm={"base": str(write_base(tmp_path / "tied", tied=True))})
     assert "llm.base shares one token table for input and output" in error
+
+
+def test_an_llm_of_the_same_shape_that_it_was_not_tuned_from_is_refused(refused, tmp_path):
+    """Vicuna v1.5 has the shapes of v0, but comes from Llama 2."""
+    other = write_base(tmp_path / "other", seed=1)
+    error = refused(llm={"base": str(other)})
+    assert "table of tokens was not tuned from that of llm.base (the median cosine" in error
+    assert error.endswith("name the LLM that it was tuned from")
+
+
+def test_an_llm_with_a_pad_token_that_the_checkpoint_lacks_is_refused(refused, tmp_path):
+    """As some merges of Vicuna v0 have, with 32001 rows."""
+    padded = write_base(tmp_path / "padded", rows=341)
+    error = refused(llm={"base": str(padded)})
+    assert "beyond the 341 tokens of llm.base there should be <Img>, </Img>, [IMG0]" in error
 
 
 def test_an_llm_with_another_vocabulary_is_refused(refused, tmp_path):

@@ -22,12 +22,12 @@ WIDTH = 32
 SPACE = "▁"
 
 
-def write_base(folder, vocabulary=340, width=WIDTH, tied=False):
+def write_base(folder, vocabulary=340, width=WIDTH, tied=False, rows=None, seed=0):
     """A random Llama whose head is not tied, with a tokenizer as in Vicuna's first releases."""
     write_tokenizer(folder, vocabulary=vocabulary)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=vocabulary,
+        vocab_size=rows or vocabulary,
         hidden_size=width,
         intermediate_size=2 * width,
         num_hidden_layers=2,

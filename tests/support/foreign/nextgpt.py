@@ -78,6 +78,8 @@ class NextGpt:
         # all rows were trained, those of the vocabulary too
         rows = self.vocabulary + self.new
         self.embedding = nn.Embedding(rows, WIDTH).requires_grad_(False)
+        table = self.llama.get_input_embeddings().weight
+        self.embedding.weight[: self.vocabulary] = table + torch.randn_like(table) * table.std() / 4
         self.head = nn.Linear(WIDTH, rows, bias=False).requires_grad_(False)
         self.lora = {}
         self.project = nn.Linear(FEATURES, WIDTH)
