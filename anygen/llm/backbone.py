@@ -84,24 +84,24 @@ def check_nf4_shapes(base: Path | str) -> None:
 
 
 def check_backbone(model: Any, tokenizer: Any, settings: LanguageModelSettings) -> None:
-    """Raises ValueError for an LLM whose attention a context cannot take over as it is.
+    """Raises ValueError for an LLM whose attention anygen/llm/attention.py cannot replace.
 
-    Sinks, linear attention and the like would silently be left out.
+    Sinks, linear attention and the like would be left out without an error.
     """
     config, name = decoder_config(model), type(model).__name__
     if not model._supports_attention_backend:
-        raise ValueError(f"{name}: its attention is its own, and cannot be one over contexts")
+        raise ValueError(f"{name}: transformers has no way to replace its attention")
     others = set(getattr(config, "layer_types", None) or ()) - LOOKS
     if others:
-        raise ValueError(f"{name}: its layers of {', '.join(sorted(others))} cannot be read")
+        raise ValueError(f"{name}: layers of {', '.join(sorted(others))} are not supported")
     if any(name.endswith(".sinks") for name, _ in model.named_parameters()):
         raise ValueError(f"{name}: attention sinks are not supported")
     if any(getattr(config, scale, None) not in (None, 1) for scale in SCALED):
-        raise ValueError(f"{name}: logits that are scaled are not supported")
+        raise ValueError(f"{name}: scaled logits are not supported")
     if settings.signals.droppable and window_of(config):
         raise ValueError(
-            f"llm.signals.droppable: {name} sees a window of {window_of(config)} positions, and "
-            "spans that are hidden would shift it; write false"
+            f"llm.signals.droppable: {name} attends to a window of {window_of(config)} positions, "
+            "which hidden spans would shift; write false"
         )
     check_vocabulary(model, tokenizer)
 
@@ -111,24 +111,24 @@ def check_vocabulary(model: Any, tokenizer: Any) -> None:
     largest = max(tokenizer.get_vocab().values())
     if largest >= rows:
         raise ValueError(
-            f"the tokenizer has token {largest}, and the LLM knows {rows} tokens from 0 on: "
-            "the two do not belong together"
+            f"the tokenizer has token {largest}, but the LLM has {rows} tokens, counted from 0: "
+            "they do not belong together"
         )
 
 
 def decoder_config(model: Any) -> Any:
-    """The part of its configuration that is about text."""
+    """The part of a model's configuration that concerns text."""
     return model.config.get_text_config(decoder=True)
 
 
 def window_of(config: Any) -> int | None:
-    """How many positions a layer of sliding attention sees; None where all layers see all."""
+    """The positions that a layer of sliding attention attends to; None without such layers."""
     layers = getattr(config, "layer_types", None) or ["sliding_attention"]
     return getattr(config, "sliding_window", None) if "sliding_attention" in layers else None
 
 
 def longest_context(config: Any) -> int:
-    """Positions it can read, all turned by the same angles: LongRoPE turns more of them anew."""
+    """The most positions, without those beyond which LongRoPE changes the angles of all others."""
     ropes = getattr(config, "rope_parameters", None) or {}
     for rope in [ropes, *(r for r in ropes.values() if isinstance(r, dict))]:
         if rope.get("rope_type") == "longrope":
@@ -137,7 +137,10 @@ def longest_context(config: Any) -> int:
 
 
 def find_stops(model: Any, tokenizer: Any, more: Sequence[str | int]) -> Stops:
-    """The end of a turn in the chat template, what the LLM's files name, and `more`."""
+    """The end of a turn in the chat template, the stops in the LLM's files, and `more`.
+
+    Raises ValueError for a token that the LLM lacks.
+    """
     ends = model.generation_config.eos_token_id
     ids = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
     texts = []
@@ -150,20 +153,20 @@ def find_stops(model: Any, tokenizer: Any, more: Sequence[str | int]) -> Stops:
     rows = model.get_input_embeddings().weight.shape[0]
     if ids and max(ids) >= rows:
         raise ValueError(
-            f"token {max(ids)} is to end answers (llm.stop, or the files of the LLM), and the LLM "
-            f"knows {rows}"
+            f"token {max(ids)} is to end answers (llm.stop, or the files of the LLM), but the LLM "
+            f"has {rows} tokens, counted from 0"
         )
     return Stops(frozenset(ids), tuple(texts))
 
 
 def last_token(text: str, tokenizer: Any) -> int | None:
-    """The token of its own that a text ends with: no other text is spelt with it."""
+    """The added token that a text ends with, if it does: no other text contains such a token."""
     ids = ids_of(text, tokenizer)
     return ids[-1] if ids and ids[-1] in tokenizer.added_tokens_decoder else None
 
 
 def non_text_ids(tokenizer: Any, rows: int, stops: Stops) -> list[int]:
-    """Ids that are no text: special tokens but for stops, and rows without a token."""
+    """Ids that are not text: special tokens except for stops, and rows without a token."""
     special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
     empty = set(range(rows)) - set(tokenizer.get_vocab().values())
     return sorted((special | empty) - stops.ids)

@@ -1,4 +1,4 @@
-"""An LLM that cannot be read whole, or not by contexts, is refused when it is loaded."""
+"""An LLM with damaged weights, or with attention that we cannot replace, is refused."""
 
 import json
 import pickle
@@ -96,14 +96,14 @@ def test_a_tokenizer_of_another_llm_is_refused(folder):
     model = AutoModelForCausalLM.from_pretrained(folder)
     model.resize_token_embeddings(300)
     model.save_pretrained(folder)
-    with pytest.raises(ValueError, match="token 339, and the LLM knows 300"):
+    with pytest.raises(ValueError, match="token 339, but the LLM has 300 tokens"):
         build(folder)
 
 
 @pytest.mark.parametrize("stop", ["343", "9999"])
 def test_a_stop_that_is_no_token_is_refused(folder, stop):
     with pytest.raises(
-        ValueError, match=rf"token {stop} is to end answers \(llm.stop, .* knows 343"
+        ValueError, match=rf"token {stop} is to end answers \(llm.stop, .* has 343 tokens"
     ):
         build(folder, f"llm.stop=[{stop}]")
 
@@ -129,11 +129,14 @@ EXPERTS = {"num_local_experts": 2, "num_experts": 2, "num_experts_per_tok": 1}
     ("config", "reason"),
     [
         (GptOssConfig(**SMALL, **EXPERTS), "sinks"),
-        (Qwen3NextConfig(**SMALL, **EXPERTS), "attention is its own|linear_attention"),
-        (MambaConfig(vocab_size=343, hidden_size=32, num_hidden_layers=1), "attention is its own"),
+        (Qwen3NextConfig(**SMALL, **EXPERTS), "to replace its attention|linear_attention"),
+        (
+            MambaConfig(vocab_size=343, hidden_size=32, num_hidden_layers=1),
+            "to replace its attention",
+        ),
     ],
 )
-def test_attention_that_contexts_cannot_take_over_is_refused(folder, config, reason):
+def test_attention_that_cannot_be_replaced_is_refused(folder, config, reason):
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     with pytest.raises(ValueError, match=reason):
