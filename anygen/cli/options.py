@@ -34,7 +34,7 @@ LengthOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="The number of CPU threads.", show_default="one per core"),
+    typer.Option(min=1, max=1024, help="The number of CPU threads.", show_default="one per core"),
 ]
 SetOption = Annotated[
     list[str] | None,

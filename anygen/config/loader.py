@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from anygen.config.run import Run
 from anygen.config.system import System
+from anygen.core.schema import read_yaml
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -38,10 +39,9 @@ def load(kind: type[Document], name: str, overrides: list[str] | None = None) ->
 def read_settings(path: Path) -> dict[str, Any]:
     """The content of a YAML file. Raises ValueError if it is not a mapping."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: not YAML of the form key: value; {reason}") from error
+        data = read_yaml(path.read_text(encoding="utf-8")) or {}
+    except ValueError as error:
+        raise ValueError(f"{path}: not YAML of the form key: value; {error}") from error
     if not isinstance(data, dict):
         raise ValueError(f"{path}: a config has lines of the form key: value")
     return data
@@ -76,8 +76,8 @@ def apply_override(data: dict[str, Any], override: str) -> None:
         if not isinstance(data, dict):
             raise ValueError(f"{override!r}: {parent!r} holds a value, not settings")
     try:
-        data[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        data[last] = read_yaml(value)
+    except ValueError as error:
         raise ValueError(f"{override!r}: the value is not YAML") from error
 
 

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
+from pydantic import PositiveInt, ValidationError
 
 from anygen.checkpoints.model_id import ModelId
 from anygen.config.placement import Placement
@@ -42,7 +42,7 @@ class Provenance(SavedConversation):
     """The conversation whose last turn generated the medium."""
 
     part: int  # index of the medium among those that the last answer asked for, from 0
-    threads: int  # of torch on a CPU: their number decides how sums of floats are split
+    threads: PositiveInt  # of torch on a CPU: their number decides how sums of floats are split
     placement: Placement = Placement()
     environment: dict[str, str] = {}  # what else may change the last bits, see `environment`
 

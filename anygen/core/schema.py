@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from anygen.core.text import valid_text
@@ -18,6 +19,17 @@ class Strict(BaseModel):
     """A document of known keys, in which every number is finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def read_yaml(text: str) -> Any:
+    """The content of a YAML text. Raises ValueError, whatever is wrong with it.
+
+    PyYAML raises other errors of its own for dates that do not exist and for deep nesting.
+    """
+    try:
+        return yaml.safe_load(text)
+    except Exception as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def explain(error: Exception) -> str:

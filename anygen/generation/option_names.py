@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from anygen.core.modality import MEDIA
+from anygen.core.schema import read_yaml
 from anygen.generation.options import AnswerOptions
 from decoders.base import SampleOptions
 
@@ -65,8 +65,8 @@ def parsed(name: str, value: str) -> Any:
     if name == "stop":
         return (value,)
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
+        return read_yaml(value)
+    except ValueError:
         return value
 
 

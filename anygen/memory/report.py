@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import psutil
 import torch
@@ -41,7 +42,7 @@ def read_size(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\w+)", text.strip())
     if not found or found[2] not in UNITS:
         raise ValueError(f"--memory is a number and one of {', '.join(UNITS)}, not {text!r}")
-    return int(float(found[1]) * UNITS[found[2]])
+    return int(Fraction(found[1]) * UNITS[found[2]])
 
 
 def memory_of(name: str) -> int | None:

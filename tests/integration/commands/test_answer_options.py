@@ -125,6 +125,13 @@ def test_a_caption_that_stands_in_for_a_broken_condition_is_told(make_model):
     [
         ("steps", "--set needs NAME=VALUE, such as steps=8, not 'steps'"),
         ("steps=0", "steps cannot be '0': Input should be greater than 0"),
+        (
+            "steps=2020-99-99",
+            "steps cannot be '2020-99-99': Input should be a valid integer, "
+            "unable to parse string as an integer",
+        ),
+        ("guidance=.nan", "guidance cannot be '.nan': Input should be a finite number"),
+        ("deadline=1e999", "deadline cannot be '1e999': Input should be a finite number"),
         ("stepps=8", "no setting 'stepps'; did you mean steps?"),
         ("exactly.image=9", "exactly: 9 image cannot be made, where at most 8 may"),
     ],

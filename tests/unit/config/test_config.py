@@ -128,6 +128,12 @@ def test_a_file_that_holds_no_settings_is_named(tmp_path, text):
         load_system(str(path), ["llm.lora.rank=3"])
 
 
+@pytest.mark.parametrize("value", ["2020-99-99", "!!timestamp x", "[" * 5_000, "9" * 5_000])
+def test_whatever_yaml_makes_of_a_value_is_one_sentence(value):
+    with pytest.raises(ValueError, match="the value is not YAML"):
+        load_system("tiny/system", [f"llm.base={value}"])
+
+
 def test_an_override_that_is_not_yaml_is_shown():
     with pytest.raises(ValueError, match=r"'llm\.base=\[1': the value is not YAML"):
         load_system("tiny/system", ["llm.base=[1"])
