@@ -26,8 +26,17 @@ from anygen.batch.skipped import RowHashes, SkippedRows, find_skipped, row_hashe
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Turn
 from anygen.generation.answer import Answer
+from anygen.generation.events import FinishReason
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request, derive_seed
+
+EMPTY: dict[FinishReason, str] = {
+    "stop": "the answer is empty: the model ended it at once, or with a text in stop",
+    "length": "the answer is empty: max_new_tokens or the length of the prompt leaves no room",
+    "deadline": "the answer is empty: the deadline came first",
+    "cancelled": "the answer is empty: it was cancelled",
+    "withheld": "the answer is empty: the options rule out the medium that the model would make",
+}
 
 
 class BatchModel(Protocol):
@@ -160,6 +169,7 @@ def finished_record(
     record = answer_record(row_id, turn, settings.out, model_id)
     if answer.finish != "stop":
         record["finish"] = answer.finish
-    if answer.failed:
-        record["status"], record["error"] = "error", short_error("\n".join(answer.failed))
+    problem = "\n".join(answer.failed) or (EMPTY[answer.finish] if answer.message.is_empty else "")
+    if problem:
+        record["status"], record["error"] = "error", short_error(problem)
     return record

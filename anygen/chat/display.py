@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anygen.core.media import Media, Part, media_of
-from anygen.generation.answer import AnswerBuilder
+from anygen.generation.answer import Answer, AnswerBuilder
 from anygen.generation.events import (
     Done,
     Event,
@@ -27,6 +27,7 @@ ENDINGS: dict[FinishReason, str] = {
     "length": "(cut short by its length limit, see /set max_new_tokens)",
     "deadline": "(cut short by its time limit, see /set deadline)",
     "cancelled": "(stopped)",
+    "withheld": "(no such medium: see /modalities, /set max_media and /set at_most)",
 }
 
 
@@ -58,10 +59,12 @@ class AnswerDisplay:
             case Done():
                 self.renumber_after(*self.builder.give_up())
 
-    def show_finish(self, reason: FinishReason) -> None:
+    def show_finish(self, answer: Answer) -> None:
         self.screen.end_line()
-        if reason in ENDINGS:
-            self.screen.line(ENDINGS[reason])
+        if answer.finish in ENDINGS:
+            self.screen.line(ENDINGS[answer.finish])
+        elif answer.message.is_empty and not answer.failed:
+            self.screen.line("(the model ended its answer at once)")
 
     def number(self, part: int) -> int:
         """The number, in the whole conversation, of a medium of this answer."""

@@ -62,7 +62,7 @@ def run_turn(
                 Turn(request, answer.message, answer.finish, answer.media_info)
             )
             conversation.attached.clear()
-    display.show_finish(answer.finish)
+    display.show_finish(answer)
     return answer.finish != "cancelled"
 
 

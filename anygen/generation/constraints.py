@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from anygen.core.modality import MediaModality
@@ -19,6 +20,7 @@ class Choice:
     end: bool
     media: tuple[MediaModality, ...]
     instead: MediaModality | None = None  # an owed medium, which replaces the end
+    ending: tuple[MediaModality, ...] = ()  # cannot be made: the answer ends where one is due
 
     @property
     def forced(self) -> MediaModality | None:
@@ -69,7 +71,14 @@ class Constraints:
         if owed:
             return Choice(may_speak, bool(spaced), tuple(spaced), owed[0])
         waits = not options.may_speak and not self.generated.total() and bool(spaced)
-        return Choice(may_speak, not waits, tuple(spaced))
+        return Choice(may_speak, not waits, tuple(spaced), ending=self.announced(fitting))
+
+    def announced(self, fitting: Sequence[MediaModality]) -> tuple[MediaModality, ...]:
+        """Media that text may have led up to, and that cannot be made.
+
+        Where nothing has been written since the last medium, text may take the place of one.
+        """
+        return tuple(m for m in self.modalities if m not in fitting and self.text.strip())
 
     @property
     def may_speak(self) -> bool:

@@ -204,7 +204,7 @@ class Engine:
         logits[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
         logits[llm.ends] = ends if choice.end else -torch.inf
         for index, modality in enumerate(signals.modalities):
-            if modality not in choice.media:
+            if modality not in (*choice.media, *choice.ending):
                 logits[signals.vocabulary + index] = -torch.inf
         best = int(logits.argmax())
         if best in llm.stops.ids and choice.instead:

@@ -9,7 +9,8 @@ from typing import Literal
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 
-FinishReason = Literal["stop", "length", "deadline", "cancelled"]
+# withheld: the model went on to a medium that the options rule out, after text that announced it
+FinishReason = Literal["stop", "length", "deadline", "cancelled", "withheld"]
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
     keys = [key for _, piece_keys in keyed for key in piece_keys]
     if len(keys) >= model.llm.context:
         raise ValueError(too_long(model, messages, request.options))
+    check_room(model, request.options, len(keys))
     return PreparedRequest(request, keyed, keys, forgotten)
 
 
@@ -46,6 +47,8 @@ def check_options(model: MultimodalModel, request: Request) -> None:
     options = request.options
     if not request.messages:
         raise ValueError("messages: there is none to answer")
+    if request.messages[-1].is_empty:
+        raise ValueError("messages: the last one is empty; write a text or add a medium")
     model.check_encodable("messages", map(modality_of, media_of(request.messages)))
     for field, modalities in (
         ("modalities", [] if options.may_speak else options.modalities or ()),
@@ -64,6 +67,24 @@ def check_options(model: MultimodalModel, request: Request) -> None:
         )
     for modality, sample in options.media.items():
         model.decoders[modality].check(sample)
+
+
+def check_room(model: MultimodalModel, options: AnswerOptions, prompt: int) -> None:
+    """Raises ValueError if media that the answer must contain do not fit after the prompt."""
+    costs = model.media_costs
+    counts = dict(options.exactly)
+    if options.begin and not counts.get(options.begin):
+        counts[options.begin] = 1
+    needed = sum(count * costs[modality] for modality, count in counts.items() if count)
+    if not needed and not options.may_speak:
+        needed = min(costs[m] for m in model.llm.signals.modalities if options.most(m))
+    room = model.llm.context - prompt
+    if needed > room:
+        raise ValueError(
+            f"messages: the media that the answer must hold take {needed} positions, and of the "
+            f"{model.llm.context} that the model can read the prompt leaves {room}; ask for fewer "
+            "or shorten it"
+        )
 
 
 def prompt_of(

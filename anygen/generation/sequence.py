@@ -149,6 +149,8 @@ class Sequence:
             if token in llm.stops.ids:
                 return self.finish_reason(choice)
             modality = llm.signals.modality_of(token)
+            if modality in choice.ending:
+                return "length" if self.constraints.may_make(modality) else "withheld"
             if modality:
                 yield from self.generate_media(modality)
             else:

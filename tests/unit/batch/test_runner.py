@@ -6,6 +6,7 @@ import pytest
 from anygen.batch.records import file_stem
 from anygen.batch.runner import BatchSettings, generate_file
 from anygen.conversation.provenance import read_provenance
+from anygen.core.media import Message
 from anygen.generation.answer import Answer, collect
 from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted, TextDelta
 from anygen.generation.request import Request, derive_seed
@@ -146,6 +147,25 @@ def test_an_answer_that_was_cut_short_says_why(tmp_path):
 
     (made,) = run(Brief, write_rows(tmp_path, *rows_of("a")), tmp_path)
     assert (made["status"], made["finish"]) == ("ok", "length")
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [
+        ("stop", "the model ended it at once"),
+        ("length", "max_new_tokens"),
+        ("deadline", "deadline"),
+    ],
+)
+def test_an_answer_that_is_empty_is_an_error_that_says_why(tmp_path, finish, reason):
+    class Silent(Painter):
+        def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
+            return [Answer(Message("assistant", (" ",)), finish) for _ in requests]
+
+    (made,) = run(Silent, write_rows(tmp_path, *rows_of("a")), tmp_path)
+    assert made["status"] == "error"
+    assert made["error"].startswith("the answer is empty: ")
+    assert reason in made["error"]
 
 
 def test_a_second_run_skips_what_is_done_and_tries_errors_again(tmp_path):

@@ -16,6 +16,7 @@ from anygen.generation.engine import Engine
 from anygen.generation.events import Done, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
+from anygen.generation.request_checks import prepare
 from support.answers import observed
 
 COSTS = {"image": 12, "audio": 11, "video": 27}
@@ -122,6 +123,20 @@ def test_words_stand_between_media(said, may):
     choice = control(["image"], said, words_between=2).choice(ROOMY, COSTS)
     assert choice.media == (MEDIA if may else ())
     assert choice.text
+
+
+def test_text_that_leads_up_to_a_medium_that_may_not_come_ends_the_answer():
+    assert control(said="Here it is:", max_media=0).choice(ROOMY, COSTS).ending == MEDIA
+    assert control(said="Look:", at_most={"image": 0}).choice(ROOMY, COSTS).ending == ("image",)
+    assert control(["image"], "and:", max_media=1).choice(ROOMY, COSTS).ending == MEDIA
+    assert control(said="Look:").choice(COSTS["audio"], COSTS).ending == ("image", "video")
+
+
+def test_without_such_text_other_text_may_take_its_place():
+    assert control(modalities=["text"]).choice(ROOMY, COSTS).ending == ()
+    assert control(["image"], max_media=1).choice(ROOMY, COSTS).ending == ()
+    owing = control(said="Here:", exactly={"audio": 1}, at_most={"image": 0})
+    assert owing.choice(ROOMY, COSTS).ending == ()
 
 
 def test_no_words_are_needed_before_the_first_medium():
@@ -232,6 +247,28 @@ def test_there_must_be_a_question(tiny_model):
         AnyGen(tiny_model).reply([])
 
 
+@pytest.mark.parametrize("parts", [(), (" ",), ("", "\n")])
+def test_a_question_says_something(tiny_model, parts):
+    with pytest.raises(ValueError, match="messages: the last one is empty; write a text"):
+        AnyGen(tiny_model).reply([Message("user", parts)])
+
+
+@pytest.mark.parametrize("owed", [{"exactly": {"image": 1}}, {"begin": "image"}])
+def test_media_that_cannot_fit_are_refused_before_anything_is_computed(make_model, owed):
+    model = AnyGen(make_model().eval())
+    model.model.llm.read = None
+    cost, context = model.model.media_costs["image"], model.model.llm.context
+    [message] = HI
+    prompt = len(prepare(model.model, Request(HI)).keys)
+    long = Message("user", ("a" * (len(message.parts[0]) + context - prompt - cost + 1),))
+    for options in (owed, {"modalities": ["image"]}):
+        with pytest.raises(ValueError, match=f"must hold take {cost} positions"):
+            model.answer(Request([long], 0, AnswerOptions(**options)))
+    many = {"image": context // cost + 1}
+    with pytest.raises(ValueError, match="ask for fewer or shorten it"):
+        model.answer(Request(HI, 0, AnswerOptions(exactly=many, max_media=999)))
+
+
 # --- the same with a model that picks
 
 
@@ -240,6 +277,14 @@ def test_a_willing_model_makes_at_most_so_many(model):
     assert counts(answer(model, at_most={"image": 2})) == {"image": 2}
     assert counts(answer(model, max_media=3)) == {"image": 3}
     assert counts(answer(model, max_media=0)) == {}
+
+
+@pytest.mark.parametrize("limits", [{"max_media": 0}, {"modalities": ["text"]}])
+def test_an_answer_ends_where_its_text_leads_up_to_a_medium_that_may_not_come(model, limits):
+    prefer(let(model, image=WILLING), " a")
+    made = answer(model, **limits)
+    assert made.message.parts == (" a",)
+    assert made.finish == "withheld"
 
 
 def test_exactly_so_many_whether_it_wants_or_not(model):
