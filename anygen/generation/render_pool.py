@@ -1,8 +1,9 @@
-"""Decoders at work: one worker thread makes the media, while whoever wants them goes on."""
+"""Decoders at work: threads of their own render the media, while whoever wants them goes on."""
 
 import queue
 import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.decoder_cache import LazyDecoders
+from anygen.numerics.single_thread import has_single_threads, use_single_thread
 from decoders.base import RenderRequest, is_sampled_alone
 
 Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open
-MAX_ROWS = 8  # that an accelerator samples together
+MAX_ROWS = 8  # that an accelerator samples together, or a CPU side by side
+SMALL = 50_000_000  # parameters of a decoder whose layers are too small to share among threads
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,24 @@ class Order:
     threads: int
 
 
+@dataclass(frozen=True, eq=False)
+class SingleRow:
+    """A row that one thread renders, and the hold on its decoder, which ends with it."""
+
+    decoder: Any
+    row: Row
+    hold: ExitStack
+
+
 class RenderingPool:
-    """Makes media one job after the other, in the order in which they were submitted.
+    """Renders media in the order in which they were submitted.
+
+    On a CPU the pictures and sounds of a small decoder are rendered side by side, each by one
+    thread (see `is_one_threads_work`); everything else is one job after the other, with all
+    threads.
 
     All methods are for one thread, the consumer's; `cancel` is for any. Between consumer and
-    worker there are only queues and atomic steps of a dictionary: wherever Ctrl-C interrupts the
+    workers there are only queues and atomic steps of a dictionary: wherever Ctrl-C interrupts the
     consumer, no lock is left behind. What it interrupts may lose results, so cancel what is open
     then; the pool can be used on.
     """
@@ -65,9 +81,11 @@ class RenderingPool:
         self._decoders = decoders
         self._wanted: dict[Ticket, Row] = {}
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()  # None: no more come
+        self._single: queue.SimpleQueue[SingleRow | None] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[tuple[Row, Result | None]] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._work, name="rendering", daemon=True)
         self._worker.start()
+        self._row_workers: list[threading.Thread] = []
 
     def submit(self, modality: MediaModality, tasks: Mapping[Ticket, RenderRequest]) -> None:
         """Any number of media. An accelerator makes those of equal `batch_key` together."""
@@ -104,10 +122,14 @@ class RenderingPool:
         return tuple(self._wanted)
 
     def close(self) -> None:
-        """Cancel everything, and wait for the worker to end."""
+        """Cancel everything, and wait for the workers to end."""
         self._wanted.clear()
         self._orders.put(None)
         self._worker.join()
+        for _ in self._row_workers:
+            self._single.put(None)
+        for worker in self._row_workers:
+            worker.join()
 
     def __enter__(self) -> "RenderingPool":
         return self
@@ -133,24 +155,44 @@ class RenderingPool:
     def _is_wanted(self, row: Row) -> bool:
         return self._wanted.get(row.ticket) is row
 
-    # What follows is the worker's.
+    # What follows is the workers'.
 
     def _work(self) -> None:
         with torch.inference_mode():
             while order := self._orders.get():
                 torch.set_num_threads(order.threads)
-                self._fulfil(order.modality, order.rows)
+                self._fulfil(order)
 
-    def _fulfil(self, modality: MediaModality, rows: Sequence[Row]) -> None:
-        if not self._still_wanted(rows):
+    def _work_on_rows(self) -> None:
+        use_single_thread()
+        with torch.inference_mode():
+            while job := self._single.get():
+                with job.hold:
+                    self._render(job.decoder, [job.row])
+
+    def _fulfil(self, order: Order) -> None:
+        if not self._still_wanted(order.rows):
             return  # a decoder is not loaded for nobody
         try:
-            with self._decoders.hold(modality):
-                decoder = self._decoders[modality]
-                for batch in batches(self._grouped(decoder, rows)):
-                    self._render(decoder, batch)
+            with self._decoders.hold(order.modality):
+                decoder = self._decoders[order.modality]
+                for batch in batches(self._grouped(decoder, order.rows)):
+                    if is_one_threads_work(decoder, order.modality, batch):
+                        self._hand_over(decoder, order, *batch)
+                    else:
+                        self._render(decoder, batch)
         except Exception as error:  # whatever it is, others still wait for their media
-            self._fail(rows, error)
+            self._fail(order.rows, error)
+
+    def _hand_over(self, decoder: Any, order: Order, row: Row) -> None:
+        """To one of as many threads as the caller computes with; they start as they are needed."""
+        hold = ExitStack()
+        hold.enter_context(self._decoders.hold(order.modality))
+        self._single.put(SingleRow(decoder, row, hold))
+        if len(self._row_workers) < min(order.threads, MAX_ROWS):
+            worker = threading.Thread(target=self._work_on_rows, name="row", daemon=True)
+            worker.start()
+            self._row_workers.append(worker)
 
     def _grouped(self, decoder: Any, rows: Sequence[Row]) -> list[list[Row]]:
         """By `batch_key`, in the order in which the keys first appear."""
@@ -196,6 +238,18 @@ class RenderingPool:
 
     def _still_wanted(self, rows: Sequence[Row]) -> list[Row]:
         return [row for row in rows if self._is_wanted(row)]
+
+
+def is_one_threads_work(decoder: Any, modality: MediaModality, batch: Sequence[Row]) -> bool:
+    """Whether a row is rendered by one thread, beside others.
+
+    Two threads render one picture of a small decoder hardly faster than one does, and two pictures
+    beside each other in little more time than one. The frames of a video keep all threads busy.
+    This depends on nothing but the decoder, so a row has the same bits in any company.
+    """
+    if modality == "video" or not is_sampled_alone(batch[0].task) or not has_single_threads():
+        return False
+    return sum(parameter.numel() for parameter in decoder.parameters()) < SMALL
 
 
 def batches(groups: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:

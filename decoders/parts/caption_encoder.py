@@ -23,6 +23,8 @@ class CaptionEncoder(nn.Module):
         self.tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(tokenizer), pad_token="<pad>", eos_token="<eos>"
         )
+        # A call would set it, and must not while another thread is in one.
+        self.tokenizer.backend_tokenizer.encode_special_tokens = True
         self.tokens, self.pooled = tokens or DEFAULT_TOKENS, pooled
         self.model = CLIPTextModel(
             CLIPTextConfig(

@@ -10,6 +10,7 @@ import torch
 
 from anygen.checkpoints.checkpoint import read_system
 from anygen.core.media import Audio, Image
+from anygen.generation import render_pool
 from anygen.generation.render_pool import MAX_ROWS, Failed, Progress, RenderingPool
 from anygen.model.decoder_cache import LazyDecoders
 from decoders.base import RenderRequest, SampleOptions, never, no_progress
@@ -97,7 +98,8 @@ def test_media_are_those_of_the_decoder_alone(pool, decoder, task):
     assert all(made[t].pixels.equal(alone(decoder, tasks[t]).pixels) for t in tasks)
 
 
-def test_jobs_are_done_in_the_order_of_their_submission(pool, task):
+def test_one_thread_does_jobs_in_the_order_of_their_submission(pool, task, threads):
+    threads(1)
     pool.submit("audio", {1: task(1, "audio")})
     pool.submit("image", {2: task(2), 3: task(3)})
     pool.submit("audio", {4: task(4, "audio")})
@@ -320,19 +322,57 @@ def test_every_ticket_ends_once_whatever_is_cancelled(pool, task, spoiled, seed)
     assert sorted([*ended, *cancelled]) == sorted(wanted)
 
 
-def test_the_worker_computes_with_as_many_threads_as_the_caller(pool, decoder, task):
-    used = []
+@pytest.fixture
+def threads():
     before = torch.get_num_threads()
-    with before_each_step(decoder, lambda: used.append(torch.get_num_threads())):
-        try:
-            for threads in (1, 2, 1):
-                torch.set_num_threads(threads)
-                pool.submit("image", {threads: task(steps=1)})
-                all_results(pool)
-                assert torch.get_num_threads() == threads
-        finally:
-            torch.set_num_threads(before)
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_a_video_is_rendered_with_as_many_threads_as_the_caller_computes_with(
+    tiny_model, pool, task, threads
+):
+    used = []
+    with before_each_step(
+        tiny_model.decoders["video"], lambda: used.append(torch.get_num_threads())
+    ):
+        for count in (1, 2, 1):
+            threads(count)
+            pool.submit("video", {count: task(1, "video", steps=1)})
+            all_results(pool)
+            assert torch.get_num_threads() == count
     assert used == [1, 2, 1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_pictures_of_a_small_decoder_are_rendered_side_by_side(pool, decoder, task, threads, count):
+    """Each by one thread: as many are begun at once as the caller has threads."""
+    threads(count)
+    tasks = {seed: task(seed, steps=2) for seed in range(count)}
+    together, used = threading.Barrier(count), []
+
+    def meet():
+        used.append(torch.get_num_threads())
+        together.wait()
+
+    with before_each_step(decoder, meet):
+        pool.submit("image", tasks)
+        made = media_of(all_results(pool))
+    assert used == [1] * 2 * count
+    threads(1)
+    assert all(made[t].pixels.equal(alone(decoder, tasks[t]).pixels) for t in tasks)
+
+
+def test_pictures_of_a_large_decoder_are_rendered_one_after_the_other(
+    pool, decoder, task, threads, monkeypatch
+):
+    monkeypatch.setattr(render_pool, "SMALL", 1000)
+    threads(2)
+    used = []
+    with before_each_step(decoder, lambda: used.append(torch.get_num_threads())):
+        pool.submit("image", {seed: task(seed, steps=2) for seed in range(3)})
+        all_results(pool)
+    assert used == [2] * 6
 
 
 def test_decoders_load_when_they_are_wanted_and_go_when_they_are_not(saved_model, task):
