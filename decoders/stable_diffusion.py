@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -57,6 +57,7 @@ class Config(PartSettings):
     steps: PositiveInt = 25
     solver: SchedulerName = "dpm++"  # the default scheduler of requests
     guidance: PositiveFloat = 7.5
+    posterior: Literal["mean", "sample"] = "mean"  # of a medium that is edited; sample: diffusers'
 
 
 TINY = Config(
@@ -86,6 +87,7 @@ class StableDiffusion(LatentDecoder):
         self.config = config
         self.frozen = ("vae.", "unet.") if config.pretrained else ()
         self.vae, self.unet, self.text_encoder, self.scheduler = parts
+        self.samples_posterior = config.posterior == "sample"
         self.full_size = config.size or self.unet.config.sample_size * self.vae.factor
         self.latent_shape = self.shape(SampleOptions())
         tokens, width = self.text_encoder.shape
@@ -140,9 +142,12 @@ class StableDiffusion(LatentDecoder):
 
     @torch.no_grad()
     def to_latents(
-        self, media: Sequence[Image], options: SampleOptions = SampleOptions()
+        self,
+        media: Sequence[Image],
+        options: SampleOptions = SampleOptions(),
+        generator: torch.Generator | None = None,
     ) -> Tensor:
-        return self.vae.encode(self._pictures(media, self.size(options))).float()
+        return self.vae.encode(self._pictures(media, self.size(options)), generator).float()
 
     @torch.no_grad()
     def from_latents(self, latents: Tensor) -> list[Image]:

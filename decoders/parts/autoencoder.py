@@ -38,10 +38,15 @@ class PatchAutoencoder(nn.Module):
         """Pixels per latent along each side."""
         return self.patch * self.fold * 2 ** (len(self.kl.config.block_out_channels) - 1)
 
-    def encode(self, pictures: Tensor) -> Tensor:
-        """(B, channels, H, W) -> (B, C, H / factor, W / factor), the posterior's mean."""
+    def encode(self, pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """(B, channels, H, W) -> (B, C, H / factor, W / factor), the posterior's mean.
+
+        With a `generator`, one sample of it.
+        """
         patches = F.pixel_unshuffle(pictures, self.patch).to(self.kl.dtype)
-        latents = F.pixel_unshuffle(self.kl.encode(patches).latent_dist.mean, self.fold)
+        posterior = self.kl.encode(patches).latent_dist
+        encoded = posterior.sample(generator) if generator else posterior.mean
+        latents = F.pixel_unshuffle(encoded, self.fold)
         return (latents - self.mean[:, None, None]) / self.std[:, None, None]
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -58,6 +58,9 @@ class LatentDecoder(Sampler):
     shape: Callable[[SampleOptions], tuple[int, ...]]  # of the latents of one row, (C, ...)
     # (media, options) -> (B, *shape(options)), from media of any size, rate and length
     to_latents: Callable[..., Tensor]
+    # Whether `init_media` are encoded by a sample of the VAE's posterior, drawn before the noise by
+    # a generator that `to_latents` is given, as in diffusers' pipelines; else by its mean.
+    samples_posterior: bool = False
 
     def encode_prompt(self, captions: Sequence[str]) -> Tensor:
         conditions: Tensor = self.text_encoder(captions)
@@ -228,11 +231,16 @@ def first_latents(
     decoder: LatentDecoder, requests: Sequence[RenderRequest], key: BatchKey, solver: Any
 ) -> Tensor:
     """Noise, or `init_media` with as much noise as the first step that runs expects."""
-    noise = decoder.noise(key.shape, seeded([request.seed for request in requests]))
-    noise = noise.to(requests[0].condition.device)
+    generators = seeded([request.seed for request in requests])
+    device, init = requests[0].condition.device, []
+    if key.skipped and decoder.samples_posterior:
+        init = [
+            decoder.to_latents([r.init_media], r.options, g) for r, g in zip(requests, generators)
+        ]
+    noise = decoder.noise(key.shape, generators).to(device)
     if key.skipped == 0:
         return noise * solver.init_noise_sigma
-    init = [decoder.to_latents([request.init_media], request.options) for request in requests]
+    init = init or [decoder.to_latents([r.init_media], r.options) for r in requests]
     timestep = solver.timesteps[key.skipped]
     return solver.add_noise(torch.cat(init), noise, timestep.expand(len(requests)))
 

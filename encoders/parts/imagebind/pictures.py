@@ -1,8 +1,13 @@
-"""The vision tower's inputs of images and videos, equal to the published code pixel by pixel."""
+"""The vision tower's inputs of images and videos.
+
+Of the pixels, frames and rate of an Image or a Video they are equal to the published code's, pixel
+by pixel. That code decodes files itself, and of long videos all frames.
+"""
 
 # T frames, V views
 
 import math
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -16,7 +21,7 @@ from anygen.core.media import Image, Video
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's, of values in [0, 1]
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
-CLIPS, CLIP_SECONDS, CLIP_FRAMES, CROPS = 5, 2.0, 2, 3
+CLIPS, CLIP_SECONDS, CROPS = 5, 2, 3
 
 
 def image_views(image: Image, size: tuple[int, int]) -> Tensor:
@@ -47,12 +52,12 @@ def clip_frames(frames: int, fps: float) -> list[tuple[int, int]]:
 
     A shorter video has five equal clips; a clip between two frames takes the earlier one.
     """
-    length = CLIP_SECONDS * fps  # in frames
+    latest = Fraction(max(frames / fps - CLIP_SECONDS, 0))  # seconds, as pytorchvideo has them
     clips = []
     for index in range(CLIPS):
-        start = max(frames - length, 0) * index / (CLIPS - 1)
-        first = min(math.ceil(start), frames - 1)
-        last = min(math.ceil(start + length), frames) - 1
+        start = latest / (CLIPS - 1) * index
+        first = min(math.ceil(fps * start), frames - 1)
+        last = min(math.ceil(fps * (start + CLIP_SECONDS)), frames) - 1
         clips.append((first, max(first, last)))
     return clips
 

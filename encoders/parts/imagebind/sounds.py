@@ -7,6 +7,8 @@ Computed in double precision on the CPU, from which the published float32 differ
 
 import math
 import warnings
+from collections.abc import Sequence
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -18,7 +20,7 @@ from transformers.audio_utils import mel_filter_bank
 from anygen.core.media import Audio
 
 RATE = 16_000  # samples per second
-CLIPS, CLIP_SAMPLES = 3, 2 * RATE
+CLIPS, CLIP_SECONDS = 3, 2
 CENTRE, SPREAD = -4.268, 9.138  # of log-mel values
 
 # Kaldi's filter bank with `htk_compat` and a Hann window
@@ -39,12 +41,38 @@ def sound_views(sound: Audio, size: tuple[int, int]) -> Tensor:
     """
     bands, frames = size
     total = math.ceil(sound.samples.shape[-1] * RATE / sound.rate)
-    latest = max(total - CLIP_SAMPLES, 0)
-    starts = [latest * index // (CLIPS - 1) for index in range(CLIPS)]
-    clips = [resampled(sound, start, min(start + CLIP_SAMPLES, total)) for start in starts]
-    levels = [filter_bank((clip - clip.mean())[0], bands).T[:, :frames] for clip in clips]
+    clips = centred(sound, [(first, min(last, total)) for first, last in clip_samples(total)])
+    levels = [filter_bank(clip[0], bands).T[:, :frames] for clip in clips]
     padded = torch.stack([functional.pad(x, (0, frames - x.shape[1])) for x in levels])
     return ((padded - CENTRE) / SPREAD).float()[:, None]
+
+
+def clip_samples(total: int) -> list[tuple[int, int]]:
+    """The first sample of each clip of a sound of `total` samples, and the one after its last.
+
+    They are rounded down from seconds as in pytorchvideo's ConstantClipsPerVideoSampler: the
+    length of a sound is a float, and what is computed from it is exact.
+    """
+    latest = Fraction(max(total / RATE - CLIP_SECONDS, 0))
+    starts = [latest / (CLIPS - 1) * index for index in range(CLIPS)]
+    return [(int(start * RATE), int((start + CLIP_SECONDS) * RATE)) for start in starts]
+
+
+def centred(sound: Audio, places: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """Clips (C, N) of a sound, one mean of all channels subtracted from each.
+
+    The published code does so in place: a clip that overlaps an earlier one finds its mean
+    subtracted there.
+    """
+    clips: list[Tensor] = []
+    means: list[tuple[int, int, Tensor]] = []
+    for first, last in places:
+        clip = resampled(sound, first, last).clone()
+        for start, end, mean in means:
+            clip[:, max(start - first, 0) : max(end - first, 0)] -= mean
+        means.append((first, last, clip.mean()))
+        clips.append(clip - clip.mean())
+    return clips
 
 
 def resampled(sound: Audio, first: int, last: int) -> Tensor:

@@ -9,6 +9,7 @@ from diffusers import (
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
 )
+from torch.nn.functional import pixel_unshuffle
 
 from anygen.config.loader import CONFIGS
 from anygen.core.media import Image
@@ -103,6 +104,32 @@ def test_sampling_is_that_of_diffusers_own_pipeline(guidance, scheduler):
 
 
 @torch.no_grad()
+def test_a_sampled_posterior_is_that_of_diffusers_own_pipeline():
+    """The sample is drawn from the generator of the noise, and before it."""
+    decoder = plain_decoder()
+    decoder.vae.std.fill_(1 / decoder.vae.kl.config.scaling_factor)  # as published ones have it
+    picture = Image(torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8))
+    condition = decoder.encode_prompt(["a red cat"])
+    options = SampleOptions(steps=10, guidance=4.0, scheduler="dpm++")
+    request = RenderRequest(condition[0], 0, options, picture, 0.3)
+    mean = diffusion.sample_latents(decoder, [request], no_progress, never)
+    decoder.samples_posterior = True
+    ours = diffusion.sample_latents(decoder, [request], no_progress, never)
+    theirs = pipeline_of(StableDiffusionImg2ImgPipeline, decoder, "dpm++")(
+        image=pixel_unshuffle(picture.pixels[None] / 255, decoder.vae.patch),
+        generator=generators(1)[0],
+        strength=0.31,
+        prompt_embeds=condition,
+        negative_prompt_embeds=decoder.encode_prompt([""]),
+        num_inference_steps=10,
+        guidance_scale=4.0,
+        output_type="latent",
+    ).images
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    assert (ours - mean).abs().max() > 1e-2
+
+
+@torch.no_grad()
 def test_guidance_leads_away_from_a_given_condition_as_from_its_text():
     decoder = plain_decoder()
     condition, negative = decoder.encode_prompt(["a red cat", "a blue ball"])
@@ -158,6 +185,8 @@ def pipeline_of(kind, decoder, scheduler):
 
 class Knowing:
     """A decoder whose denoiser knows the clean latents."""
+
+    samples_posterior = False
 
     def __init__(self, scheduler, latents):
         self.scheduler, self.latents = scheduler, latents

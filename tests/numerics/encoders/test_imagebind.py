@@ -12,7 +12,7 @@ from transformers.audio_utils import mel_filter_bank, spectrogram, window_functi
 from anygen.core.media import Audio, Image, Video
 from encoders.imagebind import Config, ImageBind
 from encoders.parts.imagebind.pictures import clip_frames, image_views, video_views
-from encoders.parts.imagebind.sounds import filter_bank, sound_views
+from encoders.parts.imagebind.sounds import centred, clip_samples, filter_bank, sound_views
 from encoders.parts.imagebind.texts import clean
 from encoders.parts.imagebind.towers import Words
 from support.imagebind_golden import (
@@ -137,6 +137,29 @@ def test_a_video_is_seen_as_published(golden):
     torch.testing.assert_close(views, golden["frames"], atol=ATOL, rtol=0)
     high = video_views(Video(frames().transpose(2, 3), 10.0), (224, 224))  # the crops are below
     torch.testing.assert_close(high.transpose(3, 4)[..., SPARSE, SPARSE], views)
+
+
+def test_clips_of_a_sound_begin_where_pytorchvideo_has_them():
+    """Values of its ConstantClipsPerVideoSampler; half of all lengths are rounded down twice."""
+    starts = {total: [start for start, _ in clip_samples(total)] for total in (32_004, 42_089)}
+    assert starts == {32_004: [0, 1, 3], 42_089: [0, 5_044, 10_088]}
+    assert clip_samples(64_000) == [(0, 32_000), (16_000, 48_000), (32_000, 64_000)]
+    assert clip_samples(400) == [(0, 32_000)] * 3
+
+
+def test_means_of_clips_are_subtracted_in_place():
+    """As waveform2melspec does, which changes what later clips overlap."""
+    wave = torch.linspace(0, 2, 48_001, dtype=torch.float64)[None].repeat(2, 1)
+    places, samples = clip_samples(48_001), wave.clone()
+    theirs = []
+    for first, last in places:
+        clip = samples[:, first:last]
+        clip -= clip.mean()
+        theirs.append(clip.clone())
+    for ours, expected in zip(centred(Audio(wave, 16_000), places), theirs, strict=True):
+        torch.testing.assert_close(ours, expected)
+    apart = wave[:, slice(*places[2])]
+    assert (theirs[2] - (apart - apart.mean())).abs().max() > 0.1
 
 
 def test_clips_are_spread_evenly_over_a_video():
