@@ -297,6 +297,7 @@ def test_a_sound_rate_that_aac_does_not_have_is_raised_to_one_it_has(tmp_path, v
 def test_the_same_video_gives_the_same_bytes(tmp_path, video):
     first, second = (write_media(video, tmp_path / f"{i}.mp4").read_bytes() for i in (1, 2))
     assert first == second
+    assert b"mbtree=0" in first  # which x264 records with its settings
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, video):
