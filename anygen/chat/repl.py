@@ -14,11 +14,14 @@ from anygen.core.schema import explain
 
 
 def run_chat(session: Session, lines: Iterable[str]) -> None:
-    """Handles lines until one of them is /bye. An error is shown as one line; the chat goes on."""
+    """Handles lines until one of them is /bye. An error is shown as one line; the chat goes on.
+
+    So it does after any error whatever, as the conversation would be lost with it.
+    """
     for line in map(str.strip, lines):
         try:
             handle_line(session, line)
-        except (ValueError, OSError) as error:
+        except Exception as error:
             session.screen.line(f"anygen: {explain(error)}")
         except KeyboardInterrupt:  # stops a command such as /record, not the chat
             session.screen.line("(stopped)")

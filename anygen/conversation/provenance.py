@@ -7,14 +7,13 @@ media that the model generated on the way are not stored; they are generated aga
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from pydantic import PositiveInt, ValidationError
+from pydantic import PositiveInt
 
 from anygen.checkpoints.model_id import ModelId
 from anygen.config.placement import Placement
@@ -31,7 +30,7 @@ from anygen.conversation.serialization import (
 )
 from anygen.core.content_hash import content_hash
 from anygen.core.media import Media, Message, modality_of
-from anygen.core.text import to_json
+from anygen.core.text import from_json, to_json
 from anygen.generation.events import MediaDone
 from anygen.generation.request import Model, Request
 from anygen.io.atomic import replacing
@@ -94,9 +93,10 @@ def reference_generated(media: Media) -> SavedMedium:
 
 def read_provenance(path: Path) -> Provenance:
     """The provenance in a file. Raises MediaError if it holds none that anygen wrote."""
+    comment = read_comment(path) or ""
     try:
-        return Provenance.model_validate(json.loads(read_comment(path) or ""))
-    except (ValidationError, json.JSONDecodeError):
+        return Provenance.model_validate(from_json(comment))
+    except ValueError:
         raise MediaError(
             f"{printable(path)}: does not record how it was made; anygen writes that into the "
             "files it generates, unless --no-metadata is given"

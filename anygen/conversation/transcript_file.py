@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +18,11 @@ from anygen.conversation.serialization import (
 )
 from anygen.core.media import Media, Message, modality_of
 from anygen.core.schema import explain
+from anygen.core.text import from_json
 from anygen.generation.options import AnswerOptions
 from anygen.io.atomic import write_json
 from anygen.io.media_files import printable, read_media, write_exact
+from anygen.io.paths import read_file
 
 
 class Transcript(SavedConversation):
@@ -71,7 +72,7 @@ def media_folder(path: Path) -> Path:
 def read_transcript(path: Path) -> Transcript:
     """Raises ValueError if the file is not a saved conversation, OSError if it cannot be read."""
     try:
-        return Transcript.model_validate(json.loads(path.read_bytes()))
+        return Transcript.model_validate(from_json(read_file(path)))
     except ValueError as error:
         first, *_ = explain(error).splitlines() or [""]
         raise ValueError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
@@ -16,6 +17,14 @@ REPLACEMENT = "\ufffd"
 def valid_text(text: str) -> str:
     """The text with U+FFFD for every lone surrogate."""
     return SURROGATE.sub(REPLACEMENT, text)
+
+
+def from_json(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises ValueError, also if it is nested too deeply for Python."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
 
 
 def to_json(data: object, indent: int | None = None) -> str:

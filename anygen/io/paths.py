@@ -1,9 +1,17 @@
-"""Paths as people write them."""
+"""Paths as people write them, and what they may turn out to name."""
 
 from __future__ import annotations
 
 import os
+from errno import EINVAL
 from pathlib import Path
+
+
+def read_file(path: Path) -> bytes:
+    """All of a file. Raises OSError, also for devices and pipes, which may never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "is a folder, a device or a pipe, not a file", str(path))
+    return path.read_bytes()
 
 
 def user_path(text: str) -> Path:

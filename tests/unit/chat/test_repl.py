@@ -187,3 +187,15 @@ def test_numbering_goes_on_after_the_highest(tmp_path):
     (tmp_path / "900_notes.txt").touch()
     assert reserve_path(tmp_path, "video").name == "042_video.mp4"
     assert reserve_path(tmp_path, "audio").name == "043_audio.wav"
+
+
+def test_an_error_that_nobody_foresaw_is_a_line_and_the_conversation_goes_on(tmp_path):
+    def fails(cancelled: Callable[[], bool]) -> Iterator[Event]:
+        yield TextDelta("Well")
+        raise RuntimeError("out of luck")
+
+    model = Scripted(says("Hello"), fails, says("Bye"))
+    shown = chat(tmp_path, model, "hi", "and now?", "really?")
+    assert "anygen: RuntimeError: out of luck\n" in shown
+    assert shown.endswith("Bye\n")
+    assert [message.role for message in model.asked[2]][:2] == ["user", "assistant"]

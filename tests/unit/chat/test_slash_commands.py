@@ -101,6 +101,8 @@ def test_media_are_counted_through_the_conversation(cat, tmp_path, image):
         ("/save x.doc", "x.doc: a conversation is saved as .html, .md, .json"),
         ("/save", "write /save FILE.html, .md or .json; quote a path with spaces"),
         ("/load gone.json", "gone.json: No such file or directory"),
+        ("/load /dev/zero", "/dev/zero: is a folder, a device or a pipe, not a file"),
+        ("/load .", ".: is a folder, a device or a pipe, not a file"),
         ("/set steps 0", "steps cannot be '0': Input should be greater than 0"),
         (
             "/set guidance much",
@@ -116,6 +118,14 @@ def test_media_are_counted_through_the_conversation(cat, tmp_path, image):
 def test_a_command_that_cannot_be_done_says_why(tmp_path, monkeypatch, line, complaint):
     monkeypatch.chdir(tmp_path)
     assert chat(tmp_path, Scripted(), line) == f"anygen: {complaint}\n"
+
+
+def test_a_file_that_is_nested_too_deeply_is_no_conversation(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 5000)
+    shown = chat(tmp_path, Scripted(), f"/load {path}")
+    reason = "not a conversation that anygen saved as .json: the JSON is nested too deeply"
+    assert shown == f"anygen: {path}: {reason}\n"
 
 
 def test_settings_are_asked_with(tmp_path):

@@ -184,7 +184,7 @@ def test_another_file_of_that_name_is_not_lost(session, image):
     assert Path("again/001_image.png").read_bytes() == other
 
 
-@pytest.mark.parametrize("comment", [None, "a nice picture", '{"anygen": "0.1.0"}'])
+@pytest.mark.parametrize("comment", [None, "a nice picture", '{"anygen": "0.1.0"}', "[" * 5000])
 def test_a_file_that_tells_nothing_of_anygen_is_one_sentence(image, tmp_path, comment):
     path = write_media(image, tmp_path / "cat.png", comment)
     with pytest.raises(ValueError, match=r"cat\.png: does not record how it was made"):
