@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -33,6 +35,10 @@ UNREADABLE_SUFFIXES = frozenset(
         *(".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".m4v", ".3gp"),
     }
 )
+LONGEST_FIRST = sorted(SUFFIXES | UNREADABLE_SUFFIXES, key=len, reverse=True)
+SUFFIX = re.compile("|".join(map(re.escape, LONGEST_FIRST)), re.IGNORECASE)
+MAX_PATH = 4096  # characters; on no system is a path longer
+MAX_ENDS = 8  # how many places are tried where a name without a suffix may end
 ROOTED = ("/", "~/", "./", "../", "file://")  # terminals write dropped files like this
 # An @ starts a path unless it is part of a mail address. Quotes may stand on either side of it.
 WORD = re.compile(
@@ -40,7 +46,7 @@ WORD = re.compile(
     | (?<![A-Za-z0-9._+-]) @ (?: "(?P<double>[^"]+)" | '(?P<single>[^']+)' | (?P<marked>RUN) )
     | (?<!\S) (?: "(?P<dropped>[^"]+)" | '(?P<dropped_too>[^']+)' )
     | (?<![^\s(\[{<（「《【]) (?P<bare>RUN)
-    """.replace("RUN", r"(?:\\.|[^\s\\])+"),
+    """.replace("RUN", rf"(?:\\.|[^\s\\]){{1,{MAX_PATH}}}"),
     re.VERBOSE,
 )
 END = re.compile(r"(?![A-Za-z0-9_/\\-]|\.\w)")  # what follows the name of a file in a sentence
@@ -109,11 +115,16 @@ def bare_path(match: re.Match[str]) -> tuple[Path, int] | None:
 
 
 def path_prefixes(match: re.Match[str], group: str) -> Iterator[tuple[Path, int]]:
-    """The word as a path, and its beginnings that a file's name may end at, longest first."""
+    """The word as a path, and its beginnings that a file's name may end at, longest first.
+
+    Those are few, as a word may be a page of JSON: it has no spaces.
+    """
     word, start = match[group], match.start(group)
-    for length in range(len(word), 0, -1):
-        if length == len(word) or END.match(word, length):
-            yield open_path(re.sub(r"\\(.)", r"\1", word[:length])), start + length
+    ends = {found.end() for found in SUFFIX.finditer(word) if END.match(word, found.end())}
+    if group == "marked":
+        ends.update(islice(filter(partial(END.match, word), range(1, len(word))), MAX_ENDS))
+    for length in sorted(ends | {len(word)}, reverse=True):
+        yield open_path(re.sub(r"\\(.)", r"\1", word[:length])), start + length
 
 
 def open_path(text: str) -> Path:

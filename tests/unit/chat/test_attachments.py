@@ -1,7 +1,9 @@
+import json
 from pathlib import Path
 
 import pytest
 
+from anygen.chat import attachments
 from anygen.chat.attachments import begins_with_path, parse_line
 from anygen.core.media import Image
 from anygen.io.media_files import MediaError
@@ -28,6 +30,12 @@ def test_a_path_with_spaces_is_quoted_or_escaped(cat, tmp_path, written):
 
 def test_punctuation_after_an_attachment_is_text(cat):
     assert kinds(parse_line("is @cat.png?")) == ["is", Image, "?"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".tif", ".tiff", ".JPEG"])
+def test_text_that_follows_any_suffix_without_a_space_is_text(cat, suffix):
+    Path(f"cat{suffix}").write_bytes(cat.read_bytes())
+    assert kinds(parse_line(f"这是什么 @cat{suffix}。好")) == ["这是什么", Image, "。好"]
 
 
 def test_several_attachments_follow_each_other(cat):
@@ -133,3 +141,26 @@ def test_an_apostrophe_hides_no_attachment(cat):
 def test_a_medium_knows_its_file(cat):
     (part,) = parse_line("@cat.png")
     assert part.path == Path("cat.png")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" * 4_000,
+        "@" * 4_000,
+        "(@a" * 1_000,
+        "@" + "。" * 4_000,
+        json.dumps([[{"name": str(number)}] for number in range(500)], separators=(",", ":")),
+    ],
+    ids=["braces", "at signs", "both", "Chinese", "JSON"],
+)
+def test_a_long_text_without_spaces_looks_for_few_files(monkeypatch, text):
+    looked: list[str] = []
+
+    def exists(path: Path) -> bool:
+        looked.append(str(path))
+        return False
+
+    monkeypatch.setattr(attachments, "exists", exists)
+    assert parse_line(text) == (text,)
+    assert len(looked) <= 10 * len(text)
