@@ -158,10 +158,21 @@ class StableDiffusion(LatentDecoder):
         return to_pictures(frames, (size, size))
 
 
+def check_layout(source: str, parts: Parts) -> None:
+    """Raises ValueError for a pipeline of another layout, as SDXL's with two text encoders."""
+    settings, (_, width) = parts.unet.config, parts.text_encoder.shape
+    if settings.addition_embed_type or settings.cross_attention_dim != width:
+        raise ValueError(
+            f"{source!r} has another layout than Stable Diffusion 1.5 and 2.1: its U-Net takes "
+            "more than the output of text_encoder, as SDXL's does; name the decoder diffusers_pipeline"
+        )
+
+
 def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
     """Raises ValueError if pretrained parts are missing or damaged."""
     if config.pretrained:
         parts = pretrained_parts(UNet2DConditionModel, config.pretrained, CLIP, config.tokens)
+        check_layout(config.pretrained, parts)
         return StableDiffusion(config, parts)
     assert config.size  # checked by PartSettings
     vae = new_autoencoder(3, config.patch, config.fold, config.vae)

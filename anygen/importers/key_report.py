@@ -110,8 +110,12 @@ def combine(
 ) -> Tensor | None:
     """One tensor of ours from its pieces, or None if they do not fit."""
     whole, filled = torch.empty(0), torch.zeros(len(expected), dtype=torch.bool)
-    for rule, _, tensor in pieces:
+    for rule, key, tensor in pieces:
         values = rule.transform(tensor)
+        if not values.is_floating_point() or not values.isfinite().all():
+            kind = "numbers that are not finite" if values.is_floating_point() else values.dtype
+            report.problems.append(f"{key} holds {kind}, no weights")
+            return None
         shape = expected.shape if rule.rows is None else (len(rule.rows), *expected.shape[1:])
         if values.shape != shape:
             report.problems.append(

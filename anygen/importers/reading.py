@@ -1,9 +1,11 @@
 """Reads the files of a checkpoint: tensors by name, without running any code in them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from pickle import UnpicklingError
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -14,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from anygen.importers.layout import File
 from anygen.llm.tokenization import read_tokenizer
 
+PIECE = re.compile(r"(.*-)([0-9]+)-of-([0-9]+)(\..+)")  # of weights in several files
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
@@ -38,8 +41,20 @@ def paths_of(source: Path, file: File) -> list[Path]:
         return [source]
     for pattern in file.patterns:
         if paths := sorted(path for path in source.glob(pattern) if path.is_file()):
+            check_pieces(paths)
             return paths
     raise ValueError(f"there is no {' or '.join(file.patterns)} in {source}")
+
+
+def check_pieces(paths: Iterable[Path]) -> None:
+    """Raises ValueError if the names of some files count a file that is not there."""
+    for path in paths:
+        if numbered := PIECE.fullmatch(path.name):
+            start, _, total, end = numbered.groups()
+            for number in range(1, int(total) + 1):
+                other = path.with_name(f"{start}{number:0{len(total)}}-of-{total}{end}")
+                if not other.is_file():
+                    raise ValueError(f"{other}: is missing; {path.name} is one of {int(total)}")
 
 
 def read_tensors(path: Path) -> Mapping[str, Tensor]:
@@ -50,10 +65,13 @@ def read_tensors(path: Path) -> Mapping[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        mapped = is_zipfile(path)  # torch's format before 1.6 cannot be
+        found = torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)
     except UnpicklingError as error:
-        raise ValueError(f"{path}: holds more than tensors; code in it is not run") from error
-    except (RuntimeError, EOFError, SafetensorError) as error:
+        damaged = "" if is_zipfile(path) else "is damaged, or "
+        sentence = f"{path}: {damaged}holds more than tensors; code in it is not run"
+        raise ValueError(sentence) from error
+    except (OSError, RuntimeError, EOFError, SafetensorError) as error:
         raise ValueError(f"{path}: is damaged, or no file of weights") from error
     if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
         raise ValueError(f"{path}: holds something else than tensors by name")

@@ -20,6 +20,8 @@ class CaptionEncoder(nn.Module):
     ) -> None:
         """`pooled`: one unit vector per caption, as CLAP makes for AudioLDM."""
         super().__init__()
+        if not tokenizer.is_file():
+            raise ValueError(f"tokenizer: there is no file {tokenizer}; copy it beside the config")
         self.tokenizer = PreTrainedTokenizerFast(
             tokenizer_file=str(tokenizer), pad_token="<pad>", eos_token="<eos>"
         )

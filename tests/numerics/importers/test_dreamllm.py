@@ -136,7 +136,7 @@ def test_one_wrong_tensor_would_be_seen(theirs, source, system, tmp_path, image,
 )
 def test_a_missing_file_is_named(source, system, tmp_path, name):
     (source / name).unlink()
-    expected = "nothing in the checkpoint fills" if name[0] == "p" else f"there is no {name} in"
+    expected = f"{name}: is missing" if name[0] == "p" else f"there is no {name} in"
     with pytest.raises(ValueError, match=expected):
         import_checkpoint(source, "dreamllm", system, tmp_path / "out")
     assert not (tmp_path / "out").exists()

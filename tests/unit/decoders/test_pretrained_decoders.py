@@ -175,6 +175,17 @@ def test_weights_of_other_shapes_are_refused(copy):
         build("stable_diffusion", {}, pretrained=str(copy))
 
 
+def test_an_sdxl_is_refused_with_the_decoder_that_reads_it(copy):
+    network = pipelines.unet(
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=64,
+    )
+    network.save_pretrained(copy / "unet")
+    with pytest.raises(ValueError, match=r"another layout than .*; name the decoder diffusers_pip"):
+        build("stable_diffusion", {}, pretrained=str(copy))
+
+
 def test_motion_for_another_u_net_is_refused(published, tmp_path):
     folder = pipelines.motion(tmp_path / "wide", widths=(32, 32))
     with pytest.raises(ValueError, match=r"for a U-Net of widths \[32, 32\], .* has \[16, 32\]"):
