@@ -164,7 +164,8 @@ def check_layout(source: str, parts: Parts) -> None:
     if settings.addition_embed_type or settings.cross_attention_dim != width:
         raise ValueError(
             f"{source!r} has another layout than Stable Diffusion 1.5 and 2.1: its U-Net takes "
-            "more than the output of text_encoder, as SDXL's does; name the decoder diffusers_pipeline"
+            "more than the output of text_encoder, as SDXL's does; name the decoder "
+            "diffusers_pipeline"
         )
 
 
