@@ -169,7 +169,8 @@ def finished_record(
     record = answer_record(row_id, turn, settings.out, model_id)
     if answer.finish != "stop":
         record["finish"] = answer.finish
-    problem = "\n".join(answer.failed) or (EMPTY[answer.finish] if answer.message.is_empty else "")
+    empty = "" if answer.message.parts else EMPTY[answer.finish]
+    problem = "\n".join(answer.failed) or empty
     if problem:
         record["status"], record["error"] = "error", short_error(problem)
     return record

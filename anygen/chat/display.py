@@ -63,7 +63,7 @@ class AnswerDisplay:
         self.screen.end_line()
         if answer.finish in ENDINGS:
             self.screen.line(ENDINGS[answer.finish])
-        elif answer.message.is_empty and not answer.failed:
+        elif not answer.message.parts and not answer.failed:
             self.screen.line("(the model ended its answer at once)")
 
     def number(self, part: int) -> int:

@@ -46,8 +46,10 @@ def plan(  # noqa: PLR0913  # the options of a command
         str | None,
         typer.Option(help="The memory of each device, such as 24GB.", show_default="what it has"),
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Dialogues in a training step.")] = 1,
-    length: Annotated[int, typer.Option(min=1, help="Positions in each dialogue.")] = 512,
+    rows: Annotated[int, typer.Option(min=1, max=2**16, help="Dialogues in a training step.")] = 1,
+    length: Annotated[
+        int, typer.Option(min=1, max=2**20, help="Positions in each dialogue.")
+    ] = 512,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print bytes as JSON, for programs.")
     ] = False,

@@ -19,6 +19,8 @@ from anygen.generation.events import (
     TextDelta,
 )
 
+SENTENCE_ENDS = ".!?\n\u3002\uff01\uff1f"  # the last three are those of Chinese and Japanese
+
 
 class MediaInfo(Strict):
     """What is recorded of a medium in an answer, beside its content."""
@@ -65,6 +67,17 @@ class AnswerBuilder:
                 self.failed.append(error)
             case Done(reason):
                 self.finish = reason
+                if reason == "withheld":
+                    self.drop_announcement()
+
+    def drop_announcement(self) -> None:
+        """Drops the last sentence, which leads up to a medium that does not come."""
+        text = self.parts.pop()
+        assert isinstance(text, str)
+        sentence = text.rstrip(f"{SENTENCE_ENDS} ")
+        kept = text[: max(map(sentence.rfind, SENTENCE_ENDS)) + 1]
+        if kept.strip():
+            self.parts.append(kept)
 
     def number(self, part: int) -> int:
         """The number of a medium in this answer, from 1, counting those that may still come."""

@@ -194,11 +194,19 @@ class Engine:
         last = torch.stack([cast(Tensor, operation.cache.last) for _, operation in sampling])
         logits = self.model.llm.answer_logits(last)
         for (slot, operation), row in zip(sampling, logits, strict=True):
-            self.advance(slot, self.greedy_token(row, operation.choice))
+            try:
+                token = self.greedy_token(row, operation.choice)
+            except ValueError as error:
+                self.fail(slot, error)
+            else:
+                self.advance(slot, token)
         return True
 
     def greedy_token(self, logits: Tensor, choice: Choice) -> int:
-        """The most likely token that `choice` allows, from logits (V + modalities)."""
+        """The most likely token that `choice` allows, from logits (V + modalities).
+
+        Raises ValueError if the logits are not finite: no token would mean anything.
+        """
         llm, signals = self.model.llm, self.model.llm.signals
         ends = logits[llm.ends]
         logits[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
@@ -206,7 +214,12 @@ class Engine:
         for index, modality in enumerate(signals.modalities):
             if modality not in (*choice.media, *choice.ending):
                 logits[signals.vocabulary + index] = -torch.inf
-        best = int(logits.argmax())
+        best = int(logits.argmax())  # of a logit that is NaN, if there is one
+        if not logits[best].isfinite():
+            raise ValueError(
+                "the output of the LLM is not finite; its weights are damaged, or need a higher "
+                "precision"
+            )
         if best in llm.stops.ids and choice.instead:
             return signals.trigger(choice.instead)
         if best < signals.vocabulary:

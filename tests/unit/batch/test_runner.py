@@ -160,7 +160,7 @@ def test_an_answer_that_was_cut_short_says_why(tmp_path):
 def test_an_answer_that_is_empty_is_an_error_that_says_why(tmp_path, finish, reason):
     class Silent(Painter):
         def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
-            return [Answer(Message("assistant", (" ",)), finish) for _ in requests]
+            return [Answer(Message("assistant", ()), finish) for _ in requests]
 
     (made,) = run(Silent, write_rows(tmp_path, *rows_of("a")), tmp_path)
     assert made["status"] == "error"

@@ -282,9 +282,24 @@ def test_a_willing_model_makes_at_most_so_many(model):
 @pytest.mark.parametrize("limits", [{"max_media": 0}, {"modalities": ["text"]}])
 def test_an_answer_ends_where_its_text_leads_up_to_a_medium_that_may_not_come(model, limits):
     prefer(let(model, image=WILLING), " a")
-    made = answer(model, **limits)
-    assert made.message.parts == (" a",)
-    assert made.finish == "withheld"
+    events = list(model.reply(HI, max_new_tokens=6, **limits))
+    assert [event.text for event in events[:-1]] == [" a"]
+    assert events[-1].finish_reason == "withheld"
+    assert collect(events).message.parts == ()  # nothing announces what does not come
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Here you go.", ()),
+        ("Here it is: ", ()),
+        ("It is a dog. Here is a picture of it:", ("It is a dog.",)),
+        ("It is 3 m.\n\nHere you go!  ", ("It is 3 m.\n\n",)),
+    ],
+)
+def test_the_sentence_that_leads_up_to_such_a_medium_is_dropped(text, kept):
+    assert collect([TextDelta(text), Done("withheld", 1, 0, 1)]).message.parts == kept
+    assert collect([TextDelta(text), Done("stop", 1, 0, 1)]).message.parts == (text,)
 
 
 def test_exactly_so_many_whether_it_wants_or_not(model):
@@ -325,6 +340,13 @@ def test_words_are_said_between_media(model, bias):
     assert len(places) == 3
     for before, after in itertools.pairwise(places):
         assert len("".join(parts[before + 1 : after]).split()) >= 2
+
+
+def test_logits_that_are_not_finite_are_an_error(model):
+    model.model.llm.base.lm_head.register_forward_hook(lambda _, __, logits: logits * torch.nan)
+    with pytest.raises(ValueError, match="the output of the LLM is not finite"):
+        answer(model)
+    assert not model.engine.slots
 
 
 def test_a_limit_of_text_is_kept_and_told(model):
