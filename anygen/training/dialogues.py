@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from anygen.core.media import Media, Message, Part
+from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.records import Record, TextContent
 from anygen.io.media_files import read_media
 from mosit_data.world.language.hard_negatives import hard_negatives
@@ -29,6 +29,7 @@ def read_record(record: Record, read: Callable[[str], Media] = read_media) -> Di
     """Renders the scenes of a record and reads its files.
 
     The hard negatives of a scene are drawn with the record's id as the seed; files have none.
+    Raises ValueError for a medium of another modality than its type.
     """
     messages, captions, negatives, index = [], {}, {}, 0
     rng = random.Random(record.id)
@@ -39,7 +40,13 @@ def read_record(record: Record, read: Callable[[str], Media] = read_media) -> Di
                 parts.append(content.text)
                 continue
             scene = parse_scene(content.scene) if content.scene else None
-            parts.append(render(scene) if scene else read(content.path or ""))
+            medium = render(scene) if scene else read(content.path or "")
+            if modality_of(medium) != content.type:
+                raise ValueError(
+                    f"record {record.id}: medium {index + 1} has the type {content.type}, and is "
+                    f"of the modality {modality_of(medium)}"
+                )
+            parts.append(medium)
             if content.caption is not None:
                 captions[index] = content.caption
                 similar = hard_negatives(scene, rng) if scene else []

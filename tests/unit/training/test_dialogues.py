@@ -151,3 +151,10 @@ def test_rows_share_the_system_prompt_and_no_more(tiny_model):
     assert batch.shared > 3
     assert batch.embeds[0, : batch.shared].equal(batch.embeds[1, : batch.shared])
     assert not batch.embeds[0, batch.shared].equal(batch.embeds[1, batch.shared])
+
+
+def test_a_medium_of_another_modality_than_its_type_is_refused(image):
+    content = [{"type": "text", "text": "hi"}, {"type": "audio", "path": "cat.png"}]
+    record = Record(id="a", messages=[{"role": "user", "content": content}])
+    with pytest.raises(ValueError, match="record a: medium 1 has the type audio, and is of"):
+        read_record(record, lambda path: image)
