@@ -98,7 +98,8 @@ class Decoder(Protocol):
 
     A decoder is also an `nn.Module`. Two class attributes are optional: `frozen`, name prefixes of
     published weights, which no checkpoint of ours contains, and `keep_in_fp32_modules`, name
-    prefixes of tensors that half precision would spoil.
+    prefixes of tensors that half precision would spoil. Tensors that it makes itself lie on the
+    device of its weights and conditions; media lie in host memory.
     """
 
     modality: MediaModality

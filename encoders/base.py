@@ -18,7 +18,8 @@ class Encoder(Protocol):
 
     An encoder is also an `nn.Module`. Two class attributes are optional: `frozen`, name prefixes of
     published weights, which no checkpoint of ours contains, and `keep_in_fp32_modules`, name
-    prefixes of tensors that stay float32 in half precision.
+    prefixes of tensors that stay float32 in half precision. Media lie in host memory; `encode`
+    moves them to the device of the weights. Where `embeds` is empty, `embed` may be missing.
     """
 
     modalities: tuple[MediaModality, ...]

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel
 
+from anygen.config import plugins
 from anygen.config.run import Run
 from anygen.config.system import System
 from anygen.core.schema import read_yaml
@@ -34,6 +35,13 @@ def load(kind: type[Document], name: str, overrides: list[str] | None = None) ->
     for override in overrides or []:
         apply_override(data, override)
     return kind.model_validate(data)
+
+
+def check_plugins(system: System) -> None:
+    """Raises ValueError for encoders and decoders that do not exist or whose settings are wrong."""
+    plugins.check("encoders", system.encoder, "encoder")
+    for modality, plugin in system.decoders.items():
+        plugins.check("decoders", plugin, f"decoders.{modality}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

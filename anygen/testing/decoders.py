@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from anygen.core.media import MODALITY_OF, Audio, Image, Video
+from anygen.memory.meta_tracker import MetaTracker
 from decoders.base import CancelledError, RenderRequest, SampleOptions, never, no_progress
 
 CAPTIONS = ["a flat cat on a red background", "", "a piano playing a rising melody"]
@@ -85,6 +86,24 @@ def test_the_same_seed_gives_the_same_medium_and_another_seed_another(decoder):
     assert same(first, second)
     assert not same(first, other)
     assert same(sample(decoder, ["a cat"], [7])[0], sample(decoder, ["a cat"], [7])[0])
+
+
+def test_a_row_is_the_same_whatever_is_sampled_beside_it(decoder):
+    batch = sample(decoder, CAPTIONS, SEEDS)
+    for caption, seed, medium in zip(CAPTIONS, SEEDS, batch, strict=True):
+        assert same(sample(decoder, [caption], [seed])[0], medium)
+
+
+def test_whatever_it_makes_itself_is_on_the_device_of_its_condition(make_decoder):
+    """`anygen plan` runs it on the meta device, where tensors have shapes and no values."""
+    with torch.device("meta"):
+        decoder = make_decoder().to("meta")
+        spec = decoder.condition_spec
+        pooled = torch.zeros(1, spec.pooled) if spec.pooled else None
+        [condition] = spec.join(torch.zeros(1, spec.tokens, spec.width), pooled)
+    with MetaTracker(), torch.inference_mode():
+        [medium] = decoder.sample([RenderRequest(condition, 7)], no_progress, never)
+    assert MODALITY_OF[type(medium)] == decoder.modality
 
 
 def test_progress_counts_every_step_up_to_the_announced_total(decoder):

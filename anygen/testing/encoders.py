@@ -20,6 +20,7 @@ import torch
 
 from anygen.checkpoints.checkpoint import declared_prefixes, own_tensors
 from anygen.core.media import Audio, Image, Video, modality_of
+from anygen.memory.meta_tracker import MetaTracker
 from encoders.base import JointEncoder, kind_of
 
 CAPTIONS = ["a red ball", "a piano melody", "a dog jumping up"]
@@ -107,6 +108,8 @@ def test_different_media_have_different_features(encoder, readable):
 @torch.no_grad()
 def test_embeddings_have_unit_length_and_do_not_depend_on_the_batch(encoder, media):
     items = [item for item in (*media, *CAPTIONS, "") if kind_of(item) in encoder.embeds]
+    if not items and not hasattr(encoder, "embed"):
+        return
     if not items:
         with pytest.raises(ValueError, match="joint space"):
             encoder.embed(CAPTIONS)
@@ -146,17 +149,29 @@ def test_training_mode_does_not_change_a_frozen_encoder(frozen, readable):
 def test_the_shapes_of_features_are_known_without_weights(encoder, make_encoder):
     with torch.device("meta"):
         outline = make_encoder()
-    assert {parameter.device.type for parameter in outline.parameters()} == {"meta"}
+    assert {parameter.device.type for parameter in outline.parameters()} <= {"meta"}
     assert dict(outline.widths) == dict(encoder.widths)
     lengths = [[e.length(m) for m in e.modalities] for e in (outline, encoder)]
     assert lengths[0] == lengths[1]
 
 
 @torch.no_grad()
+def test_media_are_moved_to_the_device_of_the_weights(make_encoder, readable):
+    """`anygen plan` runs it on the meta device, where tensors have shapes and no values."""
+    with torch.device("meta"):
+        encoder = make_encoder().to("meta")
+    homes = {parameter.device.type for parameter in encoder.parameters()}
+    for medium in readable:
+        with MetaTracker():
+            [features] = encoder.encode([medium])
+        assert not homes or {features.device.type} == homes
+
+
+@torch.no_grad()
 def test_half_precision_stays_close_to_single_precision(frozen, readable):
     exact = frozen.encode(readable)
     for left, right in zip(frozen.to(torch.bfloat16).encode(readable), exact, strict=True):
-        assert left.dtype == torch.bfloat16
+        assert left.dtype == torch.bfloat16 or not any(frozen.parameters())
         assert (left.float() - right).norm() < 0.1 * right.norm()
 
 

@@ -1,13 +1,57 @@
 """What every decoder promises, on the tiny configuration that its file carries."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from anygen.core.media import Audio, Image
+from anygen.testing import decoders as contract
 from anygen.testing.decoders import *  # noqa: F403
 from anygen.testing.decoders import CAPTIONS, SEEDS, difference, generators, sample, values
 from decoders.base import CancelledError, SampleOptions
 from support.tiny_decoders import make, plug, with_settings
+
+
+class Numbered:
+    """A decoder whose noise depends on how many rows there are, or on their order."""
+
+    def __init__(self, decoder, seed_of):
+        self.decoder, self.seed_of = decoder, seed_of
+        self.encode_prompt = decoder.encode_prompt
+
+    def sample(self, requests, on_step, cancelled):
+        seeds = [self.seed_of(request, row, len(requests)) for row, request in enumerate(requests)]
+        changed = [replace(request, seed=seed) for request, seed in zip(requests, seeds)]
+        return self.decoder.sample(changed, on_step, cancelled)
+
+
+@pytest.mark.parametrize(
+    "seed_of",
+    [lambda request, _, rows: request.seed + rows, lambda request, row, _: request.seed + row],
+    ids=["batch size", "place in the batch"],
+)
+def test_the_contract_catches_noise_that_depends_on_the_batch(decoder, seed_of):
+    contract.test_a_row_is_the_same_whatever_is_sampled_beside_it(decoder)
+    with pytest.raises(AssertionError):
+        contract.test_a_row_is_the_same_whatever_is_sampled_beside_it(Numbered(decoder, seed_of))
+
+
+def test_the_contract_catches_noise_that_stays_on_the_cpu(name):
+    def make_decoder():
+        decoder = make(name)
+        usual = decoder.sample
+
+        def sample_on_the_cpu(requests, on_step, cancelled):
+            for request in requests:
+                request.condition + torch.zeros_like(request.condition, device="cpu")
+            return usual(requests, on_step, cancelled)
+
+        decoder.sample = sample_on_the_cpu
+        return decoder
+
+    with pytest.raises(RuntimeError, match="device"):
+        contract.test_whatever_it_makes_itself_is_on_the_device_of_its_condition(make_decoder)
 
 
 def test_the_caption_and_the_guidance_change_the_medium(decoder):

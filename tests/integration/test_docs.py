@@ -202,13 +202,13 @@ def test_the_example_plugins_make_a_system_that_answers(example, anygen_cli):
     check_promises(names["model"])
 
 
-def test_the_example_plugin_keeps_the_contract_of_decoders(example):
+def test_the_example_plugins_keep_their_contracts(example):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_colors.py"]
     done = subprocess.run(
         command, cwd=example, env=os.environ | {"PYTHONPATH": "."}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
-    assert "8 passed" in done.stdout
+    assert "20 passed, 2 skipped" in done.stdout  # which are for encoders that learn
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@ import yaml
 from pydantic import ValidationError
 
 from anygen.config import plugins
-from anygen.config.loader import load_run, load_system, to_yaml
+from anygen.config.loader import check_plugins, load_run, load_system, to_yaml
 from anygen.config.run import Run
 from anygen.config.system import System
 from anygen.core.schema import explain
@@ -118,6 +118,53 @@ def test_a_dotted_name_is_any_importable_module():
     plugin = plugins.Plugin(name="decoders.animatediff")
     with pytest.raises(ValueError, match=r"animatediff extends decoders\.image"):
         plugins.build("decoders", plugin, "decoders.video", decoders={})
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    """Modules that are no plugins, or not whole."""
+    (tmp_path / "others").mkdir()
+    for name, text in {
+        "empty": "",
+        "unbuilt": "class Config: pass",
+        "wrong": "1 / 0",
+        "needy": "import not_installed.at_all",
+        "torn": "def (",
+    }.items():
+        (tmp_path / "others" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("others.empty", "the module others.empty is no plugin: it has no Config"),
+        ("others.unbuilt", "the module others.unbuilt is no plugin: it has no build"),
+        ("others.wrong", "others.wrong cannot be imported: ZeroDivisionError: division by zero"),
+        ("others.needy", "others.needy cannot be imported: ModuleNotFoundError: .*not_installed"),
+        ("others.torn", "others.torn cannot be imported: SyntaxError: "),
+        ("others.gone", "no decoders named 'others.gone'; there are animatediff"),
+        ("nobody.at.all", "no decoders named 'nobody.at.all'"),
+    ],
+)
+def test_a_module_that_is_no_plugin_is_one_sentence(modules, name, reason):
+    plugin = plugins.Plugin(name=name)
+    for find in (plugins.check, plugins.build):
+        with pytest.raises(ValueError, match=rf"^decoders\.image: .*{reason}"):
+            find("decoders", plugin, "decoders.image")
+
+
+def test_a_system_is_checked_with_the_plugins_that_it_names():
+    check_plugins(load_system("tiny/system"))
+    parts = "encoder={name: several, image: {name: clip, wdith: 3}}"
+    for override, where in {
+        "decoders.image.szie=8": "decoders.image.szie",
+        "encoder.trunk=resnet": "encoder.trunk",
+        parts: "encoder.image.wdith",
+    }.items():
+        with pytest.raises(ValidationError) as failure:
+            check_plugins(load_system("tiny/system", [override]))
+        assert explain(failure.value).startswith(f"{where}: ")
 
 
 @pytest.mark.parametrize("text", ["llm: [1", "- a\n- b\n", "just words"])
