@@ -15,17 +15,10 @@ models that read pictures, and supports neither video nor answers of several mod
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.request import urlopen
 
-import numpy as np
-import PIL.Image
-import torch
-from torch import Tensor
 from transformers import (
     AnyToAnyPipeline,
     AutoConfig,
@@ -42,16 +35,17 @@ from transformers.pipelines.any_to_any import Chat
 
 from anygen.anygen import AnyGen
 from anygen.checkpoints.checkpoint import find_model, read_system
-from anygen.core.media import Audio, Image, Media, Message, Part, Video, modality_of
+from anygen.core.media import Message
 from anygen.core.modality import MODALITIES, Modality
 from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
-from anygen.io.media_files import read_bytes, read_media
+from anygen.integrations.chats import plain_value, rate_of, read_chat, read_content, to_block
 from anygen.model.building import find_base
 
 MODES = ("auto", *MODALITIES)  # of an answer: the model's choice, or one modality
-DATA_URL = re.compile(r"data:[\w/.+-]*;base64,")
+RATES = ("sampling_rate", "fps")  # that arrays lack
+PLACEMENT = ("dtype", "quant", "offload", "device_map")  # arguments that both libraries know
 
 
 class AnyGenConfig(PreTrainedConfig):
@@ -81,15 +75,18 @@ class AnyGenModel(PreTrainedModel):
     def from_pretrained(  # type: ignore[override]
         cls, name: str | Path, *_: Any, config: AnyGenConfig | None = None, **settings: Any
     ) -> AnyGenModel:
-        """A model by its folder, name or Hugging Face id. `decoder_memory` is as in AnyGen's.
+        """A model by its folder, name or Hugging Face id, on the CPU.
 
-        Arguments that transformers adds (revision, token, attention) are ignored.
+        `decoder_memory`, `dtype`, `quant`, `offload` and `device_map` are as in AnyGen's. Arguments
+        that transformers adds (revision, token, attention, dtype "auto") are ignored.
         """
-        kwargs = {k: settings[k] for k in ("decoder_memory",) if k in settings}
+        named = {k: v for k, v in settings.items() if k in ("decoder_memory", *PLACEMENT)}
+        if named.get("dtype") == "auto":
+            del named["dtype"]
         folder = model_folder(name)
         return cls(
             config or AnyGenConfig.from_pretrained(folder),
-            AnyGen.from_pretrained(folder, **{"device": "cpu", **kwargs}),
+            AnyGen.from_pretrained(folder, device="cpu", **named),
         )
 
     def save_pretrained(self, save_directory: str | Path, **_: Any) -> None:  # type: ignore[override]
@@ -144,40 +141,57 @@ class AnyGenProcessor(ProcessorMixin):
         """Writes nothing: the model's files are all that a processor needs."""
 
     def __call__(  # type: ignore[override]
-        self, text: str | None = None, images: Any = None, videos: Any = None, audio: Any = None
+        self,
+        text: str | None = None,
+        images: Any = None,
+        videos: Any = None,
+        audio: Any = None,
+        **rates: float,
     ) -> list[Message]:
-        """A user message: the media, then the text."""
+        """A user message: the media, then the text. Arrays need `fps` or `sampling_rate`."""
         media = (("image", images), ("video", videos), ("audio", audio))
-        parts = [read_content({"type": k, k: m}) for k, items in media for m in as_list(items)]
+        parts = [
+            read_content({"type": kind, kind: medium, **rates})
+            for kind, items in media
+            for medium in as_list(items)
+        ]
         return [Message("user", (*parts, *([text] if text else [])))]
 
     def messages(self, chat: Sequence[Mapping[str, Any]]) -> list[Message]:
-        """Converts turns of `role` and `content`, which is text or a list of typed blocks.
+        """Converts turns of `role` and `content`, see `read_chat`."""
+        return read_chat(chat)
 
-        Raises ValueError for an invalid block, and MediaError for a file that cannot be read.
+    def post_process_multimodal_output(
+        self, answer: Answer, generation_mode: str
+    ) -> dict[str, Any]:
+        """The result by its keys: `generated_<mode>` with the text or the first medium, which has
+        its `sampling_rate` or `fps` beside it, or in mode auto `generated` with all parts in order
+        as typed blocks.
+
+        Raises ValueError if no medium could be generated.
         """
-        return [Message(turn["role"], tuple(read_contents(turn["content"]))) for turn in chat]
-
-    def post_process_multimodal_output(self, answer: Answer, generation_mode: str) -> Any:
-        """The text, the first medium, or in mode auto all parts in order as typed blocks."""
         parts = answer.message.parts
         if generation_mode == "auto":
-            return [to_block(part) for part in parts]
+            return {"generated": [to_block(part) for part in parts]}
+        name = f"generated_{generation_mode}"
         if generation_mode == "text":
-            return "".join(part for part in parts if isinstance(part, str))
+            return {name: "".join(part for part in parts if isinstance(part, str))}
         media = [part for part in parts if not isinstance(part, str)]
         if not media:
             raise ValueError("; ".join(answer.failed) or f"no {generation_mode} was generated")
-        return plain_value(media[0])
+        return {name: plain_value(media[0]), **rate_of(media[0])}
 
 
 class AnyGenPipeline(AnyToAnyPipeline):
     """The task `any-to-any`: generation_mode is text, image, audio, video or auto (the default).
 
-    Other keyword arguments are fields of `AnswerOptions`. Results have the keys `input_text` and
-    `generated_<mode>`, as those of transformers. In mode auto, `generated` is a list of blocks in
-    the order of the answer: {"type": "text", "text": ...}, {"type": "audio", "audio": array (C, N),
-    "sampling_rate": ...} and so on.
+    Other keyword arguments are fields of `AnswerOptions`, and `sampling_rate` and `fps` of arrays
+    in `audio` and `videos`. Results have the keys `input_text` and `generated_<mode>`, as those of
+    transformers, and `sampling_rate` of a sound or `fps` of a video. In mode auto, `generated` is a
+    list of blocks in the order of the answer: {"type": "text",
+    "text": ...}, {"type": "audio", "audio": array (C, N), "sampling_rate": ...} and so on.
+
+    A list of texts gives a list of results; media beside it are lists of the same length.
     """
 
     _load_processor = True
@@ -186,18 +200,41 @@ class AnyGenPipeline(AnyToAnyPipeline):
     def __init__(self, *args: Any, **settings: Any) -> None:
         Pipeline.__init__(self, *args, **settings)  # skips AnyToAnyPipeline: see the top
 
+    def __call__(  # type: ignore[override]
+        self,
+        text: Any = None,
+        images: Any = None,
+        videos: Any = None,
+        audio: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Raises ValueError if lists differ in length."""
+        if isinstance(text, list | tuple) and all(isinstance(item, str) for item in text):
+            media = {"images": images, "videos": videos, "audio": audio}
+            rows = [{"text": item} for item in text]
+            for name, items in media.items():
+                if items is not None:
+                    add_column(rows, name, items)
+            return super().__call__(rows, **options) if rows else []
+        return super().__call__(text, images, videos, audio, **options)
+
     def _sanitize_parameters(  # type: ignore[override]
         self, generation_mode: str | None = None, **options: Any
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         mode = {} if generation_mode is None else {"generation_mode": generation_mode}
-        return {}, mode | options, mode
+        rates = {name: options.pop(name) for name in RATES if name in options}
+        return rates, mode | options, mode
 
-    def preprocess(self, inputs: Any, **_: Any) -> dict[str, Any]:  # type: ignore[override]
+    def preprocess(self, inputs: Any, **rates: Any) -> dict[str, Any]:  # type: ignore[override]
         if isinstance(inputs, Chat):
             messages = self.processor.messages(inputs.messages)
             return {"input_text": inputs.messages, "messages": messages}
-        arguments = {"text": inputs} if isinstance(inputs, str) else inputs
-        return {"input_text": arguments.get("text"), "messages": self.processor(**arguments)}
+        arguments = {"text": inputs} if isinstance(inputs, str) else dict(inputs)
+        for one, several in (("image", "images"), ("video", "videos")):  # either is common
+            if one in arguments:
+                arguments[several] = arguments.pop(one)
+        messages = self.processor(**rates | arguments)
+        return {"input_text": arguments.get("text"), "messages": messages}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:  # type: ignore[override]
         [answer] = self.model.generate([model_inputs["messages"]], **options)
@@ -206,11 +243,25 @@ class AnyGenPipeline(AnyToAnyPipeline):
     def postprocess(  # type: ignore[override]
         self, model_outputs: dict[str, Any], generation_mode: str = "auto"
     ) -> list[dict[str, Any]]:
-        output = self.processor.post_process_multimodal_output(
-            model_outputs["answer"], generation_mode
-        )
-        name = "generated" if generation_mode == "auto" else f"generated_{generation_mode}"
-        return [{"input_text": model_outputs["input_text"], name: output}]
+        answer = model_outputs["answer"]
+        output = self.processor.post_process_multimodal_output(answer, generation_mode)
+        return [{"input_text": model_outputs["input_text"], **output}]
+
+
+def add_column(rows: list[dict[str, Any]], name: str, items: Any) -> None:
+    """Raises ValueError if there is not one item for each row."""
+    column = as_list(items)
+    if len(column) != len(rows):
+        raise ValueError(f"{name}: {len(column)} for {len(rows)} texts; give one for each")
+    for row, item in zip(rows, column, strict=True):
+        row[name] = item
+
+
+def as_list(media: Any) -> list[Any]:
+    """A list of media, given None, one medium or several."""
+    if media is None:
+        return []
+    return list(media) if isinstance(media, list | tuple) else [media]
 
 
 def model_folder(name: str | Path) -> Path:
@@ -230,95 +281,6 @@ def push_to_hub(model: str | Path, repository: str, private: bool = False) -> st
     api = HfApi()
     api.create_repo(repository, private=private, exist_ok=True)
     return str(api.upload_folder(repo_id=repository, folder_path=folder))
-
-
-# --- chats of transformers ---
-
-
-def as_list(media: Any) -> list[Any]:
-    """A list of media, given None, one medium or several."""
-    if media is None:
-        return []
-    return list(media) if isinstance(media, list | tuple) else [media]
-
-
-def read_contents(content: str | Sequence[Mapping[str, Any]]) -> list[Part]:
-    if isinstance(content, str):
-        return [content]
-    return [read_content(block) for block in content]
-
-
-def read_content(block: Mapping[str, Any]) -> Part:
-    """A part from a block of text, or of a medium with the key image (its type), url, path, base64
-    or image_url.
-
-    Raises ValueError for an invalid block, and MediaError for a file that cannot be read.
-    """
-    kind = str(block.get("type")).removesuffix("_url")
-    if kind == "text":
-        return str(block["text"])
-    if kind not in MODALITIES:
-        raise ValueError(f"content: a block of type {kind!r}; there are {', '.join(MODALITIES)}")
-    if isinstance(block.get("base64"), str):
-        return read_bytes(base64.b64decode(block["base64"]), f"this {kind}")
-    keys = (kind, "url", "path", f"{kind}_url")
-    source = next((block[key] for key in keys if key in block), None)
-    if isinstance(source, Mapping):
-        source = source.get("url")
-    if source is None:
-        raise ValueError(f"content: a block of type {kind!r} without {kind}, url, path or base64")
-    return read_source(source, block)
-
-
-def read_source(source: Any, block: Mapping[str, Any]) -> Media:
-    """A medium from a medium of ours, a picture of Pillow, an array, a path or an address."""
-    if isinstance(source, Image | Audio | Video):
-        return source
-    if isinstance(source, PIL.Image.Image):
-        pixels = torch.from_numpy(np.array(source.convert("RGB")))
-        return Image(pixels.permute(2, 0, 1).contiguous())
-    if isinstance(source, np.ndarray | Tensor):
-        return read_array(torch.as_tensor(source), block)
-    address = str(source)
-    if DATA_URL.match(address):
-        return read_bytes(base64.b64decode(address.partition(",")[2]), f"this {block['type']}")
-    if address.startswith(("http://", "https://")):
-        with urlopen(address) as response:
-            return read_bytes(response.read(), address)
-    return read_media(address)
-
-
-def read_array(array: Tensor, block: Mapping[str, Any]) -> Media:
-    """A sound of samples (N,) or (C, N) with `sampling_rate`, or a video (T, H, W, 3) with `fps`.
-
-    Raises ValueError if the rate is missing.
-    """
-    if array.ndim == 4 and "fps" in block:
-        return Video(array.permute(0, 3, 1, 2).to(torch.uint8).contiguous(), float(block["fps"]))
-    if array.ndim <= 2 and "sampling_rate" in block:
-        return Audio(torch.atleast_2d(array.float()), int(block["sampling_rate"]))
-    raise ValueError(
-        f"content: an array of shape {tuple(array.shape)} is not enough: a sound also needs "
-        "sampling_rate, a video (T, H, W, 3) needs fps"
-    )
-
-
-def plain_value(medium: Media) -> PIL.Image.Image | np.ndarray:
-    """A picture of Pillow, samples (C, N) float32, or frames (T, H, W, 3) uint8."""
-    if isinstance(medium, Image):
-        return PIL.Image.fromarray(medium.pixels.permute(1, 2, 0).numpy())
-    if isinstance(medium, Audio):
-        return medium.samples.numpy()
-    return medium.frames.permute(0, 2, 3, 1).numpy()
-
-
-def to_block(part: Part) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    block = {"type": modality_of(part), modality_of(part): plain_value(part)}
-    if isinstance(part, Audio):
-        return block | {"sampling_rate": part.rate}
-    return block | {"fps": part.fps} if isinstance(part, Video) else block
 
 
 AutoConfig.register("anygen", AnyGenConfig)

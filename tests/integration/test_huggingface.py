@@ -53,11 +53,42 @@ def test_a_mode_of_one_medium_gives_that_medium_alone(pipe):
     [audio] = pipe("a melody", generation_mode="audio", media={"audio": {"steps": 1}})
     assert audio["generated_audio"].dtype == np.float32
     assert audio["generated_audio"].ndim == 2
+    assert audio["sampling_rate"] == 16_000
     [video] = pipe("a ball", generation_mode="video", **QUICK)
     frames = video["generated_video"]
     assert frames.dtype == np.uint8
     assert frames.ndim == 4
     assert frames.shape[-1] == 3
+    assert video["fps"] > 0
+
+
+def test_a_list_of_texts_gives_a_list_of_results(pipe, image):
+    texts = ["draw a cat", "draw a dog"]
+    options = {"generation_mode": "text", "max_new_tokens": 4}
+    results = pipe(texts, **options)
+    assert [result["input_text"] for [result] in results] == texts
+    assert results == [pipe(text, **options) for text in texts]
+    beside = pipe(texts, images=[image, image], **options)
+    assert beside == [pipe(text, images=image, **options) for text in texts]
+    assert beside == pipe([{"text": text, "image": image} for text in texts], **options)
+    assert pipe([], **options) == []
+    with pytest.raises(ValueError, match="images: 1 for 2 texts; give one for each"):
+        pipe(texts, images=[image], **options)
+
+
+def test_arrays_beside_a_text_have_their_rate(pipe, audio):
+    options = {"generation_mode": "text", "max_new_tokens": 2, "sampling_rate": audio.rate}
+    [result] = pipe("What is this?", audio=audio.samples.numpy(), **options)
+    assert isinstance(result["generated_text"], str)
+
+
+def test_a_pipeline_has_the_precision_that_it_is_given(saved_model):
+    arguments = {"model": str(saved_model), "pipeline_class": adapters.AnyGenPipeline}
+    narrow = pipeline("any-to-any", dtype=torch.bfloat16, **arguments).model.anygen.model
+    assert narrow.placement.torch_dtype == torch.bfloat16
+    assert narrow.llm.signal_rows.dtype == torch.bfloat16
+    usual = pipeline("any-to-any", **arguments).model.anygen.model
+    assert usual.placement.torch_dtype == torch.float32
 
 
 def test_text_is_what_reply_says(pipe):
@@ -111,7 +142,7 @@ def test_pictures_and_text_can_be_given_beside_each_other(pipe, image):
     [
         ({"type": "smell", "smell": "rose"}, "a block of type 'smell'; there are text, image"),
         ({"type": "image"}, "a block of type 'image' without image, url, path or base64"),
-        ({"type": "audio", "audio": np.zeros(4)}, "a sound also needs sampling_rate"),
+        ({"type": "audio", "audio": np.zeros(4)}, "also needs sampling_rate"),
         ({"type": "image", "path": "nowhere.png"}, "nowhere.png: no such file"),
     ],
 )
