@@ -22,12 +22,15 @@ def config(
     overrides: OverridesArgument = None,
 ) -> None:
     """Print a system or a training run with its defaults filled in and settings changed."""
-    from anygen.config.loader import find_config, load, read_settings, to_yaml
+    from anygen.config.loader import check_plugins, find_config, load, read_settings, to_yaml
     from anygen.config.run import Run
     from anygen.config.system import System
 
     kind = Run if "stage" in read_settings(find_config(name)) else System
-    print(to_yaml(load(kind, name, overrides)), end="")
+    document = load(kind, name, overrides)
+    if isinstance(document, System):
+        check_plugins(document)
+    print(to_yaml(document), end="")
 
 
 def plan(  # noqa: PLR0913  # the options of a command
@@ -46,27 +49,34 @@ def plan(  # noqa: PLR0913  # the options of a command
         str | None,
         typer.Option(help="The memory of each device, such as 24GB.", show_default="what it has"),
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, max=2**16, help="Dialogues in a training step.")] = 1,
+    rows: Annotated[int, typer.Option(min=1, max=1024, help="Dialogues in a training step.")] = 1,
     length: Annotated[
         int, typer.Option(min=1, max=2**20, help="Positions in each dialogue.")
     ] = 512,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-checkpointing", help="Plan training as runs with this setting do it."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print bytes as JSON, for programs.")
     ] = False,
 ) -> None:
     """Estimate the memory that a system needs, without loading it."""
-    from anygen.memory.planner import planner
+    from anygen.memory.planner import TrainingSteps, planner
     from anygen.memory.report import AvailableMemory, as_json_text, report_lines
 
     first, *others = device or ["auto"]
     place = named_placement(first, dtype, quant, offload).resolved()
     available = AvailableMemory.of([place.device, *others], memory)
     with planner(config, overrides or []) as found:
-        needs = found.needs(place, rows, length)
+        steps = TrainingSteps(rows=rows, length=length, checkpointing=gradient_checkpointing)
+        needs = found.needs(place, steps)
         if as_json:
             print(as_json_text(needs, place))
             return
-        for line in report_lines(found, needs, place, available):
+        for line in report_lines(found, needs, place, steps, available):
             print(line)
 
 

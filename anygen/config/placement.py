@@ -108,6 +108,11 @@ class Placement(Strict):
         return dtype
 
     @property
+    def llm_home(self) -> str:
+        """The device that holds the LLM's layers while they are idle."""
+        return "cpu" if self.offload == "sequential" else self.device
+
+    @property
     def encoder_home(self) -> str:
         """The device that holds the encoder while it is idle."""
         return self.device if self.offload == "none" else "cpu"
@@ -119,10 +124,9 @@ class Placement(Strict):
 
     def load_kwargs(self) -> dict[str, Any]:
         """The arguments of transformers' `from_pretrained` for the LLM."""
-        home = "cpu" if self.offload == "sequential" else self.device
         kwargs: dict[str, Any] = {"dtype": self.torch_dtype}
         if self.device != "cpu" or not self.can_merge_lora:
-            kwargs["device_map"] = self.device_map or {"": home}
+            kwargs["device_map"] = self.device_map or {"": self.llm_home}
         if self.quant:
             kwargs["quantization_config"] = quantization_config(self.quant, self.torch_dtype)
         return kwargs

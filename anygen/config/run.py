@@ -41,8 +41,12 @@ class Run(Strict):
     weight_decay: NonNegativeFloat = 0.0
     max_grad_norm: PositiveFloat = 1.0
     ema: float = Field(default=0.0, ge=0, lt=1)  # decay of averaged weights; 0: no average
-    # int8 and nf4 (QLoRA: Dettmers et al. 2023) apply to the layers of the frozen base LLM
+    # bf16 computes in bfloat16 and holds what is frozen in it; int8 and nf4 (QLoRA: Dettmers et
+    # al. 2023) hold the layers of the frozen base LLM in fewer bits
     precision: Literal["float32", "bf16", "int8", "nf4"] = "float32"
+    gradient_checkpointing: bool = (
+        False  # layers of the LLM are computed twice, and kept not at all
+    )
     denoised: NonNegativeInt = 0  # spans per modality and step with the denoising loss
     log_every: PositiveInt = 20
     save_every: PositiveInt = 200

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from anygen.config.system import MediaLayerKind
+from anygen.numerics.devices import device_kind
 
 EXPERT_LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp")
 
@@ -95,7 +96,8 @@ class MediaLayers(nn.Module):
         While answering on a CPU, the layers compute all rows of a pass: the result for one must not
         depend on how many positions of media there are (see passes.py).
         """
-        self.every_row = embeds_BTD.device.type == "cpu" and not torch.is_grad_enabled()
+        on_cpu = device_kind(embeds_BTD.device) == "cpu"
+        self.every_row = on_cpu and not torch.is_grad_enabled()
         if media_BT is not None and media_BT.any():
             self.media = media_BT
             self.embeds = embeds_BTD if self.every_row else embeds_BTD[media_BT]
@@ -103,6 +105,19 @@ class MediaLayers(nn.Module):
             yield
         finally:
             self.media = self.embeds = None
+
+    def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """For a layer that runs now, and for the same layer when a backward pass runs it again."""
+        return nullcontext(), self.again(self.media, self.embeds, self.every_row)
+
+    @contextmanager
+    def again(self, media: Tensor | None, embeds: Tensor | None, every_row: bool) -> Iterator[None]:
+        now = self.media, self.embeds, self.every_row
+        self.media, self.embeds, self.every_row = media, embeds, every_row
+        try:
+            yield
+        finally:
+            self.media, self.embeds, self.every_row = now
 
 
 def expert_of(layer: Any) -> nn.ModuleList:

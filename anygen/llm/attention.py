@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from anygen.llm.kv_cache import whole_blocks
 from anygen.llm.passes import Chunk, Pass
+from anygen.numerics.devices import device_kind
 
 TILE = 4  # positions
 
@@ -81,7 +82,7 @@ class Attention:
 
     def __init__(self, batch: Pass, device: torch.device) -> None:
         self.batch, self.device = batch, device
-        split = tiles_of if device.type == "cpu" else one_tile_of
+        split = tiles_of if device_kind(device) == "cpu" else one_tile_of
         self.tiles = [tiles for chunk in batch.chunks for tiles in split(chunk)]
         self.places: dict[Hashable, tuple[Tensor, Tensor, Sequence[int]]] = {}
 
@@ -164,7 +165,7 @@ def attend(params: AttentionParams, tiles: Tiles, query: Tensor) -> Tensor:
 def fused(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: float) -> Tensor:
     """Torch's kernel. It may split a single task between threads, so a single one is doubled."""
     count, groups = query.shape[:2]
-    if query.device.type == "cpu" and count * groups == 1:
+    if device_kind(query.device) == "cpu" and count * groups == 1:
         return fused(query.expand(2, -1, -1, -1), keys, values, mask, scale)[:1]
     keys, values = (x.expand(count, -1, -1, -1) for x in (keys, values))
     return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)

@@ -10,12 +10,14 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
-from anygen.config.placement import Placement
+from anygen.checkpoints.checkpoint import INDEX, WEIGHTS, open_weights
+from anygen.config.placement import Placement, Precision
 from anygen.config.system import LanguageModelSettings
 from anygen.io.pretrained import check_complete, reading, shapes_only
 from anygen.llm.chat_template import end_of_turn, read_template, shipped
 from anygen.llm.tokenization import ids_of, read_tokenizer
 
+TYPES: dict[str, Precision] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 LOOKS = {"full_attention", "sliding_attention"}
 NF4_INPUTS, NF4_OUTPUTS = 64, 32  # multiples that bitsandbytes packs for AVX512-BF16
 SCALED = ("logit_scale", "logits_scaling")  # Cohere, Granite: between the head and the logits
@@ -43,11 +45,14 @@ def load_tokenizer(base: Path | str, template: str | None) -> Any:
     return tokenizer
 
 
-def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
+def load_backbone(
+    base: Path | str, placement: Placement = Placement(), as_stored: bool = False
+) -> Any:
     """A causal LM, frozen, where `placement` has it.
 
-    Under `torch.device("meta")` no weights are read. Raises ValueError if weights are damaged or
-    missing, and for layers that nf4 cannot hold.
+    With `as_stored`, weights in host memory may have the type of their files, which are then mapped
+    rather than copied; the caller converts them. Under `torch.device("meta")` no weights are read.
+    Raises ValueError if weights are damaged or missing, and for layers that nf4 cannot hold.
     """
     logging.disable_progress_bar()  # loading takes a second
     if placement.quant == "nf4" and placement.device == "cpu" and not shapes_only():
@@ -57,17 +62,47 @@ def load_backbone(base: Path | str, placement: Placement = Placement()) -> Any:
             config = AutoConfig.from_pretrained(base)
             model = AutoModelForCausalLM.from_config(config, dtype=placement.torch_dtype)
         else:
+            kwargs = placement.load_kwargs()
+            if as_stored and placement.llm_home == "cpu" and placement.can_merge_lora:
+                kwargs["dtype"] = type_to_load(base, placement.torch_dtype)
             model, report = AutoModelForCausalLM.from_pretrained(
-                base, output_loading_info=True, **placement.load_kwargs()
+                base, output_loading_info=True, **kwargs
             )
             check_complete(report)
     return model.requires_grad_(False)
 
 
-def outlined(base: Path | str) -> Any:
+def outlined(base: Path | str, dtype: Precision = "float32") -> Any:
     """The shapes of a causal LM, from its configuration alone."""
     with torch.device("meta"):
-        return load_backbone(base)
+        return load_backbone(base, Placement(dtype=dtype))
+
+
+def type_to_load(base: Path | str, dtype: torch.dtype) -> torch.dtype:
+    """The type of an LLM's files if all weights have it and `dtype` holds them exactly, or `dtype`.
+
+    A model's own constants, such as the scale of Gemma's embeddings, would be rounded to that type:
+    a model that has any is loaded in `dtype`.
+    """
+    stored = stored_types(Path(base))
+    if len(stored) != 1:
+        return dtype
+    [name] = stored
+    narrow: torch.dtype = getattr(torch, name)
+    if torch.promote_types(narrow, dtype) != dtype:
+        return dtype
+    constants = {buffer.dtype for buffer in outlined(base, name).buffers()}
+    return dtype if narrow in constants else narrow
+
+
+def stored_types(folder: Path) -> set[Precision]:
+    """The types of the tensors in a folder's safetensors files; empty if there are none."""
+    path = folder / WEIGHTS
+    if not path.is_file() and not path.with_name(f"{WEIGHTS}{INDEX}").is_file():
+        return set()
+    file = open_weights(path)
+    names = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    return {TYPES[name] for name in names} if names <= TYPES.keys() else set()
 
 
 def check_nf4_shapes(base: Path | str) -> None:

@@ -11,6 +11,7 @@ exponentials and cosines, which are not, come from `silu` and `Rotations`.
 T rows of a pass, D width, H query heads, G key heads, d width of a head.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,10 +28,16 @@ BLOCK = 128  # positions
 class Llama:
     """The layers of a `LlamaForCausalLM`, which must not be quantized or have LoRA beside them."""
 
-    def __init__(self, base: Any, pack: Pack) -> None:
-        """The base model gives its weights away: its linear layers are of no use afterwards."""
+    def __init__(self, base: Any, pack: Pack, prepare: Callable[[nn.Module], None]) -> None:
+        """The base model gives its weights away: its linear layers are of no use afterwards.
+
+        One layer after the other is prepared and taken.
+        """
         self.rotations = Rotations(base.model.rotary_emb)
-        self.layers = [Layer(index, layer, pack) for index, layer in enumerate(base.model.layers)]
+        self.layers = []
+        for index, layer in enumerate(base.model.layers):
+            prepare(layer)
+            self.layers.append(Layer(index, layer, pack))
         linear = [module for layer in self.layers for module in layer.linear]
         # whether a row has the same bits in passes of any length
         self.is_row_wise = all(isinstance(module, Fp16Linear) for module in linear)
@@ -78,9 +85,9 @@ class Layer:
         self.heads = attention.q_proj.weight.shape[0] // self.width
         self.key_heads = attention.k_proj.weight.shape[0] // self.width
         self.qkv_proj = pack(joined(attention.q_proj, attention.k_proj, attention.v_proj))
-        self.o_proj = pack(attention.o_proj)
+        self.o_proj = pack(joined(attention.o_proj))
         self.gate_up_proj = pack(joined(mlp.gate_proj, mlp.up_proj))
-        self.down_proj = pack(mlp.down_proj)
+        self.down_proj = pack(joined(mlp.down_proj))
         self.linear = (self.qkv_proj, self.o_proj, self.gate_up_proj, self.down_proj)
         self.norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
         self.epsilon = layer.input_layernorm.variance_epsilon

@@ -5,12 +5,13 @@ B rows, T positions, P positions with those of the cache, D width, V size of the
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import cpu_offload
-from peft import LoraConfig, inject_adapter_in_model
+from peft import inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import AttentionInterface, DynamicCache
@@ -31,14 +32,22 @@ from anygen.llm.backbone import (
 )
 from anygen.llm.fast_llama import Llama
 from anygen.llm.kv_cache import is_medium
+from anygen.llm.lora import (
+    fold_lora,
+    lora_config,
+    materialize_lora,
+    own_weights,
+    unchanged,
+    widened,
+)
 from anygen.llm.passes import CacheInput, Pass, one_pass, passes_of_lanes
 from anygen.llm.signal_tokens import Signals, side_mask, side_positions
+from anygen.numerics.devices import device_kind
 from anygen.numerics.fp16_linear import ROWS, Fp16Linear, Pack, packed
 from anygen.numerics.int8_linear import Int8Linear
 
 ATTENTION = "anygen_contexts"
 AttentionInterface.register(ATTENTION, attend_for_transformers)
-LORA = ".lora_"
 SAMPLE_ROWS = 16  # of an embedding table
 
 
@@ -55,12 +64,16 @@ class LanguageModel(nn.Module):
         base: Path | str,
         modalities: tuple[MediaModality, ...],
         placement: Placement = Placement(),
+        as_stored: bool = False,
     ) -> None:
-        """Raises ValueError for a base that is not whole, or that contexts cannot read for."""
+        """Raises ValueError for a base that is not whole, or that contexts cannot read for.
+
+        With `as_stored` the base may have the type of its files until `prepare_answering`.
+        """
         super().__init__()
         self.settings, self.placement = settings, placement
         self.tokenizer = load_tokenizer(base, settings.template)
-        self.base = load_backbone(base, placement)
+        self.base = load_backbone(base, placement, as_stored)
         check_backbone(self.base, self.tokenizer, settings)
         self.stops = find_stops(self.base, self.tokenizer, settings.stop)
         vocabulary, self.width = self.base.get_input_embeddings().weight.shape
@@ -78,8 +91,11 @@ class LanguageModel(nn.Module):
         inject_adapter_in_model(lora_config(settings, self.decoder), self.decoder)
         for layer in self.lora_layers():
             materialize_lora(layer)
+            for matrices in (layer.lora_A, layer.lora_B):  # they learn, whatever holds the base
+                matrices.float()
         if self.media_layers:
-            self.media_layers.hook(self.decoder)
+            self.media_layers.float().hook(self.decoder)
+        self.checkpointing = False
         self.llama: Llama | None = None  # faster layers for answering
         longest = longest_context(self.config)
         self.context = min(settings.context or longest, longest)  # positions at most
@@ -97,6 +113,7 @@ class LanguageModel(nn.Module):
         """Ids (T,) of text and signal tokens -> (T, D)."""
         vocabulary = self.signals.vocabulary
         text: Tensor = self.base.get_input_embeddings()(ids.clamp(max=vocabulary - 1))
+        text = text.to(self.signal_rows.dtype)  # a frozen base may be held in fewer bits
         signals = ids[ids >= vocabulary] - vocabulary
         return text.masked_scatter((ids >= vocabulary)[:, None], self.signal_rows[signals])
 
@@ -150,7 +167,7 @@ class LanguageModel(nn.Module):
         return hidden
 
     def passes(self, inputs: Sequence[CacheInput]) -> list[Pass]:
-        on_cpu = inputs[0][1].device.type == "cpu"
+        on_cpu = device_kind(inputs[0][1].device) == "cpu"
         if on_cpu and not (self.llama and self.llama.is_row_wise):
             return passes_of_lanes(inputs)
         return one_pass(inputs, ROWS)
@@ -196,7 +213,7 @@ class LanguageModel(nn.Module):
     def answer_logits(self, hidden: Tensor) -> Tensor:
         """The same of rows (B, D) for answering: no row depends on the others."""
         row_wise = isinstance(self.base.get_output_embeddings(), Fp16Linear) and not self.softcap
-        if hidden.device.type != "cpu" or row_wise:
+        if device_kind(hidden.device) != "cpu" or row_wise:
             return self.logits(hidden)
         return torch.cat([self.logits(row) for row in hidden.split(1)])
 
@@ -218,12 +235,33 @@ class LanguageModel(nn.Module):
             return token
         return self.signals.vocabulary + self.signals.modalities.index(modality)
 
-    def prepare_training(self, int8: bool = False) -> None:
-        """Plain attention: the backward pass of the CPU's fused kernel is several times slower."""
-        self.base.set_attn_implementation("eager")
+    def prepare_training(
+        self, int8: bool = False, checkpointing: bool = False, fused: bool = False
+    ) -> None:
+        """Readies the base for a backward pass.
+
+        `fused` attention is for accelerators: the backward pass of the CPU's kernel is several
+        times slower than plain attention.
+
+        With `checkpointing` a layer's activations are computed again in the backward pass, from
+        its input, which is all that is kept of it (Chen et al. 2016, "Training Deep Nets with
+        Sublinear Memory Cost").
+        """
+        self.base.set_attn_implementation("sdpa" if fused else "eager")
+        if checkpointing:
+            self.base.activation_checkpointing_enable(self.checkpoint_options())
+            self.base.disable_input_require_grads()  # LoRA needs none, and ids have no gradients
+            self.checkpointing = True
         if int8:
             for layer in self.lora_layers():
                 layer.base_layer = Int8Linear(layer.base_layer)
+
+    def checkpoint_options(self) -> dict[str, Any]:
+        """Arguments of torch's `checkpoint`: what is computed again knows again where media are."""
+        options: dict[str, Any] = {"use_reentrant": False}
+        if self.media_layers is not None:
+            options["context_fn"] = self.media_layers.contexts
+        return options
 
     def lora_layers(self) -> Iterable[LoraLayer]:
         return (module for module in self.base.modules() if isinstance(module, LoraLayer))
@@ -233,38 +271,30 @@ class LanguageModel(nn.Module):
 
         A Llama is read by layers of our own from then on. Weights of few bits, and those that
         are spread over devices, are left as they are, with LoRA beside them.
+
+        It goes layer by layer, and what a layer was loaded as is gone before the next is packed. In
+        the end nothing is left in files that were mapped into memory.
         """
-        if not self.placement.can_merge_lora:
-            return
-        self.fold_lora()
+        loaded = {parameter.data_ptr() for parameter in self.base.parameters()}
+        dtype = self.placement.torch_dtype
+        if self.placement.can_merge_lora and self.placement.offload == "sequential":
+            fold_lora(self.base, dtype, unchanged)
+        elif self.placement.can_merge_lora:
+            self.pack_layers(dtype, pack)
+        own_weights(self.base, dtype, loaded)
         if self.placement.offload == "sequential":
             cpu_offload(self.base, torch.device(self.placement.device))
-        else:
-            self.pack_layers(pack)
 
-    def fold_lora(self) -> None:
-        for name, layer in list(self.base.named_modules()):
-            if isinstance(layer, LoraLayer):
-                # With an offloaded base, LoRA stands on another device.
-                cast(nn.Module, layer).to(layer.base_layer.weight.device)
-                layer.merge()
-                self.base.set_submodule(name, with_lora_of(layer, layer.base_layer))
-
-    def pack_layers(self, pack: Pack) -> None:
+    def pack_layers(self, dtype: torch.dtype, pack: Pack) -> None:
         plain = self.config.model_type == "llama" and self.config.hidden_act == "silu"
         if plain and self.media_layers is None:
-            self.llama = Llama(self.base, pack)
-        for name, layer in list(self.base.named_modules()):
-            if isinstance(layer, nn.Linear) and LORA not in name:
-                self.base.set_submodule(name, self.packed_or_gone(name, layer, pack))
+            prepare = partial(fold_lora, dtype=dtype, finish=unchanged)
+            self.llama = Llama(self.base, pack, prepare)
+            self.base.lm_head = pack(widened(self.base.lm_head, dtype))
+        else:
+            fold_lora(self.base, dtype, pack)
         if self.media_layers:
             self.media_layers.hook(self.decoder)
-
-    def packed_or_gone(self, name: str, layer: nn.Linear, pack: Pack) -> nn.Module:
-        """The layer packed; of one that the Llama has packed already, only its LoRA remains."""
-        gone = self.llama is not None and name != "lm_head"
-        answering = nn.Module() if gone else pack(layer)
-        return with_lora_of(layer, answering) if hasattr(layer, "lora_A") else answering
 
     def use_lora(self, enabled: bool) -> None:
         """Without LoRA the text is the base model's own."""
@@ -282,21 +312,6 @@ class LanguageModel(nn.Module):
             self.use_lora(True)
 
 
-def materialize_lora(layer: Any) -> None:
-    """Where a map leaves weights in host memory or on a disk, LoRA stays where they compute."""
-    hook = getattr(layer.base_layer, "_hf_hook", None)
-    if hook is not None and layer.base_layer.weight.is_meta:
-        for matrices in (layer.lora_A, layer.lora_B):
-            matrices.to_empty(device=hook.execution_device)
-        layer.reset_lora_parameters("default", init_lora_weights=True)
-
-
-def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:
-    """The layer that LoRA is merged into, with its matrices under their names, to be saved."""
-    merged.lora_A, merged.lora_B = layer.lora_A, layer.lora_B
-    return merged
-
-
 def branch_arguments(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:
     """Position ids and attention mask of the last T of P positions."""
     new = embeds_BTD.shape[1]
@@ -312,18 +327,3 @@ def embedding_std(embedding: nn.Module) -> Tensor:
     rows: Tensor = embedding.weight[:SAMPLE_ROWS]  # type: ignore[index]
     embedded = embedding(torch.arange(len(rows), device=rows.device))
     return embedding.weight.std() * (embedded.std() / rows.std())  # type: ignore[operator]
-
-
-def lora_config(settings: LanguageModelSettings, decoder: nn.Module) -> LoraConfig:
-    """Raises ValueError if the LLM lacks a layer that LoRA targets."""
-    lora = settings.lora
-    linear = {
-        name.split(".")[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)
-    }
-    unknown = sorted(set(lora.targets) - linear)
-    if unknown:
-        raise ValueError(
-            f"llm.lora.targets: this LLM has no {', '.join(unknown)}; "
-            f"its linear layers are {', '.join(sorted(linear))}"
-        )
-    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets)

@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from anygen.config.placement import Placement
-from anygen.memory.planner import MemoryNeeds, Peak, Planner
+from anygen.memory.planner import TRAINING, MemoryNeeds, Peak, Planner, TrainingSteps, Use
 
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -42,7 +42,10 @@ def read_size(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\w+)", text.strip())
     if not found or found[2] not in UNITS:
         raise ValueError(f"--memory is a number and one of {', '.join(UNITS)}, not {text!r}")
-    return int(Fraction(found[1]) * UNITS[found[2]])
+    size = int(Fraction(found[1]) * UNITS[found[2]])
+    if not size:
+        raise ValueError(f"--memory is more than nothing, such as 24GB, not {text!r}")
+    return size
 
 
 def memory_of(name: str) -> int | None:
@@ -61,7 +64,11 @@ def as_json_text(needs: MemoryNeeds, place: Placement) -> str:
 
 
 def report_lines(
-    planner: Planner, needs: MemoryNeeds, place: Placement, memory: AvailableMemory
+    planner: Planner,
+    needs: MemoryNeeds,
+    place: Placement,
+    steps: TrainingSteps,
+    memory: AvailableMemory,
 ) -> Iterator[str]:
     yield f"{'part':32}{'parameters':>16}{'memory':>12}"
     for part in needs.parts:
@@ -70,18 +77,22 @@ def report_lines(
     size = sum(part.bytes for part in needs.parts)
     yield f"{'together':32}{parameters:>16,}{format_bytes(size):>12}"
     yield ""
-    columns = ("weights", "gradients", "optimizer", "activations", "cache", "total")
+    columns = ("weights", "gradients", "optimizer", "activations", "cache", "libraries", "total")
     yield f"{'stage':10}" + "".join(f"{name:>13}" for name in columns) + "  peak while"
     for use, peak in needs.peaks.items():
         sizes = peak.model_dump() | {"total": peak.total}
         cells = "".join(f"{format_bytes(sizes[name]):>13}" for name in columns)
         yield f"{use:10}{cells}  {peak.during}"
     yield ""
-    yield from advice(planner, needs, place, memory)
+    yield from advice(planner, needs, place, steps, memory)
 
 
 def advice(
-    planner: Planner, needs: MemoryNeeds, place: Placement, memory: AvailableMemory
+    planner: Planner,
+    needs: MemoryNeeds,
+    place: Placement,
+    steps: TrainingSteps,
+    memory: AvailableMemory,
 ) -> Iterator[str]:
     """Whether each use fits, and what would make it fit."""
     if memory.bytes is None:
@@ -94,9 +105,19 @@ def advice(
         yield f"chat fits into {every}{balanced}"
     else:
         yield f"chat does not fit into {every}; {chat_advice(planner, place, memory)}"
-    for use, peak in needs.peaks.items():
-        if use != "chat" and peak.total > memory.bytes:
-            yield f"{use} does not fit into {one}: {training_advice(place)}"
+    short = [use for use in TRAINING if needs.peaks[use].total > memory.bytes]
+    if short:
+        found = training_advice(planner, place, steps, memory.bytes, short)
+        yield f"{', '.join(short)} {do(short)} not fit into {one}; {found}"
+    fitting = [use for use in TRAINING if use not in short]
+    if fitting:
+        how = run_settings(place, steps)
+        with_how = f" with {how}" if how else ""
+        yield f"{', '.join(fitting)} {do(fitting, 'fits', 'fit')} into {one}{with_how}"
+
+
+def do(uses: Sequence[str], one: str = "does", several: str = "do") -> str:
+    return one if len(uses) == 1 else several
 
 
 def llm_bytes(planner: Planner, place: Placement) -> int:
@@ -112,10 +133,28 @@ def chat_advice(planner: Planner, place: Placement, memory: AvailableMemory) -> 
     return "no flag makes it fit: set llm.context lower, or choose a smaller LLM"
 
 
-def training_advice(place: Placement) -> str:
-    if place.quant == "nf4":
-        return "take fewer --rows or a shorter --length"
-    return "try --quant nf4, which is precision=nf4 of a run, fewer --rows or a shorter --length"
+def training_advice(
+    planner: Planner, place: Placement, steps: TrainingSteps, memory: int, uses: Sequence[Use]
+) -> str:
+    """The cheapest settings of a run with which these stages fit."""
+    for other, other_steps in planner.training_fallbacks(place, steps):
+        peaks = planner.training(other, other_steps, uses)
+        most = max(peak.total for peak in peaks.values())
+        if most <= memory:
+            verb = do(uses, "takes", "take at most")
+            how = run_settings(other, other_steps)
+            return f"in a run with {how} {do(uses, 'it', 'they')} {verb} {format_bytes(most)}"
+    return "no setting makes it fit: take fewer --rows, a shorter --length or a smaller LLM"
+
+
+def run_settings(place: Placement, steps: TrainingSteps) -> str:
+    """The settings of a run that trains as planned, but for the defaults."""
+    narrow = "bf16" if place.torch_dtype == torch.bfloat16 else None
+    settings = {
+        "precision": place.quant or narrow,
+        "gradient_checkpointing": "true" if steps.checkpointing else None,
+    }
+    return " ".join(f"{name}={value}" for name, value in settings.items() if value)
 
 
 def flags(place: Placement) -> str:

@@ -22,11 +22,18 @@ BLOCK = 64  # weights of nf4 that share a scale (Dettmers et al. 2023, section 3
 
 WeightFormat = Literal["fp16_packed", "int8", "int8_both_ways", "nf4"]
 
+
+def whole(count: int, block: int) -> int:
+    """`count` rounded up to whole blocks."""
+    return count + -count % block
+
+
 # Bytes of a linear layer's weight (O outputs, I inputs) in each format: FBGEMM's half precision
-# (anygen/numerics/fp16_linear.py), bitsandbytes' int8 and nf4, and for training int8 matrices for
-# the forward and the backward pass (anygen/numerics/int8_linear.py).
+# (anygen/numerics/fp16_linear.py), which packs whole blocks of 16 outputs and 512 inputs, the int8
+# and nf4 of bitsandbytes, and for training int8 matrices for the forward and the backward pass
+# (anygen/numerics/int8_linear.py).
 WEIGHT_BYTES: dict[WeightFormat, Callable[[int, int], int]] = {
-    "fp16_packed": lambda outputs, inputs: 2 * outputs * inputs,
+    "fp16_packed": lambda outputs, inputs: 2 * whole(outputs, 16) * whole(inputs, 512),
     "int8": lambda outputs, inputs: outputs * inputs + 4 * outputs,
     "int8_both_ways": lambda outputs, inputs: 2 * outputs * inputs + 4 * (outputs + inputs),
     "nf4": lambda outputs, inputs: outputs * inputs // 2 + 4 * math.ceil(outputs * inputs / BLOCK),

@@ -37,7 +37,7 @@ MEDIA: dict[MediaModality, Callable[[], Media]] = {
 @torch.inference_mode()
 def fill_context(llm: LanguageModel) -> KVCache:
     """Runs the last forward pass of a conversation that fills the LLM's context."""
-    count = min(MAX_FORWARD, llm.context // 2)
+    count = max(1, min(MAX_FORWARD, llm.context // 2))
     context, embeds_TD = KVCache(), llm.signal_rows.new_zeros((count, llm.width))
     llm.read([(context, embeds_TD, range(count))])
     size, before = whole_blocks(llm.context), llm.context - count
@@ -74,6 +74,7 @@ class TrainingStep:
         self.generates = "output_projectors" in STAGES[stage].needs
         run = Run.model_construct(stage=stage, decoders=[])
         self.trained = unfreeze(model, learned_prefixes(run))
+        model.train()
         self.optimizer = torch.optim.AdamW(self.trained.values(), foreach=False)
 
     def run(self) -> None:
@@ -109,6 +110,10 @@ class TrainingStep:
     def row(self) -> tuple[Tensor, list[tuple[MediaModality, int]]]:
         """Embeddings (T, D), and the position at which each span of signal tokens begins."""
         model, targets = self.model, []
+        if self.length > model.llm.context:
+            raise ValueError(
+                f"length: {self.length} positions are too many, the LLM reads {model.llm.context}"
+            )
         encoder = model.encoder
         longest = max(encoder.modalities, key=model.input_projector.length)
         features_KW = model.llm.signal_rows.new_zeros(

@@ -42,11 +42,13 @@ class MultimodalModel(nn.Module):
         parts: Sequence[str] = PARTS,
         decoders: LazyDecoders | None = None,
         placement: Placement = Placement(),
+        as_stored: bool = False,
     ) -> None:
         """Random weights around the base ones; `folder` holds the files that `system` names.
 
         A training stage names the few `parts` that it needs. Stored `decoders` stand in for new
-        ones. Under `torch.device("meta")` no weights are read: only shapes are known.
+        ones. Under `torch.device("meta")` no weights are read: only shapes are known. With
+        `as_stored` the base LLM may have the type of its files until `llm.prepare_answering()`.
         """
         super().__init__()
         self.system, self.folder, self.placement = system, folder, placement
@@ -57,7 +59,7 @@ class MultimodalModel(nn.Module):
             self.check_encodable("decoders", system.decoders)  # the LLM reads its own media
         if "llm" in parts:
             base = find_base(system.llm.base, folder)
-            self.llm = LanguageModel(system.llm, base, tuple(system.decoders), placement)
+            self.llm = LanguageModel(system.llm, base, tuple(system.decoders), placement, as_stored)
         if "input_projector" in parts:
             self.input_projector = build_input_projector(
                 system.input_projector,
@@ -98,7 +100,7 @@ class MultimodalModel(nn.Module):
         idle = decoder_memory if placement.offload == "none" else decoder_memory or 0
         decoders = LazyDecoders(system.decoders, folder, weights, idle, placement.torch_dtype)
         with torch.device(placement.device):
-            model = cls(system, folder, decoders=decoders, placement=placement)
+            model = cls(system, folder, decoders=decoders, placement=placement, as_stored=True)
         model.settle()
         checkpoint.load_weights(model, [weights], complete=True)
         model.llm.prepare_answering(pack)

@@ -19,6 +19,8 @@ The number of threads, the CPU and the versions of libraries may still change la
 import torch.nn.functional as F
 from torch import Tensor
 
+from anygen.numerics.devices import device_kind
+
 GRAIN = 32768  # fewer elements are computed by one thread (at::internal::GRAIN_SIZE in torch)
 
 
@@ -29,7 +31,7 @@ def silu(rows: Tensor) -> Tensor:
     by other code than the rest, and divides long stretches among threads at any element. Here every
     row is a stretch of its own.
     """
-    if rows.device.type != "cpu":
+    if device_kind(rows.device) != "cpu":
         return F.silu(rows)
     assert rows.stride(0) > rows.shape[1]
     for part in rows.split(max(1, (GRAIN - 1) // rows.shape[1])):

@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anygen.numerics.devices import device_kind
+
 ROWS = 3
 Pack = Callable[[nn.Linear], nn.Module]  # a frozen layer -> the one that answers in its place
 
@@ -37,17 +39,27 @@ class Fp16Linear(nn.Module):
         weight = linear.weight.detach().float().contiguous()
         bias = None if linear.bias is None else linear.bias.detach().float()
         self.outputs = weight.shape[0]
-        self.packed: Any = torch.ops.quantized.linear_prepack_fp16(weight, bias)
+        self.packed: Any = None  # on the meta device, where only shapes are known
+        if not weight.is_meta:
+            self.packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         missing = -len(rows) % ROWS
         padded = F.pad(rows, (0, 0, 0, missing)) if missing else rows
-        product: Tensor = torch.ops.quantized.linear_dynamic_fp16(padded, self.packed)
+        product = self.product(padded)
         return product[: len(rows)].view(*x.shape[:-1], self.outputs)
+
+    def product(self, rows: Tensor) -> Tensor:
+        """(N, I) -> (N, O)."""
+        if rows.is_meta:
+            return rows.new_empty(len(rows), self.outputs)
+        product: Tensor = torch.ops.quantized.linear_dynamic_fp16(rows, self.packed)
+        return product
 
 
 def packed(linear: nn.Linear) -> nn.Module:
     """The layer for answering: in half precision if it is in float32 on an x86 CPU."""
-    plain = linear.weight.device.type == "cpu" and linear.weight.dtype == torch.float32
+    on_cpu = device_kind(linear.weight.device) == "cpu"
+    plain = on_cpu and linear.weight.dtype == torch.float32
     return Fp16Linear(linear) if plain and has_fbgemm() else linear

@@ -38,13 +38,19 @@ def hidden_states(
     first `shared` positions, the same in every row, are computed once. `branches` (B, T) numbers
     the span of each position if spans are hidden from what follows them; `media` (B, T) marks the
     features of media.
+
+    Layers that are computed again in the backward pass would write into a cache twice, so with
+    gradient checkpointing every row reads its beginning itself.
     """
+    recomputed = llm.checkpointing and torch.is_grad_enabled()
+    if recomputed:
+        shared = 0
     hidden, prefix = torch.zeros_like(embeds_BTD), llm.new_cache()
     if shared:
         hidden[:, :shared] = llm.hidden(embeds_BTD[:1, :shared], prefix).to(hidden.dtype)
     for rows in lengths.argsort().chunk(PASSES):
         longest = int(lengths[rows].max())
-        cache = llm.new_cache(prefix, len(rows))
+        cache = None if recomputed else llm.new_cache(prefix, len(rows))
         row_branches = None if branches is None else branches[rows, :longest]
         row_media = None if media is None else media[rows, shared:longest]
         states = llm.hidden(embeds_BTD[rows, shared:longest], cache, row_branches, row_media)

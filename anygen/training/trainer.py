@@ -32,6 +32,7 @@ from anygen.io.atomic import replacing
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import MultimodalModel
 from anygen.model.parts import part_of
+from anygen.model.placing import settle
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
 from anygen.training.stages import STAGES, Stage, Step, check_decoders, learned_prefixes
@@ -58,9 +59,9 @@ def train(name: str, overrides: list[str]) -> Path:
     check_decoders(model, run)
     load_weights(model, map(weights_in, run.init))
     if "llm" in stage.needs:
-        model.llm.prepare_training(
-            int8=run.precision == "int8" and has_fast_int8(accelerator.device)
-        )
+        int8 = run.precision == "int8" and has_fast_int8(accelerator.device)
+        fused = accelerator.device.type != "cpu"
+        model.llm.prepare_training(int8, run.gradient_checkpointing, fused)
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / "run.yaml").write_text(to_yaml(run), encoding="utf-8")
     trainer = Trainer(run, stage, model, accelerator)
@@ -70,9 +71,9 @@ def train(name: str, overrides: list[str]) -> Path:
 
 
 def placement_of(run: Run, accelerator: Accelerator) -> Placement:
-    """Everything trains in float32; 4-bit weights are quantized on the device that computes."""
+    """The base LLM's. 4-bit weights are quantized on the device that computes."""
     if run.precision != "nf4":
-        return Placement()
+        return Placement(dtype="bfloat16" if run.precision == "bf16" else "float32")
     return Placement(
         device=str(accelerator.device), dtype="float32", quant="nf4"
     ).validate_available()
@@ -122,6 +123,8 @@ class Trainer:
         self.model = model
         self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
         self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
+        if run.precision == "bf16":
+            narrow_frozen(model, torch.bfloat16)
         optimizer = torch.optim.AdamW(
             self.learned.values(), run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay
         )
@@ -293,6 +296,18 @@ def unfreeze(model: nn.Module, prefixes: list[str]) -> dict[str, nn.Parameter]:
     if not learned:
         raise ValueError(f"nothing would learn: no parameter is named {' or '.join(prefixes)}")
     return learned
+
+
+def narrow_frozen(model: MultimodalModel, dtype: torch.dtype) -> None:
+    """Holds the encoder and the decoders in `dtype` where nothing of them learns.
+
+    The base LLM was loaded in it; what learns stays in float32.
+    """
+    parts = [*model.decoders.values(), *([model.encoder] if hasattr(model, "encoder") else [])]
+    for part in parts:
+        parameters = list(part.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            settle(part, parameters[0].device, dtype)
 
 
 def learning_rate(run: Run, step: int) -> float:

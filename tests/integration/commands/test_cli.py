@@ -113,6 +113,16 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
             ["plan", "mini/system", "--memory", "24"],
             "--memory is a number and one of kB, MB, GB, KiB, MiB, GiB, not '24'",
         ),
+        (
+            ["plan", "mini/system", "--memory", "0GB"],
+            "--memory is more than nothing, such as 24GB, not '0GB'",
+        ),
+        (
+            ["config", "tiny/system", "decoders.audio.name=audioldn"],
+            "decoders.audio: no decoders named 'audioldn'; there are animatediff, audioldm, "
+            "diffusers_pipeline, stable_diffusion, zeroscope, and modules of your own by their "
+            "full names",
+        ),
         (["generate", "gone.jsonl"], "gone.jsonl: No such file or directory"),
         (["generate", " "], "the prompt is empty; write a text"),
         (
@@ -150,9 +160,9 @@ def test_a_finished_file_needs_no_model(anygen_cli, tmp_path):
 
 
 SYSTEM = """
-encoder: {name: anything}
+encoder: {name: clip, pretrained: somebody/clip}
 decoders:
-  image: {name: stable_diffusion, steps: 4}
+  image: {name: stable_diffusion, pretrained: somebody/pictures, steps: 4}
 """
 RUN = """
 system: mini
@@ -232,7 +242,8 @@ def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
     code, out, err = anygen_cli(*plan, "--json")
     assert (code, err) == (0, "")
     chat = json.loads(out)["peaks"]["chat"]
-    assert chat["total"] == chat["weights"] + chat["activations"] + chat["cache"]
+    parts = ("weights", "activations", "cache", "libraries")
+    assert chat["total"] == sum(chat[part] for part in parts)
     code, out, err = anygen_cli(*plan, "--memory", f"{(chat['total'] - 1000) / 1e6}MB")
     assert (code, err) == (0, "")
     assert "decoders.image.unet" in out

@@ -142,6 +142,23 @@ def test_pieces_batches_and_crops_read_as_a_whole(make, kind, answering):
     close(second, expected[:20])
 
 
+def test_checkpointing_changes_no_gradient(make, kind):
+    gradients = []
+    for checkpointing in (False, True):
+        llm = trained(make(kind)).train()
+        llm.prepare_training(checkpointing=checkpointing)
+        llm.zero_grad()
+        embeds = embeds_of(llm).expand(2, -1, -1)
+        lengths, media = torch.tensor([LENGTH, 70]), places().expand(2, -1)
+        hidden_states(llm, embeds, lengths, 4, media=media)[:, :70, :8].mean().backward()
+        gradients.append({n: p.grad for n, p in llm.named_parameters() if p.grad is not None})
+    plain, again = gradients
+    assert any(".lora_B." in name for name in plain)
+    assert plain.keys() == again.keys()
+    for name, gradient in plain.items():
+        torch.testing.assert_close(again[name], gradient, atol=1e-6, rtol=1e-3)
+
+
 @torch.no_grad()
 def test_rows_that_are_trained_together_know_their_own_media(make, kind):
     llm = make(kind)

@@ -11,8 +11,9 @@ from anygen import AnyGen
 from anygen.config.placement import Placement
 from anygen.memory import workloads
 from anygen.memory.meta_tracker import MetaTracker, peak_bytes
-from anygen.memory.planner import build_on_meta, planner
-from anygen.memory.weight_sizes import weight_sizes
+from anygen.memory.planner import TrainingSteps, build_on_meta, planner
+from anygen.memory.weight_sizes import WEIGHT_BYTES, weight_sizes
+from anygen.numerics.devices import planning_for
 
 
 def measured(work):
@@ -41,7 +42,7 @@ def planned(tiny_system):
 
 @pytest.fixture(scope="module")
 def needs(planned):
-    return planned.needs(Placement(), rows=2, length=64)
+    return planned.needs(Placement(), TrainingSteps(rows=2, length=64))
 
 
 def test_weights_are_exact(needs, make_model):
@@ -76,7 +77,6 @@ def test_reading_takes_what_the_tracker_counts(saved_model, planned):
     peak, _ = measured(lambda: workloads.fill_context(llm))
     chat = planned.chat_needs(Placement())
     [reading] = [m for m in chat.operations if m.name == "reading"]
-    # The plan has the one tile of an accelerator where a CPU has several (llm/attention.py).
     assert reading.bytes + chat.cache == pytest.approx(peak, rel=0.05)
 
 
@@ -110,9 +110,65 @@ def test_a_step_of_learning_takes_what_the_plan_says(needs, make_model, stage):
 
 
 def test_a_longer_step_takes_more(planned, needs):
-    longer = planned.needs(Placement(), rows=2, length=128)
+    longer = planned.needs(Placement(), TrainingSteps(rows=2, length=128))
     for stage in ("encode", "decode", "instruct"):
         assert longer.peaks[stage].activations > 1.5 * needs.peaks[stage].activations
+
+
+def test_half_precision_and_checkpointing_make_training_smaller(planned):
+    steps = TrainingSteps(rows=2, length=128)
+    again = steps.model_copy(update={"checkpointing": True})
+    single = planned.training(Placement(), steps)["instruct"]
+    half = planned.training(Placement(dtype="bfloat16"), steps)["instruct"]
+    checkpointed = planned.training(Placement(dtype="bfloat16"), again)["instruct"]
+    assert half.weights < single.weights
+    assert half.gradients == single.gradients  # what learns is in float32
+    assert checkpointed.activations < 0.8 * half.activations
+
+
+@pytest.mark.slow
+def test_a_card_of_24_gb_trains_lora_of_7b(tiny_system):
+    steps = TrainingSteps(length=256, checkpointing=True)
+    with planner(str(tiny_system), ["llm.base=lmsys/vicuna-7b-v1.5"]) as found:
+        place = Placement(device="cuda", dtype="bfloat16")
+        [peak] = found.training(place, steps, ["instruct"]).values()
+    assert 13.5e9 < peak.total < 24e9
+    assert peak.activations < 1e9
+
+
+def test_a_cpu_copies_what_it_convolves():
+    picture = torch.empty(1, 32, 64, 64, device="meta")
+    layer, point = (torch.nn.Conv2d(32, 8, k, device="meta") for k in (3, 1))
+    last = picture.to(memory_format=torch.channels_last)
+    size = 4 * 8 * 62 * 62
+    with torch.inference_mode():
+        assert peak_bytes(lambda: layer(picture)) == size
+        with planning_for("cpu"):
+            assert peak_bytes(lambda: layer(picture)) == picture.nbytes + layer.weight.nbytes + size
+            assert peak_bytes(lambda: layer(last)) == layer.weight.nbytes + size
+            assert peak_bytes(lambda: point(picture)) == 4 * 8 * 64 * 64
+
+
+def test_packed_weights_fill_whole_blocks():
+    """FBGEMM packs the head of SmolLM2-135M, 49,152 x 576, as if it had 1,024 inputs."""
+    assert WEIGHT_BYTES["fp16_packed"](49_152, 576) == 100_663_296
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("llm.context=1", r"llm\.context: 1 positions are too few, one medium takes \d+"),
+        ("decoders.image.size=1000000", r"decoders\.image: a tensor of shape .* is too large"),
+    ],
+)
+def test_what_no_machine_can_do_is_one_sentence(tiny_system, setting, reason):
+    with planner(str(tiny_system), [setting]) as found, pytest.raises(ValueError, match=reason):
+        found.chat(Placement())
+
+
+def test_steps_longer_than_the_context_are_refused(planned):
+    with pytest.raises(ValueError, match=r"length: 1000000000 positions are too many"):
+        planned.training(Placement(), TrainingSteps(length=10**9))
 
 
 def test_offload_keeps_idle_parts_away(planned):

@@ -7,6 +7,7 @@ import torch
 from anygen.llm.attention import TILE, Attention
 from anygen.llm.kv_cache import BLOCK, KVCache
 from anygen.llm.passes import LANES, one_pass, passes_of_lanes
+from anygen.numerics.devices import planning_for
 
 
 def reading(start, count):
@@ -63,6 +64,15 @@ def test_one_pass_holds_all_rows_and_as_many_idle_ones_as_are_asked_for():
     assert one.length == 10
     assert positions_of([one], 0) == [(10, 0), (11, 1), (12, 2), (13, 3)]
     assert positions_of([one], 1) == [(0, 4), (1, 5), (2, 6)]
+
+
+def test_a_plan_takes_the_tiles_of_the_device_that_it_is_for():
+    [one] = one_pass([reading(10, 300)], 3)
+    on_cpu = len(Attention(one, torch.device("cpu")).tiles)
+    assert on_cpu > 1
+    for kind, count in {"cpu": on_cpu, "cuda": 1}.items():
+        with planning_for(kind):
+            assert len(Attention(one, torch.device("meta")).tiles) == count
 
 
 def test_every_position_stands_at_its_place_in_a_tile_and_sees_whole_blocks_up_to_its_own():

@@ -1,0 +1,109 @@
+"""A base LLM for answering: LoRA folded in layer by layer, and no second copy of its weights."""
+
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+from anygen.config.placement import Placement
+from anygen.config.system import LanguageModelSettings
+from anygen.llm.backbone import type_to_load
+from anygen.llm.kv_cache import KVCache
+from anygen.llm.language_model import LanguageModel
+from anygen.model.placing import settle
+from support.precision import unpacked
+from support.pretrained_llms import publish
+
+TYPES = ("float32", "bfloat16")
+
+
+@pytest.fixture(scope="module", params=TYPES)
+def stored(request, tiny_llm, tmp_path_factory) -> Path:
+    """A Llama of eight layers, stored in this type."""
+    folder = tmp_path_factory.mktemp("stored")
+    PreTrainedTokenizerFast.from_pretrained(tiny_llm).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=LlamaConfig.from_pretrained(tiny_llm).vocab_size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=8,
+        num_attention_heads=4,
+    )
+    LlamaForCausalLM(config).to(getattr(torch, request.param)).save_pretrained(folder)
+    return folder
+
+
+def load(folder: Path, dtype: str, as_stored: bool = True) -> LanguageModel:
+    torch.manual_seed(0)
+    llm = LanguageModel(
+        LanguageModelSettings(), folder, ("image",), Placement(dtype=dtype), as_stored
+    )
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for layer in llm.lora_layers():
+            for matrices in (layer.lora_A, layer.lora_B):
+                matrices["default"].weight.normal_(std=0.05)
+    settle(llm, "cpu", llm.placement.torch_dtype, but=llm.frozen)
+    return llm
+
+
+@torch.no_grad()
+def hidden_of(llm: LanguageModel) -> torch.Tensor:
+    embeds = torch.randn(9, llm.width, generator=torch.Generator().manual_seed(2))
+    [hidden] = llm.read([(KVCache(), embeds.to(llm.placement.torch_dtype), range(9))])
+    return hidden
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_base_answers_alike_whatever_type_it_is_loaded_in(stored, dtype):
+    first, second = (load(stored, dtype, as_stored) for as_stored in (True, False))
+    for llm in (first, second):
+        llm.prepare_answering(unpacked)
+    assert hidden_of(first).equal(hidden_of(second))
+    assert {p.dtype for p in first.base.parameters() if p.requires_grad is False} == {
+        getattr(torch, dtype)
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("dtype", TYPES)
+def test_no_file_stays_mapped(stored, dtype):
+    llm = load(stored, dtype)
+    llm.prepare_answering(unpacked)
+    assert str(stored) not in Path("/proc/self/maps").read_text()
+    assert hidden_of(llm).isfinite().all()
+
+
+def test_folding_takes_room_for_one_layer_more(stored):
+    llm = load(stored, "float32")
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        llm.prepare_answering(unpacked)
+    live = peak = 0
+    events = profiler.profiler.kineto_results.events()
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            live += event.nbytes()
+            peak = max(peak, live)
+    layers = chain(*(layer.linear for layer in llm.llama.layers))
+    sizes = [module.weight.nbytes for module in layers]
+    rest = sum(p.nbytes for p in llm.base.parameters())
+    assert peak < sum(sizes) + rest + sum(sizes) / 8 + 3 * max(sizes)
+
+
+def test_a_model_with_constants_of_its_own_is_loaded_in_the_precision_of_answers(stored, tmp_path):
+    """Gemma's embeddings are scaled by a number that bfloat16 would round."""
+    [name] = {p.dtype for p in LlamaForCausalLM.from_pretrained(stored, dtype="auto").parameters()}
+    assert type_to_load(stored, torch.float32) == name
+    folder = publish("gemma 3", tmp_path)
+    AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
+    assert type_to_load(folder, torch.float32) == torch.float32
