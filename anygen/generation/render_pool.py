@@ -5,15 +5,16 @@ import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
+from torch import nn
 
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.decoder_cache import LazyDecoders
 from anygen.numerics.single_thread import has_single_threads, use_single_thread
-from decoders.base import RenderRequest, is_sampled_alone
+from decoders.base import Decoder, RenderRequest, is_sampled_alone
 
 Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open
 MAX_ROWS = 8  # that an accelerator samples together, or a CPU side by side
@@ -59,7 +60,7 @@ class Order:
 class SingleRow:
     """A row that one thread renders, and the hold on its decoder, which ends with it."""
 
-    decoder: Any
+    decoder: Decoder
     row: Row
     hold: ExitStack
 
@@ -184,7 +185,7 @@ class RenderingPool:
         except Exception as error:  # whatever it is, others still wait for their media
             self._fail(order.rows, error)
 
-    def _hand_over(self, decoder: Any, order: Order, row: Row) -> None:
+    def _hand_over(self, decoder: Decoder, order: Order, row: Row) -> None:
         """To one of as many threads as the caller computes with; they start as they are needed."""
         hold = ExitStack()
         hold.enter_context(self._decoders.hold(order.modality))
@@ -194,7 +195,7 @@ class RenderingPool:
             worker.start()
             self._row_workers.append(worker)
 
-    def _grouped(self, decoder: Any, rows: Sequence[Row]) -> list[list[Row]]:
+    def _grouped(self, decoder: Decoder, rows: Sequence[Row]) -> list[list[Row]]:
         """By `batch_key`, in the order in which the keys first appear."""
         groups: dict[Hashable, list[Row]] = {}
         for row in rows:
@@ -204,7 +205,7 @@ class RenderingPool:
                 self._fail([row], error)
         return list(groups.values())
 
-    def _render(self, decoder: Any, batch: Sequence[Row]) -> None:
+    def _render(self, decoder: Decoder, batch: Sequence[Row]) -> None:
         """A batch that fails is made again row by row, so that only the row at fault fails."""
         rows = self._still_wanted(batch)
         if not rows:
@@ -220,7 +221,7 @@ class RenderingPool:
         for row in rows:  # outside of the handler: the memory that the batch took is free again
             self._render(decoder, [row])
 
-    def _sample(self, decoder: Any, rows: Sequence[Row]) -> None:
+    def _sample(self, decoder: Decoder, rows: Sequence[Row]) -> None:
         def on_step(step: int, total: int) -> None:
             for row in rows:
                 self._news.put((row, Progress(step, total)))
@@ -240,7 +241,7 @@ class RenderingPool:
         return [row for row in rows if self._is_wanted(row)]
 
 
-def is_one_threads_work(decoder: Any, modality: MediaModality, batch: Sequence[Row]) -> bool:
+def is_one_threads_work(decoder: Decoder, modality: MediaModality, batch: Sequence[Row]) -> bool:
     """Whether a row is rendered by one thread, beside others.
 
     Two threads render one picture of a small decoder hardly faster than one does, and two pictures
@@ -249,7 +250,7 @@ def is_one_threads_work(decoder: Any, modality: MediaModality, batch: Sequence[R
     """
     if modality == "video" or not is_sampled_alone(batch[0].task) or not has_single_threads():
         return False
-    return sum(parameter.numel() for parameter in decoder.parameters()) < SMALL
+    return sum(parameter.numel() for parameter in cast(nn.Module, decoder).parameters()) < SMALL
 
 
 def batches(groups: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row]]:

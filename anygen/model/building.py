@@ -13,18 +13,15 @@ from anygen.io.assets import base_llm, vision_trunk
 from encoders.base import Encoder
 
 
-def build_encoder(plugin: Plugin, folder: Path, where: str = "encoder") -> Any:
+def build_encoder(plugin: Plugin, folder: Path, where: str = "encoder") -> Encoder:
     """The encoder that `plugin` describes; one that joins others has them built in turn."""
 
     def build_part(modality: MediaModality, settings: Mapping[str, Any]) -> Encoder:
-        part: Encoder = build_encoder(
-            Plugin.model_validate(settings), folder, f"{where}.{modality}"
-        )
-        return part
+        return build_encoder(Plugin.model_validate(settings), folder, f"{where}.{modality}")
 
     pretrained = plugin.options.get("trunk") == "efficientnet_lite2"
     shapes_only = torch.get_default_device().type == "meta"
-    return plugins.build(
+    encoder: Encoder = plugins.build(
         "encoders",
         plugin,
         where,
@@ -32,6 +29,7 @@ def build_encoder(plugin: Plugin, folder: Path, where: str = "encoder") -> Any:
         vision_trunk=vision_trunk() if pretrained and not shapes_only else None,
         build_part=build_part,
     )
+    return encoder
 
 
 def find_base(base: str, folder: Path) -> Path | str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from anygen.config import plugins
 from anygen.config.plugins import Plugin
 from anygen.core.modality import MediaModality
 from anygen.model.placing import settle
-from decoders.base import ConditionSpec, DeferredWeights
+from decoders.base import ConditionSpec, Decoder, DeferredWeights
 
 PREFIX = "decoders."  # of a decoder's names in a model
 
@@ -32,7 +32,7 @@ class DecoderInfo:
     size: int  # bytes of its weights, with published and deferred ones
 
 
-class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
+class LazyDecoders(nn.Module, Mapping[MediaModality, Decoder]):
     """A mapping whose decoders are sub-modules while they are loaded.
 
     Decoders from a file are loaded on first use, in the thread that uses them, and are frozen.
@@ -81,7 +81,7 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
             for modality, decoder in decoders.items():
                 self.add_module(modality, decoder)
 
-    def __getitem__(self, modality: MediaModality) -> Any:
+    def __getitem__(self, modality: MediaModality) -> Decoder:
         """The decoder, loaded if it is not. KeyError where the system has none."""
         with self.lock:
             if modality not in self.loaded:
@@ -133,7 +133,7 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
         # The decoder must not depend on the caller's mode, nor change the caller's random numbers.
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
             with torch.device(self.place.device):
-                decoder = self.build(modality, self)
+                decoder = cast(nn.Module, self.build(modality, self))
             own, start = decoder.state_dict(keep_vars=True), f"{PREFIX}{modality}."
             for name in info.tensors:  # shared ones are loaded already
                 checkpoint.copy_tensor(own[name.removeprefix(start)], self.file.get_tensor(name))
@@ -157,13 +157,13 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Any]):
             self.recent.remove(idle[0])
             del self._modules[idle[0]]
 
-    def build_all(self) -> dict[MediaModality, Any]:
-        built: dict[MediaModality, Any] = {}
+    def build_all(self) -> dict[MediaModality, Decoder]:
+        built: dict[MediaModality, Decoder] = {}
         for modality in self.described:
             built[modality] = self.build(modality, built)
         return built
 
-    def build(self, modality: MediaModality, others: Mapping[MediaModality, Any]) -> Any:
+    def build(self, modality: MediaModality, others: Mapping[MediaModality, Decoder]) -> Decoder:
         where, plugin = f"{PREFIX}{modality}", self.described[modality]
         return plugins.build("decoders", plugin, where, folder=self.folder, decoders=others)
 
@@ -180,7 +180,7 @@ def infos_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModality,
         size += deferred_bytes(whole, f"{PREFIX}{modality}.")
         own = checkpoint.own_tensors(whole, [f"{PREFIX}{modality}."])
         owner |= {tensor: modality for tensor in everything if tensor not in owner}
-        spec: Any = decoder.condition_spec
+        spec = cast(Decoder, decoder).condition_spec
         infos[modality] = DecoderInfo(spec, own, shares, size)
     return infos
 

@@ -9,7 +9,6 @@ T positions, K features, S signal tokens, D width of the LLM, W width of feature
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -206,6 +205,6 @@ class MultimodalModel(nn.Module):
         text = ids_of(negative, tokenizer, begins=True, split_special_tokens=True)
         return [*first, *text, *self.llm.signals.span(modality)]
 
-    def encode_prompt(self, modality: MediaModality, caption: str) -> Any:
+    def encode_prompt(self, modality: MediaModality, caption: str) -> Tensor:
         """The condition of a plain caption, by the decoder's own text encoder."""
         return self.decoders[modality].encode_prompt([caption])[0]

@@ -5,6 +5,7 @@ M captions of a bank, V size of the vocabulary, W width of a condition.
 """
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from anygen.llm.language_model import LanguageModel
 from anygen.llm.signal_tokens import Signals
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import IGNORED, Batch, Target
-from decoders.base import ConditionSpec, pooled_condition
+from decoders.base import ConditionSpec, TrainableDecoder, pooled_condition
 
 TEMPERATURE = 0.07  # where CLIP starts
 SAME = 0.99  # cosine of pooled conditions above which two captions mean the same
@@ -134,11 +135,12 @@ def generation_losses(
         others = torch.cat([negatives(modality), hard])
         losses |= condition_losses(modality, spec, conditions, own, others)
         if denoised:
+            trainable = cast(TrainableDecoder, decoder)
             media = [t.media for t in targets[:denoised]]
             rows, conditions = generators[: len(media)], conditions[: len(media)]
             if model.llm.signals.settings.guidance == "span":
                 conditions = drop_conditions(model, modality, conditions, rows)
-            losses[f"{modality}_denoise"] = decoder.loss(media, conditions, rows)
+            losses[f"{modality}_denoise"] = trainable.loss(media, conditions, rows)
     return losses
 
 

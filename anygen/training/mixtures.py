@@ -143,9 +143,10 @@ def imagined_photographs(
     model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
 ) -> tuple[Tensor, list[str]]:
     """Features (count, K, W) of random classes of ImageNet, and the names of the classes."""
-    names = model.encoder.class_names()
+    encoder = cast(JointEncoder, model.encoder)
+    names = encoder.class_names()
     classes = [rng.randrange(len(names)) for _ in range(count)]
-    features = model.encoder.prototype_tokens(torch.tensor(classes).long(), generator)
+    features = encoder.prototype_tokens(torch.tensor(classes).long(), generator)
     return features, [names[index] for index in classes]
 
 

@@ -9,7 +9,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from safetensors.torch import load_file
@@ -27,7 +27,7 @@ from anygen.training.collate import common_prefix_length, media_mask
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import draw_scenes, reordered
-from decoders.base import pooled_condition
+from decoders.base import TrainableDecoder, pooled_condition
 from encoders.base import JointEncoder
 from mosit_data.world.language.dialogues import sample_request
 from mosit_data.world.render import render
@@ -90,7 +90,9 @@ class LatentPool(nn.Module):
     def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
         self.pool = PrecomputedPool(
-            run, run.decoders, lambda m, media: model.decoders[m].to_latents(media)
+            run,
+            run.decoders,
+            lambda m, media: cast(TrainableDecoder, model.decoders[m]).to_latents(media),
         )
         for modality, captions in self.pool.captions.items():
             conditions = in_chunks(model.decoders[modality].encode_prompt, captions)

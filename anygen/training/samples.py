@@ -1,6 +1,7 @@
 """Sample media that show what a run has learned; they are written beside its log."""
 
 import random
+from typing import cast
 
 import torch
 
@@ -11,7 +12,6 @@ from anygen.model.multimodal import MultimodalModel
 from anygen.training.mixtures import draw_media
 from decoders.base import (
     AutoencodingDecoder,
-    Decoder,
     RenderRequest,
     VocoderDecoder,
     never,
@@ -64,7 +64,7 @@ def reconstructions(model: MultimodalModel, run: Run) -> dict[str, Media]:
     """True media, and their reconstruction by the autoencoder."""
     shown: dict[str, Media] = {}
     for modality, media in true_media(run).items():
-        decoder: AutoencodingDecoder = model.decoders[modality]
+        decoder = cast(AutoencodingDecoder, model.decoders[modality])
         shown |= pairs(modality, media, decoder.from_latents(decoder.to_latents(media)))
     return shown
 
@@ -74,7 +74,7 @@ def resynthesis(model: MultimodalModel, run: Run) -> dict[str, Media]:
     """True sounds, and the vocoder's sounds from their spectrograms."""
     shown: dict[str, Media] = {}
     for modality, media in true_media(run).items():
-        decoder: VocoderDecoder = model.decoders[modality]
+        decoder = cast(VocoderDecoder, model.decoders[modality])
         shown |= pairs(modality, media, decoder.resynthesize(media))
     return shown
 
@@ -84,7 +84,7 @@ def renderings(model: MultimodalModel, run: Run) -> dict[str, Media]:
     """What the decoders render from a few fixed captions."""
     shown: dict[str, Media] = {}
     for modality in dict.fromkeys(run.decoders):
-        decoder: Decoder = model.decoders[modality]
+        decoder = model.decoders[modality]
         captions = SAMPLE_CAPTIONS[modality]
         conditions = decoder.encode_prompt(captions)
         requests = [RenderRequest(condition, seed) for seed, condition in enumerate(conditions)]

@@ -6,7 +6,7 @@ B rows, S signal tokens, K features, W their width, D width of the LLM.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -77,14 +77,14 @@ def learning_modality(run: Run, step: Step) -> MediaModality:
 
 def vae_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     modality = learning_modality(run, step)
-    decoder: AutoencodingDecoder = model.decoders[modality]
+    decoder = cast(AutoencodingDecoder, model.decoders[modality])
     media = mixtures.draw_media(modality, run, step.rng)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
 
 
 def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     modality = learning_modality(run, step)
-    decoder: VocoderDecoder = model.decoders[modality]
+    decoder = cast(VocoderDecoder, model.decoders[modality])
     media = mixtures.draw_media(modality, run, step.rng)
     return {"spectrum": decoder.vocoder_loss(media)}
 
@@ -92,7 +92,7 @@ def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Los
 def caption_losses(model: MultimodalModel, probe: LinearProbe, run: Run, step: Step) -> Losses:
     """The text encoder learns to distinguish captions before the denoiser depends on it."""
     modality = learning_modality(run, step)
-    decoder: Decoder = model.decoders[modality]
+    decoder = model.decoders[modality]
     scenes = mixtures.draw_scenes(modality, run, run.batch_size, step.rng)
     condition = decoder.encode_prompt([caption(scene) for scene in scenes])
     return {modality: probe.loss(modality, condition, scenes)}
@@ -100,7 +100,7 @@ def caption_losses(model: MultimodalModel, probe: LinearProbe, run: Run, step: S
 
 def denoise_losses(model: MultimodalModel, pool: LatentPool, run: Run, step: Step) -> Losses:
     modality = learning_modality(run, step)
-    decoder: TrainableDecoder = model.decoders[modality]
+    decoder = cast(TrainableDecoder, model.decoders[modality])
     rows = run.rows.get(modality, run.batch_size)
     latents, conditions = pool.draw(modality, rows, step.rng)
     conditional = [step.rng.random() >= EMPTY_CAPTIONS for _ in range(rows)]
@@ -117,7 +117,7 @@ def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step
     """
     modality = MEDIA[step.index % len(MEDIA)]
     observed, captions = pool.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
-    encoder: JointEncoder = model.encoder
+    encoder = cast(JointEncoder, model.encoder)
     features_BKW = encoder.read(modality, observed)
     embedded = encoder.embed_features(modality, features_BKW)
     imagined, names = mixtures.imagined_photographs(
@@ -154,7 +154,7 @@ def instruct_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: 
 def project_losses(model: MultimodalModel, pool: SpanPool, run: Run, step: Step) -> Losses:
     """The output projectors alone: a hundred times as many spans a second as with the LLM."""
     modality = learning_modality(run, step)
-    decoder: Decoder = model.decoders[modality]
+    decoder = model.decoders[modality]
     rows = run.rows.get(modality, run.batch_size)
     hidden_BSD, target = pool.draw(modality, rows, step.rng)
     conditions = model.condition_of(modality, hidden_BSD)
