@@ -3,6 +3,7 @@
 They come from a folder or the Hugging Face hub, through the libraries' own `from_pretrained`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 FAILURES = (OSError, ImportError, RuntimeError, ValueError, SafetensorError, UnpicklingError)
+HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")  # the oldest models have no owner: `gpt2`
 NAMED = 3  # weights that an error names
 
 
@@ -28,7 +30,7 @@ def reading(what: str, source: str, part: str = "") -> Iterator[None]:
     `what` is read from `source`, a folder or a Hugging Face id, or from its subfolder `part`.
     Raises ValueError too if `source` is neither.
     """
-    if not Path(source).is_dir() and source.count("/") != 1:
+    if not (source and Path(source).is_dir()) and not HUB_ID.fullmatch(source):
         raise ValueError(
             f"no {what} can be read: there is no folder {source!r}; "
             "give a folder or a Hugging Face id"

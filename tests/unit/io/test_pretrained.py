@@ -1,0 +1,16 @@
+import pytest
+
+from anygen.io.pretrained import reading
+
+
+@pytest.mark.parametrize("source", ["gpt2", "openai-community/gpt2", "lmsys/vicuna-7b-v1.5"])
+def test_an_id_of_the_hub_may_have_no_owner(source):
+    with reading("model", source):
+        pass
+
+
+@pytest.mark.parametrize("source", ["/nowhere", "./nowhere", "a/b/c", "two words", ""])
+def test_what_is_neither_a_folder_nor_an_id_is_refused(source):
+    with pytest.raises(ValueError, match="give a folder or a Hugging Face id"):  # noqa: PT012
+        with reading("model", source):
+            pass
