@@ -11,6 +11,6 @@ def test_an_id_of_the_hub_may_have_no_owner(source):
 
 @pytest.mark.parametrize("source", ["/nowhere", "./nowhere", "a/b/c", "two words", ""])
 def test_what_is_neither_a_folder_nor_an_id_is_refused(source):
-    with pytest.raises(ValueError, match="give a folder or a Hugging Face id"):  # noqa: PT012
-        with reading("model", source):
-            pass
+    message = "give a folder or a Hugging Face id"
+    with pytest.raises(ValueError, match=message), reading("model", source):
+        pass
