@@ -1,5 +1,7 @@
 """What a request may ask of the pipelines of eleven families, and what is refused."""
 
+from dataclasses import replace
+
 import diffusers
 import pytest
 
@@ -7,7 +9,7 @@ from anygen.testing.decoders import difference, same, values
 from decoders.base import CancelledError
 from decoders.parts.pipelines.families import FAMILIES
 from support.diffusers_pipelines import TINIES
-from support.pipeline_tasks import EDITING, request_for, sample
+from support.pipeline_tasks import EDITING, condition, request_for, sample
 
 
 @pytest.mark.parametrize("family", TINIES)
@@ -25,6 +27,15 @@ def test_every_step_is_counted_and_may_be_the_last(family, decoder):
             sample(decoder, [request_for(decoder, 1)], on_step, lambda n=wanted: len(seen) == n)
         assert len(seen) == wanted
     assert same(sample(decoder, [request_for(decoder, 1)])[0], whole)
+
+
+@pytest.mark.parametrize("family", ["WanPipeline", "StableDiffusionXLPipeline"])
+def test_guidance_leads_away_from_a_given_condition_as_from_its_text(family, decoder, monkeypatch):
+    request = request_for(decoder, 1, negative="a blue ball")
+    [by_text] = sample(decoder, [request])
+    given = replace(request_for(decoder, 1), negative_condition=condition(decoder, seed=99))
+    monkeypatch.setattr(decoder, "encode_prompt", None)  # nothing is encoded
+    assert same(sample(decoder, [given])[0], by_text)
 
 
 @pytest.mark.parametrize("family", EDITING)

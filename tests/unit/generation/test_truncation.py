@@ -171,8 +171,8 @@ def test_idle_contexts_take_no_more_than_the_longest_conversation(model):
     for number in range(12):
         model.generate([Message("user", (f"{number} " + "x" * 150,))], max_new_tokens=1)
     lengths = [context.length for context in model.engine.kv_caches.idle]
-    assert sum(lengths[:-1]) <= model.engine.kv_caches.most
-    assert model.engine.kv_caches.most == CONTEXT
+    assert sum(lengths[:-1]) <= model.engine.kv_caches.max_positions
+    assert model.engine.kv_caches.max_positions == CONTEXT
 
 
 def test_a_question_that_is_too_long_is_refused(model, read):
