@@ -5,8 +5,8 @@ the largest value of their field, or the most that their writer dares to state, 
 less than 2 GiB for SoX and espeak-ng. Decoders believe such sizes, or refuse them.
 
 Layouts: RIFF and WAVE (Microsoft, Multimedia Programming Interface 1.0), RF64 and BW64 (ITU-R
-BS.2088), AIFF and AIFF-C (Apple, 1991), Sun's AU. FLAC, Ogg, Matroska, WebM and MP4 have values
-that mean "unknown", which their decoders know.
+BS.2088), AIFF and AIFF-C (Apple, 1991), Sun's AU, animated PNG (W3C, third edition). FLAC, Ogg,
+Matroska, WebM and MP4 have values that mean "unknown", which their decoders know.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -195,6 +196,27 @@ def _complete_au(stream: BinaryIO, length: int) -> Patches:
     return {}
 
 
+def _complete_apng(stream: BinaryIO, length: int) -> Patches:
+    """The number of frames of an animation, which FFmpeg leaves open: they are counted."""
+    names: list[bytes] = []
+    control = None
+    place = 8
+    while place + 8 <= length:
+        size, name = struct.unpack(">I4s", _read(stream, place, 8))
+        names.append(name)
+        if name == b"acTL":
+            control = place + 8
+            if not _is_open(_number(stream, control, ">I"), 0, length):
+                return {}
+        if name == b"IDAT" and control is None:
+            return {}
+        place += 12 + size
+    if control is None:
+        return {}
+    data = struct.pack(">I", names.count(b"fcTL")) + _read(stream, control + 4, 4)
+    return {control: data + struct.pack(">I", zlib.crc32(b"acTL" + data))}
+
+
 def _refuse_shorter(length: int, stated: int) -> None:
     if stated > length:
         raise EOFError(f"the file has {length} bytes, its header states {stated}")
@@ -216,4 +238,5 @@ COMPLETE: dict[str, Callable[[BinaryIO, int], Patches]] = {
     "aiff": _complete_chunks,
     "au": _complete_au,
     "WEBP": _complete_webp,
+    "PNG": _complete_apng,
 }

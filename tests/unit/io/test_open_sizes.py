@@ -176,6 +176,21 @@ def test_a_piped_webp_is_read(size):
     assert outcome(with_sizes(animation("WEBP"), (4, "<I", size))) == "video 7x5, 4 frames, 10 fps"
 
 
+def test_a_piped_animated_png_has_all_its_frames():
+    pipe = Pipe()
+    with av.open(pipe, "w", format="apng") as container:
+        track = container.add_stream("apng", rate=10)
+        track.width, track.height, track.pix_fmt = 7, 5, "rgb24"
+        for shade in range(4):
+            frame = np.full((5, 7, 3), 60 * shade, np.uint8)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(track.encode(None))
+    data = bytes(pipe.data)
+    place = data.index(b"acTL") + 4
+    assert data[place : place + 4] == b"\xff\xff\xff\xff"
+    assert outcome(data) == "video 7x5, 4 frames, 10 fps"
+
+
 def test_a_bitmap_needs_no_size():
     stream = io.BytesIO()
     PILImage.new("RGB", (7, 5), (1, 2, 3)).save(stream, "BMP")
