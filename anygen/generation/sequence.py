@@ -100,6 +100,8 @@ class Sequence:
             yield from self.detokenizer.rest()
             for part in range(self.constraints.generated.total()):
                 yield WaitForMedia(part)
+            if self.cancelled():  # even if every medium came before that was noticed
+                raise CancelledError
         except CancelledError:
             yield from self.detokenizer.rest()
             reason = "deadline" if self.is_past_deadline() else "cancelled"
