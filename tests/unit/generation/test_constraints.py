@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from anygen import AnyGen
 from anygen.core.media import Image, Message, modality_of
@@ -15,8 +14,6 @@ from anygen.generation.constraints import Choice, Constraints
 from anygen.generation.engine import Engine
 from anygen.generation.events import Done, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions
-from anygen.generation.request import Request
-from anygen.generation.request_checks import prepare
 from support.answers import observed
 
 COSTS = {"image": 12, "audio": 11, "video": 27}
@@ -166,107 +163,6 @@ def test_what_is_owed_has_its_place_among_the_most_media():
     assert choice.media == ("audio",)
     choice = control(max_media=2, exactly={"audio": 1}).choice(ROOMY, COSTS)
     assert choice.media == MEDIA
-
-
-# --- contradictions are refused, and the sentence names the field
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"modalities": []}, "modalities: an answer must hold something"),
-        ({"modalities": ["text"], "begin": "image"}, "begin: no image may be made"),
-        ({"max_media": 0, "begin": "image"}, "begin: no image may be made"),
-        ({"at_most": {"image": 0}, "begin": "image"}, "begin: no image may be made"),
-        ({"exactly": {"image": 0}, "begin": "image"}, "begin: no image may be made"),
-        ({"exactly": {"audio": 1}, "max_media": 1, "begin": "image"}, "max_media: 1 is less than"),
-        ({"modalities": ["text"], "exactly": {"audio": 1}}, "exactly: 1 audio cannot be made"),
-        ({"at_most": {"audio": 1}, "exactly": {"audio": 2}}, "exactly: 2 audio cannot be made"),
-        ({"max_media": 1, "exactly": {"audio": 2}}, "exactly: 2 audio cannot be made"),
-        ({"max_media": 2, "exactly": {"audio": 2, "image": 1}}, "max_media: 2 is less than the 3"),
-        ({"modalities": ["image"], "max_media": 0}, "modalities: nothing of image may be made"),
-        (
-            {"modalities": ["image"], "at_most": {"image": 0}},
-            "modalities: nothing of image may be made",
-        ),
-        (
-            {"modalities": ["image"], "exactly": {"image": 2}, "words_between": 1},
-            "words_between: there are no words",
-        ),
-        (
-            {"exactly": {"image": 3}, "words_between": 4, "max_new_tokens": 7},
-            "words_between: 3 media with 4 words between them need 8 tokens or more",
-        ),
-        ({"stop": [""]}, "stop: an empty text"),
-        ({"deadline": 0}, "deadline"),
-        ({"max_new_tokens": 0}, "max_new_tokens"),
-        ({"max_media": -1}, "max_media"),
-        ({"words_between": -1}, "words_between"),
-        ({"exactly": {"image": -1}}, "exactly.image"),
-        ({"at_most": {"smell": 1}}, "at_most.smell"),
-        ({"begin": "text"}, "begin"),
-        ({"feedback": "never"}, "feedback"),
-        ({"media": {"image": {"step": 1}}}, "media.image.step"),
-        ({"edit": {"ref": 0}}, "edit.ref"),
-        ({"edit": {"ref": 1, "strength": 0}}, "edit.strength"),
-        ({"edit": {"ref": 1, "strength": 1.1}}, "edit.strength"),
-        ({"temperature": 1}, "temperature"),
-    ],
-)
-def test_options_that_cannot_be_met_are_refused(options, said):
-    with pytest.raises(ValidationError) as refused:
-        AnswerOptions(**options)
-    [error] = refused.value.errors()
-    place = ".".join(part for part in map(str, error["loc"]) if part != "[key]")
-    assert said in f"{place}: {error['msg']}"
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"begin": "audio"}, "begin: this model makes no audio"),
-        ({"exactly": {"audio": 1}}, "exactly: this model makes no audio"),
-        ({"media": {"audio": {}}}, "media: this model makes no audio"),
-        ({"modalities": ["audio"]}, "modalities: this model makes no audio"),
-        ({"edit": {"ref": 2}}, "ref: there is no medium 2; the dialogue has 1"),
-        ({"media": {"image": {"seconds": 1}}}, "seconds"),
-    ],
-)
-def test_what_a_model_cannot_do_is_refused_before_anything_is_computed(
-    make_model, tiny_system, image, options, said
-):
-    model = AnyGen(make_model().eval())
-    del model.model.decoders.described["audio"]
-    model.model.llm.read = model.model.encoder.encode = None
-    with pytest.raises(ValueError, match=said):
-        model.answer(Request([Message("user", (image,))], 0, AnswerOptions(**options)))
-
-
-def test_there_must_be_a_question(tiny_model):
-    with pytest.raises(ValueError, match="messages: there is none"):
-        AnyGen(tiny_model).reply([])
-
-
-@pytest.mark.parametrize("parts", [(), (" ",), ("", "\n")])
-def test_a_question_says_something(tiny_model, parts):
-    with pytest.raises(ValueError, match="messages: the last one is empty; write a text"):
-        AnyGen(tiny_model).reply([Message("user", parts)])
-
-
-@pytest.mark.parametrize("owed", [{"exactly": {"image": 1}}, {"begin": "image"}])
-def test_media_that_cannot_fit_are_refused_before_anything_is_computed(make_model, owed):
-    model = AnyGen(make_model().eval())
-    model.model.llm.read = None
-    cost, context = model.model.media_costs["image"], model.model.llm.context
-    [message] = HI
-    prompt = len(prepare(model.model, Request(HI)).keys)
-    long = Message("user", ("a" * (len(message.parts[0]) + context - prompt - cost + 1),))
-    for options in (owed, {"modalities": ["image"]}):
-        with pytest.raises(ValueError, match=f"must hold take {cost} positions"):
-            model.answer(Request([long], 0, AnswerOptions(**options)))
-    many = {"image": context // cost + 1}
-    with pytest.raises(ValueError, match="ask for fewer or shorten it"):
-        model.answer(Request(HI, 0, AnswerOptions(exactly=many, max_media=999)))
 
 
 # --- the same with a model that picks
