@@ -303,8 +303,8 @@ def narrow_frozen(model: MultimodalModel, dtype: torch.dtype) -> None:
 
     The base LLM was loaded in it; what learns stays in float32.
     """
-    parts = [*model.decoders.values(), *([model.encoder] if hasattr(model, "encoder") else [])]
-    for part in parts:
+    encoders = [part for name, part in model.named_children() if name == "encoder"]
+    for part in (*encoders, *model.decoders.children()):
         parameters = list(part.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
             settle(part, parameters[0].device, dtype)
