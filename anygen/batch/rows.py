@@ -5,8 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ class BatchRow:
 
     id: str
     data: dict[str, Any] = field(default_factory=dict)  # the JSON object
-    error: str = ""  # if the line is not a JSON object
+    error: str = ""  # if the line is not a JSON object with an id of its own
 
 
 def source_of(text: str) -> Path | str:
@@ -71,24 +70,30 @@ def is_file(path: Path) -> bool:
 
 
 def read_rows(path: Path) -> list[BatchRow]:
-    """The lines of a JSONL file. Raises ValueError unless every id is present and unique.
+    """The lines of a JSONL file, each under an id of its own.
 
-    A line that is not a JSON object gets an id such as `line-7`, so that it fails alone.
+    A line without an id is named after its number, such as `line-7`. So is one that fails alone:
+    it is not a JSON object, its id is neither a text nor a whole number, or an earlier line has it.
     """
-    lines = enumerate(split_lines(path), start=1)
-    rows = {number: parse_row(line, number) for number, line in lines if line.strip()}
-    counts = Counter(row.id for row in rows.values())
-    problems = [
-        f"line {number}: the id {row.id!r} is not unique" if row.id else f"line {number}: no id"
-        for number, row in rows.items()
-        if not row.id or counts[row.id] > 1
-    ]
-    if problems:
-        raise ValueError(
-            f'{printable(path)}: every line needs its own "id", a text that is not empty or a '
-            "whole number; " + "; ".join(problems[:10])
-        )
-    return list(rows.values())
+    rows: list[BatchRow] = []
+    owners: dict[str, int] = {}  # the lines of the ids
+    for number, line in enumerate(split_lines(path), start=1):
+        if not line.strip():
+            continue
+        row = parse_row(line, number)
+        if row.id in owners:
+            error = f"id: {row.id!r} is that of line {owners[row.id]}; give each line its own"
+            row = BatchRow(unused_id(number, owners), error=error)
+        owners[row.id] = number
+        rows.append(row)
+    return rows
+
+
+def unused_id(number: int, taken: Collection[str]) -> str:
+    row_id = f"line-{number}"
+    while row_id in taken:  # a row may have called itself so
+        row_id += "-again"
+    return row_id
 
 
 def split_lines(path: Path) -> list[bytes]:
@@ -122,10 +127,11 @@ def parse_row(line: bytes, number: int) -> BatchRow:
         return BatchRow(name, error=f"line {number} is nested too deeply")
     if not isinstance(data, dict):
         return BatchRow(name, error=f"line {number} is not a JSON object")
-    row_id = data.get("id")
+    row_id = data.get("id", name)
     if type(row_id) is int:  # true and false are int, too
         row_id = str(row_id)
-    row_id = row_id if isinstance(row_id, str) else ""
+    if not isinstance(row_id, str) or not row_id:
+        return BatchRow(name, error="id: give a text that is not empty, or a whole number")
     return BatchRow(row_id, {**data, "id": row_id})
 
 

@@ -146,7 +146,7 @@ def test_every_row_of_any_file_becomes_one_record(folder, tiny_model, data):
     model = Careful(tiny_model)
     try:
         ids = [row.id for row in read_rows(source)]
-    except ValueError:  # an id is missing or repeated: nothing is begun
+    except ValueError:  # the whole file is in another encoding: nothing is begun
         with pytest.raises(ValueError, match=r"rows\.jsonl: "):
             list(generate_file(lambda: model, source, batch))
         assert not out.exists()

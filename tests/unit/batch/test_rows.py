@@ -8,7 +8,7 @@ import pytest
 from anygen.batch.rows import read_rows, source_of
 from anygen.generation.options import AnswerOptions, Edit
 from anygen.io.media_files import write_media
-from support.batches import Painter, never_load, run, write_rows
+from support.batches import Painter, run, write_rows
 
 
 def test_a_dialogue_keeps_its_roles_parts_seed_and_modalities(tmp_path, image):
@@ -41,7 +41,7 @@ def test_a_dialogue_keeps_its_roles_parts_seed_and_modalities(tmp_path, image):
     assert made["seed"] == 9
 
 
-def test_ids_that_are_not_sound_are_refused_before_the_model_is_loaded(tmp_path):
+def test_a_row_whose_id_is_not_sound_fails_alone_and_one_without_is_named_after_its_line(tmp_path):
     source = write_rows(
         tmp_path,
         {"id": "a", "prompt": "x"},
@@ -49,13 +49,21 @@ def test_ids_that_are_not_sound_are_refused_before_the_model_is_loaded(tmp_path)
         {"id": "", "prompt": "x"},
         {"id": True, "prompt": "x"},
         {"id": "a", "prompt": "y"},
+        {"id": "line-7", "prompt": "y"},
+        {"id": "a", "prompt": "z"},
     )
-    with pytest.raises(ValueError, match='every line needs its own "id"') as error:
-        run(never_load, source, tmp_path / "out")
-    assert str(error.value).endswith(
-        "line 1: the id 'a' is not unique; line 2: no id; line 3: no id; line 4: no id; "
-        "line 5: the id 'a' is not unique"
-    )
+    made = run(lambda: Painter(), source, tmp_path / "out")
+    unsound = "id: give a text that is not empty, or a whole number"
+    repeated = "id: 'a' is that of line 1; give each line its own"
+    assert [(record["id"], record.get("error")) for record in made] == [
+        ("a", None),
+        ("line-2", None),
+        ("line-3", unsound),
+        ("line-4", unsound),
+        ("line-5", repeated),
+        ("line-7", None),
+        ("line-7-again", repeated),
+    ]
 
 
 def test_the_options_of_a_row_stand_before_those_of_all(tmp_path, image):
@@ -111,8 +119,8 @@ def test_ids_may_be_whole_numbers(tmp_path):
     rows = [{"id": 7, "prompt": "x"}, {"id": -1, "prompt": "y"}, {"id": "8", "prompt": "z"}]
     _, made = answered(tmp_path, *rows)
     assert [record["id"] for record in made] == ["7", "-1", "8"]
-    with pytest.raises(ValueError, match="the id '7' is not unique"):
-        read_rows(write_rows(tmp_path, {"id": 7, "prompt": "x"}, {"id": "7", "prompt": "x"}))
+    rows = read_rows(write_rows(tmp_path, {"id": 7, "prompt": "x"}, {"id": "7", "prompt": "x"}))
+    assert [row.id for row in rows] == ["7", "line-2"]
 
 
 @pytest.mark.parametrize(
