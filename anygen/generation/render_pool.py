@@ -1,4 +1,4 @@
-"""Decoders at work: threads of their own render the media, while whoever wants them goes on."""
+"""Renders media in threads of its own, while the consumer continues."""
 
 import queue
 import threading
@@ -16,7 +16,7 @@ from anygen.model.decoder_cache import LazyDecoders
 from anygen.numerics.single_thread import has_single_threads, use_single_thread
 from decoders.base import Decoder, RenderRequest, is_sampled_alone
 
-Ticket = Hashable  # who wants a medium: chosen by the caller, unique while it is open
+Ticket = Hashable  # names a medium: chosen by the caller, unique while it is open
 MAX_ROWS = 8  # that an accelerator samples together, or a CPU side by side
 SMALL = 50_000_000  # parameters of a decoder whose layers are too small to share among threads
 
@@ -31,7 +31,7 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Failed:
-    """The decoder could not make it."""
+    """The decoder could not render it."""
 
     error: Exception
 
@@ -41,15 +41,15 @@ Result = Progress | Media | Failed
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One medium of a batch. It is itself: its ticket may be given out anew when it is closed."""
+    """One medium of a batch. Rows are compared by identity: a closed ticket may be used again."""
 
     ticket: Ticket
     task: RenderRequest
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
-    """What one call of `submit` wants, and with how many threads torch is to compute it."""
+class Job:
+    """The media of one call of `submit`, and the number of torch's threads that render them."""
 
     modality: MediaModality
     rows: Sequence[Row]
@@ -75,57 +75,57 @@ class RenderingPool:
     All methods are for one thread, the consumer's; `cancel` is for any. Between consumer and
     workers there are only queues and atomic steps of a dictionary: wherever Ctrl-C interrupts the
     consumer, no lock is left behind. What it interrupts may lose results, so cancel what is open
-    then; the pool can be used on.
+    then; the pool remains usable.
     """
 
     def __init__(self, decoders: LazyDecoders) -> None:
         self._decoders = decoders
-        self._wanted: dict[Ticket, Row] = {}
-        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()  # None: no more come
+        self._open: dict[Ticket, Row] = {}
+        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()  # None: no more come
         self._single: queue.SimpleQueue[SingleRow | None] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[tuple[Row, Result | None]] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[tuple[Row, Result | None]] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._work, name="rendering", daemon=True)
         self._worker.start()
         self._row_workers: list[threading.Thread] = []
 
     def submit(self, modality: MediaModality, tasks: Mapping[Ticket, RenderRequest]) -> None:
-        """Any number of media. An accelerator makes those of equal `batch_key` together."""
+        """Queues any number of media; an accelerator renders those of equal `batch_key` together."""
         assert self._worker.is_alive(), "the pool is closed"
-        assert self._wanted.keys().isdisjoint(tasks), "a ticket is still open"
+        assert self._open.keys().isdisjoint(tasks), "a ticket is still open"
         rows = [Row(ticket, task) for ticket, task in tasks.items()]
-        self._wanted |= {row.ticket: row for row in rows}
+        self._open |= {row.ticket: row for row in rows}
         # torch keeps a number of threads per thread; a new one begins with the process's latest
-        self._orders.put(Order(modality, rows, torch.get_num_threads()))
+        self._inbox.put(Job(modality, rows, torch.get_num_threads()))
 
     def cancel(self, ticket: Ticket) -> None:
-        """Nothing more comes for the ticket; what else is in its batch goes on.
+        """Ends the ticket; the rest of its batch is rendered.
 
-        A batch in which nothing is wanted any more ends within one denoising step. A ticket that
-        is not open is left alone.
+        A batch without an open ticket ends within one denoising step. A ticket that is not open is
+        ignored.
         """
-        row = self._wanted.pop(ticket, None)
+        row = self._open.pop(ticket, None)
         if row:
-            self._news.put((row, None))  # wakes a consumer that waits for nothing else
+            self._outbox.put((row, None))  # wakes a consumer that waits for nothing else
 
     def results(self, wait: bool) -> list[tuple[Ticket, Result]]:
-        """All that came since the last call; with `wait` at least one, if a ticket is open.
+        """All results since the last call; with `wait` at least one, if a ticket is open.
 
         A medium or Failed is the last of its ticket, and closes it.
         """
         found = list(self._arrived())
-        while wait and self._wanted and not found:
-            found = [*self._deliver(*self._news.get()), *self._arrived()]
+        while wait and self._open and not found:
+            found = [*self._deliver(*self._outbox.get()), *self._arrived()]
         return found
 
     @property
     def open_tickets(self) -> tuple[Ticket, ...]:
         """Submitted, neither cancelled nor delivered; the oldest first."""
-        return tuple(self._wanted)
+        return tuple(self._open)
 
     def close(self) -> None:
         """Cancel everything, and wait for the workers to end."""
-        self._wanted.clear()
-        self._orders.put(None)
+        self._open.clear()
+        self._inbox.put(None)
         self._worker.join()
         for _ in self._row_workers:
             self._single.put(None)
@@ -141,56 +141,56 @@ class RenderingPool:
     def _arrived(self) -> Iterator[tuple[Ticket, Result]]:
         while True:
             try:
-                news = self._news.get_nowait()
+                arrived = self._outbox.get_nowait()
             except queue.Empty:
                 return
-            yield from self._deliver(*news)
+            yield from self._deliver(*arrived)
 
     def _deliver(self, row: Row, result: Result | None) -> Iterator[tuple[Ticket, Result]]:
-        if result is None or not self._is_wanted(row):
+        if result is None or not self._is_open(row):
             return
         if not isinstance(result, Progress):
-            self._wanted.pop(row.ticket, None)
+            self._open.pop(row.ticket, None)
         yield row.ticket, result
 
-    def _is_wanted(self, row: Row) -> bool:
-        return self._wanted.get(row.ticket) is row
+    def _is_open(self, row: Row) -> bool:
+        return self._open.get(row.ticket) is row
 
-    # What follows is the workers'.
+    # The methods below run in the workers.
 
     def _work(self) -> None:
         with torch.inference_mode():
-            while order := self._orders.get():
-                torch.set_num_threads(order.threads)
-                self._fulfil(order)
+            while job := self._inbox.get():
+                torch.set_num_threads(job.threads)
+                self._render_job(job)
 
     def _work_on_rows(self) -> None:
         use_single_thread()
         with torch.inference_mode():
-            while job := self._single.get():
-                with job.hold:
-                    self._render(job.decoder, [job.row])
+            while single := self._single.get():
+                with single.hold:
+                    self._render(single.decoder, [single.row])
 
-    def _fulfil(self, order: Order) -> None:
-        if not self._still_wanted(order.rows):
-            return  # a decoder is not loaded for nobody
+    def _render_job(self, job: Job) -> None:
+        if not self._still_open(job.rows):
+            return  # without loading the decoder
         try:
-            with self._decoders.hold(order.modality):
-                decoder = self._decoders[order.modality]
-                for batch in batches(self._grouped(decoder, order.rows)):
-                    if is_one_threads_work(decoder, order.modality, batch):
-                        self._hand_over(decoder, order, *batch)
+            with self._decoders.hold(job.modality):
+                decoder = self._decoders[job.modality]
+                for batch in batches(self._grouped(decoder, job.rows)):
+                    if is_one_threads_work(decoder, job.modality, batch):
+                        self._hand_over(decoder, job, *batch)
                     else:
                         self._render(decoder, batch)
         except Exception as error:  # whatever it is, others still wait for their media
-            self._fail(order.rows, error)
+            self._fail(job.rows, error)
 
-    def _hand_over(self, decoder: Decoder, order: Order, row: Row) -> None:
-        """To one of as many threads as the caller computes with; they start as they are needed."""
+    def _hand_over(self, decoder: Decoder, job: Job, row: Row) -> None:
+        """Gives it to one of as many threads as the caller computes with, started as needed."""
         hold = ExitStack()
-        hold.enter_context(self._decoders.hold(order.modality))
+        hold.enter_context(self._decoders.hold(job.modality))
         self._single.put(SingleRow(decoder, row, hold))
-        if len(self._row_workers) < min(order.threads, MAX_ROWS):
+        if len(self._row_workers) < min(job.threads, MAX_ROWS):
             worker = threading.Thread(target=self._work_on_rows, name="row", daemon=True)
             worker.start()
             self._row_workers.append(worker)
@@ -207,7 +207,7 @@ class RenderingPool:
 
     def _render(self, decoder: Decoder, batch: Sequence[Row]) -> None:
         """A batch that fails is made again row by row, so that only the row at fault fails."""
-        rows = self._still_wanted(batch)
+        rows = self._still_open(batch)
         if not rows:
             return
         try:
@@ -218,27 +218,27 @@ class RenderingPool:
                 return
         else:
             return
-        for row in rows:  # outside of the handler: the memory that the batch took is free again
+        for row in rows:  # outside the handler, where the memory of the batch is free again
             self._render(decoder, [row])
 
     def _sample(self, decoder: Decoder, rows: Sequence[Row]) -> None:
         def on_step(step: int, total: int) -> None:
             for row in rows:
-                self._news.put((row, Progress(step, total)))
+                self._outbox.put((row, Progress(step, total)))
 
         def cancelled() -> bool:
-            return not self._still_wanted(rows)
+            return not self._still_open(rows)
 
         media = decoder.sample([row.task for row in rows], on_step, cancelled)
         for row, medium in zip(rows, media, strict=True):
-            self._news.put((row, medium))
+            self._outbox.put((row, medium))
 
     def _fail(self, rows: Sequence[Row], error: Exception) -> None:
         for row in rows:
-            self._news.put((row, Failed(error)))
+            self._outbox.put((row, Failed(error)))
 
-    def _still_wanted(self, rows: Sequence[Row]) -> list[Row]:
-        return [row for row in rows if self._is_wanted(row)]
+    def _still_open(self, rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if self._is_open(row)]
 
 
 def is_one_threads_work(decoder: Decoder, modality: MediaModality, batch: Sequence[Row]) -> bool:
