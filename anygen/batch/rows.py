@@ -89,9 +89,9 @@ def read_rows(path: Path) -> list[BatchRow]:
     return rows
 
 
-def unused_id(number: int, taken: Collection[str]) -> str:
+def unused_id(number: int, used: Collection[str]) -> str:
     row_id = f"line-{number}"
-    while row_id in taken:  # a row may have called itself so
+    while row_id in used:  # a row may have called itself so
         row_id += "-again"
     return row_id
 

@@ -89,7 +89,7 @@ class RenderingPool:
         self._row_workers: list[threading.Thread] = []
 
     def submit(self, modality: MediaModality, tasks: Mapping[Ticket, RenderRequest]) -> None:
-        """Queues any number of media; an accelerator renders those of equal `batch_key` together."""
+        """Queues media; an accelerator renders those of equal `batch_key` together."""
         assert self._worker.is_alive(), "the pool is closed"
         assert self._open.keys().isdisjoint(tasks), "a ticket is still open"
         rows = [Row(ticket, task) for ticket, task in tasks.items()]
