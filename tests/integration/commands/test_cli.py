@@ -140,12 +140,11 @@ def test_what_a_user_can_mend_is_one_line(anygen_cli, arguments, complaint):
     assert anygen_cli(*arguments) == (2, "", f"anygen: {complaint}\n")
 
 
-def test_ids_are_checked_before_any_model_is_looked_for(anygen_cli, tmp_path):
-    rows = [{"id": "a", "prompt": "x"}] * 2
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+def test_a_file_is_read_before_any_model_is_looked_for(anygen_cli, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"id": "a", "prompt": "x"}\n', encoding="utf-16-le")
     code, out, err = anygen_cli("generate", "rows.jsonl", "--model", "no-such-model")
     assert (code, out) == (2, "")
-    assert err.startswith("anygen: rows.jsonl: every line needs its own")
+    assert err == "anygen: rows.jsonl: is not UTF-8; save it as UTF-8\n"
 
 
 def test_a_finished_file_needs_no_model(anygen_cli, tmp_path):
