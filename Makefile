@@ -12,7 +12,7 @@ check:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	$(PYTEST) -m "not slow" tests/unit tests/contract
+	$(PYTEST) -m "not slow" tests/unit
 
 test:
 	$(PYTEST) -m "not gpu" --durations 10

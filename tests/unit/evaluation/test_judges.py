@@ -25,6 +25,7 @@ def pair(relation: str, *places: tuple[float, float]) -> PictureScene:
     return PictureScene(things=tuple(things), relation=relation, style="flat", background="white")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modality", "at_least"),
     [

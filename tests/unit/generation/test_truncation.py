@@ -132,6 +132,7 @@ def bytes_of(model):
     return sum(t.nbytes for c in contexts for pair in c.stored for t in pair)
 
 
+@pytest.mark.slow
 def test_a_conversation_of_80_turns_stays_within_bounds(model, read, image):
     model.model.llm.trigger_bias.fill_(-100.0)  # a medium now and then is enough
     messages, used, forgotten, saved = [], [], [], 0
@@ -199,6 +200,7 @@ def test_every_question_that_is_not_refused_is_answered_within_range(model, read
     assert answered > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feedback", ["wait", "late", "off"])
 def test_a_medium_is_not_asked_for_where_it_does_not_fit(model, read, feedback):
     model.model.llm.trigger_bias.fill_(100.0)

@@ -91,6 +91,7 @@ def test_the_least_recently_used_goes_first(open_shelf, sizes):
     assert shelf.loaded == ("image", "audio")  # the video went; its picture could stay
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0, 0.6, 0.9])
 def test_the_budget_holds_whatever_is_used(open_shelf, sizes, share):
     shelf = open_shelf(budget=int(share * sum(sizes.values())))

@@ -48,6 +48,7 @@ def tensors(trainer):
     return {**dict(model.named_parameters()), **dict(model.named_buffers()), **trainer.learned}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainer", STAGES, indirect=True)
 def test_one_step_changes_what_the_stage_learns_and_nothing_else(trainer):
     before = {name: tensor.clone() for name, tensor in tensors(trainer).items()}
@@ -63,6 +64,7 @@ def test_one_step_changes_what_the_stage_learns_and_nothing_else(trainer):
     assert all(bool(torch.as_tensor(term).isfinite().all()) for term in terms.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainer", STAGES, indirect=True)
 def test_only_what_learns_asks_for_gradients(trainer):
     asking = {name for name, p in trainer.model.named_parameters() if p.requires_grad}
