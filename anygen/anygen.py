@@ -56,7 +56,8 @@ class AnyGen:
     def model_id(self) -> ModelId:
         """Which model this is, for the provenance of files."""
         folder, placement = self.model.folder, self.model.placement
-        return ModelId(checkpoint.name_of(folder), checkpoint.fingerprint(folder), placement)
+        name, weights = checkpoint.name_of(folder), checkpoint.fingerprint(folder)
+        return ModelId(name, weights, placement, self.model.llm.sampling)
 
     def reply(
         self,

@@ -78,8 +78,8 @@ def generate_file(
 
     Rows with an answer are skipped, errors are tried again; `on_skipped` is called with the former
     if there are any. The model is loaded only if all ids are valid and some rows are left. Raises
-    ValueError for invalid ids and a folder that another run writes to, OSError if a record cannot
-    be written.
+    ValueError for invalid ids, a folder that another run writes to and settings that contradict the
+    model's sampling, OSError if a record cannot be written.
     """
     if isinstance(source, Path):
         rows, folder = read_rows(source), source.parent
@@ -104,6 +104,7 @@ def run_rows(
     if not rows:
         return
     model = load_model()
+    settings.options.over(model.model_id.sampling)  # a mistake in all rows at once
     for start in range(0, len(rows), settings.batch_size):
         batch = rows[start : start + settings.batch_size]
         for record in run_batch(model, batch, folder, settings):

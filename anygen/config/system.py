@@ -20,6 +20,7 @@ from anygen.config.projectors import (
     OutputProjector,
     OutputTransformer,
 )
+from anygen.config.sampling import SamplingOptions
 from anygen.core.modality import MEDIA, TABLE, MediaModality
 from anygen.core.schema import Strict
 
@@ -84,6 +85,8 @@ class LanguageModelSettings(Strict):
     stop: list[str | NonNegativeInt] = []  # more texts and token ids that end an answer
     media_layers: MediaLayerKind = "none"  # layers inside the LLM that only media use
     system_prompt: str = ""
+    # What answers do not set themselves; None: as the LLM's generation_config.json says.
+    sampling: SamplingOptions = SamplingOptions()
 
 
 class System(Strict):

@@ -17,6 +17,7 @@ from pydantic import PositiveInt
 
 from anygen.checkpoints.model_id import ModelId
 from anygen.config.placement import Placement
+from anygen.config.sampling import Sampling
 from anygen.conversation.history import Turn
 from anygen.conversation.serialization import (
     SavedConversation,
@@ -43,6 +44,7 @@ class Provenance(SavedConversation):
     part: int  # index of the medium among those that the last answer asked for, from 0
     threads: PositiveInt  # of torch on a CPU: their number decides how sums of floats are split
     placement: Placement = Placement()
+    sampling: Sampling = Sampling()  # of answers whose options leave it to the model
     environment: dict[str, str] = {}  # what else may change the last bits, see `environment`
 
     def differences(self) -> list[str]:
@@ -76,6 +78,7 @@ def provenance_json(
         part=part,
         threads=torch.get_num_threads(),
         placement=model_id.placement,
+        sampling=model_id.sampling,
         environment=environment(),
     )
     return to_json(provenance.model_dump(mode="json", exclude_none=True))
@@ -105,7 +108,7 @@ def read_provenance(path: Path) -> Provenance:
 
 def regenerate(model: Model, provenance: Provenance) -> Media:
     """Generates the medium again. Raises ValueError if an attached file is missing or changed."""
-    *before, last = provenance.turns
+    *before, last = (with_sampling(turn, provenance.sampling) for turn in provenance.turns)
     media: list[Media] = []
     read = open_once(open_attached, media)
     messages = [Message(m.role, open_parts(m.content, read)) for m in provenance.given]
@@ -116,6 +119,12 @@ def regenerate(model: Model, provenance: Provenance) -> Media:
     question = Message("user", open_parts(last.question, read))
     request = last.request(messages, question)
     return generate_parts(model, request, {provenance.part})[provenance.part]
+
+
+def with_sampling(turn: SavedTurn, sampling: Sampling) -> SavedTurn:
+    """The turn with all settings of its sampling, whatever the model does now."""
+    settings = turn.options.over(sampling).model_dump()
+    return turn.model_copy(update={"options": turn.options.model_copy(update=settings)})
 
 
 def open_attached(saved: SavedMedium) -> Media:

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from anygen.core.lru_cache import LRUCache
 from anygen.core.media import Media
-from anygen.generation.constraints import Choice
 from anygen.generation.events import Event, MediaDone, MediaFailed, MediaProgress
 from anygen.generation.render_pool import Failed, Progress, RenderingPool, Result
 from anygen.generation.request_checks import PreparedRequest
@@ -195,36 +194,13 @@ class Engine:
         logits = self.model.llm.answer_logits(last)
         for (slot, operation), row in zip(sampling, logits, strict=True):
             try:
-                token = self.greedy_token(row, operation.choice)
+                assert slot.sequence is not None
+                token = slot.sequence.sampler.choose(row, operation.choice)
             except ValueError as error:
                 self.fail(slot, error)
             else:
                 self.advance(slot, token)
         return True
-
-    def greedy_token(self, logits: Tensor, choice: Choice) -> int:
-        """The most likely token that `choice` allows, from logits (V + modalities).
-
-        Raises ValueError if the logits are not finite: no token would mean anything.
-        """
-        llm, signals = self.model.llm, self.model.llm.signals
-        ends = logits[llm.ends]
-        logits[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
-        logits[llm.ends] = ends if choice.end else -torch.inf
-        for index, modality in enumerate(signals.modalities):
-            if modality not in (*choice.media, *choice.ending):
-                logits[signals.vocabulary + index] = -torch.inf
-        best = int(logits.argmax())  # of a logit that is NaN, if there is one
-        if not logits[best].isfinite():
-            raise ValueError(
-                "the output of the LLM is not finite; its weights are damaged, or need a higher "
-                "precision"
-            )
-        if best in llm.stops.ids and choice.instead:
-            return signals.trigger(choice.instead)
-        if best < signals.vocabulary:
-            return best
-        return signals.trigger(signals.modalities[best - signals.vocabulary])
 
     def forward_step(self) -> None:
         """One forward pass for all sequences that have something to read."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from anygen.config.sampling import SamplingOptions
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict, Text
 from decoders.base import SampleOptions
@@ -20,8 +21,8 @@ class Edit(Strict):
     strength: float = Field(default=0.95, gt=0, le=1)  # how far they go from it
 
 
-class AnswerOptions(Strict):
-    """What an answer may contain and how its media are rendered, enforced during generation.
+class AnswerOptions(SamplingOptions):
+    """How tokens are chosen, what an answer may contain and how its media are rendered.
 
     With `feedback: wait` the LLM reads a medium before it continues. With `late` the text goes on
     while the medium is rendered, and the LLM reads it before the next medium or turn. With `off` it

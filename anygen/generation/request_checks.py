@@ -65,6 +65,7 @@ def check_options(model: MultimodalModel, request: Request) -> None:
             f"feedback: this model forgets that it asked for a medium, so it must see it; "
             f"{options.feedback!r} is for other models, write wait"
         )
+    options.over(model.llm.sampling)
     for modality, sample in options.media.items():
         model.decoders[modality].check(sample)
 

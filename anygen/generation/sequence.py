@@ -26,6 +26,7 @@ from anygen.generation.detokenizer import Detokenizer
 from anygen.generation.events import Done, Event, FinishReason, MediaFailed, MediaStarted
 from anygen.generation.request import derive_seed
 from anygen.generation.request_checks import PreparedRequest
+from anygen.generation.sampling import TokenSampler
 from anygen.llm.kv_cache import Key, KVCache
 from anygen.llm.prompt import Features, Piece, texts_of
 from anygen.model.multimodal import MultimodalModel
@@ -82,9 +83,11 @@ class Sequence:
     first: dict[MediaModality, Media] = field(default_factory=dict)  # for `same_style`
 
     def __post_init__(self) -> None:
-        llm, options = self.model.llm, self.prepared.request.options
+        llm, request, options = self.model.llm, self.prepared.request, self.prepared.request.options
         self.constraints = Constraints(options, llm.signals.modalities)
         self.detokenizer = Detokenizer(llm.tokenizer, [*llm.stops.texts, *options.stop])
+        sampling = options.over(llm.sampling)
+        self.sampler = TokenSampler(llm, sampling, request.seed, self.prepared.keys)
         self.started = self.clock()
 
     def run(self) -> Operations:

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
 from anygen.checkpoints.checkpoint import INDEX, WEIGHTS, open_weights
 from anygen.config.placement import Placement, Precision
+from anygen.config.sampling import Sampling, SamplingOptions
 from anygen.config.system import LanguageModelSettings
+from anygen.core.schema import explain
 from anygen.io.pretrained import check_complete, reading, shapes_only
 from anygen.llm.chat_template import end_of_turn, read_template, shipped
 from anygen.llm.tokenization import ids_of, read_tokenizer
@@ -20,6 +23,7 @@ from anygen.llm.tokenization import ids_of, read_tokenizer
 TYPES: dict[str, Precision] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 LOOKS = {"full_attention", "sliding_attention"}
 NF4_INPUTS, NF4_OUTPUTS = 64, 32  # multiples that bitsandbytes packs for AVX512-BF16
+DRAWN_TOP_K = 50  # of transformers, where a model is sampled and its files do not mention it
 SCALED = ("logit_scale", "logits_scaling")  # Cohere, Granite: between the head and the logits
 
 
@@ -192,6 +196,27 @@ def find_stops(model: Any, tokenizer: Any, more: Sequence[str | int]) -> Stops:
             f"has {rows} tokens, counted from 0"
         )
     return Stops(frozenset(ids), tuple(texts))
+
+
+def find_sampling(model: Any, settings: SamplingOptions) -> Sampling:
+    """How answers are sampled unless they say otherwise: `settings`, or else the LLM's own files.
+
+    Without `do_sample` these mean greedy decoding, as for transformers, whatever else they hold.
+    Raises ValueError if they are out of range, or if settings limit what is not drawn.
+    """
+    config = model.generation_config
+    names = Sampling.model_fields if config.do_sample else ["repetition_penalty"]
+    stated = {name: getattr(config, name, None) for name in names}
+    stated = {name: value for name, value in stated.items() if value is not None}
+    drawn = {"temperature": 1.0, "top_k": DRAWN_TOP_K} if config.do_sample else {}
+    try:
+        defaults = Sampling.model_validate(drawn | stated)
+    except ValidationError as error:
+        raise ValueError(f"generation_config.json of llm.base: {explain(error)}") from None
+    try:
+        return settings.over(defaults)
+    except ValueError as error:
+        raise ValueError(f"llm.sampling.{error}") from None
 
 
 def last_token(text: str, tokenizer: Any) -> int | None:

@@ -24,6 +24,7 @@ from anygen.llm.attention import Attention, attend_for_transformers
 from anygen.llm.backbone import (
     check_backbone,
     decoder_config,
+    find_sampling,
     find_stops,
     load_backbone,
     load_tokenizer,
@@ -76,6 +77,7 @@ class LanguageModel(nn.Module):
         self.base = load_backbone(base, placement, as_stored)
         check_backbone(self.base, self.tokenizer, settings)
         self.stops = find_stops(self.base, self.tokenizer, settings.stop)
+        self.sampling = find_sampling(self.base, settings.sampling)
         vocabulary, self.width = self.base.get_input_embeddings().weight.shape
         silent = non_text_ids(self.tokenizer, vocabulary, self.stops)
         self.register_buffer("silent", torch.tensor(silent).long(), persistent=False)

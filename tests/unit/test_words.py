@@ -36,7 +36,7 @@ INSTEAD = {
     "give_back": "release",
     "go_on": "advance",
     "knows_system": "supports_system_role",
-    "likeliest": "greedy_token",
+    "likeliest": "choose",
     "likeness_loss": "distillation_loss",
     "Look": "AttentionParams",
     "lora_that_does_nothing": "zero_lora",

@@ -133,6 +133,9 @@ def test_a_caption_that_stands_in_for_a_broken_condition_is_told(make_model):
         ("guidance=.nan", "guidance cannot be '.nan': Input should be a finite number"),
         ("deadline=1e999", "deadline cannot be '1e999': Input should be a finite number"),
         ("stepps=8", "no setting 'stepps'; did you mean steps?"),
+        ("temperature=3", "temperature cannot be '3': Input should be less than or equal to 2"),
+        ("top_p=0", "top_p cannot be '0': Input should be greater than 0"),
+        ("top_k=-1", "top_k cannot be '-1': Input should be greater than or equal to 0"),
         ("exactly.image=9", "exactly: 9 image cannot be made, where at most 8 may"),
     ],
 )
@@ -141,6 +144,18 @@ def test_a_wrong_setting_is_one_line_before_any_model_is_looked_for(
 ):
     arguments = [*command, "--set", setting, "--model", "no-such-model"]
     assert anygen_cli(*arguments) == (2, "", f"anygen: {complaint}\n")
+
+
+@pytest.mark.parametrize("command", [["chat", "-p", "x"], ["generate", "x"]], ids=lambda c: c[0])
+def test_limits_of_what_is_drawn_contradict_greedy_decoding(anygen_cli, command, saved_model):
+    complaint = (
+        "anygen: top_k: limits which tokens are drawn, but none are where the temperature is 0; "
+        "set a temperature above 0, too\n"
+    )
+    greedy = ["--set", "top_k=5", "--set", "temperature=0", "--model", "no-such-model"]
+    assert anygen_cli(*command, *greedy) == (2, "", complaint)
+    model_is_greedy = ["--set", "top_k=5", "--model", str(saved_model)]
+    assert anygen_cli(*command, *model_is_greedy) == (2, "", complaint)
 
 
 def test_what_this_model_cannot_do_is_one_line_too(anygen_cli, saved_model):

@@ -39,6 +39,8 @@ def draw_request(rng, media):
         "feedback": rng.choice(["wait", "wait", "late", "off"]),
         "stop": rng.choice([(), ("e",)]),
         "media": {m: draw_sample(rng) for m in ONE_STEP},
+        **rng.choice([{}, {"temperature": 0.8, "top_p": 0.9}, {"temperature": 1.5, "top_k": 20}]),
+        "repetition_penalty": rng.choice([None, 1.3]),
         **wish,
     }
     return Request(messages, rng.randint(0, 3), AnswerOptions.model_validate(options))

@@ -143,7 +143,7 @@ def test_settings_are_asked_with(tmp_path):
 def test_set_alone_shows_what_is_set_and_what_can_be(tmp_path):
     lines = chat(tmp_path, Scripted(), "/set", "/set image.steps 7", "/set").splitlines()
     assert lines[0] == "all settings have their defaults"
-    assert lines[1].startswith("/set NAME VALUE changes one of max_new_tokens, ")
+    assert lines[1].startswith("/set NAME VALUE changes one of temperature, ")
     assert lines[2] == lines[3] == "image.steps 7"
 
 

@@ -13,6 +13,7 @@ from anygen.chat.repl import run_chat
 from anygen.chat.session import ChatSettings, Session, loaded
 from anygen.checkpoints.model_id import ModelId
 from anygen.config.placement import Placement
+from anygen.config.sampling import Sampling
 from anygen.conversation.history import Conversation
 from anygen.conversation.provenance import (
     Provenance,
@@ -212,11 +213,28 @@ def test_a_file_records_the_placement_of_its_model_and_what_else_decides_the_las
     assert difference == f"it was made with torch 1.0, this is torch {version('torch')}"
 
 
+def test_a_file_is_made_again_with_the_sampling_that_its_model_had_then(session):
+    session.model.model_id = ModelId("mini", "0" * 64, sampling=Sampling(repetition_penalty=1.1))
+    run_chat(session, ["/set temperature 0.5", "a"])
+    provenance = read_provenance(Path("out/001_image.png"))
+    asked = []
+
+    class Later(Painter):
+        model_id = ModelId("mini", "0" * 64, sampling=Sampling(temperature=1.0, top_k=50))
+
+        def answer(self, request, cancelled=never):
+            asked.append(request.options.over(self.model_id.sampling))
+            return super().answer(request, cancelled)
+
+    regenerate(Later(), provenance)
+    assert asked == [Sampling(temperature=0.5, repetition_penalty=1.1)]
+
+
 def test_a_file_of_a_release_that_recorded_less_is_still_read(session):
     run_chat(session, ["a"])
     path = Path("out/001_image.png")
     comment = json.loads(read_comment(path))
-    del comment["placement"], comment["environment"]
+    del comment["placement"], comment["environment"], comment["sampling"]
     write_media(read_media(path), Path("old.png"), json.dumps(comment))
     provenance = read_provenance(Path("old.png"))
     assert (provenance.placement, provenance.differences()) == (Placement(), [])

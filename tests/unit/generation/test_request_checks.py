@@ -51,7 +51,7 @@ HI = [Message("user", ("hi",))]
         ({"edit": {"ref": 0}}, "edit.ref"),
         ({"edit": {"ref": 1, "strength": 0}}, "edit.strength"),
         ({"edit": {"ref": 1, "strength": 1.1}}, "edit.strength"),
-        ({"temperature": 1}, "temperature"),
+        ({"heat": 1}, "heat"),
     ],
 )
 def test_options_that_cannot_be_met_are_refused(options, said):
