@@ -28,6 +28,8 @@ def fact_names(full: bool = False) -> dict[str, tuple[str, ...]]:
         "count": (UNSAID, *(word for word, _ in COUNTS.values())),
         "size": (UNSAID, *SIZES),
         "angle": (UNSAID, *ANGLES),
+        "colour": (UNSAID, *COLOURS),
+        "other colour": (UNSAID, *COLOURS),
         "style": (UNSAID, *STYLES),
         "background": (UNSAID, *COLOURS),
         "motion": (UNSAID, *MOTIONS),
@@ -57,11 +59,13 @@ def seen_facts(scene: Scene) -> dict[str, str | None]:
         "thing": things[0].concept,
         "size": size_word(things[0]),
         "angle": angle_word(things[0]),
+        "colour": things[0].colour,
         "style": scene.style,
         "background": scene.background,
     }
     if not isinstance(scene, PictureScene):
         return look | {"motion": scene.motion}
     if scene.relation:
-        return look | {"relation": scene.relation, "other": things[1].concept}
+        other = {"other": things[1].concept, "other colour": things[1].colour}
+        return look | {"relation": scene.relation} | other
     return look | {"count": COUNTS[len(things)][0]}

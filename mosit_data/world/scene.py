@@ -8,7 +8,7 @@ Some combinations (`combinations`) are held out: no training scene contains one 
 import hashlib
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -35,7 +35,7 @@ Split = Literal["train", "heldout"]
 Mention = Literal["style", "background", "size", "pattern", "pitch", "tempo"]
 
 NORMAL = 64  # pixels: sizes below are for a picture of this side
-HELD_OUT = {"picture": 0.10, "pair": 0.10, "sound": 0.12, "motion": 0.10}
+HELD_OUT = {"picture": 0.10, "pair": 0.10, "colour": 0.10, "sound": 0.12, "motion": 0.10}
 MENTIONED: dict[Mention, float] = {
     "style": 0.7,
     "background": 0.75,
@@ -45,11 +45,16 @@ MENTIONED: dict[Mention, float] = {
     "tempo": 0.75,
 }
 MOVING_PIXELS = {"growing": 52, "shrinking": 52, "spinning": 40}  # others as in pairs
-PICTURE_MIX = {"centred": 36, "related": 42, "counted": 5, "anywhere": 17}
+PICTURE_MIX = {"centred": 36, "related": 36, "counted": 13, "anywhere": 15}
+COLOURED = 0.25  # share of things in another colour than their usual one
 # Few sizes and places, so that a small denoiser meets the same latents again and again.
 SIZES = {"small": 24, "normal": 44, "large": 58}  # pixels
 PAIRED = 28  # pixels, of each of two objects
-PLACES = {2: ((0.25, 0.5), (0.75, 0.5)), 3: ((0.5, 0.25), (0.25, 0.75), (0.75, 0.75))}  # counted
+PLACES = {  # of things that are counted
+    2: ((0.25, 0.5), (0.75, 0.5)),
+    3: ((0.5, 0.25), (0.25, 0.75), (0.75, 0.75)),
+    4: ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)),
+}
 GRID = 8  # places along each side where an object can be
 
 
@@ -61,6 +66,7 @@ class Thing(Strict):
     y: float = Field(ge=0, le=1)  # from the top
     size: float = Field(gt=0, le=1)  # its longer side, in widths of the picture
     angle: float = 0.0  # degrees, counter-clockwise
+    colour: str | None = None  # a name of COLOURS; None: as it usually is, and not in the caption
 
 
 class Drawn(Strict):
@@ -74,7 +80,7 @@ class Drawn(Strict):
 
 class PictureScene(Drawn):
     type: Literal["image"] = "image"
-    things: tuple[Thing, ...] = Field(min_length=1, max_length=3)
+    things: tuple[Thing, ...] = Field(min_length=1, max_length=4)
     relation: str | None = None  # of the first thing to the second
 
 
@@ -138,10 +144,11 @@ def fully(scene: Scene) -> Scene:
 
 
 def described(scene: PictureScene | VideoScene, thing: Thing) -> str:
-    """A thing with its adjectives: "small upside-down 3d dog"."""
+    """A thing with its adjectives: "small upside-down 3d blue dog"."""
     size = size_word(thing) if "size" in scene.mentions else ""
     style = scene.style if "style" in scene.mentions else ""
-    return " ".join(word for word in (size, angle_word(thing), style, thing.concept) if word)
+    words = (size, angle_word(thing), style, thing.colour, thing.concept)
+    return " ".join(word for word in words if word)
 
 
 def size_word(thing: Thing) -> str:
@@ -180,10 +187,16 @@ def combinations(scene: Scene) -> list[tuple[str, ...]]:
     if isinstance(scene, VideoScene):
         concept = scene.thing.concept
         looks = ("picture", concept, scene.style, scene.background)
-        return [("motion", concept, scene.motion), looks]
+        return [("motion", concept, scene.motion), *colours_of((scene.thing,)), looks]
     concepts = sorted({thing.concept for thing in scene.things})
     pair = [("pair", *concepts)] if scene.relation else []
-    return pair + [("picture", concept, scene.style, scene.background) for concept in concepts]
+    seen = [("picture", concept, scene.style, scene.background) for concept in concepts]
+    return pair + colours_of(scene.things) + seen
+
+
+def colours_of(things: Sequence[Thing]) -> list[tuple[str, ...]]:
+    coloured = {(thing.concept, thing.colour) for thing in things if thing.colour}
+    return [("colour", concept, colour) for concept, colour in sorted(coloured)]
 
 
 def is_held_out(combination: tuple[str, ...]) -> bool:
@@ -210,8 +223,16 @@ def sample_scene(
     concepts = concept_names(full)
     while True:
         scene = SAMPLERS[modality](rng, concepts)
-        if in_split(scene, split):
+        if in_split(scene, split) and is_visible(scene):
             return scene
+
+
+def is_visible(scene: Scene) -> bool:
+    """Whether no thing has the colour of its background."""
+    if isinstance(scene, SoundScene):
+        return True
+    things = scene.things if isinstance(scene, PictureScene) else (scene.thing,)
+    return all(thing.colour != scene.background for thing in things)
 
 
 def sample_picture(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
@@ -221,7 +242,7 @@ def sample_picture(rng: random.Random, concepts: tuple[str, ...]) -> PictureScen
 def centred(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
     """One object in the middle, usually of the normal size."""
     size = rng.choices(["normal", "small", "large"], [76, 12, 12])[0]
-    thing = place(rng.choice(concepts), (0.5, 0.5), SIZES[size])
+    thing = coloured(rng, place(rng.choice(concepts), (0.5, 0.5), SIZES[size]))
     return PictureScene(things=(thing,), **look(rng))
 
 
@@ -234,14 +255,16 @@ def related(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
         near, far = (0.5, 0.25), (0.5, 0.75)
     if relation in ("to the right of", "below"):
         near, far = far, near
-    things = (place(first, near, PAIRED), place(second, far, PAIRED))
+    places = ((first, near), (second, far))
+    things = tuple(coloured(rng, place(concept, middle, PAIRED)) for concept, middle in places)
     return PictureScene(things=things, relation=relation, **look(rng, unsaid=("size",)))
 
 
 def counted(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
-    """Two of the same side by side, or three in a triangle."""
-    concept, count = rng.choice(concepts), rng.choice([2, 3])
-    things = tuple(place(concept, middle, SIZES["small"]) for middle in PLACES[count])
+    """Two of the same side by side, three in a triangle, or four in a square."""
+    first, *others = PLACES[rng.choice(list(PLACES))]
+    thing = coloured(rng, place(rng.choice(concepts), first, SIZES["small"]))
+    things = (thing, *(thing.model_copy(update={"x": x, "y": y}) for x, y in others))
     return PictureScene(things=things, **look(rng, unsaid=("size",)))
 
 
@@ -251,7 +274,7 @@ def anywhere(rng: random.Random, concepts: tuple[str, ...]) -> PictureScene:
     margin = math.ceil(pixels / NORMAL / 2 * GRID)
     middle = (rng.randint(margin, GRID - margin) / GRID, rng.randint(margin, GRID - margin) / GRID)
     angle = 22.5 * rng.randint(-8, 8) if rng.random() < 0.4 else 0.0
-    thing = place(rng.choice(concepts), middle, pixels, angle)
+    thing = coloured(rng, place(rng.choice(concepts), middle, pixels, angle))
     return PictureScene(things=(thing,), **look(rng))
 
 
@@ -266,6 +289,13 @@ PICTURES: dict[str, Callable[[random.Random, tuple[str, ...]], PictureScene]] = 
 def place(concept: str, middle: tuple[float, float], pixels: float, angle: float = 0.0) -> Thing:
     x, y = middle
     return Thing(concept=concept, x=x, y=y, size=pixels / NORMAL, angle=angle)
+
+
+def coloured(rng: random.Random, thing: Thing) -> Thing:
+    """The thing, sometimes in another colour."""
+    if rng.random() >= COLOURED:
+        return thing
+    return thing.model_copy(update={"colour": rng.choice(list(COLOURS))})
 
 
 def look(rng: random.Random, unsaid: tuple[Mention, ...] = ()) -> dict[str, Any]:
@@ -311,7 +341,7 @@ def sample_video(rng: random.Random, concepts: tuple[str, ...]) -> VideoScene:
 
 def video_scene(rng: random.Random, concept: str, motion: str) -> VideoScene:
     """A random clip of one concept and one motion."""
-    thing = place(concept, (0.5, 0.5), MOVING_PIXELS.get(motion, PAIRED))
+    thing = coloured(rng, place(concept, (0.5, 0.5), MOVING_PIXELS.get(motion, PAIRED)))
     return VideoScene(thing=thing, motion=motion, **look(rng, unsaid=("size",)))
 
 

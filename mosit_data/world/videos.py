@@ -6,14 +6,14 @@ from collections.abc import Callable
 import torch
 
 from anygen.core.media import Video
-from mosit_data.world.pictures import render_picture
+from mosit_data.world.pictures import SIZE, render_picture
 from mosit_data.world.scene import PictureScene, Thing, VideoScene
 
 FRAMES = 16
 FPS = 8.0
 
 
-def render_video(scene: VideoScene, size: int = 64) -> Video:
+def render_video(scene: VideoScene, size: int = SIZE) -> Video:
     """The clip of a scene, (16, 3, size, size) at 8 frames/s; the same scene, the same pixels."""
     frames = [render_picture(frame(scene, i / (FRAMES - 1)), size).pixels for i in range(FRAMES)]
     return Video(torch.stack(frames), FPS)

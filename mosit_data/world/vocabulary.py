@@ -85,16 +85,15 @@ PLURALS = {"sheep": "sheep", "fish": "fish", "cactus": "cacti", "butterfly": "bu
 
 
 class Style(NamedTuple):
-    """A way to draw: the name and where its artwork comes from."""
+    """A way to draw."""
 
     chinese: str
-    files: str  # inside the folder of npm packages, with {code}
 
 
 STYLES: dict[str, Style] = {
-    "flat": Style("扁平风格", "twitter/package/img/twitter/64/{code}.png"),
-    "cartoon": Style("卡通风格", "google/package/img/google/64/{code}.png"),
-    "3d": Style("立体风格", "fluent/package/assets/{code}.webp"),
+    "flat": Style("扁平风格"),
+    "cartoon": Style("卡通风格"),
+    "3d": Style("立体风格"),
 }
 
 
@@ -122,7 +121,12 @@ RELATIONS: dict[str, str] = {
     "above": "上面",
     "below": "下面",
 }
-COUNTS: dict[int, tuple[str, str]] = {1: ("one", "一"), 2: ("two", "两"), 3: ("three", "三")}
+COUNTS: dict[int, tuple[str, str]] = {
+    1: ("one", "一"),
+    2: ("two", "两"),
+    3: ("three", "三"),
+    4: ("four", "四"),
+}
 SIZES: dict[str, str] = {"small": "小小的", "large": "大大的"}
 ANGLES: dict[str, str] = {"tilted": "倾斜的", "upside-down": "倒着的"}
 

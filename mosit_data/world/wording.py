@@ -113,7 +113,7 @@ def in_chinese(scene: Scene) -> str:
 
 
 def chinese_thing(scene: PictureScene | VideoScene, thing: Thing) -> str:
-    """一只小小的扁平风格的猫"""
+    """一只小小的扁平风格的蓝色的猫"""
     count = 1
     if isinstance(scene, PictureScene) and not scene.relation:
         count = len(scene.things)
@@ -121,7 +121,8 @@ def chinese_thing(scene: PictureScene | VideoScene, thing: Thing) -> str:
     style = STYLES[scene.style].chinese + "的" if "style" in scene.mentions else ""
     concept = CONCEPT[thing.concept]
     angle = ANGLES.get(angle_word(thing), "")
-    return COUNTS[count][1] + concept.measure + size + angle + style + concept.chinese
+    colour = COLOURS[thing.colour].chinese + "的" if thing.colour else ""
+    return COUNTS[count][1] + concept.measure + size + angle + style + colour + concept.chinese
 
 
 def chinese_sound(scene: SoundScene) -> str:

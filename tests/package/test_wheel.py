@@ -28,7 +28,7 @@ DATA = (
     "anygen/memory/reference/pipelines.json",
     "anygen/reports/evaluation.html",
     "anygen/reports/page.css",
-    "mosit_data/world/sprites.png",
+    "mosit_data/world/sprites.webp",
     "mosit_data/prompts/train.txt",
     "mosit_data/prompts/evaluation.txt",
     "mosit_data/text_rows.jsonl",

@@ -79,7 +79,8 @@ def sample_request(modality: MediaModality, rng: random.Random, split: Split) ->
         if is_changeable(scene) and rng.random() < CHANGED:
             words, scene = edit(rng, scene, language)
             turns += [user(words), answer(rng, scene, language)]
-        if all(in_split(scene, split) for scene in scenes(turns)):
+        # A change may ask for another medium: "What does it sound like?"
+        if scene.type == modality and all(in_split(scene, split) for scene in scenes(turns)):
             return record(rng, turns)
 
 

@@ -90,7 +90,7 @@ def restyle(rng: random.Random, scene: PictureScene | VideoScene) -> Edit:
 def replace_thing(rng: random.Random, scene: PictureScene | VideoScene) -> Edit:
     thing = thing_of(scene)
     concept = other(rng, CONCEPT, thing.concept)
-    new = thing.model_copy(update={"concept": concept})
+    new = thing.model_copy(update={"concept": concept, "colour": None})
     changes = {"thing": new} if isinstance(scene, VideoScene) else {"things": (new,)}
     chinese = CONCEPT[concept].chinese
     return Edit("concept", scene.model_copy(update=changes), concept, chinese)

@@ -7,9 +7,9 @@ and random captions hardly ever differ in that object alone.
 import random
 from collections.abc import Sequence
 
-from mosit_data.world.scene import PictureScene, Scene, SoundScene, in_split
+from mosit_data.world.scene import PictureScene, Scene, SoundScene, Thing, in_split
 from mosit_data.world.sprites import concept_names
-from mosit_data.world.vocabulary import MOTIONS, RELATIONS, SOUNDS, Sound
+from mosit_data.world.vocabulary import COLOURS, MOTIONS, RELATIONS, SOUNDS, Sound
 
 EACH = 3  # other names of each thing
 
@@ -24,15 +24,17 @@ def changed(scene: Scene, rng: random.Random) -> Sequence[Scene]:
     if isinstance(scene, SoundScene):
         return [scene.model_copy(update={"sound": name}) for name in other_sounds(scene, rng)]
     if not isinstance(scene, PictureScene):
-        renamed = [scene.thing.model_copy(update={"concept": c}) for c in other_names(scene, rng)]
-        motions = [motion for motion in MOTIONS if motion != scene.motion]
+        thing, motions = scene.thing, [motion for motion in MOTIONS if motion != scene.motion]
+        others = [thing.model_copy(update={"concept": name}) for name in other_names(scene, rng)]
+        others.append(thing.model_copy(update={"colour": other_colour(thing, rng)}))
         return [
-            *(scene.model_copy(update={"thing": thing}) for thing in renamed),
+            *(scene.model_copy(update={"thing": other}) for other in others),
             scene.model_copy(update={"motion": rng.choice(motions)}),
         ]
-    scenes: list[Scene] = [
-        replaced(scene, old, new) for old in concepts(scene) for new in other_names(scene, rng)
-    ]
+    scenes: list[Scene] = []
+    for name, thing in {thing.concept: thing for thing in scene.things}.items():
+        scenes += [changed_things(scene, name, concept=c) for c in other_names(scene, rng)]
+        scenes.append(changed_things(scene, name, colour=other_colour(thing, rng)))
     if scene.relation:
         relations = [relation for relation in RELATIONS if relation != scene.relation]
         scenes.append(scene.model_copy(update={"relation": rng.choice(relations)}))
@@ -63,10 +65,14 @@ def can_play(sound: Sound, pattern: str | None) -> bool:
     return pattern in sound.patterns if pattern else not sound.patterns
 
 
-def replaced(scene: PictureScene, old: str, new: str) -> PictureScene:
-    """Every thing of one name becomes a thing of another."""
+def other_colour(thing: Thing, rng: random.Random) -> str:
+    return rng.choice([colour for colour in COLOURS if colour != thing.colour])
+
+
+def changed_things(scene: PictureScene, name: str, **changes: str) -> PictureScene:
+    """The scene with changes to every thing of one name."""
     things = tuple(
-        thing.model_copy(update={"concept": new}) if thing.concept == old else thing
+        thing.model_copy(update=changes) if thing.concept == name else thing
         for thing in scene.things
     )
     return scene.model_copy(update={"things": things})

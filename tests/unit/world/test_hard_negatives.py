@@ -6,7 +6,7 @@ import pytest
 
 from anygen.core.modality import MEDIA
 from mosit_data.world.language.hard_negatives import hard_negatives
-from mosit_data.world.scene import caption, in_split, sample_scene
+from mosit_data.world.scene import PictureScene, Thing, caption, in_split, sample_scene
 
 
 @pytest.mark.parametrize("modality", MEDIA)
@@ -29,3 +29,12 @@ def test_both_of_two_things_are_changed():
     ]
     assert any(first in names and second not in names for names in changed)
     assert any(second in names and first not in names for names in changed)
+
+
+def test_the_colour_of_a_thing_is_changed_too():
+    thing = Thing(concept="car", x=0.5, y=0.5, size=0.6, colour="blue")
+    scene = PictureScene(things=(thing,), style="flat", background="white")
+    negatives = [n for seed in range(5) for n in hard_negatives(scene, random.Random(seed))]
+    colours = {n.things[0].colour for n in negatives if n.things[0].concept == "car"}
+    assert colours
+    assert "blue" not in colours

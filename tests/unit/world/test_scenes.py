@@ -4,8 +4,10 @@ import itertools
 import json
 import random
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image as Canvas
 
 from anygen.core.media import Audio
 from anygen.core.modality import MEDIA
@@ -24,9 +26,12 @@ from mosit_data.world.scene import (
     parse_scene,
     sample_scene,
 )
-from mosit_data.world.sprites import concept_names
+from mosit_data.world.sprites import artwork, concept_names
 from mosit_data.world.videos import render_video
 from mosit_data.world.vocabulary import COLOURS, MOTIONS, SOUNDS, STYLES
+from mosit_data.world.wording import in_chinese
+
+RNG = random.Random(3)
 
 
 def scenes(modality: str, split: str = "train", count: int = 300) -> list[Scene]:
@@ -46,6 +51,11 @@ def video(motion: str, size: float = 0.4) -> VideoScene:
 def ink(pixels: torch.Tensor) -> torch.Tensor:
     """Where something is drawn on a white background, (..., H, W)."""
     return (pixels.int() - 246).abs().amax(dim=-3) > 40
+
+
+def uncoloured(thing: Thing) -> Thing:
+    """As it usually is, so that nothing is white on white."""
+    return thing.model_copy(update={"colour": None})
 
 
 def middle(mask: torch.Tensor) -> tuple[float, float]:
@@ -161,7 +171,8 @@ def test_left_of_means_a_smaller_x_and_above_a_smaller_y() -> None:
     for scene in scenes("image", count=2000):
         if scene.relation:
             first, second = (
-                middle(ink(render_picture(picture(thing)).pixels)) for thing in scene.things
+                middle(ink(render_picture(picture(uncoloured(thing)), 64).pixels))
+                for thing in scene.things
             )
             axis = 0 if "of" in scene.relation else 1
             is_first_smaller = scene.relation in ("to the left of", "above")
@@ -180,7 +191,62 @@ def test_a_thing_is_as_large_as_the_scene_says() -> None:
     mask = ink(render_picture(picture(Thing(concept="heart", x=0.5, y=0.5, size=0.5))).pixels)
     rows, columns = mask.nonzero().T
     height, width = (int(v.max() - v.min()) + 1 for v in (rows, columns))
-    assert 30 <= max(height, width) <= 32
+    assert 61 <= max(height, width) <= 64
+
+
+HUES = {"red": (330, 20), "yellow": (38, 70), "green": (68, 170), "blue": (175, 255)}
+HUES |= {"purple": (250, 325)}  # what people call these colours, in degrees
+
+
+@pytest.mark.parametrize("colour", HUES)
+def test_a_thing_has_the_colour_that_its_caption_names(colour) -> None:
+    low, high = HUES[colour]
+    for concept, style in itertools.product(concept_names(), STYLES):
+        thing = Thing(concept=concept, x=0.5, y=0.5, size=0.7, colour=colour)
+        scene = picture(thing, style=style)
+        pixels = render_picture(scene, 64).pixels
+        hsv = Canvas.fromarray(pixels.permute(1, 2, 0).numpy()).convert("HSV")
+        hue, vivid, value = torch.from_numpy(np.array(hsv)).int()[ink(pixels)].T
+        hue = hue * 360 / 255
+        within = (low <= hue) & (hue < high) if low < high else (low <= hue) | (hue < high)
+        share = (within & (vivid > 75) & (value > 64)).float().mean()
+        assert share >= 0.3, (concept, style)
+        assert caption(scene).endswith(f"a {colour} {concept}")
+
+
+def test_a_thing_keeps_its_outline_and_its_tyres_in_another_colour() -> None:
+    usual = np.array(artwork("car", "flat", None)).astype(int)
+    blue = np.array(artwork("car", "flat", "blue")).astype(int)
+    tyres = (usual[..., 3] == 255) & (usual[..., :3].max(-1) < 50)
+    assert tyres.sum() > 100
+    assert np.abs(usual - blue)[tyres].max() == 0
+    assert np.array_equal(usual[..., 3], blue[..., 3])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_as_many_things_are_drawn_as_the_caption_counts_and_none_touch(count) -> None:
+    drawn = (s for s in iter(lambda: sample_scene("image", RNG), None) if not s.relation)
+    scene = next(s for s in drawn if len(s.things) == count)
+    assert caption(scene).split()[0] in {1: ("a", "an"), 2: "two", 3: "three", 4: "four"}[count]
+    for first, second in itertools.combinations(scene.things, 2):
+        apart = max(abs(first.x - second.x), abs(first.y - second.y))
+        assert apart > (first.size + second.size) / 2
+
+
+def test_no_thing_has_the_colour_of_its_background() -> None:
+    for scene in scenes("image", count=500):
+        assert scene.background not in {thing.colour for thing in scene.things}
+
+
+def test_scenes_of_before_things_had_colours_are_still_read() -> None:
+    thing = {"concept": "dog", "x": 0.5, "y": 0.5, "size": 0.5, "angle": 0.0}
+    data = {"type": "image", "things": [thing], "style": "flat", "background": "red"}
+    assert caption(parse_scene(data)) == "a dog"
+
+
+def test_colours_and_counts_in_chinese() -> None:
+    car = Thing(concept="car", x=0.25, y=0.25, size=0.4, colour="blue")
+    assert in_chinese(picture(car, car, car, car)) == "四辆蓝色的汽车"
 
 
 # --- videos ---
@@ -217,13 +283,13 @@ def test_spinning_turns_once_in_its_place() -> None:
     places = torch.tensor([middle(frame) for frame in frames])
     assert torch.equal(frames[0], frames[-1])
     assert not torch.equal(frames[0], frames[8])
-    assert (places - places[0]).abs().max() < 6
+    assert (places - places[0]).abs().max() < 12
 
 
 @pytest.mark.parametrize("motion", MOTIONS)
 def test_a_moving_thing_stays_in_the_picture(motion) -> None:
     clip = render_video(video(motion, 0.6 if motion == "spinning" else 0.4))
-    assert clip.frames.shape == (16, 3, 64, 64)
+    assert clip.frames.shape == (16, 3, 128, 128)
     assert clip.fps == 8
     assert ink(clip.frames).flatten(1).any(1).all()
 

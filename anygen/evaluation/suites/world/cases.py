@@ -34,7 +34,7 @@ def picture(rng: random.Random, index: int) -> Case:
 
 
 def pair(rng: random.Random, index: int) -> Case:
-    return request_case(rng, held_out_picture(rng, lambda scene: scene.relation is not None))
+    return request_case(rng, held_out_picture(rng, is_pair))
 
 
 def sound(rng: random.Random, index: int) -> Case:
@@ -45,7 +45,7 @@ def sound(rng: random.Random, index: int) -> Case:
 
 
 def video(rng: random.Random, index: int) -> Case:
-    return request_case(rng, sample_scene("video", rng, "heldout"))
+    return request_case(rng, held_out_video(rng))
 
 
 def trigger(rng: random.Random, index: int) -> Case:
@@ -66,7 +66,7 @@ def instrument_question(rng: random.Random, index: int) -> Case:
 
 
 def motion_question(rng: random.Random, index: int) -> Case:
-    return question_case(rng, sample_scene("video", rng, "heldout"))
+    return question_case(rng, held_out_video(rng))
 
 
 def crossmodal(rng: random.Random, index: int) -> Case:
@@ -105,8 +105,27 @@ def held_out_picture(rng: random.Random, suits: Callable[[PictureScene], bool]) 
             return scene
 
 
+def held_out_video(rng: random.Random) -> Scene:
+    while True:
+        scene = sample_scene("video", rng, "heldout")
+        if has_usual_colours(scene):
+            return scene
+
+
+def is_pair(scene: PictureScene) -> bool:
+    return scene.relation is not None and has_usual_colours(scene)
+
+
 def is_single_and_upright(scene: PictureScene) -> bool:
-    return len(scene.things) == 1 and not scene.things[0].angle
+    return len(scene.things) == 1 and not scene.things[0].angle and has_usual_colours(scene)
+
+
+def has_usual_colours(scene: Scene) -> bool:
+    """Judges name things in their usual colours."""
+    if isinstance(scene, SoundScene):
+        return True
+    things = scene.things if isinstance(scene, PictureScene) else (scene.thing,)
+    return not any(thing.colour for thing in things)
 
 
 def is_new(scene: Scene) -> bool:
