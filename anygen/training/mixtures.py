@@ -20,7 +20,7 @@ from anygen.model.multimodal import MultimodalModel
 from anygen.training.dialogues import Dialogue, read_record
 from encoders.base import JointEncoder
 from mosit_data.world.language.dialogues import sample_caption_pair, sample_dialogue, sample_request
-from mosit_data.world.language.questions import described
+from mosit_data.world.language.english.questions import described
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, in_split, sample_scene, sound_scene
 from mosit_data.world.sounds import render_sound

@@ -12,6 +12,7 @@ from PIL import Image as Canvas
 from anygen.core.media import Audio
 from anygen.core.modality import MEDIA
 from mosit_data.world import sprites
+from mosit_data.world.language.chinese.descriptions import in_chinese
 from mosit_data.world.pictures import render_picture
 from mosit_data.world.render import render
 from mosit_data.world.scene import (
@@ -29,7 +30,6 @@ from mosit_data.world.scene import (
 from mosit_data.world.sprites import artwork, concept_names
 from mosit_data.world.videos import render_video
 from mosit_data.world.vocabulary import COLOURS, MOTIONS, SOUNDS, STYLES
-from mosit_data.world.wording import in_chinese
 
 RNG = random.Random(3)
 

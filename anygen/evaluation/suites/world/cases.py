@@ -10,7 +10,8 @@ from anygen.evaluation.suites.base import Case
 from anygen.training.dialogues import read_record
 from mosit_data.prompts import read_prompts
 from mosit_data.world.language import dialogues
-from mosit_data.world.language.phrases import DESCRIBE
+from mosit_data.world.language.english.question_phrases import DESCRIBE
+from mosit_data.world.language.grammar import say
 from mosit_data.world.render import render
 from mosit_data.world.scene import (
     PictureScene,
@@ -94,7 +95,7 @@ def request_case(rng: random.Random, scene: Scene) -> Case:
 
 def question_case(rng: random.Random, scene: Scene) -> Case:
     """A medium and the general question about it."""
-    return Case([Message("user", (render(scene), rng.choice(DESCRIBE[scene.type])))], scene)
+    return Case([Message("user", (render(scene), say(rng, DESCRIBE[scene.type])))], scene)
 
 
 def held_out_picture(rng: random.Random, suits: Callable[[PictureScene], bool]) -> Scene:

@@ -1,0 +1,1 @@
+"""Chinese: how people phrase requests and questions, and what mini answers."""

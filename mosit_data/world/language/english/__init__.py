@@ -1,0 +1,1 @@
+"""English: how people phrase requests and questions, and what mini answers."""

@@ -1,0 +1,1 @@
+"""The words for things, motions and scenes, and a fact about every thing."""
