@@ -86,14 +86,16 @@ def weights_in(folder: Path) -> Path:
 # --- saving
 
 
-def save_model(model: nn.Module, system: System, source: Path, folder: Path) -> None:
+def save_model(
+    model: nn.Module, system: System, source: Path, folder: Path, more: Mapping[str, Any] = {}
+) -> None:
     """Writes weights (bf16) and what `save_system` writes."""
     save_sharded(own_tensors(model), folder / WEIGHTS, torch.bfloat16)
-    save_system(system, source, folder)
+    save_system(system, source, folder, more)
 
 
-def save_system(system: System, source: Path, folder: Path) -> None:
-    """Writes config.json, a model card and the files that the system names.
+def save_system(system: System, source: Path, folder: Path, more: Mapping[str, Any] = {}) -> None:
+    """Writes config.json with `more` keys, a model card and the files that the system names.
 
     These files are relative to `source`: tokenizers, and the base LLM if its folder is there.
     """
@@ -103,7 +105,7 @@ def save_system(system: System, source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, folder / name)
         if (source / system.llm.base).is_dir() and not Path(system.llm.base).is_absolute():
             shutil.copytree(source / system.llm.base, folder / system.llm.base, dirs_exist_ok=True)
-    config = {"model_type": "anygen", "system": system.model_dump(mode="json")}
+    config = {"model_type": "anygen", "system": system.model_dump(mode="json"), **more}
     write_json(config, folder / CONFIG)
     write_card(system, folder)
 

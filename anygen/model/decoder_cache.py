@@ -3,8 +3,9 @@
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,7 @@ from anygen.checkpoints import checkpoint
 from anygen.config import plugins
 from anygen.config.plugins import Plugin
 from anygen.core.modality import MediaModality
+from anygen.model.decoder_record import DecoderRecord, layout_hash
 from anygen.model.placing import settle
 from decoders.base import ConditionSpec, Decoder, DeferredWeights
 
@@ -54,12 +56,14 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Decoder]):
         weights: Path | None = None,
         budget: int | None = None,
         dtype: torch.dtype = torch.float32,
+        record: DecoderRecord | None = None,
     ) -> None:
         """`folder` holds the files that the plugins name; `weights` is the file of a whole model.
 
         Loaded decoders have `dtype`, except for what they list in `keep_in_fp32_modules`. In the
         order of `described` a decoder may extend an earlier one. Raises ValueError naming every key
-        and shape of the file that does not fit; no tensor is read for that.
+        and shape of the file that does not fit; no tensor is read for that. Unless the file is laid
+        out as in the `record`, all decoders are built for it, without memory for their weights.
         """
         super().__init__()
         self.register_buffer("place", torch.empty(0, dtype=dtype), persistent=False)
@@ -67,19 +71,42 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Decoder]):
         self.lock = threading.RLock()
         self.holders: Counter[MediaModality] = Counter()
         self.recent: list[MediaModality] = []  # loaded from the file, the most recently used last
-        with torch.device("meta") if weights else nullcontext():
-            decoders = self.build_all()
-        if weights:
-            for decoder in decoders.values():
-                settle(decoder, "meta", dtype)
-        self.infos = infos_of(decoders)
         if weights:
             self.file = checkpoint.open_weights(weights)  # stays this one if it is replaced
-            own = {n: t for info in self.infos.values() for n, t in info.tensors.items()}
-            checkpoint.check_keys(own, checkpoint.stored_shapes(self.file, PREFIX), complete=True)
+            self.specs = self.recorded(record) or specs_of(self.infos)
         else:
+            decoders = self.build_all()
+            self.infos = infos_of(decoders)
+            self.specs = specs_of(self.infos)
             for modality, decoder in decoders.items():
                 self.add_module(modality, decoder)
+
+    def recorded(self, record: DecoderRecord | None) -> Mapping[MediaModality, ConditionSpec]:
+        """The shapes of conditions by a record of this file, nothing by one of another."""
+        stored = checkpoint.stored_shapes(self.file, PREFIX)
+        fits = record is not None and record.layout == layout_hash(self.described, stored)
+        return record.conditions if record and fits else {}
+
+    @cached_property
+    def infos(self) -> Mapping[MediaModality, DecoderInfo]:
+        """Those of all decoders in the file. Raises ValueError naming all keys that do not fit."""
+        # Building must not depend on the caller's mode, nor change the caller's random numbers.
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]), torch.device("meta"):
+            decoders = self.build_all()
+            for decoder in decoders.values():
+                settle(decoder, "meta", self.place.dtype)
+        infos = infos_of(decoders)
+        own = {n: t for info in infos.values() for n, t in info.tensors.items()}
+        checkpoint.check_keys(own, checkpoint.stored_shapes(self.file, PREFIX), complete=True)
+        return infos
+
+    @property
+    def record(self) -> DecoderRecord:
+        """What a folder with these decoders should record."""
+        tensors = {n: t for info in self.infos.values() for n, t in info.tensors.items()}
+        return DecoderRecord(
+            layout=layout_hash(self.described, tensors), conditions=specs_of(self.infos)
+        )
 
     def __getitem__(self, modality: MediaModality) -> Decoder:
         """The decoder, loaded if it is not. KeyError where the system has none."""
@@ -105,7 +132,7 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Decoder]):
 
     def spec(self, modality: MediaModality) -> ConditionSpec:
         """The shape of the decoder's condition; nothing is loaded for it."""
-        return self.infos[modality].spec
+        return self.specs[modality]
 
     def size(self, modalities: Iterable[MediaModality]) -> int:
         """Bytes of weights; shared ones count for the earlier decoder."""
@@ -126,7 +153,13 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Decoder]):
                 self.make_room()
 
     def load(self, modality: MediaModality) -> None:
+        """Raises ValueError for a decoder that is no longer what the file was made for."""
         info = self.infos[modality]
+        if info.spec != self.specs[modality]:
+            raise ValueError(
+                f"{PREFIX}{modality}: its condition is {info.spec}, but the model was saved when "
+                f"it was {self.specs[modality]}"
+            )
         for other in info.shares:
             self[other]
         self.make_room(modality)
@@ -183,6 +216,12 @@ def infos_of(decoders: Mapping[MediaModality, nn.Module]) -> dict[MediaModality,
         spec = cast(Decoder, decoder).condition_spec
         infos[modality] = DecoderInfo(spec, own, shares, size)
     return infos
+
+
+def specs_of(
+    infos: Mapping[MediaModality, DecoderInfo],
+) -> dict[MediaModality, ConditionSpec]:
+    return {modality: info.spec for modality, info in infos.items()}
 
 
 def deferred_bytes(model: nn.Module, prefix: str) -> int:

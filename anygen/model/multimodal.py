@@ -25,6 +25,7 @@ from anygen.llm.prompt import Features, Piece, Span, Tokens, plain_ids
 from anygen.llm.tokenization import ids_of
 from anygen.model.building import build_encoder, find_base
 from anygen.model.decoder_cache import LazyDecoders
+from anygen.model.decoder_record import KEY, read_record
 from anygen.model.placing import settle, visiting
 from anygen.numerics.fp16_linear import Pack, packed
 from anygen.projectors.input import build_input_projector
@@ -97,7 +98,9 @@ class MultimodalModel(nn.Module):
         folder = checkpoint.find_model(name)
         system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
         idle = decoder_memory if placement.offload == "none" else decoder_memory or 0
-        decoders = LazyDecoders(system.decoders, folder, weights, idle, placement.torch_dtype)
+        decoders = LazyDecoders(
+            system.decoders, folder, weights, idle, placement.torch_dtype, read_record(folder)
+        )
         with torch.device(placement.device):
             model = cls(system, folder, decoders=decoders, placement=placement, as_stored=True)
         model.settle()
@@ -108,7 +111,8 @@ class MultimodalModel(nn.Module):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config, weights and tokenizer files to `folder`."""
         with self.decoders.hold(*self.decoders):
-            checkpoint.save_model(self, self.system, self.folder, Path(folder))
+            record = {KEY: self.decoders.record.model_dump(mode="json")}
+            checkpoint.save_model(self, self.system, self.folder, Path(folder), record)
 
     def settle(self) -> None:
         """Move every part to its device and precision. The base LLM was loaded to its own."""

@@ -6,8 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from anygen import AnyGen
-from anygen.checkpoints.checkpoint import read_system
+from anygen.checkpoints.checkpoint import find_model, read_system
 from anygen.model.decoder_cache import LazyDecoders
+from anygen.model.decoder_record import read_record
+from decoders.base import ConditionSpec
 
 MODALITIES = ("image", "audio", "video")
 
@@ -15,11 +17,11 @@ MODALITIES = ("image", "audio", "video")
 @pytest.fixture
 def open_shelf(saved_model):
     """Opens the shelf of the saved model, as `from_pretrained` does."""
+    recorded = read_record(saved_model)
 
-    def open_it(budget=None, folder=saved_model):
-        system = read_system(saved_model)
-        weights = folder / "model.safetensors"
-        return LazyDecoders(system.decoders, saved_model, weights, budget).eval()
+    def open_it(budget=None, folder=saved_model, record=recorded):
+        described, weights = read_system(saved_model).decoders, folder / "model.safetensors"
+        return LazyDecoders(described, saved_model, weights, budget, record=record).eval()
 
     return open_it
 
@@ -164,6 +166,35 @@ def test_keys_that_do_not_fit_are_named_when_the_model_is_opened(saved_model, tm
         "  shape: decoders.image.vae.std is (9,), the model has (4,)",
         "  missing: decoders.audio.vae.mean",
     ]
+
+
+def test_a_saved_model_records_the_conditions_of_its_decoders(saved_model, make_model):
+    built = make_model("decoders").decoders
+    record = read_record(saved_model)
+    assert record == built.record
+    assert record.conditions == {m: built[m].condition_spec for m in MODALITIES}
+
+
+def test_a_folder_without_a_record_opens_by_building_its_decoders(open_shelf):
+    shelf, built = open_shelf(), open_shelf(record=None)
+    assert [built.spec(m) for m in MODALITIES] == [shelf.spec(m) for m in MODALITIES]
+    assert built.record == shelf.record
+
+
+def test_mini_opens_by_its_record():
+    folder = find_model("mini")
+    weights, record = folder / "model.safetensors", read_record(folder)
+    shelf = LazyDecoders(read_system(folder).decoders, folder, weights, record=record)
+    assert shelf.recorded(record) == record.conditions
+
+
+def test_a_decoder_that_takes_another_condition_than_recorded_is_refused(open_shelf, saved_model):
+    record = read_record(saved_model)
+    conditions = {**record.conditions, "audio": ConditionSpec(tokens=9, width=9)}
+    shelf = open_shelf(record=record.model_copy(update={"conditions": conditions}))
+    assert shelf["image"].condition_spec == shelf.spec("image")
+    with pytest.raises(ValueError, match=r"decoders.audio: its condition is .* saved when it was"):
+        shelf["audio"]
 
 
 def test_a_file_that_is_written_anew_changes_no_open_model(saved_model, tmp_path, open_shelf):
