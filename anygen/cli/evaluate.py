@@ -24,11 +24,15 @@ evaluation = typer.Typer(invoke_without_command=True)
 @evaluation.callback()
 def evaluate(  # noqa: PLR0913  # the options of a command
     context: typer.Context,
-    suite: Annotated[str, typer.Option(help="The set of questions.")] = "world",
+    suite: Annotated[str, typer.Option(help="The set of questions: world or people.")] = "world",
     model: ModelOption = "mini",
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The folder for results and samples.")
     ] = Path("results"),
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The folder of the suite's cases, for people: people.jsonl and media."),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="The most cases per row of the table.", show_default="all"),
@@ -52,7 +56,8 @@ def evaluate(  # noqa: PLR0913  # the options of a command
     from anygen.evaluation.runner import run
 
     place = read_placement(device, dtype, quant, offload, device_map)
-    run(model, suite, out, limit, seed, ",".join(rows).split(",") if rows else None, place)
+    names = ",".join(rows).split(",") if rows else ()
+    run(model, suite, out, data, limit, seed, names, place)
 
 
 @evaluation.command()

@@ -1,16 +1,17 @@
 """Compares two evaluations of the same cases: differences, their significance, changed answers."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from anygen.evaluation.metrics import bootstrap_interval, mcnemar, paired_interval
-from anygen.evaluation.report import LABELS, SAMPLES, is_right, judged, listed, shown_truth
+from anygen.evaluation.report import LABELS, is_right, judged, labelled, listed, shown_truth
 from anygen.evaluation.results import (
     IDENTITY,
     OUTCOMES,
+    SAMPLES,
     Line,
     by_row,
     find_suite,
@@ -19,6 +20,8 @@ from anygen.evaluation.results import (
 )
 from anygen.evaluation.suites.base import Metric
 from anygen.reports.page import Card, Shown, show_files, write_page
+
+CaseKey = tuple[str, int]  # of a task and its case
 
 CHANGED = 6  # cases of a row that are shown in either direction
 
@@ -30,6 +33,7 @@ class Evaluation:
     folder: Path
     identity: Mapping[str, Any]
     rows: Mapping[str, Sequence[Line]]
+    cases: Set[CaseKey]  # all that were asked
 
 
 @dataclass(frozen=True)
@@ -79,19 +83,27 @@ def read_evaluation(folder: Path) -> Evaluation:
     if not path.is_file() or not (folder / OUTCOMES).is_file():
         raise ValueError(f"{folder} holds no results; anygen evaluate --out {folder} writes some")
     identity = json.loads(path.read_text(encoding="utf-8"))
-    lines = sorted(read_lines(folder), key=lambda line: line["case"])
-    return Evaluation(folder, identity, by_row(lines, identity["suite"]))
+    lines = sorted(read_lines(folder), key=case_of)
+    return Evaluation(folder, identity, by_row(lines, identity["suite"]), set(map(case_of, lines)))
+
+
+def case_of(line: Line) -> CaseKey:
+    return line["task"], line["case"]
 
 
 def shared_rows(
     first: Evaluation, second: Evaluation
 ) -> dict[str, tuple[Sequence[Line], Sequence[Line]]]:
-    """The lines of both by row. Raises ValueError if they are not about the same cases."""
-    for key in ("suite", "seed"):
-        if first.identity[key] != second.identity[key]:
+    """The lines of both by row: the cases that the row judges in both.
+
+    Raises ValueError if they are not about the same cases.
+    """
+    for key in ("suite", "seed", "data"):
+        values = [found.identity.get(key, "none") for found in (first, second)]
+        if values[0] != values[1]:
             raise ValueError(
-                f"{first.folder} was measured with {key} {first.identity[key]}, {second.folder} "
-                f"with {second.identity[key]}; only answers to the same cases can be compared"
+                f"{first.folder} was measured with {key} {values[0]}, {second.folder} with "
+                f"{values[1]}; only answers to the same cases can be compared"
             )
     pairs = {
         name: (first.rows[name], second.rows[name]) for name in first.rows if name in second.rows
@@ -99,12 +111,24 @@ def shared_rows(
     if not pairs:
         raise ValueError(f"{first.folder} and {second.folder} have no row in common")
     for name, (ours, theirs) in pairs.items():
-        if [line["case"] for line in ours] != [line["case"] for line in theirs]:
+        if (
+            not set(map(case_of, ours)) <= second.cases
+            or not set(map(case_of, theirs)) <= first.cases
+        ):
             raise ValueError(
                 f"{name} has {len(ours)} cases in {first.folder} and {len(theirs)} in "
                 f"{second.folder}, not the same ones; measure both to the end with one --limit"
             )
-    return pairs
+    return {name: both_judge(*pair) for name, pair in pairs.items()}
+
+
+def both_judge(
+    first: Sequence[Line], second: Sequence[Line]
+) -> tuple[Sequence[Line], Sequence[Line]]:
+    """The lines of the cases that are in both; a row may judge what only one of them made."""
+    cases = set(map(case_of, first)) & set(map(case_of, second))
+    ours, theirs = ([line for line in lines if case_of(line) in cases] for lines in (first, second))
+    return ours, theirs
 
 
 def difference(
@@ -172,12 +196,13 @@ def changed_card(name: str, both: tuple[Evaluation, Evaluation], lines: tuple[Li
     media: list[Shown] = []
     for letter, evaluation, answer in zip("AB", both, lines):
         facts |= {f"{letter} answers": answer["text"], f"{letter} judged": judged(name, answer)}
-        media += samples(evaluation.folder, answer, {"model": letter})
-    media += samples(both[0].folder, line, {"asked": LABELS["asked"], "true": LABELS["true"]})
+        media += samples(evaluation.folder, answer, "model", letter)
+    for source in ("asked", "true"):
+        media += samples(both[0].folder, line, source)
     return Card(f"{line['task']} {line['case']}", right, badge, media, facts)
 
 
-def samples(folder: Path, line: Line, labels: Mapping[str, str]) -> list[Shown]:
-    """The samples of a case from the sources in `labels`."""
-    files = {label: line["files"][key] for key, label in labels.items() if key in line["files"]}
-    return show_files(folder / SAMPLES, files)
+def samples(folder: Path, line: Line, kind: str, label: str = "") -> list[Shown]:
+    """The samples of a case from one kind of source."""
+    files = {name: file for name, file in line["files"].items() if name.split()[0] == kind}
+    return show_files(folder / SAMPLES, labelled(files, {kind: label or LABELS[kind]}))

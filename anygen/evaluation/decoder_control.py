@@ -13,7 +13,7 @@ from anygen.checkpoints import checkpoint
 from anygen.config.loader import find_config, load_system
 from anygen.core.modality import MediaModality
 from anygen.evaluation.judges.judges import Judges
-from anygen.evaluation.results import Line, shares, table
+from anygen.evaluation.results import Line, rows_table, shares
 from anygen.evaluation.runner import BATCH, make_case, print_line, save_sample
 from anygen.evaluation.suites.base import Scores
 from anygen.evaluation.suites.world.scoring import make_controls, score_medium
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the media")
     options = parser.parse_args()
     rows = control(options.weights, options.system, options.tasks, options.limit, options.out)
-    for line in table(rows):
+    for line in rows_table(rows):
         print_line(line)
 
 

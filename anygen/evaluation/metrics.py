@@ -6,8 +6,10 @@ scipy itself would be a dependency of 100 MB.
 
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,6 +17,9 @@ from transformers import PreTrainedModel
 
 Z95 = 1.959964  # the 97.5 % quantile of the standard normal distribution
 DRAWS = 1000  # of a bootstrap
+WORDS = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")  # a Chinese character is a word
+REPEATS = 4  # how often a sequence of four words may occur in one text
+DISTINCT = 0.5  # the least share of distinct pairs of words in a text that was cut
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
@@ -68,6 +73,18 @@ def bootstrap_interval(
 def overlap(first: Iterable[str], second: Iterable[str]) -> int:
     """The size of the intersection of two multisets."""
     return (Counter(first) & Counter(second)).total()
+
+
+def is_looping(text: str, was_cut: bool) -> bool:
+    """Whether a text repeats itself: four words in a row occur more than REPEATS times.
+
+    Or, where it was cut at the limit, fewer than DISTINCT of its pairs of words are distinct.
+    """
+    words = WORDS.findall(text.lower())
+    fours = Counter(zip(words, words[1:], words[2:], words[3:]))
+    pairs = list(pairwise(words))
+    few = len(set(pairs)) < DISTINCT * len(pairs)
+    return max(fours.values(), default=0) > REPEATS or (was_cut and few)
 
 
 def first_named(text: str, words: dict[str, str]) -> str | None:

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anygen.evaluation.results import Line
+from anygen.evaluation.results import SAMPLES, TOTAL, Line, by_row, by_task, find_suite
+from anygen.evaluation.suites.base import Metric
 from anygen.evaluation.suites.world.scoring import KEYS
+from anygen.evaluation.suites.world.text_retention import mean_log_likelihood
 from anygen.reports import plots
 from anygen.reports.page import Card, show_files, svg_uri, write_page
 
 PAGE = "report.html"
-SAMPLES = "samples"
 SHOWN = 12  # cases of a row
-# Sources of samples and their labels on a page, in the order in which it shows them.
+# Sources of samples and their labels on a page, in the order in which it shows them. A source may
+# have a number: the media of one answer.
 LABELS = {
     "asked": "in the prompt",
     "model": "answer",
@@ -21,28 +23,62 @@ LABELS = {
 }
 
 
-def write(out: Path, results: Mapping[str, Any], lines: Mapping[str, Sequence[Line]]) -> Path:
+def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path:
     """Write report.html to the folder `out`; returns its path.
 
-    `results` is the content of results.json, `lines` are those of outcomes.jsonl by row.
+    `results` is the content of results.json, `lines` are those of outcomes.jsonl.
     """
-    rows = [
+    rows = [{"name": name, **row, "met": is_met(row)} for name, row in results["rows"].items()]
+    columns = list(results["rows"])
+    tasks = {**results["tasks"], TOTAL: results["rows"]} if results["tasks"] else {}
+    sections = task_sections if tasks else row_sections
+    values = {
+        "results": results,
+        "rows": rows,
+        "columns": columns,
+        "tasks": tasks,
+        "sections": sections(out, results, lines),
+    }
+    return write_page(out / PAGE, "evaluation.html", values)
+
+
+def is_met(row: Line) -> bool | None:
+    """Whether a row of results.json reaches its target, which it may lack; not without a value."""
+    value, target = row["value"], row["target"]
+    if target is None:
+        return None
+    return value is not None and (value <= target if row["at_most"] else value >= target)
+
+
+def row_sections(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> list[Line]:
+    """The worst cases of each row."""
+    metrics = find_suite(results["suite"]).metrics
+    return [
         {
             "name": name,
-            **row,
-            "met": is_met(row),
-            "matrix": matrix(name, lines[name]),
-            "cards": [card(out, name, line) for line in chosen(name, lines[name])],
+            "row": results["rows"][name],
+            "matrix": matrix(name, own),
+            "cards": [card(out, name, line) for line in chosen(name, metrics[name], own)],
         }
-        for name, row in results["rows"].items()
+        for name, own in by_row(lines, results["suite"]).items()
     ]
-    return write_page(out / PAGE, "evaluation.html", {"results": results, "rows": rows})
 
 
-def is_met(row: Line) -> bool:
-    """Whether a row of results.json reaches its target; False if it has no value."""
-    value, target = row["value"], row["target"]
-    return value is not None and (value <= target if row["at_most"] else value >= target)
+def task_sections(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> list[Line]:
+    """All cases of each task, those that are wrong as a whole first."""
+    whole = find_suite(results["suite"]).whole
+    return [
+        {
+            "name": name,
+            "row": results["tasks"][name][whole],
+            "matrix": "",
+            "cards": [
+                card(out, whole, line)
+                for line in sorted(own, key=lambda line: is_right(whole, line) or False)
+            ],
+        }
+        for name, own in by_task(lines).items()
+    ]
 
 
 def matrix(name: str, lines: Sequence[Line]) -> str:
@@ -68,20 +104,19 @@ def scored_truth(name: str, line: Line) -> dict[str, str]:
     return {key: right for key, right in line["truth"].items() if key in KEYS.get(name, ())}
 
 
-def chosen(name: str, lines: Sequence[Line]) -> list[Line]:
+def chosen(name: str, metric: Metric, lines: Sequence[Line]) -> list[Line]:
     """The cases to show: failures first; only those with samples if the row is about media."""
+
+    def quality(line: Line) -> float:
+        if metric.measure is not None:
+            return metric.measure.quality(line["numbers"])
+        return float(is_right(name, line) or False)
+
     with_media = [line for line in lines if "control" in line["files"]]
     order = sorted(
-        with_media or lines, key=lambda line: (badness(name, line), not line["files"], line["case"])
+        with_media or lines, key=lambda line: (quality(line), not line["files"], line["case"])
     )
     return order[:SHOWN]
-
-
-def badness(name: str, line: Line) -> float:
-    """The key by which cases are sorted, the worst first."""
-    if line["numbers"]:
-        return mean_log_likelihood(line, "ours") - mean_log_likelihood(line, "base")
-    return -float(not is_right(name, line))
 
 
 def is_right(name: str, line: Line) -> bool | None:
@@ -92,14 +127,7 @@ def is_right(name: str, line: Line) -> bool | None:
     return right == judged
 
 
-def mean_log_likelihood(line: Line, whose: str) -> float:
-    """Per token, in nats, under the base model."""
-    numbers = line["numbers"]
-    return numbers[f"{whose}_sum"] / max(1, numbers[f"{whose}_tokens"])
-
-
 def card(out: Path, name: str, line: Line) -> Card:
-    files = {LABELS[source]: line["files"][source] for source in LABELS if source in line["files"]}
     facts = {
         "Prompt": line["prompt"],
         "Answer": line["text"],
@@ -109,8 +137,18 @@ def card(out: Path, name: str, line: Line) -> Card:
     }
     right = is_right(name, line)
     badge = {True: "right", False: "wrong", None: ""}[right]
-    media = show_files(out / SAMPLES, files)
-    return Card(f"{line['task']} {line['case']}", right, badge, media, facts)
+    media = show_files(out / SAMPLES, labelled(line["files"]))
+    return Card(f"{line['task']} {line.get('id', line['case'])}", right, badge, media, facts)
+
+
+def labelled(files: Mapping[str, str], labels: Mapping[str, str] = LABELS) -> dict[str, str]:
+    """The names of files by their labels on a page, in the order of the labels."""
+    return {
+        source.replace(kind, labels[kind]): name
+        for kind in labels
+        for source, name in files.items()
+        if source.split()[0] == kind
+    }
 
 
 def shown_truth(name: str, line: Line) -> dict[str, str]:
@@ -119,8 +157,10 @@ def shown_truth(name: str, line: Line) -> dict[str, str]:
 
 
 def judged(name: str, line: Line) -> str:
-    """The verdict on what the row scores; empty if the row is not scored by keys."""
+    """The verdict on what the row scores, or all of it if the row is not scored by keys."""
     keys = scored_truth(name, line)
+    if not keys:
+        return listed(line["verdict"])
     return listed({key: line["verdict"].get(key, plots.NOTHING) for key in keys})
 
 
@@ -131,7 +171,8 @@ def listed(verdict: Mapping[str, str]) -> str:
 
 def likelihoods(line: Line) -> str:
     """The mean log-likelihoods of a plain answer; empty for other cases."""
-    if not line["numbers"]:
+    numbers = line["numbers"]
+    if "ours_sum" not in numbers:
         return ""
-    ours, base = mean_log_likelihood(line, "ours"), mean_log_likelihood(line, "base")
+    ours, base = mean_log_likelihood(numbers, "ours"), mean_log_likelihood(numbers, "base")
     return f"{ours:.2f}; the base model's own answer has {base:.2f}"

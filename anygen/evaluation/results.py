@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anygen.evaluation.metrics import wilson
-from anygen.evaluation.suites.base import Metric, Suite
-from anygen.evaluation.suites.world.suite import SUITE
-from anygen.evaluation.suites.world.text_retention import retention_loss
+from anygen.evaluation.metrics import bootstrap_interval, wilson
+from anygen.evaluation.suites.base import Figure, Measure, Metric, Numbers, Suite
+from anygen.evaluation.suites.people.suite import SUITE as PEOPLE
+from anygen.evaluation.suites.world.suite import SUITE as WORLD
 
 OUTCOMES, RESULTS, IDENTITY = "outcomes.jsonl", "results.json", "identity.json"
+SAMPLES = "samples"  # the folder of media
 SOURCES = ("control", "judge", "nearest")  # see anygen/evaluation/suites/world/scoring.py
-SUITES = {"world": SUITE}
+SUITES = {"world": WORLD, "people": PEOPLE}
+TOTAL = "total"
 
 Line = dict[str, Any]  # of outcomes.jsonl
 UNKNOWN: Line = {"prompt": "", "truth": {}, "verdict": {}}  # missing in lines of version 0.1.0
@@ -21,7 +23,7 @@ UNKNOWN: Line = {"prompt": "", "truth": {}, "verdict": {}}  # missing in lines o
 def find_suite(name: str) -> Suite:
     """Raises ValueError for an unknown name."""
     if name not in SUITES:
-        raise ValueError(f"no suite named {name!r}; there is {', '.join(SUITES)}")
+        raise ValueError(f"no suite named {name!r}; there are {', '.join(SUITES)}")
     return SUITES[name]
 
 
@@ -37,29 +39,56 @@ def read_lines(out: Path) -> list[Line]:
 
 
 def summarize(lines: Sequence[Line], suite: str) -> Line:
-    """The part of results.json about the rows that were measured."""
+    """The part of results.json about the rows that were measured.
+
+    `tasks` has the rows of each task, if the suite's results have a line for each.
+    """
+    tasks = by_task(lines) if find_suite(suite).whole else {}
+    return {
+        "suite": suite,
+        "rows": row_results(lines, suite),
+        "tasks": {name: row_results(own, suite) for name, own in tasks.items()},
+    }
+
+
+def row_results(lines: Sequence[Line], suite: str) -> dict[str, Line]:
     metrics = find_suite(suite).metrics
-    measured = by_row(lines, suite)
-    results = {name: row_result(name, metrics[name], own) for name, own in measured.items()}
-    return {"suite": suite, "rows": results}
+    rows = by_row(lines, suite)
+    return {name: row_result(name, metrics[name], own) for name, own in rows.items()}
+
+
+def by_task(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    """The lines of each task, in the order of their cases."""
+    tasks: dict[str, list[Line]] = {}
+    for line in sorted(lines, key=lambda line: line["case"]):
+        tasks.setdefault(line["task"], []).append(line)
+    return tasks
 
 
 def by_row(lines: Sequence[Line], suite: str) -> dict[str, list[Line]]:
     """The lines of each row that was measured: those of the cases that it scores."""
-    found = find_suite(suite)
-    rows: dict[str, list[Line]] = {name: [] for name in found.metrics}
-    for line in lines:
-        for name in found.tasks[line["task"]].rows:
-            if name in line["scores"] or line["numbers"]:
-                rows[name].append(line)
+    metrics = find_suite(suite).metrics
+    rows = {
+        name: [line for line in lines if counts(name, metric, line)]
+        for name, metric in metrics.items()
+    }
     return {name: own for name, own in rows.items() if own}
+
+
+def counts(name: str, metric: Metric, line: Line) -> bool:
+    """Whether a row scores a case, or computes its figure from the case's numbers."""
+    if metric.measure is None:
+        return name in line["scores"]
+    return line["numbers"].keys() >= set(metric.measure.keys)
 
 
 def row_result(name: str, metric: Metric, lines: Sequence[Line]) -> Line:
     """A row of results.json: its figure in percent, the interval, the other sources."""
     result: Line = {"figure": metric.figure, "target": metric.target, "at_most": metric.at_most}
-    scores = [line["scores"][name] for line in lines if name in line["scores"]]
-    result |= shares(scores) if scores else retention_result(lines)
+    if metric.measure is None:
+        result |= shares([line["scores"][name] for line in lines])
+    else:
+        result |= measured(metric.measure, [line["numbers"] for line in lines])
     result["seconds"] = round(sum(line["seconds"] for line in lines), 1)
     return result
 
@@ -73,21 +102,48 @@ def shares(scores: Sequence[Mapping[str, Sequence[int]]]) -> Line:
         right, judged = (sum(values) for values in zip(*pairs))
         share = round(100 * right / judged, 1) if judged else None
         interval = [round(100 * bound, 1) for bound in wilson(right, judged)]
-        figures = {"value": share, "n": judged, "interval": interval}
+        figures = {"value": share, "n": judged, "right": right, "interval": interval}
         result |= figures if source == "model" else {source: figures}
     return result
 
 
-def retention_result(lines: Sequence[Line]) -> Line:
-    numbers = [line["numbers"] for line in lines if line["numbers"]]
-    loss = retention_loss(numbers)
-    silent = sum(not row["ours_tokens"] for row in numbers)
-    value = None if loss is None else round(loss, 2)
-    return {"value": value, "n": len(numbers), "silent": silent}
+def measured(measure: Measure, numbers: Sequence[Numbers]) -> Line:
+    """A figure that is computed from numbers, and the plain caption's if it has one."""
+    result = estimate(measure.value, numbers)
+    return result | ({"control": estimate(measure.control, numbers)} if measure.control else {})
 
 
-def table(rows: dict[str, Line]) -> Iterator[str]:
-    """The rows as text, in columns of fixed width."""
+def estimate(figure: Figure, numbers: Sequence[Numbers]) -> Line:
+    """The figure with a 95 % interval of the bootstrap; no interval without a figure."""
+
+    def of_cases(indices: Sequence[int]) -> float | None:
+        return figure([numbers[index] for index in indices])
+
+    value = figure(numbers)
+    if value is None:
+        return {"value": None, "n": len(numbers)}
+    interval = [round(bound, 2) for bound in bootstrap_interval(of_cases, len(numbers))]
+    return {"value": round(value, 2), "n": len(numbers), "interval": interval}
+
+
+def table(results: Line, suite: str) -> Iterator[str]:
+    """The results as text: a line for each row, or a line for each task and a column for each row.
+
+    In the latter a cell says how many of how many are right.
+    """
+    if not results["tasks"]:
+        yield from rows_table(results["rows"])
+        return
+    names = list(find_suite(suite).metrics)
+    yield f"{'task':11}" + "".join(f"{name:>10}" for name in names)
+    for task, rows in [*results["tasks"].items(), (TOTAL, results["rows"])]:
+        cells = [
+            f"{rows[name]['right']}/{rows[name]['n']}" if name in rows else "-" for name in names
+        ]
+        yield f"{task:11}" + "".join(f"{cell:>10}" for cell in cells)
+
+
+def rows_table(rows: Mapping[str, Line]) -> Iterator[str]:
     yield columns("row", ["value", "target", "95 %", "n", *SOURCES])
     for name, row in rows.items():
         target = f"{'<=' if row['at_most'] else '>='}{row['target']:g}"

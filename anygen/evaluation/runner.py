@@ -6,6 +6,7 @@ stopped. The seed and its number determine a case, so a run with a limit is the 
 full one.
 """
 
+import hashlib
 import json
 import platform
 import random
@@ -28,64 +29,89 @@ from anygen.evaluation.results import (
     IDENTITY,
     OUTCOMES,
     RESULTS,
+    SAMPLES,
     Line,
-    by_row,
     find_suite,
     read_lines,
     summarize,
     table,
 )
 from anygen.evaluation.suites.base import Bench, Case, Outcome, Task
-from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request, derive_seed
 from anygen.io.atomic import write_json
 from anygen.io.media_files import write_media
 
 BATCH = 8  # conversations at a time
-SAMPLES = 24  # cases of a task whose media are saved
+SAVED = 64  # cases of a task whose media are saved
 
 
 def run(  # noqa: PLR0913  # the options of the command
     model: str,
     suite: str,
     out: Path,
+    data: Path | None = None,
     limit: int | None = None,
     seed: int = 0,
-    rows: list[str] | None = None,
+    rows: Sequence[str] = (),
     place: Placement = Placement(),
 ) -> Line:
     """Measure a model by name or folder; prints the table, returns the content of results.json.
 
-    `limit` is the most cases per row. The table has the requested `rows`, results.json and
-    report.html have all rows in the folder. Raises ValueError for unknown names, and for a folder
-    with results of another model, seed or placement.
+    `data` is the folder of the suite's cases, if it has not its own. `limit` is the most cases per
+    task. The table has the requested `rows`, results.json and report.html have all rows in the
+    folder. Raises ValueError for unknown names, for data that are not valid, and for a folder with
+    results of another model, suite, seed or placement.
     """
-    tasks = chosen_tasks(suite, rows)
+    tasks = chosen_tasks(suite, find_suite(suite).read(data), rows)
     folder = checkpoint.find_model(model)
     digest = checkpoint.fingerprint(folder)
-    placement = {"placement": place.non_defaults} if place.non_defaults else {}
-    claim(out, {"suite": suite, "weights": digest, "seed": seed, **placement})
+    identity = {"suite": suite, "weights": digest, "seed": seed}
+    if data is not None:
+        identity["data"] = data_hash(data)
+    if place.non_defaults:
+        identity["placement"] = place.non_defaults
+    claim(out, identity)
     bench = Bench(AnyGen.from_pretrained(model, **dict(place)), Judges())
     measure(bench, tasks, out, limit, seed)
     lines = read_lines(out)
-    results = summarize(lines, suite) | {"model": model, "weights": digest, "seed": seed}
-    results |= {"version": __version__, "date": today(), "machine": machine(), **placement}
+    results = summarize(lines, suite) | {"model": model, "version": __version__}
+    results |= {"date": today(), "machine": machine(), **identity}
     write_json(results, out / RESULTS)
-    requested = {name: row for name, row in results["rows"].items() if not rows or name in rows}
-    for line in table(requested):
+    for line in table(requested(results, rows), suite):
         print_line(line)
-    print_line(str(report.write(out, results, by_row(lines, suite))))
+    print_line(str(report.write(out, results, lines)))
     return results
 
 
-def chosen_tasks(suite: str, rows: Sequence[str] | None) -> dict[str, Task]:
-    """The tasks that measure these rows, or all. Raises ValueError for an unknown row."""
+def chosen_tasks(suite: str, tasks: Mapping[str, Task], rows: Sequence[str]) -> dict[str, Task]:
+    """The tasks that measure these rows of the table, or all.
+
+    In a table with a line for each task these are the tasks. Raises ValueError for an unknown row.
+    """
     found = find_suite(suite)
-    for row in rows or []:
-        if row not in found.metrics:
-            raise ValueError(f"no row named {row!r}; there are {', '.join(found.metrics)}")
-    measured = set(rows or found.metrics)
-    return {name: task for name, task in found.tasks.items() if measured & set(task.rows)}
+    lines = {name: {name} if found.whole else set(task.rows) for name, task in tasks.items()}
+    known = list(tasks if found.whole else found.metrics)
+    for row in rows:
+        if row not in known:
+            raise ValueError(f"no row named {row!r}; there are {', '.join(known)}")
+    measured = set(rows or known)
+    return {name: task for name, task in tasks.items() if measured & lines[name]}
+
+
+def requested(results: Line, rows: Sequence[str]) -> Line:
+    """The results without the lines of the table that were not requested."""
+    kind = "tasks" if results["tasks"] else "rows"
+    return {**results, kind: {n: row for n, row in results[kind].items() if n in rows or not rows}}
+
+
+def data_hash(data: Path) -> str:
+    """The SHA-256 of the rows and media in a folder, in hexadecimal."""
+    suffixes = {".jsonl", *(suffix for row in TABLE.values() for suffix in row.read_suffixes)}
+    digest = hashlib.sha256()
+    for path in sorted(path for path in data.rglob("*") if path.suffix.lower() in suffixes):
+        digest.update(f"{path.relative_to(data).as_posix()} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def claim(out: Path, identity: Line) -> None:
@@ -93,7 +119,8 @@ def claim(out: Path, identity: Line) -> None:
     path = out / IDENTITY
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != identity:
         raise ValueError(
-            f"{out} holds results of other weights, or of another seed or placement; choose another"
+            f"{out} holds results of other weights, or of another suite, data, seed or placement; "
+            "choose another"
         )
     out.mkdir(parents=True, exist_ok=True)
     write_json(identity, path)
@@ -121,12 +148,12 @@ def answer_and_score(
     bench: Bench, task: Task, name: str, indices: Sequence[int], seed: int
 ) -> list[tuple[Case, Outcome]]:
     cases = [make_case(task, name, index, seed) for index in indices]
-    seeds = [derive_seed(seed, name, index) for index in indices]
-    requests = [
-        Request(case.messages, case_seed, AnswerOptions(max_new_tokens=task.max_new_tokens))
-        for case, case_seed in zip(cases, seeds)
+    seeds = [
+        derive_seed(seed, case.id) if case.id else derive_seed(seed, name, index)
+        for index, case in zip(indices, cases)
     ]
-    answers = [answer.message for answer in bench.anygen.reply_many(requests)]
+    requests = [Request(case.messages, key, case.options) for case, key in zip(cases, seeds)]
+    answers = bench.anygen.reply_many(requests)
     return list(zip(cases, task.score(bench, list(zip(cases, seeds, answers)))))
 
 
@@ -138,14 +165,15 @@ def write_outcome(
     out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds: float
 ) -> None:
     """Append a line. Media are written first, so that a line never names a missing file."""
-    samples = samples_of(case, outcome) if index < SAMPLES else {}
+    samples = samples_of(case, outcome) if index < SAVED else {}
     files = {
-        source: save_sample(medium, out / report.SAMPLES, f"{name}_{index:03d}_{source}")
+        source: save_sample(medium, out / SAMPLES, f"{name}_{index:03d}_{source.replace(' ', '_')}")
         for source, medium in samples.items()
     }
     line = {
         "task": name,
         "case": index,
+        **({"id": case.id} if case.id else {}),
         "prompt": prompt_of(case),
         "text": outcome.text,
         "truth": dict(outcome.truth),
@@ -166,10 +194,12 @@ def samples_of(case: Case, outcome: Outcome) -> dict[str, Media]:
 
 
 def prompt_of(case: Case) -> str:
-    """The text of the question, with a medium in it as `[image]`."""
-    parts = case.messages[-1].parts
-    words = (part if isinstance(part, str) else f"[{modality_of(part)}]" for part in parts)
-    return " ".join(words)
+    """The text of the conversation, with a medium in it as `[image]`."""
+    turns = [
+        " ".join(part if isinstance(part, str) else f"[{modality_of(part)}]" for part in turn.parts)
+        for turn in case.messages
+    ]
+    return " / ".join(turns)
 
 
 def save_sample(medium: Media, folder: Path, stem: str) -> str:

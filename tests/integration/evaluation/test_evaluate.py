@@ -8,7 +8,7 @@ from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import load_system
 from anygen.evaluation import decoder_control, runner
 from anygen.evaluation.judges.judges import Judges
-from anygen.evaluation.results import OUTCOMES, read_lines, table
+from anygen.evaluation.results import OUTCOMES, find_suite, read_lines, table
 from anygen.evaluation.runner import chosen_tasks, claim, make_case
 from anygen.evaluation.suites.base import Bench
 from anygen.evaluation.suites.world.suite import METRICS, TASKS
@@ -124,21 +124,24 @@ def test_a_smaller_run_is_the_beginning_of_a_larger_one():
 def test_every_row_is_measured_by_one_task():
     rows = [row for task in TASKS.values() for row in task.rows]
     assert sorted(rows) == sorted(METRICS)
-    assert list(chosen_tasks("world", ["sound_name"])) == ["sounds"]
+    assert list(chosen_tasks("world", TASKS, ["sound_name"])) == ["sounds"]
 
 
 def test_the_table_has_a_line_per_row(tmp_path, judges):
     rows = measured(Bench(truthful("sounds", 1), judges), "sounds", tmp_path, 1)
-    lines = list(table(rows))
+    lines = list(table({"rows": rows, "tasks": {}}, "world"))
     assert [line.split()[0] for line in lines] == ["row", "sound_name", "sound_pattern"]
 
 
 @pytest.mark.parametrize(
     ("call", "complaint"),
     [
-        (lambda out: chosen_tasks("world", ["taste"]), "no row named 'taste'; there are pict"),
-        (lambda out: chosen_tasks("moon", None), "no suite named 'moon'; there is world"),
-        (lambda out: claim(out, {"seed": 1}), "of other weights, or of another seed or placement"),
+        (
+            lambda out: chosen_tasks("world", TASKS, ["taste"]),
+            "no row named 'taste'; there are pict",
+        ),
+        (lambda out: find_suite("moon"), "no suite named 'moon'; there are world, people"),
+        (lambda out: claim(out, {"seed": 1}), "of other weights, or of another suite, data, seed"),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint):

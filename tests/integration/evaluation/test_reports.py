@@ -1,9 +1,6 @@
 """The pages are whole by themselves, show what lies in the folder, and take no text for HTML."""
 
-import base64
 import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -14,58 +11,16 @@ from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import OUTCOMES, RESULTS, by_row, read_lines, summarize
 from anygen.evaluation.runner import claim
 from anygen.evaluation.suites.base import Bench
-from anygen.evaluation.suites.world.suite import TASKS
+from anygen.evaluation.suites.world.suite import METRICS, TASKS
 from anygen.io.atomic import write_json
 from anygen.reports import plots
 from anygen.training import report as training_report
 from anygen.training.trainer import train
+from support.html_page import Page, assert_is_whole
 from support.prepared_model import Prepared, measured, truthful
 
-VOID = {"meta", "img", "link", "br"}
 HOSTILE = '<script>alert("x")</script> & </dd><b>'
 IDENTITY = {"suite": "world", "weights": "0", "seed": 0}
-
-
-class Page(HTMLParser):
-    """Reads a page strictly: every tag is closed where it should be."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict]] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-    def count(self, tag: str) -> int:
-        return sum(name == tag for name, _ in self.tags)
-
-    def loaded(self) -> list[str]:
-        """What the page would fetch."""
-        found = [value for _, found in self.tags for name, value in found.items() if name == "src"]
-        styles = [f["href"] for tag, f in self.tags if tag == "link"]
-        return found + styles + re.findall(r"url\(|@import", self.text)
-
-
-def assert_is_whole(page: Page) -> None:
-    assert page.count("script") == 0
-    assert page.loaded()
-    assert all(value.startswith("data:") for value in page.loaded())
-    pictures = [v for v in page.loaded() if v.startswith("data:image/svg+xml")]
-    for picture in pictures:
-        svg = base64.b64decode(picture.partition(",")[2]).decode()
-        assert not re.findall(r'(?:href|src)="http', svg)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +32,7 @@ def write(out: Path) -> Page:
     lines = read_lines(out)
     results = summarize(lines, "world") | {"model": HOSTILE, "weights": "0", "seed": 0}
     results |= {"version": "0", "date": runner.today(), "machine": runner.machine()}
-    return Page(report.write(out, results, by_row(lines, "world")))
+    return Page(report.write(out, results, lines))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +71,9 @@ def test_text_is_never_taken_for_html(page):
 
 def test_failures_come_first(folder):
     lines = by_row(read_lines(folder), "world")["picture_object"]
-    assert [line["case"] for line in report.chosen("picture_object", lines)] == [1, 0]
+    assert [
+        line["case"] for line in report.chosen("picture_object", METRICS["picture_object"], lines)
+    ] == [1, 0]
 
 
 def test_the_cases_of_a_row_with_classes_are_all_in_its_matrix(folder):
@@ -136,7 +93,7 @@ def test_lines_of_an_earlier_version_are_shown_with_less(folder, tmp_path):
 
 def test_a_finished_evaluation_is_reported_again_without_a_question(saved_model, tmp_path, capsys):
     for _ in range(2):
-        runner.run(str(saved_model), "world", tmp_path, 1, rows=["picture_style"])
+        runner.run(str(saved_model), "world", tmp_path, limit=1, rows=["picture_style"])
         lines = read_lines(tmp_path)
         page = Page(tmp_path / report.PAGE)
         assert_is_whole(page)

@@ -8,6 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from anygen.evaluation.metrics import (
     bootstrap_interval,
     first_named,
+    is_looping,
     log_likelihood,
     mcnemar,
     overlap,
@@ -101,3 +102,20 @@ def test_a_bootstrap_of_a_mean_is_as_wide_as_its_standard_error():
     low, high = bootstrap_interval(mean, len(values))
     assert (high - low) / 2 == pytest.approx(1.96 * 0.5 / math.sqrt(400), rel=0.1)
     assert bootstrap_interval(mean, len(values)) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("text", "was_cut", "looping"),
+    [
+        ("", False, False),
+        ("la femme " * 4, False, False),
+        ("La femme, la FEMME! " * 4, False, True),
+        ("a b c d " + "e " * 8, False, True),
+        ("one two three one two three one two three", True, True),
+        ("one two three one two three one two three", False, False),
+        ("every word of this one is another", True, False),
+        ("很好" * 8, False, True),
+    ],
+)
+def test_text_loops_if_four_words_come_again_and_again(text, was_cut, looping):
+    assert is_looping(text, was_cut) is looping

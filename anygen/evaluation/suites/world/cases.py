@@ -7,7 +7,9 @@ from anygen.core.media import Message
 from anygen.core.modality import MEDIA
 from anygen.core.records import MediaContent, RecordMessage
 from anygen.evaluation.suites.base import Case
+from anygen.generation.options import AnswerOptions
 from anygen.training.dialogues import read_record
+from anygen.training.text_rows import MAX_TOKENS
 from mosit_data.prompts import read_prompts
 from mosit_data.world.language import dialogues
 from mosit_data.world.language.english.question_phrases import DESCRIBE
@@ -83,7 +85,8 @@ def crossmodal(rng: random.Random, index: int) -> Case:
 
 def evaluation_prompt(rng: random.Random, index: int) -> Case:
     prompts = read_prompts("evaluation")
-    return Case([Message("user", (prompts[index % len(prompts)],))])
+    message = Message("user", (prompts[index % len(prompts)],))
+    return Case([message], options=AnswerOptions(max_new_tokens=MAX_TOKENS))
 
 
 def request_case(rng: random.Random, scene: Scene) -> Case:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from anygen.core.media import Media, Message, modality_of
+from anygen.core.media import Media, modality_of
 from anygen.evaluation.judges.judges import Judges, Verdict, truth, unlearned
 from anygen.evaluation.judges.nearest import nearest
 from anygen.evaluation.metrics import first_named, overlap
@@ -21,8 +21,10 @@ from anygen.evaluation.suites.base import (
     Score,
     ScoreAnswers,
     Scores,
+    media_in,
     text_of,
 )
+from anygen.generation.answer import Answer
 from anygen.generation.request import derive_seed
 from anygen.model.multimodal import MultimodalModel
 from decoders.base import Decoder, RenderRequest, never, no_progress
@@ -76,8 +78,8 @@ def score_media(*rows: str) -> ScoreAnswers:
     return score
 
 
-def first_expected(case: Case, answer: Message) -> Media | None:
-    media = [part for part in answer.parts if not isinstance(part, str)]
+def first_expected(case: Case, answer: Answer) -> Media | None:
+    media = media_in(answer)
     return next((medium for medium in media if modality_of(medium) in case.expected), None)
 
 
@@ -146,7 +148,7 @@ def score_triggers(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outco
     """Precision and recall of the media in the answers, by their modalities."""
     outcomes = []
     for case, _, answer in answered:
-        media = [modality_of(part) for part in answer.parts if not isinstance(part, str)]
+        media = [modality_of(medium) for medium in media_in(answer)]
         right = overlap(media, case.expected)
         scores: Scores = {
             "trigger_precision": {"model": (right, len(media))},

@@ -3,6 +3,9 @@
 METRICS are the rows of its table of results; TASKS measure them, several rows at a time.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from anygen.evaluation.suites.base import Metric, Suite, Task
 from anygen.evaluation.suites.world import cases, scoring
 from anygen.evaluation.suites.world.photographs import (
@@ -10,8 +13,7 @@ from anygen.evaluation.suites.world.photographs import (
     photographs,
     score_photographs,
 )
-from anygen.evaluation.suites.world.text_retention import score_retention
-from anygen.training.text_rows import MAX_TOKENS
+from anygen.evaluation.suites.world.text_retention import RETENTION, score_retention
 
 METRICS: dict[str, Metric] = {
     "picture_object": Metric("pictures that show the object asked for", 85),
@@ -29,7 +31,9 @@ METRICS: dict[str, Metric] = {
     "understand_motion": Metric("videos whose motion the answer names", 85),
     "photographs": Metric("photographs called what the vision trunk sees in them", 80),
     "crossmodal": Metric("a picture answered by its sound, or a sound by its picture", 70),
-    "general": Metric("loss of log-likelihood of plain answers, against the base model's", 5, True),
+    "general": Metric(
+        "loss of log-likelihood of plain answers, against the base model's", 5, True, RETENTION
+    ),
 }
 
 TASKS: dict[str, Task] = {
@@ -75,7 +79,15 @@ TASKS: dict[str, Task] = {
     ),
     "photographs": Task(("photographs",), len(photographs()), photograph_case, score_photographs),
     "crossmodal": Task(("crossmodal",), 100, cases.crossmodal, scoring.score_media("crossmodal")),
-    "general": Task(("general",), 100, cases.evaluation_prompt, score_retention, MAX_TOKENS),
+    "general": Task(("general",), 100, cases.evaluation_prompt, score_retention),
 }
 
-SUITE = Suite(METRICS, TASKS)
+
+def read_tasks(data: Path | None) -> Mapping[str, Task]:
+    """The tasks, whose cases need no files. Raises ValueError if there is a folder of data."""
+    if data is not None:
+        raise ValueError("the suite world makes its own cases; leave --data out")
+    return TASKS
+
+
+SUITE = Suite(METRICS, read_tasks)

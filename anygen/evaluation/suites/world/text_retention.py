@@ -9,11 +9,20 @@ from pathlib import Path
 
 from anygen.config.system import LanguageModelSettings
 from anygen.evaluation.metrics import log_likelihood
-from anygen.evaluation.suites.base import AnsweredCase, Bench, Outcome, text_of
+from anygen.evaluation.suites.base import (
+    AnsweredCase,
+    Bench,
+    Measure,
+    Numbers,
+    Outcome,
+    text_of,
+)
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import plain_ids
 from anygen.model.building import find_base
 from anygen.training.text_rows import answer_batch, prompt_ids
+
+KEYS = ("ours_tokens", "ours_sum", "base_tokens", "base_sum")
 
 
 def score_retention(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
@@ -42,14 +51,28 @@ def untouched(base: Path | str) -> LanguageModel:
     return LanguageModel(LanguageModelSettings(), base, ()).eval()
 
 
-def retention_loss(numbers: Sequence[dict[str, float]]) -> float | None:
+def retention_loss(numbers: Sequence[Numbers]) -> float | None:
     """By how many percent our mean log-likelihood per token is below the base's.
 
     None if either has no tokens.
     """
-    total = {key: sum(row[key] for row in numbers) for key in (numbers[0] if numbers else ())}
-    if not total or not total["ours_tokens"] or not total["base_tokens"]:
+    total = {key: sum(row[key] for row in numbers) for key in KEYS}
+    if not total["ours_tokens"] or not total["base_tokens"]:
         return None
     ours = total["ours_sum"] / total["ours_tokens"]
     base = total["base_sum"] / total["base_tokens"]
     return 100 * (base - ours) / abs(base)
+
+
+def excess(numbers: Numbers) -> float:
+    """By how much our answer is more likely than the base's own, in nats per token."""
+    return mean_log_likelihood(numbers, "ours") - mean_log_likelihood(numbers, "base")
+
+
+def mean_log_likelihood(numbers: Numbers, whose: str) -> float:
+    """Per token, in nats, under the base model."""
+    mean: float = numbers[f"{whose}_sum"] / max(1, numbers[f"{whose}_tokens"])
+    return mean
+
+
+RETENTION = Measure(KEYS, retention_loss, excess)

@@ -1,0 +1,1 @@
+"""The suite `people`: requests as people type them, with what each of them would want."""
