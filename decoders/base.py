@@ -153,6 +153,19 @@ class AutoencodingDecoder(TrainableDecoder, Protocol):
 
 
 @runtime_checkable
+class PixelDecoder(AutoencodingDecoder, Protocol):
+    """A decoder of pictures whose VAE's decoder stage `vae_decoder` trains alone."""
+
+    def redraw(
+        self, media: Sequence[Any], noise: float, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Decoded from noisy latents, and true: both (B, 3, H, W) in [-1, 1].
+
+        The noise of each row has a random standard deviation of up to `noise` of the latents'.
+        """
+
+
+@runtime_checkable
 class VocoderDecoder(AutoencodingDecoder, Protocol):
     """A decoder of sounds with a vocoder that stage `vocoder` trains."""
 

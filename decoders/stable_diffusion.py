@@ -42,17 +42,19 @@ from decoders.parts.pretrained_captions import CLIP
 class Config(PartSettings):
     """With pretrained parts: Stable Diffusion 1.5, 2.1 and others of their layout.
 
-    Without: `vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes. A
-    U-Net with `time_cond_proj_dim` gets a summary of the condition there, and the channels of a
-    `layout` stand beside the latents. Stable Diffusion itself has neither.
+    Without: `vae`, `vae_decoder`, `unet`, `text_encoder` and `scheduler` are settings of the
+    diffusers classes. A U-Net with `time_cond_proj_dim` gets a summary of the condition there, and
+    the channels of a `layout` stand beside the latents. Stable Diffusion itself has neither.
     """
 
     sized = ("size",)
-    fixed = (*PartSettings.fixed, "patch", "fold", "layout")
+    fixed = (*PartSettings.fixed, "patch", "fold", "pool", "vae_decoder", "layout")
 
     size: PositiveInt | None = None  # pixels per side; None: as the pretrained U-Net has it
     patch: PositiveInt = 4
     fold: PositiveInt = 1
+    pool: PositiveInt = 1  # pixels per side that the VAE's encoder sees as one
+    vae_decoder: dict[str, Any] = {}  # of the VAE, if it is not its encoder's mirror image
     layout: LayoutSettings | None = None
     steps: PositiveInt = 25
     solver: SchedulerName = "dpm++"  # the default scheduler of requests
@@ -140,6 +142,16 @@ class StableDiffusion(LatentDecoder):
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
         return self.vae.loss(self._pictures(media, self.full_size), generator)
 
+    def redraw(
+        self, media: Sequence[Image], noise: float, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        true = self._pictures(media, self.full_size)
+        with torch.no_grad():
+            latents = self.vae.encode(true)
+        sigmas = torch.rand(len(latents), 1, 1, 1, generator=generator) * noise
+        added = sigmas * torch.randn(latents.shape, generator=generator)
+        return self.vae.decode(latents + added.to(latents.device)).float(), true
+
     @torch.no_grad()
     def to_latents(
         self,
@@ -176,7 +188,7 @@ def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
         check_layout(config.pretrained, parts)
         return StableDiffusion(config, parts)
     assert config.size  # checked by PartSettings
-    vae = new_autoencoder(3, config.patch, config.fold, config.vae)
+    vae = new_autoencoder(3, config.patch, config.fold, config.vae, config.pool, config.vae_decoder)
     parts = new_parts(
         UNet2DConditionModel,
         config,

@@ -16,7 +16,16 @@ from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.schema import Strict
 
 StageName = Literal[
-    "vae", "vocoder", "caption", "denoise", "joint", "encode", "decode", "instruct", "project"
+    "vae",
+    "vae_decoder",
+    "vocoder",
+    "caption",
+    "denoise",
+    "joint",
+    "encode",
+    "decode",
+    "instruct",
+    "project",
 ]
 
 
@@ -55,7 +64,7 @@ class Run(Strict):
 
     @model_validator(mode="after")
     def _check_decoders(self) -> "Run":
-        component_stages = ("vae", "vocoder", "caption", "denoise", "project")
+        component_stages = ("vae", "vae_decoder", "vocoder", "caption", "denoise", "project")
         if self.stage in component_stages and not self.decoders:
             raise ValueError(f"stage {self.stage} trains parts of decoders: name these in decoders")
         pooled = MEDIA if self.stage == "joint" else self.decoders

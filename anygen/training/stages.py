@@ -17,6 +17,7 @@ from anygen.core.modality import MEDIA, MediaModality
 from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
 from anygen.training.collate import IGNORED, Batch, assemble
+from anygen.training.critic import Critic
 from anygen.training.dialogues import Dialogue
 from anygen.training.linear_probe import LinearProbe
 from anygen.training.losses import (
@@ -32,6 +33,7 @@ from anygen.training.precomputed import FeaturePool, LatentPool, NegativeBank, S
 from decoders.base import (
     AutoencodingDecoder,
     Decoder,
+    PixelDecoder,
     TrainableDecoder,
     VocoderDecoder,
     unconditional,
@@ -39,6 +41,8 @@ from decoders.base import (
 from encoders.base import JointEncoder
 from mosit_data.world.scene import caption
 
+LATENT_NOISE = 0.2  # of the latents' standard deviation: a denoiser's are not perfect
+ADVERSE_FROM = 0.5  # share of the steps of stage `vae_decoder` that are without a discriminator
 DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
 
 
@@ -80,6 +84,31 @@ def vae_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     decoder = cast(AutoencodingDecoder, model.decoders[modality])
     media = mixtures.draw_media(modality, run, step.rng)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
+
+
+def vae_decoder_losses(model: MultimodalModel, critic: Critic, run: Run, step: Step) -> Losses:
+    """Crisp pictures from latents that stay as they are, and from those of an imperfect denoiser.
+
+    The discriminator joins late: at first it would always be right.
+    """
+    modality = learning_modality(run, step)
+    decoder = cast(PixelDecoder, model.decoders[modality])
+    media = mixtures.draw_media(modality, run, step.rng)
+    drawn, true = decoder.redraw(media, LATENT_NOISE, step.generators[0])
+    adverse = step.index >= ADVERSE_FROM * run.steps
+    pixels = (drawn - true).abs().flatten(1).mean(1)
+    return {"pixels": pixels, **critic.losses(drawn, true, adverse=adverse)}
+
+
+def make_critic(model: MultimodalModel, run: Run) -> Critic:
+    """Of the encoder's vision trunk. Raises ValueError if it has none."""
+    vision = getattr(model.encoder, "vision", None)
+    if vision is None:
+        raise ValueError(
+            f"encoder: stage vae_decoder compares pictures by the vision trunk of bind, which "
+            f"{model.system.encoder.name} lacks"
+        )
+    return Critic(vision.trunk)
 
 
 def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
@@ -194,6 +223,14 @@ STAGES: dict[str, Stage[Any]] = {
         samples.reconstructions,
         no_auxiliaries,
         AutoencodingDecoder,
+    ),
+    "vae_decoder": Stage(
+        ("encoder", "decoders"),
+        ("decoders.{decoder}.vae.kl.decoder.",),
+        vae_decoder_losses,
+        samples.reconstructions,
+        make_critic,
+        PixelDecoder,
     ),
     "vocoder": Stage(
         ("decoders",),

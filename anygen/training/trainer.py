@@ -277,9 +277,9 @@ class Trainer:
 
 
 def saved_names(auxiliaries: nn.Module | None) -> dict[str, nn.Parameter]:
-    """The parameters of a stage's auxiliaries, by the names under which a run saves them."""
+    """What learns of a stage's auxiliaries, by the names under which a run saves it."""
     named = auxiliaries.named_parameters() if auxiliaries else ()
-    return {f"{AUXILIARY}{name}": parameter for name, parameter in named}
+    return {f"{AUXILIARY}{name}": p for name, p in named if p.requires_grad}
 
 
 def unfreeze(model: nn.Module, prefixes: list[str]) -> dict[str, nn.Parameter]:

@@ -44,9 +44,8 @@ TINTS: dict[str, Tint] = {
 def recolour(artwork: Bytes, colour: str) -> Bytes:
     """Artwork (H, W, 4), RGBA, in another colour of the vocabulary."""
     tint = TINTS[colour]
-    hue, saturation, value = hue_saturation_value(
-        np.divide(artwork[..., :3], 255, dtype=np.float32)
-    )
+    shares = np.divide(artwork[..., :3], 255, dtype=np.float32)
+    hue, saturation, value = hue_saturation_value(shares)
     share = ramp(value, *DARK)
     dominant = dominant_hue(hue, saturation, value, artwork[..., 3] > 128)
     if dominant is not None:

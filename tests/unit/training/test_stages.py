@@ -23,6 +23,7 @@ from decoders.base import ConditionSpec
 
 DECODERS = {
     "vae": ["image"],
+    "vae_decoder": ["image"],
     "vocoder": ["audio"],
     "caption": ["image"],
     "denoise": ["video"],
@@ -107,6 +108,7 @@ class Plain(nn.Module):
     ("stage", "settings", "contract"),
     [
         ("vae", {}, "AutoencodingDecoder"),
+        ("vae_decoder", {}, "PixelDecoder"),
         ("denoise", {"pool": POOL}, "TrainableDecoder"),
         ("instruct", {"denoised": 1}, "TrainableDecoder"),
     ],
@@ -120,6 +122,32 @@ def test_a_decoder_without_the_loss_of_a_stage_is_refused(
     sentence = f"image: stable_diffusion lacks methods that stage {stage} needs, .* {contract}"
     with pytest.raises(ValueError, match=sentence):
         check_decoders(model, run)
+
+
+def test_a_decoder_learns_from_the_features_of_the_vision_trunk_and_late_from_an_opponent(
+    make_model, write_run
+):
+    stage = STAGES["vae_decoder"]
+    run = load_run(write_run("vae_decoder", decoders=["image"], steps=4, batch_size=2))
+    model = make_model(*stage.needs)
+    critic = stage.auxiliaries(model, run)
+    terms = []
+    for index in (1, 2):
+        generators = [torch.Generator().manual_seed(0)]
+        step = Step(index, random.Random(0), generators)
+        terms.append(stage.losses(model, critic, run, step))
+    early, late = terms
+    assert early.keys() == {"pixels", "features"}
+    assert late.keys() == {"pixels", "features", "adverse", "discriminator"}
+    assert early["pixels"].equal(late["pixels"])
+
+
+def test_an_encoder_without_a_vision_trunk_cannot_judge_features(make_model, write_run):
+    run = load_run(write_run("vae_decoder", decoders=["image"]))
+    model = make_model(*STAGES["vae_decoder"].needs)
+    model.encoder = nn.Identity()
+    with pytest.raises(ValueError, match="vision trunk of bind"):
+        STAGES["vae_decoder"].auxiliaries(model, run)
 
 
 def test_the_contract_of_decoders_is_enough_for_stages_without_their_losses(make_model, write_run):
