@@ -27,6 +27,7 @@ def say(rng: random.Random, bank: Bank, split: Split = "train", **values: str) -
 def expand(rng: random.Random, template: str, **values: str) -> str:
     """One of the sentences that a template stands for. Raises KeyError for a missing value."""
     text = "".join(choose(rng, parse(template)))
+    text = text.replace(" 'd ", "'d ")
     return text.format(**values) if "{" in text else text
 
 

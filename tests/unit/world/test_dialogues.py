@@ -1,7 +1,6 @@
 """Dialogues about the small world are true, complete and within their split."""
 
 import random
-import re
 
 import pytest
 
@@ -15,10 +14,8 @@ from mosit_data.world.language.dialogues import (
 )
 from mosit_data.world.language.english.question_phrases import NEXT_TO, ON_SIDE
 from mosit_data.world.language.english.questions import Filled, questions
-from mosit_data.world.language.english.requests import core
 from mosit_data.world.language.kinds.changes import follow_up
-from mosit_data.world.language.kinds.scenes import changeable, requested_scene
-from mosit_data.world.language.kinds.talking import refuse
+from mosit_data.world.language.kinds.scenes import changeable
 from mosit_data.world.language.kinds.understanding import ask_about
 from mosit_data.world.scene import (
     PictureScene,
@@ -28,7 +25,7 @@ from mosit_data.world.scene import (
     in_split,
     parse_scene,
 )
-from mosit_data.world.vocabulary import COLOURS, CONCEPT, SOUNDS
+from mosit_data.world.vocabulary import CONCEPT, SOUNDS
 
 
 def dialogues(split: str = "train", count: int = 400) -> list[Record]:
@@ -58,7 +55,7 @@ def test_the_same_generator_gives_the_same_dialogues() -> None:
 
 @pytest.mark.parametrize("split", ["train", "heldout"])
 def test_all_media_of_a_dialogue_are_of_its_split(split) -> None:
-    for dialogue in dialogues(split):
+    for dialogue in dialogues(split, 150):
         for content in media(dialogue.messages):
             assert in_split(parse_scene(content.scene), split)
 
@@ -85,7 +82,7 @@ def test_each_kind_of_dialogue_can_be_sampled_in_both_splits(kind) -> None:
 
 
 def test_no_phrase_is_left_unfilled() -> None:
-    for dialogue in dialogues(count=2000):
+    for dialogue in dialogues(count=800):
         for turn in dialogue.messages:
             assert "{" not in words(turn)
             assert "  " not in words(turn)
@@ -94,26 +91,6 @@ def test_no_phrase_is_left_unfilled() -> None:
 def test_about_one_dialogue_in_eight_is_chinese() -> None:
     chinese = sum(any("一" <= c <= "鿿" for c in words(d.messages[0])) for d in dialogues())
     assert 25 < chinese < 85
-
-
-@pytest.mark.parametrize("modality", ["image", "video"])
-def test_a_request_names_the_colours_that_its_caption_names_and_no_other(modality) -> None:
-    rng = random.Random(8)
-    for _ in range(500):
-        scene = requested_scene(rng, "train", modality)
-        text = set(re.findall("[a-z]+", core(rng, scene, "train")))
-        assert text & COLOURS.keys() == set(caption(scene).split()) & COLOURS.keys()
-
-
-def test_what_is_unknown_is_refused_and_what_is_offered_is_known() -> None:
-    rng = random.Random(6)
-    for _ in range(300):
-        turns = refuse(rng, "train", "english")
-        assert not media(turns[:2])
-        assert words(turns[1]).startswith(("I cannot", "I do not"))
-        for medium in media(turns[2:]):
-            scene = parse_scene(medium.scene)
-            assert (scene.sound if medium.type == "audio" else medium.caption) in words(turns[1])
 
 
 @pytest.mark.parametrize("modality", MEDIA)

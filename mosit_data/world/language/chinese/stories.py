@@ -2,6 +2,7 @@
 
 import random
 
+from mosit_data.world.language.chinese.descriptions import called
 from mosit_data.world.language.grammar import Bank, expand, say
 from mosit_data.world.scene import Split
 from mosit_data.world.vocabulary import CONCEPT
@@ -56,7 +57,7 @@ PICTURES = {
 
 
 def ask_story(rng: random.Random, hero: str, count: int, split: Split) -> str:
-    chinese = CONCEPT[hero].chinese
+    chinese = called(rng, hero)
     return say(rng, STORY, split, p=chinese, pictures=rng.choice(PICTURES[count]))
 
 

@@ -182,7 +182,7 @@ CHANGES: dict[str, Bank] = {
         "I want to see [it|one]",
         "and a picture of [it|one]" + PLEASE,
         "how does [it|such a thing] look?",
-        "sketch it for me",
+        "[sketch|paint] [it|this instrument|what played][ for me|]",
     ),
     "again": (
         "[one more|again|once more|and another|a new one|a different one]" + PLEASE,
@@ -196,7 +196,7 @@ CHANGES: dict[str, Bank] = {
     ),
 }
 BACK: Bank = (  # then a change; {which} is "first", {c} the thing
-    "[go|let's go|come] back to the {which}[ one| picture|][. |, |: ]{change}",
+    "[go|let's go|come] back to the {which}[ one| picture|][. |, |: | but | and ]{change}",
     "take the {which}[ one| picture|] again[. |, |: ]{change}",
     "the {which} one[ again|][: |, ]{change}",
     "about the {which}[ one|]: {change}",

@@ -2,7 +2,7 @@
 
 import random
 
-from mosit_data.world.language.grammar import Bank, expand, say
+from mosit_data.world.language.grammar import Bank, expand, phrasings, say
 from mosit_data.world.scene import Split
 
 GREETING: Bank = (
@@ -140,14 +140,18 @@ def framed(rng: random.Random, request: str, split: Split, many: str | None = No
     elif chance < 0.2:
         request = say(rng, GREETING, split) + uncapitalized(request)
     if rng.random() < 0.13:
-        request = request.rstrip(".") + say(rng, CLOSING, split)
-    return sentences(request)
+        closing = say(rng, CLOSING, split)
+        ended = request.endswith(("?", "!")) and closing.startswith((".", ","))
+        request = request.rstrip(".") + (closing.lstrip(".,") if ended else closing)
+    return sentences(request.strip().replace("please please", "please"))
 
 
 def told_at_length(rng: random.Random, request: str, split: Split) -> str:
     """A request at the end of a story about something else."""
-    story = [say(rng, CHATTER, split) for _ in range(rng.choice([2, 3, 4, 5, 6, 8, 10]))]
-    return sentences(" ".join(dict.fromkeys(story)) + " " + say(rng, TO_THE_POINT, split) + request)
+    templates = phrasings(CHATTER, split)
+    count = min(rng.choice([2, 3, 4, 5, 6, 8, 10]), len(templates))
+    story = [expand(rng, template) for template in rng.sample(templates, count)]
+    return sentences(" ".join(story) + " " + say(rng, TO_THE_POINT, split) + request)
 
 
 def use(rng: random.Random, split: Split) -> str:

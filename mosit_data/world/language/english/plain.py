@@ -214,7 +214,7 @@ ABOUT_THINGS: Bank = (
     "[tell me|say something] about {things}",
     "who [invented|made the first] {thing}[?|]",
     "why do people [like|love|need|collect] {things}[?|]",
-    "how [much|expensive] [does {a_thing} cost|is {a_thing}][?|]",
+    "[how much does {a_thing} cost|how expensive is {a_thing}][?|]",
     "how big is {a_thing}[?|]",
     "what colour is {a_thing} usually[?|]",
     "where can I [buy|find|see] {a_thing}[?|]",

@@ -81,6 +81,7 @@ MELODY = {
     "chord": "There is no melody, it is a chord.",
     "beat": "There is no melody, it is a drum beat.",
 }
+NOISES = ("a car", "a dog", "thunder", "an engine", "a cat", "rain", "a door", "a train", "a voice")
 
 
 def sentence(words: str) -> str:
@@ -218,6 +219,7 @@ def about_sound(rng: random.Random, scene: SoundScene) -> Iterator[Asked]:
     guess = rng.choice([other for other in SOUNDS if other != scene.sound])
     guessed = with_article(guess, guess)
     yield either_sound(rng, scene.sound, guess), f"It is {name}."
+    yield either_noise(rng, name, rng.choice(NOISES)), f"It is {name}."
     if scene.pattern is None:
         yield SOURCE, f"It is {name}."
         yield SOURCE, f"That is the sound of {name}."
@@ -239,6 +241,12 @@ def either_sound(rng: random.Random, right: str, wrong: str) -> Filled:
     one, two = rng.sample((right, wrong), 2)
     a, b = with_article(one, one), with_article(two, two)
     return fill(EITHER, one=one, two=two, a=a, b=b)
+
+
+def either_noise(rng: random.Random, right: str, wrong: str) -> Filled:
+    """The wrong one is a noise that mini does not know."""
+    one, two = rng.sample((right, wrong), 2)
+    return fill(EITHER, one=one, two=two, a=one, b=two)
 
 
 # --- videos ---

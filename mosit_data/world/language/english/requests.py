@@ -4,6 +4,7 @@
 """
 
 import random
+import re
 
 from mosit_data.world.language.english.framing import framed, shop, use
 from mosit_data.world.language.english.words.descriptions import Description, describe
@@ -11,6 +12,7 @@ from mosit_data.world.language.english.words.names import EMOJI, plural_of
 from mosit_data.world.language.grammar import Bank, say
 from mosit_data.world.language.keyboard import typed
 from mosit_data.world.scene import PictureScene, Scene, SoundScene, Split, VideoScene
+from mosit_data.world.vocabulary import article
 
 PICTURE = "[picture|image|drawing|illustration|pic|sketch|painting|artwork|graphic]"
 GOOD = "[nice |quick |simple |new |cool |pretty |cute |beautiful |clean ||||]"
@@ -241,7 +243,7 @@ ASK_VIDEO: Bank = (
     "[we need|we want|I need] a " + MOVIE + " [of|with|showing] {x}{use}",
     "[please make|make please|you make|can make] [video|film|clip] [of|with|from] {n}[ ?||.]",
     "[please video|make video|want video] [where|how|that] {c}[ ?||.]",
-    "make [it so that |]{c}, [in a video|as a video|as a clip|as an animation]",
+    "make it so that {c}, [in a video|as a video|as a clip|as an animation]",
     "let me [watch|see] {x} in a [video|clip|movie][.|]",
     "something that moves: {x}, [video|as a clip|animated]",
     "[yo|dude|bro], [make|gimme|do] a [vid|video|clip] of {x}",
@@ -252,7 +254,51 @@ ASK_VIDEO: Bank = (
     "not a picture, a [video|clip]: {x}",
     "a moving [picture|image] of {x}",
 )
-ASK_VIDEO_BARE: Bank = ("{x}", "{n}", "{c}", "{x}[, please|]", "show me {x}", "I want to see {x}")
+ASK_VIDEO_BARE: Bank = (
+    "{x}",
+    "{n}",
+    "{c}",
+    "{x}[, please|]",
+    "show me {x}",
+    "I want to see {x}",
+    "[I want to|I'd like to|let me|can I|may I] [see|watch] {o}[, please|]",
+    "make {o}[, please|]",
+)
+ASK_VIDEO_ORDER: Bank = (  # {o} is "a pizza spin on blue"
+    "make {o}[ in a video| in a clip|, as a video|, video please|]",
+    "let {o}[ in a video| in a film|, as an animation]",
+    "[can|could] you make {o}[ in a video| in a clip|]?",
+    "I [want|would like|'d love] to [watch|see] {o}[, make a video|, video please| in a clip|]",
+    "[can|could] [I|we] [watch|see] {o}[ in a video| in a clip|]?",
+    "show [me |us |]how you make {o}[ in a video|]",
+    "have {o}, [as a video|in a clip|animated]",
+    "[my son|my daughter|my class] wants to [watch|see] {o}",
+    "[a|one] video please. I want to see {o}",
+)
+SOURCE_ASK: Bank = (  # {x} makes a sound, and is no instrument
+    "what [sound|noise] does {x} make? [Play it.|Let me hear it.|I want to listen to it.]",
+    "[how|what] does {x} sound[ like|]? [Play it.|I'd like to hear it.]",
+    "the [sound|noise] [of {x}|that {x} makes][, please|]",
+    "[play|make] [the noise|the sound] [of|made by] {x}[ please|]",
+    "let me hear what {x} sounds like",
+    "I [want|wanna|would like] to know what {x} sounds like, play it",
+    "{n} [sound|noise|sounds][ please| pls|]",
+)
+IF_ASK: Bank = (
+    "if you can draw {x}, [do it|please do|show me]",
+    "if you know what {x} looks like, draw [one|it]",
+    "in case you can paint: {x}[, please|]",
+    "if it is not too much work, draw {x}",
+    "[could|can] you draw {x} if [I ask nicely|you have time]?",
+    "unless you are busy, draw {x}[ for me|]",
+)
+BARE_ASK: Bank = (  # of one thing without attributes
+    "{x} without [a special|any] background[ colour|][, please|]",
+    "{x}, [no background colour|any background|any colour|any style|no special style][, please|]",
+    "{x}, [whatever style|however you like|as you like it]",
+    "just {x}, [no background|nothing around it|nothing behind it]",
+    "draw {x}, [no matter how|the style does not matter|I don't care about the colours]",
+)
 EMOJI_ASK: Bank = (
     "{e}",
     "{e}",
@@ -263,6 +309,11 @@ EMOJI_ASK: Bank = (
     "a {e}",
     "make me a {e}",
 )
+
+
+# "the sound of the sound of a bird", which template and description make together.
+DOUBLED = re.compile(r"the (?:sound|noise) of (the (?:sound|noise) of)")
+SOURCES = ("bird", "telephone", "helicopter")  # things whose sounds are effects
 
 
 def ask(rng: random.Random, scene: Scene, split: Split = "train") -> str:
@@ -279,28 +330,33 @@ def ask(rng: random.Random, scene: Scene, split: Split = "train") -> str:
 
 def core(rng: random.Random, scene: Scene, split: Split) -> str:
     """The request alone."""
-    words = describe(rng, scene)
-    return bank_and_say(rng, scene, split, words)
+    text = bank_and_say(rng, scene, split, describe(rng, scene))
+    return DOUBLED.sub(r"\1", text)
 
 
 def bank_and_say(rng: random.Random, scene: Scene, split: Split, words: Description) -> str:
-    values = {"x": words.full, "n": words.bare, "c": words.clause}
+    values = {"x": words.full, "n": words.bare, "c": words.clause, "o": words.order}
     if isinstance(scene, SoundScene):
+        if scene.sound in SOURCES and rng.random() < 0.35:
+            return say(rng, SOURCE_ASK, split, x=article(scene.sound), n=scene.sound)
         return say(rng, sound_bank(rng, scene), split, **values, name=words.bare)
     if isinstance(scene, VideoScene):
-        bank = ASK_VIDEO_BARE if rng.random() < 0.1 else ASK_VIDEO
+        bank = rng.choices((ASK_VIDEO, ASK_VIDEO_ORDER, ASK_VIDEO_BARE), (78, 12, 10))[0]
         return say(rng, bank, split, **values, use=use(rng, split))
+    name = scene.things[0].concept
+    where = " ".join(shop(rng, split, rng.choice((name, name, ""))).split())
+    values |= {"name": words.bare, "a": words.full, "shop": where, "use": use(rng, split)}
+    return say(rng, picture_bank(rng, scene), split, **values)
+
+
+def picture_bank(rng: random.Random, scene: PictureScene) -> Bank:
     if scene.relation:
-        return say(rng, ASK_PAIR, split, **values)
+        return ASK_PAIR
     if len(scene.things) > 1:
-        return say(rng, ASK_MANY if rng.random() < 0.6 else ASK_PICTURE, split, **values)
-    if rng.random() < 0.12:
-        return say(rng, ASK_PICTURE_FOR, split, **values, use=use(rng, split))
-    if is_plain(scene) and rng.random() < 0.06:
-        name = scene.things[0].concept
-        where = shop(rng, split, rng.choice((name, name, "")))
-        return say(rng, ICON, split, name=words.bare, a=words.full, shop=" ".join(where.split()))
-    return say(rng, ASK_PICTURE, split, **values)
+        return ASK_MANY if rng.random() < 0.6 else ASK_PICTURE
+    if is_plain(scene) and rng.random() < 0.1:
+        return rng.choice((ICON, ICON, BARE_ASK))
+    return rng.choices((ASK_PICTURE, ASK_PICTURE_FOR, IF_ASK), (84, 13, 3))[0]
 
 
 def sound_bank(rng: random.Random, scene: SoundScene) -> Bank:

@@ -65,6 +65,7 @@ ITEMS: dict[str, Bank] = {
         "one {n} image",
         "{x} as a picture",
         "[pic|image|picture] of {x}",
+        "a {n} [visual|illustration|drawing]",
     ),
     "audio": (
         "the sound of {x}",
@@ -73,6 +74,8 @@ ITEMS: dict[str, Bank] = {
         "{x} as a sound",
         "a sound: {x}",
         "{x} to listen to",
+        "[a|one|the] {n} sound",
+        "{n} audio",
     ),
     "video": (
         "a video of {x}",
@@ -81,6 +84,7 @@ ITEMS: dict[str, Bank] = {
         "a short video of {x}",
         "{x} as a video",
         "[clip|video|animation] of {x}",
+        "a {n} [video|clip]",
     ),
 }
 SEQUENCE: Bank = (
@@ -124,6 +128,14 @@ PICTURES: Bank = (  # {k} is a number, {i} a list of things
     "a picture each of {i}",
     "a series of {k} pictures: {i}",
 )
+IN_TURN: Bank = (  # pictures one after the other
+    "{i}",
+    "{i}[, please|]",
+    "[first |]{i}",
+    "[draw|show me|paint|I want] {i}[, please|]",
+    "[can|could] you draw {i}?",
+)
+TURNS = (", then ", " then ", ", and then ", ", after that ", ". Then ", " and after that ")
 SHOWN: Bank = (  # a picture and then the sound of the same thing
     (
         "draw {x}[, then| and then|, and after that] [play it|let me hear how it sounds|play how "
@@ -148,6 +160,7 @@ HEARD: Bank = (  # the sound first
     "[sound|audio] first, picture second: {x}",
     "let me hear {x}, [then draw it|and draw it too|and then I want to see it]",
     "[sound|audio] and [picture|image] of {x}, in this order",
+    "[sound|audio] of {x}, [picture|image] of {x}[, one after the other|]",
 )
 MOVING: Bank = (  # a picture and then a video of the same thing
     (
@@ -186,6 +199,7 @@ VARIANTS: Bank = (  # {k} pictures of one thing, {v} lists "on red", "in 3d"
     "draw {x} {k} times: {v}",
     "[I want|make|give me] {k} versions of {x}: {v}",
     "{n}, {k} variants: {v}",
+    "[I want|I need|please make] {k} [pictures|images], each with {x}: {v}",
     "the same {n} [in {k} pictures|{k} times]: {v}",
     "{k} times {x}, {v}[, one picture each|]",
 )
@@ -277,13 +291,19 @@ def command(rng: random.Random, scene: Scene) -> str:
 
 def item(rng: random.Random, scene: Scene) -> str:
     words = describe(rng, scene)
-    return expand(rng, rng.choice(ITEMS[scene.type]), x=words.full, n=words.bare)
+    bank = ITEMS[scene.type]
+    if (not words.bare.isalpha() and scene.type != "video") or "," in words.bare:
+        bank = tuple(template for template in bank if "{n}" not in template)
+    return expand(rng, rng.choice(bank), x=words.full, n=words.bare.removesuffix(" sound"))
 
 
 def ask_several(rng: random.Random, media: list[Scene], split: Split) -> str:
     """A request for media that have nothing to do with each other."""
     kind = rng.random()
-    if kind < 0.22 and all(scene.type == "image" for scene in media):
+    if kind < 0.08 and all(scene.type == "image" for scene in media):
+        words = [describe(rng, scene).full for scene in media]
+        return say(rng, IN_TURN, split, i=rng.choice(TURNS).join(words))
+    if kind < 0.28 and all(scene.type == "image" for scene in media):
         words = [describe(rng, scene).full for scene in media]
         one = [f"one {w.partition(' ')[2]}" if w.startswith(("a ", "an ")) else w for w in words]
         number = rng.choice(NUMBERS[len(media)])

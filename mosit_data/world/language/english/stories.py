@@ -46,6 +46,7 @@ class Plot(NamedTuple):
     """The beats of a story: the words, and which of its things the picture shows."""
 
     beats: tuple[tuple[str, str], ...]
+    about: Bank  # what a user may say about the hero
 
 
 MEETING = Plot(
@@ -73,7 +74,12 @@ MEETING = Plot(
             ),
         ),
         ("p", "When the day was over, the {p} was not lonely any more. [{end}]"),
-    )
+    ),
+    (
+        "who [looks for|needs|finds] a friend",
+        "who is [lonely|all alone]",
+        "and [its new|a new] friend",
+    ),
 )
 SEARCH = Plot(
     (
@@ -105,7 +111,8 @@ SEARCH = Plot(
                 "[{end}]"
             ),
         ),
-    )
+    ),
+    ("who wants to see the world", "on a [trip|journey|long walk]", "who goes on an adventure"),
 )
 LOST = Plot(
     (
@@ -125,7 +132,8 @@ LOST = Plot(
             ),
         ),
         ("p", "The {p} thanked everybody who had helped. [{end}]"),
-    )
+    ),
+    ("who [lost something|is looking for something]", "who cannot find a thing"),
 )
 COURAGE = Plot(
     (
@@ -139,7 +147,8 @@ COURAGE = Plot(
         ),
         ("r", "They went out together, step by step, and found {a_r} that nobody had seen before."),
         ("p", "Since then the {p} has not been afraid any more. [{end}]"),
-    )
+    ),
+    ("who is [afraid of the dark|scared at night]", "who becomes brave"),
 )
 DREAM = Plot(
     (
@@ -153,7 +162,8 @@ DREAM = Plot(
         ),
         ("r", "One day {a_r} came along, and suddenly everything [was easy|went well]."),
         ("p", "So the dream came true, because {name} never gave up. [{end}]"),
-    )
+    ),
+    ("with a [big|great] dream", "who never gives up"),
 )
 BEDTIME = Plot(
     (
@@ -167,7 +177,8 @@ BEDTIME = Plot(
         ),
         ("r", "{name} began to dream of {a_r}, and everything was [soft and quiet|warm and calm]."),
         ("p", "And before it came to ten, the {p} was fast asleep. Good night."),
-    )
+    ),
+    ("who cannot [sleep|fall asleep]", "before going to bed", "at bedtime"),
 )
 PLOTS = (MEETING, SEARCH, LOST, COURAGE, DREAM, BEDTIME)
 # Short stories about one thing alone, of three sentences and more.
@@ -230,11 +241,11 @@ BRAND: Bank = (
         "smile it became the favourite place in town. Come by and see for yourself."
     ),
     (
-        "When {name} was a child, nothing was more beautiful than a {p}. Today that joy is our "
+        "When {name} was a child, nothing was more beautiful than {a_p}. Today that joy is our "
         "work. We put a little of it into everything we do."
     ),
     (
-        "A {p} is a simple thing, but it makes people happy. That is why we started: small, honest "
+        "{A_p} is a simple thing, but it makes people happy. That is why we started: small, honest "
         "and close to you. Welcome to our story."
     ),
 )
@@ -249,6 +260,7 @@ MELTING: Bank = (
     ),
 )
 
+MELTS: Bank = ("and the spring", "in the sun", "who gets warm", "that disappears in spring")
 STORY: Bank = (  # {k} is a number of pictures, or empty with one picture
     (
         "[tell|write] [me |us |]a [short |little |tiny |][story|tale|fairy tale] about {x} with "
@@ -321,10 +333,12 @@ PANELS = {
 }
 
 
-def ask_story(rng: random.Random, heroes: tuple[str, ...], count: int, split: Split) -> str:
+def ask_story(
+    rng: random.Random, heroes: tuple[str, ...], count: int, split: Split, about: Bank = ()
+) -> str:
     """`heroes`: the one or two things that the user names."""
-    pictures = rng.choice(PICTURES[count])
-    return say(rng, STORY, split, x=named(heroes), pictures=pictures)
+    hero = named(heroes) + (f" {expand(rng, rng.choice(about))}" if about else "")
+    return say(rng, STORY, split, x=hero, pictures=rng.choice(PICTURES[count]))
 
 
 def ask_comic(rng: random.Random, heroes: tuple[str, ...], count: int, split: Split) -> str:
@@ -340,9 +354,10 @@ def named(heroes: tuple[str, ...]) -> str:
     return " and ".join(article(hero) for hero in heroes)
 
 
-def tell(rng: random.Random, cast: tuple[str, str, str], count: int) -> list[tuple[str, str]]:
+def tell(
+    rng: random.Random, plot: Plot, cast: tuple[str, str, str], count: int
+) -> list[tuple[str, str]]:
     """Two to four beats: the words, and the thing that the picture behind them shows."""
-    plot = rng.choice(PLOTS)
     chosen = {2: plot.beats[:2], 3: plot.beats[:3], 4: plot.beats}[count]
     values = values_of(rng, cast)
     end = " " + expand(rng, rng.choice(END)) if count < 4 else ""
@@ -352,8 +367,11 @@ def tell(rng: random.Random, cast: tuple[str, str, str], count: int) -> list[tup
 
 
 def tell_alone(rng: random.Random, hero: str) -> str:
-    bank = MELTING if hero == "snowman" and rng.random() < 0.5 else ALONE
-    return fill(rng, rng.choice(bank), values_of(rng, (hero, hero, hero)))
+    return fill(rng, rng.choice(ALONE), values_of(rng, (hero, hero, hero)))
+
+
+def tell_melting(rng: random.Random) -> str:
+    return fill(rng, rng.choice(MELTING), values_of(rng, ("snowman", "snowman", "snowman")))
 
 
 def tell_pair(rng: random.Random, first: str, second: str) -> str:

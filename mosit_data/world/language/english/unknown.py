@@ -205,6 +205,55 @@ REFUSE: dict[MediaModality, tuple[str, ...]] = {  # {x} unknown, {other} what is
         ),
     ),
 }
+# What a known thing may do or where it may be, which mini cannot show.
+EXTRAS = entries(
+    """
+    reading a book; playing football; riding a horse; wearing a hat; with sunglasses; in a suit;
+    on a skateboard; eating breakfast; drinking tea; at the beach; in the snow; in a forest; in
+    the rain; in the kitchen; on a mountain; under water; in a castle; in New York; with a
+    crown; holding a sign; at a party; next to a river; with its family; in a spaceship; playing
+    chess; in the style of Picasso; as an oil painting; in front of the Eiffel tower; on a
+    chair; with a red scarf; talking to a policeman; made of glass; with wings; fighting a
+    dragon; with people around it; in a garden; in a bathtub; at a wedding; sleeping in a bed;
+    in the city at night; behind a fence
+    """
+)
+ACTIONS = entries(
+    """
+    reading a book; playing football; dancing with a girl; eating a sandwich; chasing a mouse;
+    going to school; cooking dinner; fighting with a dragon; talking to the camera; opening a
+    door; building a tower; crossing a busy street; swimming with dolphins; falling in love;
+    singing on a stage; winning a race against others; on the beach; in a city; waving to the
+    crowd; exploding; playing with children; climbing a mountain; being washed; catching a ball;
+    doing a handstand
+    """
+)
+REAL: tuple[str, ...] = (  # {x} is known, but not as a photograph
+    "a [photo|photograph|real photo] of {x}",
+    "a photorealistic {n}",
+    "a realistic picture of {x}",
+    "{x} like in real life",
+    "an HD photo of {x}",
+)
+LONG: dict[MediaModality, tuple[str, ...]] = {
+    "audio": (
+        "a [five|ten|three] minute [piece|song] on {x}",
+        "{x} for [an hour|ten minutes|a whole day]",
+        "[thirty|60|20] minutes of {x}",
+    ),
+    "video": (
+        "a [ten|five|two] minute video of {x}",
+        "an hour of {x}",
+        "a [long|full length] film about {x}",
+        "{x} for [ten|30] minutes",
+    ),
+    "image": (),
+}
+REFUSE_EXTRA = "I cannot draw {x}, but here is {thing}."
+REFUSE_ACTION = "I cannot film {x}, but here is {thing}."
+REFUSE_PHOTO = "I cannot make photographs, but here is a drawing of {thing}."
+REFUSE_LONG = "I cannot make it that long: {limit}. Here is {thing}."
+LIMITS = {"audio": "my sounds last three seconds", "video": "my videos last two seconds"}
 REFUSE_TEXT = "I cannot write text in pictures, but I can draw {other}."
 REFUSE_SPEECH = "I cannot speak or sing, but I can play {other}."
 REFUSE_UNDRAWN = "I cannot draw {x}, but I can play {it}."

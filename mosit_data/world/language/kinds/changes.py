@@ -2,6 +2,7 @@
 
 import random
 
+from anygen.core.modality import MediaModality
 from mosit_data.world.language.chinese import phrases as chinese
 from mosit_data.world.language.english import changes as words
 from mosit_data.world.language.english.answers import name_of
@@ -10,16 +11,17 @@ from mosit_data.world.language.keyboard import typed
 from mosit_data.world.language.kinds.edits import edited, thing_of
 from mosit_data.world.language.kinds.scenes import (
     changeable,
-    draw,
     is_changeable,
+    movable,
     portrait,
     requested_scene,
+    unmentioned,
 )
 from mosit_data.world.language.kinds.single import answer, request, request_and_answer
 from mosit_data.world.language.kinds.understanding import ask_about
 from mosit_data.world.language.language import Language
 from mosit_data.world.language.turns import Turns, assistant, scenes, shuffled, user
-from mosit_data.world.scene import PictureScene, Scene, SoundScene, Split, centred, in_split
+from mosit_data.world.scene import PictureScene, Scene, SoundScene, Split, in_split
 from mosit_data.world.vocabulary import CONCEPT
 
 ORDINALS = ("first", "second", "third")
@@ -30,6 +32,21 @@ OPENINGS: Bank = (  # requests that leave the thing to the assistant
     "[paint|draw] [anything|a random thing|what you want][, please|]",
     "[show|draw] me a random [picture|thing|animal]",
     "I don't care what, just [draw|show] something",
+)
+
+SOUND_OPENINGS: Bank = (
+    "[play something|play anything|let me hear something|make a sound|some music please]",
+    "[any|a random] [instrument|sound], [please|your choice|you choose]",
+    "[surprise me with|play me] [a sound|some music|an instrument]",
+    "I want to [hear something|listen to something][, you pick|]",
+    "[music|sound], [whatever you like|no matter which]",
+)
+VIDEO_OPENINGS: Bank = (
+    "[show me|make] [a|any|some] [video|clip|animation][, you choose|, whatever you like|]",
+    "[animate something|film something|a video of anything]",
+    "[surprise me with|let me watch] a [video|clip]",
+    "I want to watch something[, your choice|]",
+    "something that moves, [please|you choose]",
 )
 
 
@@ -122,8 +139,9 @@ def make_and_ask(rng: random.Random, split: Split, language: Language) -> Turns:
 def made_what(rng: random.Random, split: Split) -> Turns:
     """A medium that the assistant chose, and the question what it is."""
     if rng.random() < 0.6:
-        scene: Scene = draw(split, lambda: centred(rng, tuple(CONCEPT)))
-        opening = typed(rng, say(rng, OPENINGS, split))
+        kind = rng.choices(list(ANYTHING), (60, 25, 15))[0]
+        scene = unmentioned(sample_chosen(rng, split, kind))
+        opening = typed(rng, say(rng, ANYTHING[kind], split))
     else:
         scene = requested_scene(rng, split)
         opening = request(rng, scene, "english", split)
@@ -142,6 +160,20 @@ def made_what(rng: random.Random, split: Split) -> Turns:
         user(typed(rng, say(rng, bank, split))),
         assistant(reply),
     ]
+
+
+ANYTHING: dict[MediaModality, Bank] = {
+    "image": OPENINGS,
+    "audio": SOUND_OPENINGS,
+    "video": VIDEO_OPENINGS,
+}
+
+
+def sample_chosen(rng: random.Random, split: Split, modality: MediaModality) -> Scene:
+    """What the assistant makes when it may choose."""
+    if modality == "audio":
+        return requested_scene(rng, split, "audio")
+    return portrait(rng, split, rng.choice(movable(split)), modality)
 
 
 def praise(rng: random.Random, split: Split, language: Language) -> Turns:

@@ -1,6 +1,8 @@
 """Prompts that ask for no medium, alone and in conversations: the base model answers them."""
 
 import random
+import re
+from functools import cache
 
 from mosit_data.prompts import read_prompts
 from mosit_data.world.language.chinese import plain as chinese
@@ -15,6 +17,7 @@ from mosit_data.world.scene import Split
 from mosit_data.world.vocabulary import CONCEPTS, SOUNDS, article, plural
 
 CHINESE = 0.12
+SOCIAL = re.compile("hi there|good morning|sorry|thanks|你好", re.IGNORECASE)
 COLLECTED = 0.25  # share of the prompts from the file of everyday prompts
 MISSES = 0.1  # share of the near misses of a request
 THINGS = (
@@ -29,7 +32,7 @@ def plain_prompt(rng: random.Random, split: Split = "train") -> str:
     if chance < CHINESE:
         return typed(rng, chinese_prompt(rng, split))
     if chance < CHINESE + COLLECTED:
-        return typed(rng, rng.choice(read_prompts("train" if split == "train" else "evaluation")))
+        return typed(rng, rng.choice(collected(split)))
     if chance < CHINESE + COLLECTED + MISSES:
         return plain_near_miss(rng, split)
     text = question(rng, split)
@@ -40,6 +43,13 @@ def plain_prompt(rng: random.Random, split: Split = "train") -> str:
     elif rng.random() < 0.06:
         text = text.rstrip(".") + rng.choice((" thanks", ", please", " thx", " asap", " pls"))
     return typed(rng, text)
+
+
+@cache
+def collected(split: Split) -> tuple[str, ...]:
+    """The everyday prompts but for greetings and thanks, which mini answers itself."""
+    prompts = read_prompts("train" if split == "train" else "evaluation")
+    return tuple(prompt for prompt in prompts if not SOCIAL.match(prompt))
 
 
 def question(rng: random.Random, split: Split) -> str:

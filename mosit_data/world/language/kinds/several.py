@@ -2,6 +2,7 @@
 
 import random
 from functools import partial
+from typing import Any
 
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import RecordMessage
@@ -100,33 +101,38 @@ def as_picture(rng: random.Random, concept: str) -> Scene:
     return unmentioned(usual_colour(centred(rng, (concept,))))
 
 
+VARIANT_FORMS = {
+    "background": ("on {v}", "on {v}", "with {a} background", "{v} background"),
+    "style": ("in {v}", "{v}", "in {v} style"),
+    "colour": ("{v}", "in {v}", "one {v}", "{a} one"),
+}
+
+
 def variants(rng: random.Random, split: Split, language: Language) -> Turns:
     """One thing on several backgrounds or in several styles, as separate pictures."""
-    styled = rng.random() < 0.3
-    mention, names = ("style", list(STYLES)) if styled else ("background", list(COLOURS))
-    values = rng.sample(names, rng.choice([2, 2, 3]))
-
+    what = rng.choices(("background", "style", "colour"), (50, 25, 25))[0]
+    values = rng.sample(list(STYLES if what == "style" else COLOURS), rng.choice([2, 2, 3]))
     concept = rng.choice(list(CONCEPT))
 
     def make(value: str) -> Scene:
         scene = centred(rng, (concept,))
-        thing = scene.things[0].model_copy(
-            update={"size": SIZES["normal"] / NORMAL, "colour": None}
-        )
-        changes = {mention: value, "mentions": (mention,), "things": (thing,)}
-        return scene.model_copy(update=changes)
+        look = {"size": SIZES["normal"] / NORMAL, "colour": value if what == "colour" else None}
+        changes: dict[str, Any] = {"things": (scene.things[0].model_copy(update=look),)}
+        if what == "colour":
+            return scene.model_copy(update={**changes, "mentions": ()})
+        return scene.model_copy(update={**changes, what: value, "mentions": (what,)})
 
     media = [draw(split, partial(make, value)) for value in values]
     if language == "chinese":
-        chosen = [(STYLES if styled else COLOURS)[value].chinese for value in values]
+        tail = {"background": "背景", "style": "", "colour": "的"}[what]
+        chosen = "、".join(
+            (STYLES if what == "style" else COLOURS)[value].chinese for value in values
+        )
         name, number = CONCEPT[concept], "两" if len(values) == 2 else "三"
-        text = f"画{number}张{name.chinese}：{'、'.join(chosen)}{'' if styled else '背景'}各一张"
+        text = f"画{number}张{name.chinese}：{chosen}{tail}各一张"
         return [user(typed(rng, text)), answers(rng, media, language)]
-    preposition = "in " if styled else rng.choice(("on ", "on ", "with ", ""))
-    tail = " background" if preposition == "with " else ""
-    listed = [f"{preposition}{value}{tail}" for value in values]
-    if preposition == "with ":
-        listed = [f"with {article(value)} background" for value in values]
+    form = rng.choice(VARIANT_FORMS[what])
+    listed = [form.format(v=value, a=article(value)) for value in values]
     number = rng.choice(words.NUMBERS[len(values)])
     text = say(
         rng,

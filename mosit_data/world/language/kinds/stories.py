@@ -5,6 +5,7 @@ import random
 from mosit_data.world.language.chinese import stories as chinese
 from mosit_data.world.language.english import stories as english
 from mosit_data.world.language.english.framing import framed
+from mosit_data.world.language.grammar import Bank
 from mosit_data.world.language.keyboard import typed
 from mosit_data.world.language.kinds.scenes import draw, portrait, unmentioned
 from mosit_data.world.language.language import Language
@@ -22,16 +23,20 @@ def story(rng: random.Random, split: Split, language: Language) -> Turns:
     if language == "chinese":
         return chinese_story(rng, split)
     count = rng.choices(list(COUNTS), list(COUNTS.values()))[0]
-    cast = pick_cast(rng)
+    cast, plot = pick_cast(rng), rng.choice(english.PLOTS)
     named = cast[:2] if rng.random() < 0.25 else cast[:1]
-    text = english.ask_story(rng, named, count, split)
+    about: Bank = ()
     if count > 1:
-        parts = illustrated(rng, split, english.tell(rng, cast, count))
+        about = plot.about if len(named) == 1 and rng.random() < 0.3 else ()
+        parts = illustrated(rng, split, english.tell(rng, plot, cast, count))
     elif len(named) == 2:
-        scene = both(rng, split, cast[0], cast[1])
-        parts = [english.tell_pair(rng, *named), scene]
+        parts = [english.tell_pair(rng, *named), both(rng, split, cast[0], cast[1])]
+    elif named[0] == "snowman" and rng.random() < 0.5:
+        about = english.MELTS
+        parts = [english.tell_melting(rng), portrait(rng, split, "snowman", "image")]
     else:
         parts = [english.tell_alone(rng, cast[0]), portrait(rng, split, cast[0], "image")]
+    text = english.ask_story(rng, named, count, split, about)
     return [user(typed(rng, framed(rng, text, split))), assistant(*parts)]
 
 
@@ -42,7 +47,7 @@ def comic(rng: random.Random, split: Split, language: Language) -> Turns:
     if language == "chinese":
         return chinese_story(rng, split)
     text = english.ask_comic(rng, cast[:1], count, split)
-    parts = illustrated(rng, split, english.tell(rng, cast, count))
+    parts = illustrated(rng, split, english.tell(rng, rng.choice(english.PLOTS), cast, count))
     return [user(typed(rng, framed(rng, text, split))), assistant(*parts)]
 
 

@@ -12,14 +12,14 @@ from mosit_data.world.language.english.answers import name_of
 from mosit_data.world.language.english.framing import framed
 from mosit_data.world.language.english.talk import TALK
 from mosit_data.world.language.english.words.descriptions import Description
-from mosit_data.world.language.grammar import Bank, say
+from mosit_data.world.language.grammar import Bank, expand, say
 from mosit_data.world.language.keyboard import typed
 from mosit_data.world.language.kinds.scenes import draw, movable, portrait, unmentioned
 from mosit_data.world.language.kinds.single import answer
 from mosit_data.world.language.language import Language
 from mosit_data.world.language.turns import Turns, assistant, user
-from mosit_data.world.scene import Scene, Split, sound_scene
-from mosit_data.world.vocabulary import CONCEPT, CONCEPTS, SOUNDS, article, plural
+from mosit_data.world.scene import Scene, Split, caption, sound_scene
+from mosit_data.world.vocabulary import CONCEPT, CONCEPTS, SOUND_OF, SOUNDS, article, plural
 
 MANY: dict[MediaModality, float] = {"image": 55, "audio": 22, "video": 23}
 VERBS = {"image": "draw", "audio": "play", "video": "film"}
@@ -57,6 +57,8 @@ def refuse(rng: random.Random, split: Split, language: Language) -> Turns:
     """A request for something unknown, and an offer, which is sometimes accepted."""
     if language == "chinese":
         return chinese_refusal(rng, split)
+    if rng.random() < 0.25:
+        return refuse_in_part(rng, split)
     modality: MediaModality = rng.choices(list(MANY), list(MANY.values()))[0]
     request, reply, scene = UNKNOWN[modality](rng, split)
     turns = [user(typed(rng, framed(rng, request, split))), assistant(reply)]
@@ -64,6 +66,31 @@ def refuse(rng: random.Random, split: Split, language: Language) -> Turns:
         text = say(rng, words.ACCEPT, split, other=offered(scene))
         turns += [user(typed(rng, text)), answer(rng, scene, language)]
     return turns
+
+
+def refuse_in_part(rng: random.Random, split: Split) -> Turns:
+    """A known thing in a way that mini cannot show: it says so, and makes the thing."""
+    concept = rng.choice(movable(split))
+    chance = rng.random()
+    if chance < 0.45:
+        modality: MediaModality = "image"
+        text = f"{article(concept)} {rng.choice(words.EXTRAS)}"
+        pattern = words.REFUSE_EXTRA
+    elif chance < 0.65:
+        modality, pattern = "image", words.REFUSE_PHOTO
+        text = expand(rng, rng.choice(words.REAL), x=article(concept), n=concept)
+    elif chance < 0.85:
+        modality, pattern = "video", words.REFUSE_ACTION
+        text = f"{article(concept)} {rng.choice(words.ACTIONS)}"
+    else:
+        modality, pattern = rng.choice(("audio", "video")), words.REFUSE_LONG
+        concept = rng.choice([name for name in movable(split) if name in SOUND_OF])
+        text = expand(rng, rng.choice(words.LONG[modality]), x=article(concept))
+    scene = portrait(rng, split, concept, modality)
+    limit = words.LIMITS.get(modality, "")
+    reply = pattern.format(x=text, thing=name_of(scene), limit=limit)
+    request = typed(rng, framed(rng, asking(rng, modality, text, split), split))
+    return [user(request), assistant(reply, scene)]
 
 
 Refusal = tuple[str, str, Scene]  # the request, the answer, and what is offered
@@ -98,9 +125,7 @@ def unknown_sound(rng: random.Random, split: Split) -> Refusal:
         concept = rng.choice(list(words.NOISES))
         noise = rng.choice(words.NOISES[concept])
         scene = portrait(rng, split, concept, "image")
-        reply = words.REFUSE_SILENT.format(
-            x=noise, it=article(concept) if concept != "fire" else "fire"
-        )
+        reply = words.REFUSE_SILENT.format(x=noise, it=article(concept))
         return asking(rng, "audio", noise, split), reply, scene
     near = rng.choice(list(words.SOUNDS))
     scene = draw(split, lambda: unmentioned(sound_scene(rng, near)))
@@ -143,7 +168,7 @@ def asking(rng: random.Random, modality: MediaModality, text: str, split: Split)
 
 def offered(scene: Scene) -> str:
     """What is offered, with its article."""
-    return name_of(scene)
+    return caption(scene) if scene.type == "audio" else name_of(scene)
 
 
 def chinese_refusal(rng: random.Random, split: Split) -> Turns:

@@ -4,6 +4,7 @@ import random
 
 from anygen.core.modality import MediaModality
 from mosit_data.world.language.chinese.questions import questions as chinese_questions
+from mosit_data.world.language.english.framing import GREETING
 from mosit_data.world.language.english.questions import phrase, questions
 from mosit_data.world.language.english.words.motions import (
     motion_phrase,
@@ -101,6 +102,8 @@ def understand(rng: random.Random, split: Split, language: Language) -> Turns:
     """A medium from the user, and one or two questions about it."""
     scene = sample_scene(pick_modality(rng), rng, split)
     pairs = ask_about(rng, scene, rng.choice([1, 1, 2]), language, split)
+    if language == "english" and rng.random() < 0.12:
+        pairs[0] = (say(rng, GREETING, split) + pairs[0][0], pairs[0][1])
     (question, reply), *rest = [(typed(rng, q), a) for q, a in pairs]
     turns = [user(*shuffled(rng, scene, question)), assistant(reply)]
     return turns + [turn for q, a in rest for turn in (user(q), assistant(a))]

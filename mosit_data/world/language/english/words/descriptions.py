@@ -125,6 +125,7 @@ class Description(NamedTuple):
     full: str  # "a spinning pizza on blue"
     bare: str  # "spinning pizza, blue background": without the first article
     clause: str = ""  # "a pizza spins on blue": of videos
+    order: str = ""  # "a pizza spin on blue", after "make" or "watch": of videos
 
 
 def describe(rng: random.Random, scene: Scene) -> Description:
@@ -223,10 +224,13 @@ def describe_video(rng: random.Random, scene: VideoScene) -> Description:
     motion = motion_phrase(rng, scene.thing.concept, scene.motion)
     moving, moves = present_participle(motion), third_person(motion)
     clause = f"{article(noun)}{after} {moves}{where}"
+    order = f"{article(noun)}{after} {motion}{where}"
     if scene.motion in ADJECTIVES and rng.random() < 0.35:
         adjective = rng.choice(ADJECTIVES[scene.motion])
         bare = f"{adjective} {noun}"
-        return Description(f"{article(bare)}{after}{where}", tagged(rng, bare, after, tag), clause)
+        return Description(
+            f"{article(bare)}{after}{where}", tagged(rng, bare, after, tag), clause, order
+        )
     forms = [
         f"{noun} {moving}",
         f"{noun} {moving}",
@@ -236,7 +240,9 @@ def describe_video(rng: random.Random, scene: VideoScene) -> Description:
     phrase = rng.choice(forms)
     style = after if after.startswith(",") else f",{after}" if after else ""
     bare = rng.choice((f"{noun} {moving}", f"{noun}, {moving}", phrase))
-    return Description(article(phrase) + style + where, tagged(rng, bare, style, tag), clause)
+    return Description(
+        article(phrase) + style + where, tagged(rng, bare, style, tag), clause, order
+    )
 
 
 # --- sounds ---
