@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
 
 StageName = Literal[
@@ -26,6 +26,7 @@ StageName = Literal[
     "decode",
     "instruct",
     "project",
+    "route",
 ]
 
 
@@ -41,7 +42,7 @@ class Run(Strict):
     steps: PositiveInt
     batch_size: PositiveInt
     rows: dict[MediaModality, PositiveInt] = {}  # batch sizes that differ from batch_size
-    pool: dict[MediaModality, PositiveInt] = {}  # number of scenes to encode once
+    pool: dict[Modality, PositiveInt] = {}  # number of scenes, or of prompts, to encode once
     # captions per modality that contrastive losses compare with: enough that some differ in the
     # object alone
     negatives: PositiveInt = 4096
@@ -67,9 +68,10 @@ class Run(Strict):
         component_stages = ("vae", "vae_decoder", "vocoder", "caption", "denoise", "project")
         if self.stage in component_stages and not self.decoders:
             raise ValueError(f"stage {self.stage} trains parts of decoders: name these in decoders")
-        pooled = MEDIA if self.stage == "joint" else self.decoders
-        if self.stage in ("joint", "denoise", "project") and not set(pooled) <= self.pool.keys():
+        pooled = {"joint": MEDIA, "route": ("text",)}.get(self.stage, self.decoders)
+        uses_pool = self.stage in ("joint", "denoise", "project", "route")
+        if uses_pool and not set(pooled) <= self.pool.keys():
             raise ValueError(
-                f"stage {self.stage} learns from a pool: give its scenes of each modality"
+                f"stage {self.stage} learns from a pool: give the number of {', '.join(pooled)}"
             )
         return self

@@ -79,6 +79,9 @@ class LanguageModelSettings(Strict):
 
     base: str = "smollm2-135m"
     lora: Lora = Lora()
+    # Where LoRA acts: at every position, or only in answers that a router gives to the media
+    # expert, so that the untouched base LLM reads all prompts and gives all other answers.
+    adapter: Literal["always", "activated"] = "always"
     signals: SignalSettings = SignalSettings()
     context: PositiveInt | None = None  # positions at most; None: as many as the LLM supports
     template: str | None = None  # a file in configs/templates; None: that of the tokenizer

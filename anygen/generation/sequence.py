@@ -27,7 +27,7 @@ from anygen.generation.events import Done, Event, FinishReason, MediaFailed, Med
 from anygen.generation.request import derive_seed
 from anygen.generation.request_checks import PreparedRequest
 from anygen.generation.sampling import TokenSampler
-from anygen.llm.kv_cache import Key, KVCache
+from anygen.llm.kv_cache import Adapted, Key, KVCache
 from anygen.llm.prompt import Features, Piece, texts_of
 from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, CancelledError, RenderRequest, SampleOptions
@@ -79,6 +79,7 @@ class Sequence:
     embeddings: LRUCache[str, Tensor]  # of media, by `MultimodalModel.feature_key`
     cancelled: Cancelled
     clock: Callable[[], float]  # seconds
+    adapted: bool = False  # whether the media expert answers: the LLM with LoRA
     late: list[int] = field(default_factory=list)  # parts that the LLM has not read yet
     first: dict[MediaModality, Media] = field(default_factory=dict)  # for `same_style`
 
@@ -118,7 +119,38 @@ class Sequence:
             if cached < len(piece_keys):
                 embeds.append(self.embed(piece)[cached:])
             cached = max(0, cached - len(piece_keys))
-        yield from self.forward(torch.cat(embeds), keys)
+        embeds_TD = torch.cat(embeds)
+        yield from self.forward(embeds_TD, keys)
+        if self.model.llm.router is not None:
+            yield from self.route(embeds_TD[-1:], keys[-1:])
+
+    def route(self, last_1D: Tensor, key: abc.Sequence[Key]) -> Operations:
+        """Chooses between the base LLM and the media expert, once the prompt is read.
+
+        The expert reads the prompt's last position again, where the first token of the answer
+        comes from. The base LLM knows no triggers, so its answer has no media.
+        """
+        self.adapted = self.needs_expert()
+        if not self.adapted:
+            self.constraints = Constraints(self.constraints.options, ())
+            return
+        self.cache.crop(self.cache.length - 1)
+        yield from self.forward(last_1D, key)
+
+    def needs_expert(self) -> bool:
+        """Whether the options force media, or else what the router decides.
+
+        Where nothing is attached and no media may be made, there is nothing for the expert.
+        """
+        options, router, middle = self.constraints.options, self.model.llm.router, self.cache.middle
+        if options.begin or any(options.exactly.values()) or not options.may_speak:
+            return True
+        reads = any(isinstance(piece, Features) for piece, _ in self.prepared.pieces)
+        if not reads and not any(map(options.most, self.model.llm.signals.modalities)):
+            return False
+        assert router is not None
+        assert middle is not None
+        return bool(router(middle) > 0)
 
     def embed(self, piece: Piece) -> Tensor:
         """The embeddings of a piece (T, D); a medium is not encoded twice."""
@@ -133,6 +165,8 @@ class Sequence:
         """Hidden states (T, D); `cache` is another than that of the answer."""
         hidden = []
         cache = self.cache if cache is None else cache
+        if self.adapted:
+            keys = [Adapted(key) for key in keys]
         for start in range(0, len(keys), MAX_FORWARD):
             self.check_cancelled()
             part = slice(start, start + MAX_FORWARD)

@@ -11,11 +11,12 @@ exponentials and cosines, which are not, come from `silu` and `Rotations`.
 T rows of a pass, D width, H query heads, G key heads, d width of a head.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from anygen.llm.attention import Attention, AttentionParams
@@ -28,29 +29,40 @@ BLOCK = 128  # positions
 class Llama:
     """The layers of a `LlamaForCausalLM`, which must not be quantized or have LoRA beside them."""
 
-    def __init__(self, base: Any, pack: Pack, prepare: Callable[[nn.Module], None]) -> None:
+    def __init__(
+        self, base: Any, pack: Pack, prepare: Callable[[nn.Module], None], middle: int
+    ) -> None:
         """The base model gives its weights away: its linear layers are of no use afterwards.
 
-        One layer after the other is prepared and taken.
+        One layer after the other is prepared and taken. LoRA that is beside linear layers then
+        acts at the rows of a pass that are adapted. `middle` is the number of layers before the
+        hidden state that is returned beside the last.
         """
+        self.middle = middle
         self.rotations = Rotations(base.model.rotary_emb)
         self.layers = []
         for index, layer in enumerate(base.model.layers):
             prepare(layer)
             self.layers.append(Layer(index, layer, pack))
-        linear = [module for layer in self.layers for module in layer.linear]
+        linear = [module for layer in self.layers for part in layer.linear for module in part.all]
         # whether a row has the same bits in passes of any length
         self.is_row_wise = all(isinstance(module, Fp16Linear) for module in linear)
         self.norm = base.model.norm.weight
         self.epsilon = base.config.rms_norm_eps
 
-    def __call__(self, embeds: Tensor, attention: Attention) -> Tensor:
-        """Embeddings (T, D) -> hidden states after the final norm, (T, D)."""
+    def __call__(
+        self, embeds: Tensor, attention: Attention, adapted: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Embeddings (T, D) -> hidden states after the final norm and in the middle, (T, D) each.
+
+        LoRA acts at the rows where `adapted` (T, 1) is 1, not where it is 0.
+        """
         cosines, sines = self.rotations(attention, embeds)
-        hidden = embeds
-        for layer in self.layers:
-            hidden = layer(hidden, cosines, sines, attention)
-        return F.rms_norm(hidden, self.norm.shape, self.norm, self.epsilon)
+        hidden = middle = embeds
+        for count, layer in enumerate(self.layers, start=1):
+            hidden = layer(hidden, cosines, sines, attention, adapted)
+            middle = hidden if count == self.middle else middle
+        return F.rms_norm(hidden, self.norm.shape, self.norm, self.epsilon), middle
 
 
 class Rotations:
@@ -84,29 +96,90 @@ class Layer:
         self.width, self.params = attention.head_dim, AttentionParams(index, attention.scaling)
         self.heads = attention.q_proj.weight.shape[0] // self.width
         self.key_heads = attention.k_proj.weight.shape[0] // self.width
-        self.qkv_proj = pack(joined(attention.q_proj, attention.k_proj, attention.v_proj))
-        self.o_proj = pack(joined(attention.o_proj))
-        self.gate_up_proj = pack(joined(mlp.gate_proj, mlp.up_proj))
-        self.down_proj = pack(joined(mlp.down_proj))
+        self.qkv_proj = Joined(pack, attention.q_proj, attention.k_proj, attention.v_proj)
+        self.o_proj = Joined(pack, attention.o_proj)
+        self.gate_up_proj = Joined(pack, mlp.gate_proj, mlp.up_proj)
+        self.down_proj = Joined(pack, mlp.down_proj)
         self.linear = (self.qkv_proj, self.o_proj, self.gate_up_proj, self.down_proj)
         self.norms = (layer.input_layernorm.weight, layer.post_attention_layernorm.weight)
         self.epsilon = layer.input_layernorm.variance_epsilon
 
     def __call__(
-        self, hidden: Tensor, cosines: Tensor, sines: Tensor, attention: Attention
+        self,
+        hidden: Tensor,
+        cosines: Tensor,
+        sines: Tensor,
+        attention: Attention,
+        adapted: Tensor | None,
     ) -> Tensor:
         """(T, D) -> (T, D)."""
         normal = F.rms_norm(hidden, self.norms[0].shape, self.norms[0], self.epsilon)
-        qkv = self.qkv_proj(normal).view(len(hidden), -1, self.width)  # (T, H + 2 G, d)
+        qkv = self.qkv_proj(normal, adapted).view(len(hidden), -1, self.width)  # (T, H + 2 G, d)
         qk, values = qkv.split([self.heads + self.key_heads, self.key_heads], dim=1)
         first, second = qk.chunk(2, dim=-1)
         rotated = qk * cosines + torch.cat([-second, first], dim=-1) * sines
         queries, keys = rotated.split([self.heads, self.key_heads], dim=1)
         attended = attention(self.params, queries, keys, values)  # (T, H, d)
-        hidden = hidden + self.o_proj(attended.reshape(len(hidden), -1))
+        hidden = hidden + self.o_proj(attended.reshape(len(hidden), -1), adapted)
         normal = F.rms_norm(hidden, self.norms[1].shape, self.norms[1], self.epsilon)
-        gate, up = self.gate_up_proj(normal).chunk(2, dim=-1)
-        return hidden + self.down_proj(silu(gate) * up)
+        gate, up = self.gate_up_proj(normal, adapted).chunk(2, dim=-1)
+        return hidden + self.down_proj(silu(gate) * up, adapted)
+
+
+class Joined:
+    """Linear layers of the same input as one, and their LoRA, for some of the rows, as another."""
+
+    def __init__(self, pack: Pack, *layers: Any) -> None:
+        bare = [x.get_base_layer() if isinstance(x, LoraLayer) else x for x in layers]
+        self.lora = [pack(part) for part in joined_lora(layers, bare)]
+        self.linear = pack(joined(*bare))
+
+    @property
+    def all(self) -> Sequence[nn.Module]:
+        return [self.linear, *self.lora]
+
+    def __call__(self, rows: Tensor, adapted: Tensor | None) -> Tensor:
+        """(T, inputs) -> (T, outputs); LoRA acts at the rows where `adapted` (T, 1) is 1."""
+        product: Tensor = self.linear(rows)
+        if adapted is not None and self.lora:
+            down, up = self.lora  # of all rows: no result depends on how many are adapted
+            product.addcmul_(up(down(rows)), adapted)
+        return product
+
+
+def joined_lora(layers: Sequence[Any], bare: Sequence[nn.Linear]) -> list[nn.Linear]:
+    """LoRA of layers of the same input as two layers, its scale included; empty without any.
+
+    The second has the blocks of the layers on its diagonal.
+    """
+    with_lora = [layer for layer in layers if isinstance(layer, LoraLayer)]
+    if not with_lora:
+        return []
+    outputs, like = sum(linear.out_features for linear in bare), bare[0].weight
+    down = torch.cat([weight_of(layer.lora_A) for layer in with_lora]).to(like)
+    up, row, column = like.new_zeros(outputs, len(down)), 0, 0
+    for layer, linear in zip(layers, bare, strict=True):
+        if isinstance(layer, LoraLayer):
+            block = weight_of(layer.lora_B).to(like) * layer.scaling["default"]
+            end = column + block.shape[1]
+            up[row : row + linear.out_features, column:end] = block
+            column = end
+        row += linear.out_features
+    return [linear_of(down), linear_of(up)]
+
+
+def weight_of(matrices: Any) -> Tensor:
+    weight: Tensor = matrices["default"].weight.detach()
+    return weight
+
+
+def linear_of(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:
+    """A frozen layer with these weights (outputs, inputs)."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias, requires_grad=False)
+    return layer
 
 
 def joined(*layers: nn.Linear) -> nn.Linear:
@@ -118,8 +191,4 @@ def joined(*layers: nn.Linear) -> nn.Linear:
     bias = None if layers[0].bias is None else torch.cat([layer.bias.detach() for layer in layers])
     for layer in layers:
         del layer.weight
-    one = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
-    one.weight = nn.Parameter(weight, requires_grad=False)
-    if bias is not None:
-        one.bias = nn.Parameter(bias, requires_grad=False)
-    return one
+    return linear_of(weight, bias)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -19,9 +20,16 @@ MAX_IDLE = 8  # conversations
 Key = Hashable  # identifies a position: the id of its token, or the hash of its medium and an index
 
 
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """The key of a position that was read with LoRA, where the base LLM alone reads prompts."""
+
+    key: Key
+
+
 def is_medium(key: Key) -> bool:
     """Whether a position belongs to a medium or its marks; ids of tokens are numbers."""
-    return isinstance(key, tuple)
+    return isinstance(key.key if isinstance(key, Adapted) else key, tuple)
 
 
 class KVCache:
@@ -31,6 +39,7 @@ class KVCache:
         self.positions: list[Key] = []
         self.stored: list[tuple[Tensor, Tensor]] = []  # keys and values of each layer
         self.last: Tensor | None = None  # the hidden state (D,) of the last position
+        self.middle: Tensor | None = None  # that after the layers before the router
 
     @property
     def length(self) -> int:
@@ -45,7 +54,7 @@ class KVCache:
             for stored in itertools.chain(*self.stored):
                 stored[:, length : self.length] = 0
             del self.positions[length:]
-            self.last = None
+            self.last = self.middle = None
 
     def copy(self, length: int) -> KVCache:
         """Another cache, of the first `length` positions."""

@@ -3,7 +3,7 @@
 B rows, T positions, P positions with those of the cache, D width, V size of the vocabulary.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from accelerate import cpu_offload
-from peft import inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import AttentionInterface, DynamicCache
@@ -32,16 +31,19 @@ from anygen.llm.backbone import (
     non_text_ids,
 )
 from anygen.llm.fast_llama import Llama
-from anygen.llm.kv_cache import is_medium
+from anygen.llm.kv_cache import Adapted, is_medium
 from anygen.llm.lora import (
+    Activation,
     fold_lora,
-    lora_config,
-    materialize_lora,
+    insert_lora,
+    lora_layers,
     own_weights,
+    pack_beside_lora,
     unchanged,
     widened,
 )
 from anygen.llm.passes import CacheInput, Pass, one_pass, passes_of_lanes
+from anygen.llm.router import Router, layers_before
 from anygen.llm.signal_tokens import Signals, side_mask, side_positions
 from anygen.numerics.devices import device_kind
 from anygen.numerics.fp16_linear import ROWS, Fp16Linear, Pack, packed
@@ -53,7 +55,11 @@ SAMPLE_ROWS = 16  # of an embedding table
 
 
 class LanguageModel(nn.Module):
-    """`base` is frozen and never saved; signal rows, trigger rows and LoRA are trained."""
+    """`base` is frozen and never saved; signal rows, trigger rows and LoRA are trained.
+
+    With a router, LoRA acts only at positions whose keys are `Adapted`: those of answers that the
+    media expert gives.
+    """
 
     silent: Tensor  # ids that are not text
     ends: Tensor  # ids that end an answer
@@ -90,13 +96,12 @@ class LanguageModel(nn.Module):
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
         kind = settings.media_layers
         self.media_layers = None if kind == "none" else MediaLayers(kind, self.decoder)
-        inject_adapter_in_model(lora_config(settings, self.decoder), self.decoder)
-        for layer in self.lora_layers():
-            materialize_lora(layer)
-            for matrices in (layer.lora_A, layer.lora_B):  # they learn, whatever holds the base
-                matrices.float()
+        insert_lora(settings, self.decoder)
         if self.media_layers:
             self.media_layers.float().hook(self.decoder)
+        activated = settings.adapter == "activated"
+        self.router = Router(self.width) if activated else None
+        self.activation = Activation(self.lora_layers()) if activated else None
         self.checkpointing = False
         self.llama: Llama | None = None  # faster layers for answering
         longest = longest_context(self.config)
@@ -132,9 +137,19 @@ class LanguageModel(nn.Module):
         `media` (B, T) marks the positions of media, for layers that only media use.
         """
         branching = {} if branches is None else branch_arguments(branches, embeds)
+        return self.hidden_at(embeds, cache, media, **branching)
+
+    def hidden_at(
+        self,
+        embeds: Tensor,
+        cache: DynamicCache | None = None,
+        media: Tensor | None = None,
+        **places: Tensor,
+    ) -> Tensor:
+        """The same with `position_ids` (B, T) and an `attention_mask` (B, 1, T, P)."""
         with self.media_at(media, embeds):
             output = self.decoder(
-                inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **branching
+                inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **places
             )
         return output.last_hidden_state
 
@@ -160,9 +175,10 @@ class LanguageModel(nn.Module):
         """
         hidden = [torch.empty_like(embeds) for _, embeds, _ in inputs]
         for batch in self.passes(inputs):
-            states = self.run(batch, inputs)
+            states, middle = self.run(batch, inputs)
             for chunk in batch.chunks:
                 hidden[chunk.index][chunk.part] = states[chunk.rows]
+                chunk.cache.middle = middle[chunk.rows][-1]
         for (cache, _, keys), states in zip(inputs, hidden, strict=True):
             cache.positions += keys
             cache.last = states[-1]
@@ -174,26 +190,47 @@ class LanguageModel(nn.Module):
             return passes_of_lanes(inputs)
         return one_pass(inputs, ROWS)
 
-    def run(self, batch: Pass, inputs: Sequence[CacheInput]) -> Tensor:
-        """The hidden states of one forward pass, (T, D)."""
+    def run(self, batch: Pass, inputs: Sequence[CacheInput]) -> tuple[Tensor, Tensor]:
+        """The hidden states of one forward pass, and those for the router, (T, D) each."""
         like = inputs[0][1]
         embeds_TD = like.new_zeros(batch.length, like.shape[1])
         media_T = torch.zeros(batch.length, dtype=torch.bool)
+        adapted_T = torch.zeros(batch.length, dtype=torch.bool)
         for chunk in batch.chunks:
             _, embeds, keys = inputs[chunk.index]
             embeds_TD[chunk.rows] = embeds[chunk.part]
+            adapted_T[chunk.rows] = isinstance(keys[0], Adapted)
             if self.media_layers:
                 media_T[chunk.rows] = torch.tensor([is_medium(key) for key in keys[chunk.part]])
         attention = Attention(batch, like.device)
         if self.llama:
-            return self.llama(embeds_TD, attention)
-        with self.media_at(media_T[None].to(like.device), embeds_TD[None]):
+            adapted = adapted_T[:, None].to(like) if adapted_T.any() else None
+            return self.llama(embeds_TD, attention, adapted)
+        with (
+            self.media_at(media_T[None].to(like.device), embeds_TD[None]),
+            self.adapted_at(adapted_T),
+        ):
             return self.run_with_transformers(embeds_TD, attention)
 
-    def run_with_transformers(self, embeds: Tensor, attention: Attention) -> Tensor:
-        """Embeddings (T, D) of a pass -> hidden states (T, D)."""
+    @contextmanager
+    def adapted_at(self, adapted_T: Tensor) -> Iterator[None]:
+        """Within the context, LoRA acts at some of the rows of a pass (1, T, D)."""
+        if self.activation is None:
+            yield
+        elif not adapted_T.any():
+            with self.as_published():
+                yield
+        else:
+            with self.activation.only(adapted_T):
+                yield
+
+    def run_with_transformers(self, embeds: Tensor, attention: Attention) -> tuple[Tensor, Tensor]:
+        """Embeddings (T, D) of a pass -> hidden states (T, D), and those for the router."""
         config = self.config
         usual, config._attn_implementation = config._attn_implementation, ATTENTION
+        middle: list[Tensor] = []
+        layer = self.decoder.layers[layers_before(len(self.decoder.layers)) - 1]
+        hook = layer.register_forward_hook(lambda _, __, output: middle.append(first(output)))
         try:
             output = self.decoder(
                 inputs_embeds=embeds[None],
@@ -203,8 +240,8 @@ class LanguageModel(nn.Module):
             )
         finally:
             config._attn_implementation = usual
-        hidden: Tensor = output.last_hidden_state[0]
-        return hidden
+            hook.remove()
+        return output.last_hidden_state[0], middle[0][0]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V + modalities): text tokens, then one trigger per modality."""
@@ -247,8 +284,14 @@ class LanguageModel(nn.Module):
 
         With `checkpointing` a layer's activations are computed again in the backward pass, from
         its input, which is all that is kept of it (Chen et al. 2016, "Training Deep Nets with
-        Sublinear Memory Cost").
+        Sublinear Memory Cost"). Raises ValueError with a router: transformers hides keys and values
+        that were read before from layers that are computed again.
         """
+        if checkpointing and self.router is not None:
+            raise ValueError(
+                "gradient_checkpointing: is not possible with llm.adapter: activated, which keeps "
+                "activations of answers alone; write false"
+            )
         self.base.set_attn_implementation("sdpa" if fused else "eager")
         if checkpointing:
             self.base.activation_checkpointing_enable(self.checkpoint_options())
@@ -266,10 +309,10 @@ class LanguageModel(nn.Module):
         return options
 
     def lora_layers(self) -> Iterable[LoraLayer]:
-        return (module for module in self.base.modules() if isinstance(module, LoraLayer))
+        return lora_layers(self.base)
 
     def prepare_answering(self, pack: Pack = packed) -> None:
-        """Fold LoRA into the base weights and pack them; what is saved stays as it is.
+        """Pack the base weights, with LoRA folded in if it acts everywhere; what is saved stays.
 
         A Llama is read by layers of our own from then on. Weights of few bits, and those that
         are spread over devices, are left as they are, with LoRA beside them.
@@ -280,21 +323,27 @@ class LanguageModel(nn.Module):
         loaded = {parameter.data_ptr() for parameter in self.base.parameters()}
         dtype = self.placement.torch_dtype
         if self.placement.can_merge_lora and self.placement.offload == "sequential":
-            fold_lora(self.base, dtype, unchanged)
+            self.place_lora(self.base, dtype, unchanged)
         elif self.placement.can_merge_lora:
             self.pack_layers(dtype, pack)
         own_weights(self.base, dtype, loaded)
         if self.placement.offload == "sequential":
             cpu_offload(self.base, torch.device(self.placement.device))
 
+    @property
+    def place_lora(self) -> Callable[..., None]:
+        """Readies the linear layers of a module for answering, with LoRA in them or beside them."""
+        return fold_lora if self.router is None else pack_beside_lora
+
     def pack_layers(self, dtype: torch.dtype, pack: Pack) -> None:
         plain = self.config.model_type == "llama" and self.config.hidden_act == "silu"
         if plain and self.media_layers is None:
-            prepare = partial(fold_lora, dtype=dtype, finish=unchanged)
-            self.llama = Llama(self.base, pack, prepare)
+            prepare = partial(self.place_lora, dtype=dtype, finish=unchanged)
+            middle = layers_before(len(self.decoder.layers))
+            self.llama = Llama(self.base, pack, prepare, middle)
             self.base.lm_head = pack(widened(self.base.lm_head, dtype))
         else:
-            fold_lora(self.base, dtype, pack)
+            self.place_lora(self.base, dtype, pack)
         if self.media_layers:
             self.media_layers.hook(self.decoder)
 
@@ -304,14 +353,24 @@ class LanguageModel(nn.Module):
             layer.enable_adapters(enabled)
 
     @contextmanager
-    def as_published(self) -> Iterator[None]:
-        """Inside, the text is the base model's own, and nothing learns."""
+    def without_lora(self) -> Iterator[None]:
+        """Inside, the text is the base model's own."""
         self.use_lora(False)
         try:
-            with torch.no_grad():
-                yield
+            yield
         finally:
             self.use_lora(True)
+
+    @contextmanager
+    def as_published(self) -> Iterator[None]:
+        """The same, and nothing learns."""
+        with self.without_lora(), torch.no_grad():
+            yield
+
+
+def first(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The hidden states among the outputs of a layer."""
+    return output if isinstance(output, Tensor) else output[0]
 
 
 def branch_arguments(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:

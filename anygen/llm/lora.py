@@ -1,15 +1,29 @@
 """LoRA inside the base LLM: put in, and folded into the weights for answering, layer by layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import LORA
 from anygen.config.system import LanguageModelSettings
+
+
+def insert_lora(settings: LanguageModelSettings, decoder: nn.Module) -> None:
+    """Puts LoRA beside linear layers of an LLM. Raises ValueError for layers that it has not."""
+    inject_adapter_in_model(lora_config(settings, decoder), decoder)
+    for layer in lora_layers(decoder):
+        materialize_lora(layer)
+        for matrices in (layer.lora_A, layer.lora_B):  # they learn, whatever holds the base
+            matrices.float()
+
+
+def lora_layers(module: nn.Module) -> Iterable[LoraLayer]:
+    return (part for part in module.modules() if isinstance(part, LoraLayer))
 
 
 def lora_config(settings: LanguageModelSettings, decoder: nn.Module) -> LoraConfig:
@@ -25,6 +39,28 @@ def lora_config(settings: LanguageModelSettings, decoder: nn.Module) -> LoraConf
             f"its linear layers are {', '.join(sorted(linear))}"
         )
     return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets)
+
+
+class Activation:
+    """Restricts LoRA to some rows of a pass, by hooks behind its matrices."""
+
+    def __init__(self, layers: Iterable[Any]) -> None:
+        self.rows: Tensor | None = None  # what the outputs of LoRA are multiplied by; None: by 1
+        for layer in layers:
+            for matrix in layer.lora_B.values():
+                matrix.register_forward_hook(self.hook)
+
+    def hook(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output if self.rows is None else output * self.rows.to(output)
+
+    @contextmanager
+    def only(self, rows: Tensor) -> Iterator[None]:
+        """Within the context, LoRA acts at the rows (T,) that are true of passes (1, T, D)."""
+        self.rows = rows[:, None]
+        try:
+            yield
+        finally:
+            self.rows = None
 
 
 def materialize_lora(layer: Any) -> None:
@@ -47,6 +83,18 @@ def fold_lora(
         layer = module.get_submodule(name)
         if isinstance(layer, LoraLayer):
             module.set_submodule(name, with_lora_of(layer, finish(folded(layer, dtype))))
+        else:
+            module.set_submodule(name, finish(widened(cast(nn.Linear, layer), dtype)))
+
+
+def pack_beside_lora(
+    module: nn.Module, dtype: torch.dtype, finish: Callable[[nn.Linear], nn.Module]
+) -> None:
+    """The linear layers inside `module`, each as `finish` makes it, with LoRA still beside them."""
+    for name in linear_names(module):
+        layer = module.get_submodule(name)
+        if isinstance(layer, LoraLayer):
+            layer.base_layer = finish(widened(cast(nn.Linear, layer.base_layer), dtype))
         else:
             module.set_submodule(name, finish(widened(cast(nn.Linear, layer), dtype)))
 

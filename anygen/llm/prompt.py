@@ -35,6 +35,7 @@ class Features:
     modality: MediaModality
     media: Media
     question: str = ""  # all text of its message, if that is a user's
+    learned: bool = False  # whether it belongs to an answer, behind a span
 
 
 Piece = Tokens | Span | Features
@@ -89,7 +90,7 @@ def lay_out(
             modality = modality_of(part)
             yield from [Span(modality, media)] if learned and spans else []
             question = "" if learned else texts_of(messages[index])
-            yield Features(modality, part, question)
+            yield Features(modality, part, question, learned and spans)
             media += 1
         yield from template_texts(text, end if learned else "")
 

@@ -108,7 +108,13 @@ def draw_mixture(
 
 
 def can_read(model: MultimodalModel, kind: str) -> bool:
-    """Whether the encoder takes the media of a kind of dialogue, or can imagine them."""
+    """Whether a model learns from a kind of dialogue.
+
+    The encoder takes its media, or can imagine them; and plain answers are to be learned, which
+    with a router are the base LLM's own.
+    """
+    if kind == "text":
+        return model.llm.router is None
     if kind == "photograph":
         return isinstance(model.encoder, JointEncoder)
     modality = "audio" if kind == "sound_mix" else kind
@@ -124,6 +130,19 @@ def world_record(model: MultimodalModel, rng: random.Random) -> Record:
         rendered = {kind for role, kind in parts if role == "assistant"} & {*MEDIA}
         if media <= {*model.encoder.modalities} and rendered <= {*model.decoders}:
             return record
+
+
+def prompt_for_expert(model: MultimodalModel, rng: random.Random) -> Record:
+    """A dialogue of the small world up to where the model has to answer."""
+    record = world_record(model, rng)
+    answers = [i for i, turn in enumerate(record.messages) if turn.role == "assistant"]
+    return record.model_copy(update={"messages": record.messages[: rng.choice(answers)]})
+
+
+def plain_prompt(rng: random.Random) -> Record:
+    """A prompt that the base LLM answers by itself."""
+    record = rng.choice(text_rows())
+    return record.model_copy(update={"messages": record.messages[:-1]})
 
 
 def photographs(

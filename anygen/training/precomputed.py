@@ -23,10 +23,11 @@ from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record, captions_of
 from anygen.llm.prompt import Piece, Span, build_prompt
 from anygen.model.multimodal import MultimodalModel
-from anygen.training.collate import common_prefix_length, media_mask
+from anygen.training.answers import answer_states, middle_states
+from anygen.training.collate import answer_numbers, common_prefix_length, media_mask
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
-from anygen.training.mixtures import draw_scenes, reordered
+from anygen.training.mixtures import draw_scenes, plain_prompt, prompt_for_expert, reordered
 from decoders.base import TrainableDecoder, pooled_condition
 from encoders.base import JointEncoder
 from mosit_data.world.language.dialogues import sample_request
@@ -187,6 +188,39 @@ class SpanPool(nn.Module):
         return self.get_buffer(f"{modality}_negatives")
 
 
+class RoutePool(nn.Module):
+    """What the router reads of prompts, half of them for the media expert, half of them plain."""
+
+    def __init__(self, model: MultimodalModel, run: Run) -> None:
+        """Raises ValueError for a system without a router."""
+        super().__init__()
+        if model.llm.router is None:
+            raise ValueError("stage route: this system has no router; write llm.adapter: activated")
+        rng = random.Random(f"{run.seed}/routes")
+        each = run.pool["text"] // 2
+        rows = [prompt_for_expert(model, rng) for _ in range(each)]
+        rows += [plain_prompt(rng) for _ in range(each)]
+        states = cached(run, "routes", partial(states_of_prompts, model), rows)
+        self.register_buffer("states", states, persistent=False)
+        self.register_buffer("expert", torch.arange(len(rows)) < each, persistent=False)
+
+    def draw(self, count: int, rng: random.Random) -> tuple[Tensor, Tensor]:
+        """States (count, D) of random prompts, and whether they are for the expert, (count,)."""
+        states, expert = self.get_buffer("states"), self.get_buffer("expert")
+        indices = torch.tensor([rng.randrange(len(states)) for _ in range(count)])
+        return states[indices].float(), expert[indices].float()
+
+
+def states_of_prompts(model: MultimodalModel, records: Sequence[Record]) -> Tensor:
+    """What the router reads, (B, D), at the ends of dialogues that an answer follows."""
+    rows = []
+    for record in records:
+        messages = model.with_system_prompt(read_record(record).messages)
+        rows.append(model.embed(build_prompt(messages, model.llm.tokenizer, reply=True)))
+    lengths = torch.tensor([len(row) for row in rows])
+    return middle_states(model.llm, pad_sequence(rows, batch_first=True), lengths)
+
+
 def last_spans(
     model: MultimodalModel, modality: MediaModality, records: Sequence[Record]
 ) -> Tensor:
@@ -201,7 +235,11 @@ def last_spans(
     media = pad_sequence([media_mask(model, prompt) for prompt in prompts], batch_first=True)
     embeds = pad_sequence(rows, batch_first=True)
     shared = common_prefix_length(prompts)
-    hidden = hidden_states(model.llm, embeds, lengths, shared, media=media)
+    if model.llm.router is not None:
+        answers = pad_sequence([answer_numbers(model, p) for p in prompts], batch_first=True)
+        hidden = answer_states(model.llm, embeds, answers, shared, media_BT=media)
+    else:
+        hidden = hidden_states(model.llm, embeds, lengths, shared, media=media)
     length = model.llm.signals.length(modality)
     spans = [row[end - length : end] for row, end in zip(hidden, lengths.tolist())]
     return model.llm.signals.conditions(torch.stack(spans))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from anygen.config.run import Run
@@ -16,6 +17,7 @@ from anygen.core.media import Media
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
+from anygen.training.answers import answer_states
 from anygen.training.collate import IGNORED, Batch, assemble
 from anygen.training.critic import Critic
 from anygen.training.dialogues import Dialogue
@@ -29,7 +31,13 @@ from anygen.training.losses import (
     text_loss,
     word_alignment_loss,
 )
-from anygen.training.precomputed import FeaturePool, LatentPool, NegativeBank, SpanPool
+from anygen.training.precomputed import (
+    FeaturePool,
+    LatentPool,
+    NegativeBank,
+    RoutePool,
+    SpanPool,
+)
 from decoders.base import (
     AutoencodingDecoder,
     Decoder,
@@ -191,6 +199,15 @@ def project_losses(model: MultimodalModel, pool: SpanPool, run: Run, step: Step)
     return condition_losses(modality, decoder.condition_spec, conditions, target, others)
 
 
+def route_losses(model: MultimodalModel, pool: RoutePool, run: Run, step: Step) -> Losses:
+    """The router alone: who answers a prompt."""
+    assert model.llm.router is not None
+    states_BD, expert_B = pool.draw(run.batch_size, step.rng)
+    scores_B = model.llm.router(states_BD)
+    loss = F.binary_cross_entropy_with_logits(scores_B, expert_B)
+    return {"route": loss}
+
+
 def dialogue_losses(
     model: MultimodalModel, bank: NegativeBank, run: Run, step: Step, dialogues: Sequence[Dialogue]
 ) -> Losses:
@@ -210,6 +227,10 @@ def dialogue_losses(
 
 
 def hidden_of(model: MultimodalModel, batch: Batch) -> Tensor:
+    if model.llm.router is not None:
+        return answer_states(
+            model.llm, batch.embeds, batch.answers, batch.shared, batch.branches, batch.media
+        )
     return hidden_states(
         model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches, batch.media
     )
@@ -283,11 +304,25 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "instruct": Stage(
         PARTS,
-        ("input_projector.", "output_projectors.", "llm."),
+        (
+            "input_projector.",
+            "output_projectors.",
+            "llm.base.",
+            "llm.media_layers.",
+            "llm.signal_rows",
+            "llm.trigger_",
+        ),
         instruct_losses,
         samples.no_samples,
         NegativeBank,
         TrainableDecoder,
+    ),
+    "route": Stage(
+        ("encoder", "llm", "input_projector"),
+        ("llm.router.",),
+        route_losses,
+        samples.no_samples,
+        RoutePool,
     ),
     "project": Stage(
         PARTS,

@@ -50,13 +50,13 @@ def recolour(artwork: Bytes, colour: str) -> Bytes:
     dominant = dominant_hue(hue, saturation, value, artwork[..., 3] > 128)
     if dominant is not None:
         share *= ramp(saturation, 0.0, VIVID) * (1 - ramp(distance(hue, dominant), NEAR, NEAR + 20))
-    turned = rgb(
+    coloured = rgb(
         np.full_like(hue, tint.hue),
         np.clip(tint.saturation[0] + tint.saturation[1] * saturation, 0, 1),
         np.clip(tint.value[0] + tint.value[1] * value, 0, 1),
     )
     share = share[..., None]
-    mixed = share * turned * 255 + (1 - share) * artwork[..., :3]
+    mixed = share * coloured * 255 + (1 - share) * artwork[..., :3]
     return np.concatenate([mixed.round().astype(np.uint8), artwork[..., 3:]], axis=-1)
 
 

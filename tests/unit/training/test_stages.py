@@ -30,7 +30,8 @@ DECODERS = {
     "project": ["audio"],
 }
 
-POOL = {"image": 3, "audio": 3, "video": 2}
+POOL = {"image": 3, "audio": 3, "video": 2, "text": 4}
+SETTINGS = {"route": ["llm.adapter=activated"]}  # of systems, where a stage needs them
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def trainer(make_model, write_run, request):
     name = write_run(stage, decoders=decoders, pool=POOL, batch_size=8, denoised=1, seed=1)
     run = load_run(name)
     run.out.mkdir()
-    return Trainer(run, STAGES[stage], make_model(*STAGES[stage].needs), Accelerator(cpu=True))
+    model = make_model(*STAGES[stage].needs, settings=SETTINGS.get(stage, ()))
+    return Trainer(run, STAGES[stage], model, Accelerator(cpu=True))
 
 
 def tensors(trainer):
