@@ -19,7 +19,12 @@ from anygen.core.records import Record
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.dialogues import Dialogue, read_record
 from encoders.base import JointEncoder
-from mosit_data.world.language.dialogues import sample_caption_pair, sample_dialogue, sample_request
+from mosit_data.world.language.dialogues import (
+    sample_caption_pair,
+    sample_dialogue,
+    sample_plain,
+    sample_request,
+)
 from mosit_data.world.language.english.questions import described
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, in_split, sample_scene, sound_scene
@@ -141,8 +146,7 @@ def prompt_for_expert(model: MultimodalModel, rng: random.Random) -> Record:
 
 def plain_prompt(rng: random.Random) -> Record:
     """A prompt that the base LLM answers by itself."""
-    record = rng.choice(text_rows())
-    return record.model_copy(update={"messages": record.messages[:-1]})
+    return Record(id=f"plain-{rng.getrandbits(48):012x}", messages=sample_plain(rng, "train"))
 
 
 def photographs(

@@ -143,7 +143,7 @@ def test_who_stops_listening_at_any_event_leaves_nothing_behind(model, image, fe
 
 def test_an_interrupt_in_the_middle_of_a_pass_leaves_the_context_whole(model, image, monkeypatch):
     expected = told(answer(model, image))
-    layer = model.model.llm.llama.layers[1].qkv_proj
+    layer = model.model.llm.llama.layers[1].qkv_proj.linear
     for number in (1, 2, 5, 9):
         forget(model)
         passes = []
