@@ -25,9 +25,16 @@ from mosit_data.world.language.dialogues import (
     sample_plain,
     sample_request,
 )
-from mosit_data.world.language.english.questions import described
+from mosit_data.world.language.english.questions import described, sentence
 from mosit_data.world.render import render
-from mosit_data.world.scene import Scene, SoundScene, in_split, sample_scene, sound_scene
+from mosit_data.world.scene import (
+    Scene,
+    SoundScene,
+    caption,
+    in_split,
+    sample_scene,
+    sound_scene,
+)
 from mosit_data.world.sounds import render_sound
 from mosit_data.world.vocabulary import SOUNDS, article
 
@@ -191,9 +198,10 @@ def sound_mix(rng: random.Random) -> Dialogue:
     sounds = [render_sound(scene) for scene in clips]
     samples = torch.stack([reordered(sound.samples[0], rng) for sound in sounds]).sum(0)
     samples *= sounds[0].samples.abs().max() / samples.abs().max()
-    question, answer = described(rng, first.model_copy(update={"mentions": ()}))
+    bare = first.model_copy(update={"mentions": ()})
+    question, _ = described(rng, bare)
     user = Message("user", (Audio(samples[None], sounds[0].rate), question))
-    return Dialogue([user, Message("assistant", (answer,))])
+    return Dialogue([user, Message("assistant", (sentence(caption(bare)),))])
 
 
 def clip(rng: random.Random, sound: str) -> SoundScene:

@@ -190,8 +190,8 @@ def combinations(scene: Scene) -> list[tuple[str, ...]]:
         return [("motion", concept, scene.motion), *colours_of((scene.thing,)), looks]
     concepts = sorted({thing.concept for thing in scene.things})
     pair = [("pair", *concepts)] if scene.relation else []
-    looks = [("picture", concept, scene.style, scene.background) for concept in concepts]
-    return pair + colours_of(scene.things) + looks
+    pictures = [("picture", concept, scene.style, scene.background) for concept in concepts]
+    return pair + colours_of(scene.things) + pictures
 
 
 def colours_of(things: Sequence[Thing]) -> list[tuple[str, ...]]:
