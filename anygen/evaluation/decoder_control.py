@@ -27,6 +27,7 @@ DECODERS_OF_TASK: dict[str, tuple[MediaModality, ...]] = {
     "pairs": ("image",),
     "sounds": ("audio",),
     "videos": ("image", "video"),
+    "open_videos": ("image", "video"),
 }
 
 

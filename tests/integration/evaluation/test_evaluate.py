@@ -24,7 +24,10 @@ def judges() -> Judges:
     return Judges()
 
 
-@pytest.mark.parametrize("task", ["pictures", "pairs", "sounds", "videos", "crossmodal"])
+TRUE_MEDIA = ["pictures", "pairs", "sounds", "videos", "open_videos", "crossmodal"]
+
+
+@pytest.mark.parametrize("task", TRUE_MEDIA)
 def test_true_media_score_what_the_judge_scores(tmp_path, judges, task):
     rows = measured(Bench(truthful(task, 3), judges), task, tmp_path, 3)
     assert set(rows) == set(TASKS[task].rows)
@@ -69,6 +72,12 @@ def test_no_medium_where_one_was_asked_for_is_wrong(tmp_path, judges):
     rows = measured(Bench(Prepared("Sorry."), judges), "pictures", tmp_path, 1)
     assert rows["picture_object"]["value"] == 0
     assert "nearest" not in rows["picture_object"]
+
+
+def test_a_missing_video_is_as_many_wrong_frames(tmp_path, judges):
+    rows = measured(Bench(Prepared("Sorry."), judges), "open_videos", tmp_path, 1)
+    assert (rows["video_background"]["value"], rows["video_background"]["n"]) == (0, 1)
+    assert (rows["video_identity"]["value"], rows["video_identity"]["n"]) == (0, 16)
 
 
 def test_triggers_are_counted_medium_by_medium(tmp_path, judges):

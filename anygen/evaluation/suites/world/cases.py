@@ -26,6 +26,7 @@ from mosit_data.world.scene import (
     sound_scene,
 )
 from mosit_data.world.vocabulary import SOUNDS
+from mosit_data.world.wording import without
 
 # Sounds of which nothing can be held out: they have one pattern or none.
 ALWAYS_KNOWN = tuple(name for name, sound in SOUNDS.items() if len(sound.patterns) < 2)
@@ -49,6 +50,13 @@ def sound(rng: random.Random, index: int) -> Case:
 
 def video(rng: random.Random, index: int) -> Case:
     return request_case(rng, held_out_video(rng))
+
+
+def open_video(rng: random.Random, index: int) -> Case:
+    """A thing and its motion alone: background and style are left open."""
+    scene = without(sample_scene("video", rng, "heldout"), "style", "background")
+    text = dialogues.request(rng, scene, "english")
+    return Case([Message("user", (text,))], scene, (scene.type,))
 
 
 def trigger(rng: random.Random, index: int) -> Case:

@@ -5,13 +5,15 @@ the same decoder with the plain caption and the same seed; `judge`, the true ren
 what the judge itself gets right; and `nearest`, the answer judged by the nearest true render.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
 from anygen.core.media import Media, modality_of
 from anygen.evaluation.judges.judges import Judges, Verdict, truth, unlearned
 from anygen.evaluation.judges.nearest import nearest
+from anygen.evaluation.judges.steadiness import frames_alike, has_still_background
 from anygen.evaluation.metrics import first_named, overlap
 from anygen.evaluation.suites.base import (
     AnsweredCase,
@@ -49,6 +51,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     "understand_object": ("object",),
     "understand_instrument": ("sound",),
     "understand_motion": ("motion",),
+}
+
+# Rows that need no right answer, because they are about a medium itself.
+MEASURES: dict[str, Callable[[Judges, Any], Score]] = {
+    "video_background": lambda judges, video: (int(has_still_background(video)), 1),
+    "video_identity": frames_alike,
 }
 
 # The words that name an object, a sound or a motion in an answer, and what they name.
@@ -120,8 +128,11 @@ def score_medium(
         verdicts["nearest"] = nearest(media["model"], scene)
     scores: Scores = {}
     for row in rows:
-        scored = {key: name for key, name in right.items() if key in KEYS[row]}
-        if scored:
+        if measure := MEASURES.get(row):
+            measured = {name: measure(judges, medium) for name, medium in judged.items()}
+            missing = (0, measured["judge"][1])
+            scores[row] = dict.fromkeys(sources, missing) | measured
+        elif scored := {key: name for key, name in right.items() if key in KEYS[row]}:
             scores[row] = dict(row_scores(scored, [*sources, "judge"], verdicts))
     return Outcome(scores, text, right, verdicts.get("model", {}), media | {"true": render(scene)})
 

@@ -24,6 +24,8 @@ METRICS: dict[str, Metric] = {
     "sound_pattern": Metric("sounds with the pattern asked for", 85),
     "video_object": Metric("videos that show the object asked for", 75),
     "video_motion": Metric("videos with the motion asked for", 85),
+    "video_background": Metric("videos whose background stays as it is", 97),
+    "video_identity": Metric("frames of a video that show the same thing", 85),
     "trigger_precision": Metric("media made that were asked for", 97),
     "trigger_recall": Metric("media asked for that were made", 97),
     "understand_object": Metric("pictures whose object the answer names", 90),
@@ -55,6 +57,12 @@ TASKS: dict[str, Task] = {
         100,
         cases.video,
         scoring.score_media("video_object", "video_motion"),
+    ),
+    "open_videos": Task(
+        ("video_background", "video_identity"),
+        100,
+        cases.open_video,
+        scoring.score_media("video_background", "video_identity"),
     ),
     "triggers": Task(
         ("trigger_precision", "trigger_recall"), 250, cases.trigger, scoring.score_triggers

@@ -1,0 +1,35 @@
+"""Whether a video holds still: its background does not change, and its thing stays one thing.
+
+N frames, P pixels of a frame's border.
+"""
+
+from collections import Counter
+
+import torch
+from torch import Tensor
+
+from anygen.core.media import Image, Video
+from anygen.evaluation.judges.judges import Judges
+
+STILL = 12.0  # of 255: a change of the background below that is not noticed
+BACKGROUND = 0.75  # share of the border; a thing may touch the rest
+
+
+def has_still_background(video: Video) -> bool:
+    """Whether the background changes by less than STILL between any two frames."""
+    border_NCP = border(video.frames)
+    changes_NNP = (border_NCP[:, None] - border_NCP[None]).abs().mean(2)
+    return bool(changes_NNP.quantile(BACKGROUND, dim=-1).max() < STILL)
+
+
+def border(frames: Tensor) -> Tensor:
+    """The outermost pixels (N, 3, P) of frames (N, 3, H, W)."""
+    columns = frames[:, :, 1:-1]
+    sides = [frames[:, :, 0], frames[:, :, -1], columns[..., 0], columns[..., -1]]
+    return torch.cat(sides, dim=-1).float()
+
+
+def frames_alike(judges: Judges, video: Video) -> tuple[int, int]:
+    """The frames in which the judge sees the thing that it sees in most, and all frames."""
+    seen = Counter(verdict["object"] for verdict in judges.judge([*map(Image, video.frames)]))
+    return seen.most_common(1)[0][1], len(video.frames)
