@@ -10,6 +10,7 @@ from torch import Tensor
 
 from anygen.core.media import Image, Video
 from anygen.evaluation.judges.judges import Judges
+from mosit_data.world.videos import FRAMES
 
 STILL = 12.0  # of 255: a change of the background below that is not noticed
 BACKGROUND = 0.75  # share of the border; a thing may touch the rest
@@ -30,6 +31,8 @@ def border(frames: Tensor) -> Tensor:
 
 
 def frames_alike(judges: Judges, video: Video) -> tuple[int, int]:
-    """The frames in which the judge sees the thing that it sees in most, and all frames."""
-    seen = Counter(verdict["object"] for verdict in judges.judge([*map(Image, video.frames)]))
-    return seen.most_common(1)[0][1], len(video.frames)
+    """The frames in which the judge sees the thing that it sees in most, of FRAMES, and FRAMES."""
+    moments = torch.linspace(0, len(video.frames) - 1, FRAMES).round().long()
+    frames = [Image(frame) for frame in video.frames[moments]]
+    seen = Counter(verdict["object"] for verdict in judges.judge(frames))
+    return seen.most_common(1)[0][1], FRAMES
