@@ -6,10 +6,10 @@ N frames, P pixels of a frame's border.
 from collections import Counter
 
 import torch
-from torch import Tensor
 
 from anygen.core.media import Image, Video
 from anygen.evaluation.judges.judges import Judges
+from anygen.evaluation.judges.pixels import border
 from mosit_data.world.videos import FRAMES
 
 STILL = 12.0  # of 255: a change of the background below that is not noticed
@@ -21,13 +21,6 @@ def has_still_background(video: Video) -> bool:
     border_NCP = border(video.frames)
     changes_NNP = (border_NCP[:, None] - border_NCP[None]).abs().mean(2)
     return bool(changes_NNP.quantile(BACKGROUND, dim=-1).max() < STILL)
-
-
-def border(frames: Tensor) -> Tensor:
-    """The outermost pixels (N, 3, P) of frames (N, 3, H, W)."""
-    columns = frames[:, :, 1:-1]
-    sides = [frames[:, :, 0], frames[:, :, -1], columns[..., 0], columns[..., -1]]
-    return torch.cat(sides, dim=-1).float()
 
 
 def frames_alike(judges: Judges, video: Video) -> tuple[int, int]:

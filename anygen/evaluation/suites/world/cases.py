@@ -26,7 +26,6 @@ from mosit_data.world.scene import (
     sound_scene,
 )
 from mosit_data.world.vocabulary import SOUNDS
-from mosit_data.world.wording import without
 
 # Sounds of which nothing can be held out: they have one pattern or none.
 ALWAYS_KNOWN = tuple(name for name, sound in SOUNDS.items() if len(sound.patterns) < 2)
@@ -54,7 +53,7 @@ def video(rng: random.Random, index: int) -> Case:
 
 def open_video(rng: random.Random, index: int) -> Case:
     """A thing and its motion alone: background and style are left open."""
-    scene = without(sample_scene("video", rng, "heldout"), "style", "background")
+    scene = held_out_video(rng).model_copy(update={"mentions": ()})
     text = dialogues.request(rng, scene, "english")
     return Case([Message("user", (text,))], scene, (scene.type,))
 
