@@ -201,7 +201,7 @@ ALONE: Bank = (
         "and dreamed of a wonderful day. Good night."
     ),
     (
-        "[{start}]. {name} had never tried anything new. On a rainy day the {p} took heart, did "
+        "[{start}]. {name} had never tried anything new. On a rainy day the {p} took courage, did "
         "something brave, and was proud for the rest of the week."
     ),
     (
