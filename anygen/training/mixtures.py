@@ -51,6 +51,20 @@ PHOTOGRAPH_QUESTIONS = [
     "Which animal or thing is this?",
     "Describe this picture.",
     "what do you see",
+    "What did I take a photo of?",
+    "whats in my photo",
+    "which animal or object did I photograph?",
+    "can you tell me what this thing is?",
+    "hi, what do you think this is?",
+    "I found this, what is it?",
+    "name the main thing in this picture",
+    "what am i looking at here",
+    "Do you recognise this?",
+    "tell my friend what is in this picture",
+    "What kind of thing or animal is that?",
+    "I took this yesterday. What does it show?",
+    "Please look at my photo and say what it is.",
+    "guess what this is",
 ]
 PHOTOGRAPH_ANSWERS = ["This is a photo of {}.", "It is a photo of {}.", "I see {} in this photo."]
 PLACEHOLDER = Image(torch.zeros(3, 1, 1, dtype=torch.uint8))  # stands for features without pixels

@@ -7,6 +7,7 @@ training never uses them, so that sentences of a new form can be measured.
 
 import hashlib
 import random
+import re
 from functools import cache
 
 from mosit_data.world.scene import Split
@@ -16,6 +17,7 @@ Choice = tuple["Phrase", ...]
 Phrase = tuple["str | Choice", ...]
 
 HELD_OUT = 0.15  # share of the templates of a bank
+ARTICLE = re.compile(r"\b([Aa]) (?=[aei]|o(?!ne\b)|u(?!ni|se))")  # before a vowel that is heard
 SMALLEST = 5  # templates; smaller banks are not divided
 
 
@@ -27,8 +29,8 @@ def say(rng: random.Random, bank: Bank, split: Split = "train", **values: str) -
 def expand(rng: random.Random, template: str, **values: str) -> str:
     """One of the sentences that a template stands for. Raises KeyError for a missing value."""
     text = "".join(choose(rng, parse(template)))
-    text = text.replace(" 'd ", "'d ")
-    return text.format(**values) if "{" in text else text
+    text = text.format(**values) if "{" in text else text
+    return ARTICLE.sub(r"\1n ", text.replace(" 'd ", "'d "))
 
 
 def choose(rng: random.Random, phrase: Phrase) -> list[str]:

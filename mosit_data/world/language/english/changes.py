@@ -33,15 +33,16 @@ CHANGES: dict[str, Bank] = {
         "[change|switch] the style to {v}",
         "this style is [boring|not what I want|wrong], [take|use] {v}",
     ),
-    "size": (
+    "size": (  # {v} is "small" or "smaller", {w} always "smaller"
         "make it {v}" + PLEASE,
-        NOW + "{v}" + PLEASE,
+        NOW + "{w}" + PLEASE,
         "I want it {v}",
         "[can|could] it be {v}?",
-        "a bit {v}" + PLEASE,
+        "[a bit|a little|much|way] {w}[!|]",
         "it should be {v}",
-        "[much|way] {v}[!|]",
         "draw it {v}" + PLEASE,
+        "too {o}[!|, make it {w}|, {w} please]",
+        "{w} {c}[ please|]",
     ),
     "colour": (
         "[make|paint|colour] it {v}" + PLEASE,
@@ -140,12 +141,13 @@ CHANGES: dict[str, Bank] = {
     ),
     "pitch": (
         "make it {v}" + PLEASE,
-        NOW + "{v}" + PLEASE,
+        NOW + "{w}" + PLEASE,
         "the same, but {v}",
-        "[a bit|a little|much] {v}" + PLEASE,
+        "[a bit|a little|much] {w}" + PLEASE,
         "play it {v}" + PLEASE,
         "[can|could] [you play it|it be] {v}?",
-        "too {o}[!|, make it {v}|]",
+        "too {o}[!|, make it {w}|]",
+        "not so {o}[, please|]",
     ),
     "sound": (
         "the same on {the}" + PLEASE,
@@ -221,14 +223,31 @@ STYLE_VALUES = {
     "cartoon": ("cartoon style", "a cartoon style"),
     "3d": ("3d", "3D", "3d style"),
 }
-SIZE_VALUES = {"small": ("smaller", "small", "tiny"), "large": ("bigger", "larger", "big", "huge")}
+SIZE_VALUES = {
+    "small": ("smaller", "smaller", "small", "tiny"),
+    "large": ("bigger", "larger", "big", "huge"),
+}
+SIZES_THAN = {"small": ("smaller", "tinier"), "large": ("bigger", "larger")}
 PITCH_VALUES = {
     "low": ("lower", "lower", "deeper", "low"),
     "high": ("higher", "higher", "high"),
-    "slow": ("slower", "slower", "slow", "more slowly"),
+    "slow": ("slower", "slower", "slow"),
     "fast": ("faster", "faster", "quicker", "fast"),
 }
-OPPOSITE = {"low": "high", "high": "low", "slow": "fast", "fast": "slow"}
+PITCHES_THAN = {
+    "low": ("lower", "deeper"),
+    "high": ("higher",),
+    "slow": ("slower",),
+    "fast": ("faster", "quicker"),
+}
+OPPOSITE = {
+    "small": "big",
+    "large": "small",
+    "low": "high",
+    "high": "low",
+    "slow": "fast",
+    "fast": "slow",
+}
 
 MADE_WHAT: Bank = (  # about a medium that mini has made
     "what did you [draw|paint|make]?",

@@ -322,7 +322,7 @@ def ask_several(rng: random.Random, media: list[Scene], split: Split) -> str:
             i=rng.choice((" ", "\n", ", ")).join(lines),
         )
     words = [item(rng, scene) for scene in media]
-    if len({scene.type for scene in media}) == 1 and rng.random() < 0.4:
+    if {scene.type for scene in media} in ({"audio"}, {"video"}) and rng.random() < 0.4:
         words = [words[0], *(describe(rng, scene).full for scene in media[1:])]
     return say(rng, LIST, split, i=listed(rng, words))
 

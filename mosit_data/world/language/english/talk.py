@@ -248,7 +248,7 @@ TALK: dict[str, Talk] = {
             "my grandma is faster than you",
         ),
         (
-            "Sorry that it takes a moment. I run on a small computer, and I do my best.",
+            "Sorry that it takes a moment. I do my best to be quick.",
             "I am sorry about the wait. I am a small model and do my best to be quick.",
         ),
     ),

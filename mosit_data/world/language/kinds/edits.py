@@ -99,7 +99,13 @@ def keep_look(new: Scene, old: PictureScene | VideoScene) -> Scene:
 def recolour_background(rng: random.Random, scene: PictureScene | VideoScene, split: Split) -> Edit:
     colour = other(rng, COLOURS, scene.background)
     new = mentioning(scene, "background", background=colour)
-    return Edit("background", new, {"v": colour}, {"v": COLOURS[colour].chinese})
+    return Edit("background", new, {"v": colour}, chinese_colour(colour))
+
+
+def chinese_colour(colour: str) -> dict[str, str]:
+    """红色, and short 红"""
+    name = COLOURS[colour].chinese
+    return {"v": name, "s": name.removesuffix("色")}
 
 
 def restyle(rng: random.Random, scene: PictureScene | VideoScene, split: Split) -> Edit:
@@ -131,7 +137,12 @@ def resize(rng: random.Random, scene: PictureScene, split: Split) -> Edit:
     side = (LARGE if word == "large" else SMALL) / 64
     new = mentioning(with_thing(scene, size=side, x=0.5, y=0.5), "size")
     chinese = CHINESE_SIZE[word]
-    values = {"v": rng.choice(words.SIZE_VALUES[word])}
+    values = {
+        "v": rng.choice(words.SIZE_VALUES[word]),
+        "w": rng.choice(words.SIZES_THAN[word]),
+        "o": words.OPPOSITE[word],
+        "c": scene.things[0].concept,
+    }
     return Edit("size", new, values, {"v": chinese, "o": CHINESE_OPPOSITE[chinese]})
 
 
@@ -249,7 +260,11 @@ def pace(rng: random.Random, scene: SoundScene, split: Split) -> Edit | None:
 
 
 def pitched(rng: random.Random, scene: Scene, name: str, chinese: str) -> Edit:
-    values = {"v": rng.choice(words.PITCH_VALUES[name]), "o": words.OPPOSITE[name]}
+    values = {
+        "v": rng.choice(words.PITCH_VALUES[name]),
+        "w": rng.choice(words.PITCHES_THAN[name]),
+        "o": words.OPPOSITE[name],
+    }
     return Edit("pitch", scene, values, {"v": chinese, "o": CHINESE_OPPOSITE[chinese]})
 
 
