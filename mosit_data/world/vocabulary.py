@@ -201,14 +201,17 @@ TEMPI: dict[str, str] = {"slow": "慢速", "fast": "快速"}
 
 
 def plural(name: str) -> str:
-    """`name` in the plural."""
-    if name in PLURALS:
-        return PLURALS[name]
-    if name.endswith(("s", "x", "ch", "sh")):
-        return name + "es"
-    if name.endswith("y") and name[-2] not in "aeiou":
-        return name[:-1] + "ies"
-    return name + "s"
+    """`name` in the plural, with the adjectives before it: "flat sheep", "red buses"."""
+    adjectives, space, noun = name.rpartition(" ")
+    if noun in PLURALS:
+        noun = PLURALS[noun]
+    elif noun.endswith(("s", "x", "ch", "sh")):
+        noun += "es"
+    elif noun.endswith("y") and noun[-2] not in "aeiou":
+        noun = noun[:-1] + "ies"
+    else:
+        noun += "s"
+    return adjectives + space + noun
 
 
 def article(words: str) -> str:

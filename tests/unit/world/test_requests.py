@@ -29,7 +29,7 @@ from mosit_data.world.scene import (
     is_held_out,
     parse_scene,
 )
-from mosit_data.world.vocabulary import COLOURS, CONCEPT, SOUND_OF, SOUNDS
+from mosit_data.world.vocabulary import COLOURS, CONCEPT, SOUND_OF, SOUNDS, plural
 
 NAMES = {
     form: concept
@@ -168,6 +168,22 @@ def test_plain_turns_end_with_a_question_in_words() -> None:
 def test_every_thing_and_every_instrument_has_a_fact() -> None:
     instruments = {name for name, sound in SOUNDS.items() if sound.patterns}
     assert CONCEPT.keys() | instruments <= FACTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cat", "cats"),
+        ("bus", "buses"),
+        ("blue cartoon fish", "blue cartoon fish"),
+        ("flat sheep", "flat sheep"),
+        ("3d butterfly", "3d butterflies"),
+        ("red cactus", "red cacti"),
+        ("ice cream", "ice creams"),
+    ],
+)
+def test_the_noun_of_a_description_is_put_into_the_plural(name, expected) -> None:
+    assert plural(name) == expected
 
 
 @pytest.mark.parametrize(
