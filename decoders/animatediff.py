@@ -24,7 +24,9 @@ from decoders.parts.conditioning import Layout
 from decoders.parts.latent_diffusion import (
     LatentDecoder,
     check_steps_and_guidance,
+    clean_latents,
     normal_rows,
+    prediction_of,
     sample_latents,
 )
 from decoders.parts.limits import check_modality
@@ -46,6 +48,7 @@ class Config(Strict):
     frames: PositiveInt = 16
     fps: PositiveFloat = 8.0
     shared_noise: float = Field(default=0.0, ge=0, lt=1)  # share of the noise's variance
+    still_background: bool = False  # all frames have the same
     scheduler: dict[str, Any] = {}  # changes; published adapters need {beta_schedule: linear}
     steps: PositiveInt = 25
     solver: SchedulerName = "dpm++"  # the default scheduler of requests
@@ -58,7 +61,9 @@ class Config(Strict):
         return self
 
 
-TINY = Config(frames=4, motion_heads=2, shared_noise=0.5, steps=2, guidance=3.0)
+TINY = Config(
+    frames=4, motion_heads=2, shared_noise=0.5, still_background=True, steps=2, guidance=3.0
+)
 
 
 class AnimateDiff(LatentDecoder):
@@ -90,7 +95,22 @@ class AnimateDiff(LatentDecoder):
             layouts = self.image.layout(condition) + self.layout(condition)  # (B, frames, K, h, w)
             noisy = torch.cat([noisy, layouts.transpose(1, 2)], dim=1)
         predicted: Tensor = self.unet(noisy, timesteps, per_frame, timestep_cond=summary).sample
+        if self.config.still_background:
+            predicted = self.hold_background(latents.float(), predicted.float(), timesteps)
         return predicted.to(latents.dtype)
+
+    def hold_background(self, latents: Tensor, predicted: Tensor, timesteps: Tensor) -> Tensor:
+        """The prediction (B, C, frames, h, w), moved so that all frames agree on the background.
+
+        Each frame would choose a background by itself where the caption leaves it open, and
+        motion modules as small as ours do not make them agree. The background of a frame is the
+        median of its border, which a thing covers in part at most; all get the mean of theirs.
+        """
+        clean = clean_latents(self.scheduler, latents, predicted, timesteps)
+        sides = (clean[..., 0, :], clean[..., -1, :], clean[..., 0], clean[..., -1])
+        background = torch.cat(sides, dim=-1).median(dim=-1).values[..., None, None]
+        clean = clean + background.mean(2, keepdim=True) - background
+        return prediction_of(self.scheduler, latents, clean, timesteps)
 
     def check(self, options: SampleOptions) -> None:
         check_steps_and_guidance(self, options)

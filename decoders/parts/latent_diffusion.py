@@ -134,6 +134,38 @@ def training_target(
     return latents  # "sample"
 
 
+def clean_latents(
+    scheduler: DDIMScheduler, noisy: Tensor, prediction: Tensor, timesteps: Tensor
+) -> Tensor:
+    """The latents (B, C, ...) without noise that a prediction amounts to."""
+    signal, sigma = levels(scheduler, timesteps, noisy)
+    kind = scheduler.config.prediction_type
+    if kind == "epsilon":
+        return (noisy - sigma * prediction) / signal
+    if kind == "v_prediction":
+        return signal * noisy - sigma * prediction
+    return prediction  # "sample"
+
+
+def prediction_of(
+    scheduler: DDIMScheduler, noisy: Tensor, clean: Tensor, timesteps: Tensor
+) -> Tensor:
+    """The prediction that amounts to these latents: the inverse of `clean_latents`."""
+    signal, sigma = levels(scheduler, timesteps, noisy)
+    kind = scheduler.config.prediction_type
+    if kind == "epsilon":
+        return (noisy - signal * clean) / sigma
+    if kind == "v_prediction":
+        return (signal * noisy - clean) / sigma
+    return clean  # "sample"
+
+
+def levels(scheduler: DDIMScheduler, timesteps: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """The shares of signal and noise (B, 1, ...) in noisy latents."""
+    squares = scheduler.alphas_cumprod.to(like.device)[timesteps.long()]
+    return rowwise(squares.sqrt(), like), rowwise((1 - squares).sqrt(), like)
+
+
 @torch.no_grad()
 def sample_latents(
     decoder: LatentDecoder, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled

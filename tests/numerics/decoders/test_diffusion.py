@@ -52,6 +52,19 @@ def test_who_knows_the_answer_has_no_loss(kind):
     torch.testing.assert_close(losses, torch.zeros(5), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+def test_a_prediction_amounts_to_clean_latents_and_they_to_it(kind):
+    scheduler = DDIMScheduler(prediction_type=kind)
+    latents, noise = torch.randn(2, 4, *LATENTS, generator=torch.Generator().manual_seed(9))
+    timesteps = torch.tensor([5, 300, 600, 900])
+    noisy = scheduler.add_noise(latents, noise, timesteps)
+    prediction = knowing(scheduler, latents, kind)(noisy, timesteps, None)
+    clean = diffusion.clean_latents(scheduler, noisy, prediction, timesteps)
+    torch.testing.assert_close(clean, latents, atol=1e-3, rtol=0)
+    back = diffusion.prediction_of(scheduler, noisy, clean, timesteps)
+    torch.testing.assert_close(back, prediction, atol=1e-3, rtol=0)
+
+
 def test_the_loss_is_the_mean_square_of_each_rows_own_error():
     scheduler = DDIMScheduler(prediction_type="epsilon")
     latents = torch.randn(5, *LATENTS)
