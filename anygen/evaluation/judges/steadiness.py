@@ -27,5 +27,5 @@ def frames_alike(judges: Judges, video: Video) -> tuple[int, int]:
     """The frames in which the judge sees the thing that it sees in most, of FRAMES, and FRAMES."""
     moments = torch.linspace(0, len(video.frames) - 1, FRAMES).round().long()
     frames = [Image(frame) for frame in video.frames[moments]]
-    seen = Counter(verdict["object"] for verdict in judges.judge(frames))
-    return seen.most_common(1)[0][1], FRAMES
+    objects = Counter(verdict["object"] for verdict in judges.judge(frames))
+    return objects.most_common(1)[0][1], FRAMES
