@@ -42,7 +42,7 @@ TOPICS = table(
         trip; a picnic; a long flight; an exam
     feeling: the sea; autumn; love; my grandmother; friendship; the rain; home; time; winter;
         hope; night; silence
-    animal: ant; snake; crab; bat; shark; eagle; camel; giraffe; kangaroo; wolf; mouse; duck;
+    animal: ant; snake; crab; bat; shark; eagle; camel; giraffe; kangaroo; fox; rat; duck;
         snail; worm; cat; dog; horse; cow; pig; elephant; lion; frog; owl; fish; whale; turtle;
         bee; butterfly; penguin
     planet: Mars; Venus; Jupiter; Saturn; Mercury; Neptune; the moon; the sun; Pluto
