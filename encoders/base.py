@@ -4,6 +4,7 @@ B media, K features of one, W width of features, E width of a joint space.
 """
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -11,6 +12,14 @@ from torch import Tensor
 
 from anygen.core.media import Image, Media, modality_of
 from anygen.core.modality import MediaModality, Modality
+
+
+class Domain(IntEnum):
+    """What a medium is to an encoder."""
+
+    FAMILIAR = 0  # like the media that it was trained on
+    CLASSIFIED = 1  # something else, which its classifier of photographs is certain of
+    UNFAMILIAR = 2
 
 
 class Encoder(Protocol):
@@ -50,6 +59,9 @@ class JointEncoder(Encoder, Protocol):
     reads observations into features.
     """
 
+    calibrated: tuple[str, ...]  # name prefixes of the weights that stage `calibrate` trains
+    familiarity: Mapping[str, Any]  # its trained part per modality; empty without a domain token
+
     def observe(self, modality: MediaModality, media: Sequence[Any]) -> list[Tensor]:
         """The output of the frozen part, one tensor per medium of `modality`."""
 
@@ -59,8 +71,17 @@ class JointEncoder(Encoder, Protocol):
     def read(self, modality: MediaModality, observed: Tensor) -> Tensor:
         """Observations (B, ...) of one modality -> features (B, K, W), without class token."""
 
-    def with_class_token(self, modality: MediaModality, features: Tensor) -> Tensor:
-        """Features as the LLM gets them: those of images with one more, (B, K + 1, W)."""
+    def complete(self, modality: MediaModality, observed: Tensor, features: Tensor) -> Tensor:
+        """Features as the LLM gets them (B, K, W): with the tokens of class and domain, if any."""
+
+    def summary(self, modality: MediaModality, observed: Tensor, features: Tensor) -> Tensor:
+        """(B, W), what stage `calibrate` learns from."""
+
+    def domains(self, modality: MediaModality, observed: Tensor, features: Tensor) -> Tensor:
+        """The `Domain` of each medium, (B,)."""
+
+    def class_logits(self, modality: MediaModality, observed: Tensor) -> Tensor:
+        """Of observed images or videos, (B, classes)."""
 
     def embed_features(self, modality: MediaModality, features: Tensor) -> Tensor:
         """What `read` returns -> (B, E), unit length."""
@@ -74,8 +95,10 @@ class JointEncoder(Encoder, Protocol):
     def classify(self, images: Sequence[Image]) -> list[str]:
         """The name of the class that the classifier ranks first, for each image."""
 
-    def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
-        """Features (B, K, W) of imagined photographs of classes (B,), class token included."""
+    def imagine(
+        self, modality: MediaModality, shares: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Observations of imagined photographs or videos, with shares (B, classes) of classes."""
 
 
 def kind_of(item: Media | str) -> Modality:

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from anygen.core.media import Image, Media, modality_of
 from anygen.core.modality import MEDIA, MODALITIES, MediaModality, Modality
-from encoders.base import kind_of
+from encoders.base import Domain, kind_of
+from encoders.parts.domain import Familiarity, domain_tokens
 from encoders.parts.readers import (
     AudioReader,
     TextReader,
@@ -28,7 +29,7 @@ from encoders.parts.readers import (
     sample_frames,
 )
 from encoders.parts.tower import Tower
-from encoders.parts.vision import Vision, class_names, resize
+from encoders.parts.vision import Vision, class_names, is_certain, resize
 
 
 class Config(BaseModel):
@@ -50,6 +51,8 @@ class Config(BaseModel):
     text_layers: PositiveInt = 3
     queries: PositiveInt = 8  # tokens per sound and per video
     joint: PositiveInt = 256  # width of the joint space
+    # A token that states whether a medium is of a known kind, and the class token of videos.
+    domain_token: bool = False
 
 
 TINY = Config(
@@ -66,6 +69,7 @@ TINY = Config(
     text_layers=1,
     queries=2,
     joint=8,
+    domain_token=True,
 )
 
 
@@ -92,6 +96,7 @@ class Bind(nn.Module):
     frames: Mapping[MediaModality, int] = {}
     keep_in_fp32_modules = ("audio.filters",)
     frozen = ("vision.trunk.",)
+    calibrated = ("familiarity.",)
 
     def __init__(self, config: Config, tokenizer: Tokenizer, vision_trunk: Path | None) -> None:
         super().__init__()
@@ -106,17 +111,22 @@ class Bind(nn.Module):
         texts = Tower(config.tower, config.text_layers, config.heads, queries=1)
         self.text = TextReader(texts, tokenizer, config.text_tokens, config.joint)
         self.heads = nn.ModuleDict({m: head(width, config.joint) for m in MEDIA})
+        self.familiarity = nn.ModuleDict(
+            {m: Familiarity(width) for m in MEDIA} if config.domain_token else {}
+        )
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # CLIP's initial value
 
     def length(self, modality: MediaModality) -> int:
         """K of every medium of a modality."""
-        return self.config.grid**2 + 2 if modality == "image" else self.config.queries
+        read = self.config.grid**2 + 1 if modality == "image" else self.config.queries
+        return read + self.has_class_token(modality) + self.config.domain_token
+
+    def has_class_token(self, modality: MediaModality) -> bool:
+        return modality == "image" or (modality == "video" and self.config.domain_token)
 
     def encode(self, media: Sequence[Media]) -> list[Tensor]:
         """Features (K, W) per medium."""
-        return in_groups(
-            media, modality_of, lambda m, group: self.with_class_token(m, self.features(m, group))
-        )
+        return in_groups(media, modality_of, self.encode_kind)
 
     def embed(self, items: Sequence[Media | str]) -> Tensor:
         """(B, E), unit length."""
@@ -132,9 +142,21 @@ class Bind(nn.Module):
         classes = [int(self.vision.classify(self.fitted(image)).argmax()) for image in images]
         return [class_names()[index] for index in classes]
 
-    def prototype_tokens(self, classes: Tensor, generator: torch.Generator) -> Tensor:
-        """Features (B, K, W) of imagined photographs; see `Vision.prototype_tokens`."""
-        return self.with_class_token("image", self.vision.prototype_tokens(classes, generator))
+    def imagine(
+        self, modality: MediaModality, shares: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Observations of imagined photographs, or videos; see `Vision.prototype_tokens`."""
+        frames = self.config.frames if modality == "video" else 1
+        tokens = self.vision.prototype_tokens(shares, generator, frames)
+        return tokens if modality == "video" else tokens[:, 0]
+
+    def encode_kind(self, modality: MediaModality, media: Sequence[Any]) -> list[Tensor]:
+        observed = self.observe(modality, media)
+        return in_groups(observed, len, lambda _, group: self.tokens(modality, torch.stack(group)))
+
+    def tokens(self, modality: MediaModality, observed: Tensor) -> Tensor:
+        """Observations (B, ...) -> features as the LLM gets them, (B, K, W)."""
+        return self.complete(modality, observed, self.read(modality, observed))
 
     def features(self, modality: MediaModality, media: Sequence[Any]) -> Tensor:
         """(B, K, W) of media of one modality, as the joint space uses them.
@@ -179,11 +201,37 @@ class Bind(nn.Module):
         observed = observed.to(self.log_scale.dtype)
         return readers[modality](observed) if modality in readers else observed
 
-    def with_class_token(self, modality: MediaModality, features: Tensor) -> Tensor:
-        """Features as the LLM gets them: an image's class token is appended, (B, K + 1, W)."""
-        if modality != "image":
-            return features
-        return torch.cat([features, self.vision.class_token(features)], 1)
+    def complete(self, modality: MediaModality, observed: Tensor, features: Tensor) -> Tensor:
+        """Features as the LLM gets them (B, K, W): class token and domain token are appended."""
+        tokens = [features]
+        if self.has_class_token(modality):
+            tokens.append(self.vision.class_token(self.class_logits(modality, observed)))
+        if self.config.domain_token:
+            domains = self.domains(modality, observed, features)
+            tokens.append(domain_tokens(domains, features.shape[-1]).to(features))
+        return torch.cat(tokens, 1)
+
+    def class_logits(self, modality: MediaModality, observed: Tensor) -> Tensor:
+        """(B, 1000) of observed images or, as a mean over the frames, of videos."""
+        logits = self.vision.class_logits(observed)
+        return logits.mean(1) if modality == "video" else logits
+
+    def domains(self, modality: MediaModality, observed: Tensor, features: Tensor) -> Tensor:
+        """The `Domain` of each medium, (B,) of whole numbers."""
+        familiar: Tensor = self.familiarity[modality](self.summary(modality, observed, features))
+        others = torch.full_like(familiar, Domain.UNFAMILIAR, dtype=torch.long)
+        if modality != "audio":
+            certain = is_certain(self.class_logits(modality, observed))
+            others = others.masked_fill(certain, Domain.CLASSIFIED)
+        return others.masked_fill(familiar, Domain.FAMILIAR)
+
+    def summary(self, modality: MediaModality, observed: Tensor, features: Tensor) -> Tensor:
+        """(B, W), from which `domains` learns what is familiar: what the trunk sees or, of a
+        sound, what was read.
+        """
+        if modality == "audio":
+            return features.mean(1)
+        return observed[..., -1, :] if modality == "image" else observed[..., -1, :].mean(1)
 
     def embed_kind(self, kind: Modality, items: Sequence[Any]) -> Tensor:
         if kind == "text":

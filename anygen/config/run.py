@@ -1,5 +1,6 @@
 """A training run of a system, as its YAML file describes it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ StageName = Literal[
     "caption",
     "denoise",
     "joint",
+    "calibrate",
     "encode",
     "decode",
     "instruct",
@@ -42,7 +44,8 @@ class Run(Strict):
     steps: PositiveInt
     batch_size: PositiveInt
     rows: dict[MediaModality, PositiveInt] = {}  # batch sizes that differ from batch_size
-    pool: dict[Modality, PositiveInt] = {}  # number of scenes, or of prompts, to encode once
+    # number of scenes, or of prompts, to encode once; an encoder learns the media that are named
+    pool: dict[Modality, PositiveInt] = {}
     # captions per modality that contrastive losses compare with: enough that some differ in the
     # object alone
     negatives: PositiveInt = 4096
@@ -68,10 +71,17 @@ class Run(Strict):
         component_stages = ("vae", "vae_decoder", "vocoder", "caption", "denoise", "project")
         if self.stage in component_stages and not self.decoders:
             raise ValueError(f"stage {self.stage} trains parts of decoders: name these in decoders")
-        pooled = {"joint": MEDIA, "route": ("text",)}.get(self.stage, self.decoders)
-        uses_pool = self.stage in ("joint", "denoise", "project", "route")
+        pooled: Sequence[Modality] = ("text",) if self.stage == "route" else self.decoders
+        uses_pool = self.stage in ("denoise", "project", "route")
+        if self.stage in ("joint", "calibrate") and not self.pooled_media:
+            pooled, uses_pool = MEDIA, True
         if uses_pool and not set(pooled) <= self.pool.keys():
             raise ValueError(
                 f"stage {self.stage} learns from a pool: give the number of {', '.join(pooled)}"
             )
         return self
+
+    @property
+    def pooled_media(self) -> list[MediaModality]:
+        """The modalities of media in the pool."""
+        return [modality for modality in MEDIA if modality in self.pool]

@@ -19,7 +19,7 @@ from anygen.llm.prompt import Features
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import Batch, Target
 from anygen.training.losses import generation_losses, hidden_states, text_loss
-from anygen.training.mixtures import PLACEHOLDER
+from anygen.training.mixtures import PLACEHOLDERS
 from anygen.training.stages import STAGES, learned_prefixes
 from anygen.training.trainer import unfreeze
 from decoders.base import RenderRequest, SampleOptions, never, no_progress
@@ -100,7 +100,7 @@ class TrainingStep:
             lengths=torch.full((self.rows,), self.length),
             labels=labels,
             targets=[
-                Target(modality, row_index, start, PLACEHOLDER, "")
+                Target(modality, row_index, start, PLACEHOLDERS["image"], "")
                 for modality, start in targets
                 for row_index in range(self.rows)
             ],
@@ -119,7 +119,7 @@ class TrainingStep:
         features_KW = model.llm.signal_rows.new_zeros(
             (encoder.length(longest), encoder.widths[longest])
         )
-        pieces = [model.embed_features(Features(longest, PLACEHOLDER), features_KW)]
+        pieces = [model.embed_features(Features(longest, PLACEHOLDERS["image"]), features_KW)]
         for modality in model.llm.signals.modalities if self.generates else ():
             targets.append((modality, sum(map(len, pieces))))
             pieces.append(model.embed_ids(model.llm.signals.span(modality)))

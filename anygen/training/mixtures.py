@@ -13,12 +13,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from anygen.config.run import Run
-from anygen.core.media import Audio, Image, Media, Message
+from anygen.core.media import Audio, Image, Media, Message, Video
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.dialogues import Dialogue, read_record
-from encoders.base import JointEncoder
+from encoders.base import Domain, JointEncoder
+from mosit_data.unfamiliar.media import render_unfamiliar, sample_unfamiliar
 from mosit_data.world.language.dialogues import (
     sample_caption_pair,
     sample_dialogue,
@@ -26,6 +27,7 @@ from mosit_data.world.language.dialogues import (
     sample_request,
 )
 from mosit_data.world.language.english.questions import described, sentence
+from mosit_data.world.language.own_media import ask_about_own
 from mosit_data.world.render import render
 from mosit_data.world.scene import (
     Scene,
@@ -36,38 +38,41 @@ from mosit_data.world.scene import (
     sound_scene,
 )
 from mosit_data.world.sounds import render_sound
-from mosit_data.world.vocabulary import SOUNDS, article
+from mosit_data.world.vocabulary import SOUNDS, with_article
 
-INSTRUCT_MIX = {"world": 0.54, "photograph": 0.12, "text": 0.34}
+INSTRUCT_MIX = {
+    "world": 0.54,
+    "photograph": 0.08,
+    "film": 0.02,
+    "unfamiliar_image": 0.005,
+    "unfamiliar_audio": 0.01,
+    "unfamiliar_video": 0.005,
+    "text": 0.34,
+}
 # There are a thousand classes of photographs, and instruments are harder to tell than objects.
-ENCODE_MIX = {"photograph": 0.52, "audio": 0.18, "sound_mix": 0.14, "image": 0.08, "video": 0.08}
+ENCODE_MIX = {
+    "photograph": 0.36,
+    "film": 0.10,
+    "unfamiliar_image": 0.03,
+    "unfamiliar_audio": 0.06,
+    "unfamiliar_video": 0.03,
+    "audio": 0.14,
+    "sound_mix": 0.14,
+    "image": 0.07,
+    "video": 0.07,
+}
+# The modality of a kind of dialogue about media that are not of the small world.
+IMAGINED: dict[str, MediaModality] = {"photograph": "image", "film": "video"}
+UNFAMILIAR: dict[str, MediaModality] = {f"unfamiliar_{modality}": modality for modality in MEDIA}
+UNCLEAR = 0.3  # share of imagined photographs and films that show several classes, or little of one
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
-PHOTOGRAPH_QUESTIONS = [
-    "What is in this picture?",
-    "What is this?",
-    "What does this photo show?",
-    "Which animal or thing is this?",
-    "Describe this picture.",
-    "what do you see",
-    "What did I take a photo of?",
-    "whats in my photo",
-    "which animal or object did I photograph?",
-    "can you tell me what this thing is?",
-    "hi, what do you think this is?",
-    "I found this, what is it?",
-    "name the main thing in this picture",
-    "what am i looking at here",
-    "Do you recognise this?",
-    "tell my friend what is in this picture",
-    "What kind of thing or animal is that?",
-    "I took this yesterday. What does it show?",
-    "Please look at my photo and say what it is.",
-    "guess what this is",
-]
-PHOTOGRAPH_ANSWERS = ["This is a photo of {}.", "It is a photo of {}.", "I see {} in this photo."]
-PLACEHOLDER = Image(torch.zeros(3, 1, 1, dtype=torch.uint8))  # stands for features without pixels
+PLACEHOLDERS: Mapping[MediaModality, Media] = {  # stand for features without pixels
+    "image": Image(torch.zeros(3, 1, 1, dtype=torch.uint8)),
+    "audio": Audio(torch.zeros(1, 1), 1),
+    "video": Video(torch.zeros(1, 3, 1, 1, dtype=torch.uint8), 1.0),
+}
 
 
 def draw_scenes(modality: MediaModality, run: Run, count: int, rng: random.Random) -> list[Scene]:
@@ -85,7 +90,7 @@ def draw_media(modality: MediaModality, run: Run, rng: random.Random) -> list[Me
 def encode_dialogues(
     model: MultimodalModel, run: Run, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
-    """Media of the small world and imagined photographs, each answered by its description."""
+    """Media of the small world and of people, each answered by its description."""
 
     def draw(kind: str) -> Dialogue:
         if kind == "sound_mix":
@@ -106,7 +111,7 @@ def decode_dialogues(
 def instruct_dialogues(
     model: MultimodalModel, run: Run, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
-    """Dialogues of the small world, photographs, and text-only answers of the base model."""
+    """Dialogues of the small world, about people's media, and the base model's own text."""
     plain_rows = text_rows()
 
     def draw(kind: str) -> Dialogue:
@@ -125,12 +130,15 @@ def draw_mixture(
     rng: random.Random,
     generator: torch.Generator,
 ) -> list[Dialogue]:
-    """A batch of dialogues of random kinds: photographs, and what `draw` makes of other kinds."""
+    """A batch of dialogues of random kinds: about people's own media, and what `draw` makes."""
     usable = {kind: share for kind, share in shares.items() if can_read(model, kind)}
     kinds = rng.choices(list(usable), list(usable.values()), k=run.batch_size)
-    count = kinds.count("photograph")
-    imagined = iter(photographs(model, count, rng, generator) if count else [])
-    return [next(imagined) if kind == "photograph" else draw(kind) for kind in kinds]
+    own = {
+        kind: iter(own_media(model, kind, kinds.count(kind), rng, generator))
+        for kind in (*IMAGINED, *UNFAMILIAR)
+        if kind in kinds
+    }
+    return [next(own[kind]) if kind in own else draw(kind) for kind in kinds]
 
 
 def can_read(model: MultimodalModel, kind: str) -> bool:
@@ -139,12 +147,15 @@ def can_read(model: MultimodalModel, kind: str) -> bool:
     The encoder takes its media, or can imagine them; and plain answers are to be learned, which
     with a router are the base LLM's own.
     """
+    encoder = model.encoder
     if kind == "text":
         return model.llm.router is None
-    if kind == "photograph":
-        return isinstance(model.encoder, JointEncoder)
+    if kind in IMAGINED or kind in UNFAMILIAR:
+        if not isinstance(encoder, JointEncoder):
+            return False
+        return kind == "photograph" or bool(encoder.familiarity)
     modality = "audio" if kind == "sound_mix" else kind
-    return modality not in MEDIA or modality in model.encoder.modalities
+    return modality not in MEDIA or modality in encoder.modalities
 
 
 def world_record(model: MultimodalModel, rng: random.Random) -> Record:
@@ -170,28 +181,69 @@ def plain_prompt(rng: random.Random) -> Record:
     return Record(id=f"plain-{rng.getrandbits(48):012x}", messages=sample_plain(rng, "train"))
 
 
-def photographs(
-    model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
+@torch.no_grad()
+def own_media(
+    model: MultimodalModel, kind: str, count: int, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
-    """Questions about imagined photographs: no real photograph is needed."""
+    """Questions about media that are not of the small world: imagined ones, or unfamiliar ones.
+
+    No real ones are needed. What the encoder takes a medium for decides the name in the answer, and
+    its domain token whether the answer is unsure: then the LLM learns to trust both.
+    """
+    encoder = cast(JointEncoder, model.encoder)
+    modality = IMAGINED.get(kind) or UNFAMILIAR[kind]
+    if kind in IMAGINED:
+        shares = class_shares(len(encoder.class_names()), count, rng, UNCLEAR)
+        observed = encoder.imagine(modality, shares, generator)
+    else:
+        media = [render_unfamiliar(sample_unfamiliar(modality, rng)) for _ in range(count)]
+        observed = torch.stack(encoder.observe(modality, media))
+    features = encoder.read(modality, observed)
+    names = nearest_names(encoder, modality, observed, features)
+    sure = [True] * count
+    if encoder.familiarity:
+        sure = (encoder.domains(modality, observed, features) != Domain.UNFAMILIAR).tolist()
     dialogues = []
-    for features, name in zip(*imagined_photographs(model, count, rng, generator)):
-        answer = rng.choice(PHOTOGRAPH_ANSWERS).format(article(name))
-        question = Message("user", (PLACEHOLDER, rng.choice(PHOTOGRAPH_QUESTIONS)))
-        reply = Message("assistant", (answer,))
-        dialogues.append(Dialogue([question, reply], features={0: features}))
+    for row, name, known in zip(encoder.complete(modality, observed, features), names, sure):
+        question, answer = ask_about_own(rng, modality, name, known)
+        user = Message("user", (PLACEHOLDERS[modality], question))
+        dialogues.append(Dialogue([user, Message("assistant", (answer,))], features={0: row}))
     return dialogues
 
 
+def class_shares(classes: int, count: int, rng: random.Random, unclear: float) -> Tensor:
+    """(count, classes): one class in most rows, and in a share of `unclear` less of up to three."""
+    shares = torch.zeros(count, classes)
+    for row in shares:
+        clear = rng.random() >= unclear
+        for index in rng.sample(range(classes), 1 if clear else rng.randint(1, 3)):
+            row[index] = 1.0 if clear else rng.uniform(0.1, 0.6)
+    return shares
+
+
+def nearest_names(
+    encoder: JointEncoder, modality: MediaModality, observed: Tensor, features: Tensor
+) -> list[str]:
+    """What the encoder takes media for: a class of the vision trunk, or a sound of the world."""
+    if modality == "audio":
+        names = list(SOUNDS)
+        texts = encoder.embed([with_article(name, name) for name in names])
+        scores = encoder.embed_features(modality, features) @ texts.T
+    else:
+        names, scores = encoder.class_names(), encoder.class_logits(modality, observed)
+    return [names[index] for index in scores.argmax(1).tolist()]
+
+
+@torch.no_grad()
 def imagined_photographs(
     model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
 ) -> tuple[Tensor, list[str]]:
     """Features (count, K, W) of random classes of ImageNet, and the names of the classes."""
     encoder = cast(JointEncoder, model.encoder)
-    names = encoder.class_names()
-    classes = [rng.randrange(len(names)) for _ in range(count)]
-    features = encoder.prototype_tokens(torch.tensor(classes).long(), generator)
-    return features, [names[index] for index in classes]
+    shares = class_shares(len(encoder.class_names()), count, rng, unclear=0.0)
+    observed = encoder.imagine("image", shares, generator)
+    features = encoder.complete("image", observed, encoder.read("image", observed))
+    return features, [encoder.class_names()[index] for index in shares.argmax(1).tolist()]
 
 
 def content_words(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from anygen.checkpoints.checkpoint import save_weights
 from anygen.config.run import Run
 from anygen.core.media import Media
-from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.modality import MediaModality
 from anygen.core.records import Record, captions_of
 from anygen.llm.prompt import Piece, Span, build_prompt
 from anygen.model.multimodal import MultimodalModel
@@ -27,9 +27,17 @@ from anygen.training.answers import answer_states, middle_states
 from anygen.training.collate import answer_numbers, common_prefix_length, media_mask
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
-from anygen.training.mixtures import draw_scenes, plain_prompt, prompt_for_expert, reordered
+from anygen.training.mixtures import (
+    UNCLEAR,
+    class_shares,
+    draw_scenes,
+    plain_prompt,
+    prompt_for_expert,
+    reordered,
+)
 from decoders.base import TrainableDecoder, pooled_condition
 from encoders.base import JointEncoder
+from mosit_data.unfamiliar.media import render_unfamiliar, sample_unfamiliar
 from mosit_data.world.language.dialogues import sample_request
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, caption
@@ -127,10 +135,10 @@ class FeaturePool(nn.Module):
             )
         self.mix = encoder.mix
         self.pool = PrecomputedPool(
-            run, MEDIA, lambda m, media: torch.stack(encoder.observe(m, media))
+            run, run.pooled_media, lambda m, media: torch.stack(encoder.observe(m, media))
         )
         self.clips: dict[str, list[int]] = {}  # indices in the pool, by the name of the sound
-        for index, scene in enumerate(self.pool.scenes["audio"]):
+        for index, scene in enumerate(self.pool.scenes.get("audio", [])):
             assert isinstance(scene, SoundScene)
             self.clips.setdefault(scene.sound, []).append(index)
 
@@ -152,6 +160,66 @@ class FeaturePool(nn.Module):
         clips = rng.choices(self.clips[name], k=rng.randint(1, 3))
         rows = self.pool.rows("audio", clips)
         return reduce(self.mix, [reordered(row, rng) for row in rows])[None]
+
+
+class DomainPool(nn.Module):
+    """Summaries of familiar media, those of the small world, and as many of unfamiliar ones.
+
+    A third of the unfamiliar ones of a modality that can be imagined are. Nothing is kept in the
+    run's folder: summaries change with the weights of the encoder. Raises ValueError if the encoder
+    has no domain token.
+    """
+
+    def __init__(self, model: MultimodalModel, run: Run) -> None:
+        super().__init__()
+        encoder = model.encoder
+        if not isinstance(encoder, JointEncoder) or not encoder.familiarity:
+            raise ValueError("encoder: stage calibrate needs one with domain_token: true")
+        for modality in run.pooled_media:
+            rng, count = random.Random(f"{run.seed}/domains/{modality}"), run.pool[modality]
+            scenes = draw_scenes(modality, run, count, rng)
+            others = [sample_unfamiliar(modality, rng) for _ in range(count)]
+            familiar = in_chunks(partial(summaries, encoder, modality, render), scenes)
+            rendered = in_chunks(partial(summaries, encoder, modality, render_unfamiliar), others)
+            imagined = imagined_summaries(encoder, modality, count // 2, rng)
+            self.register_buffer(modality, familiar, persistent=False)
+            unfamiliar = torch.cat([rendered, imagined])
+            self.register_buffer(f"{modality}_unfamiliar", unfamiliar, persistent=False)
+
+    def draw(
+        self, modality: MediaModality, count: int, rng: random.Random
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Three times (count, W): familiar ones to learn from, unfamiliar ones, and familiar ones
+        that are never learned from.
+        """
+        familiar, others = self.get_buffer(modality), self.get_buffer(f"{modality}_unfamiliar")
+        learning, unseen = random_rows(familiar[::2], count, rng), familiar[1::2]
+        return learning, random_rows(others, count, rng), random_rows(unseen, count, rng)
+
+
+def random_rows(rows: Tensor, count: int, rng: random.Random) -> Tensor:
+    return rows[torch.tensor([rng.randrange(len(rows)) for _ in range(count)])].float()
+
+
+def summaries(
+    encoder: JointEncoder, modality: MediaModality, render: Callable[[T], Media], rows: Sequence[T]
+) -> Tensor:
+    """Of rendered rows, (B, W), see `JointEncoder.summary`."""
+    observed = torch.stack(encoder.observe(modality, [render(row) for row in rows]))
+    return encoder.summary(modality, observed, encoder.read(modality, observed))
+
+
+@torch.no_grad()
+def imagined_summaries(
+    encoder: JointEncoder, modality: MediaModality, count: int, rng: random.Random
+) -> Tensor:
+    """Summaries (count, W) of imagined photographs or videos; (0, W) for sounds."""
+    if modality == "audio":
+        return torch.zeros(0, encoder.widths[modality]).half()
+    shares = class_shares(len(encoder.class_names()), count, rng, UNCLEAR)
+    generator = torch.Generator().manual_seed(rng.getrandbits(48))
+    observed = encoder.imagine(modality, shares, generator)
+    return encoder.summary(modality, observed, encoder.read(modality, observed)).half()
 
 
 class SpanPool(nn.Module):

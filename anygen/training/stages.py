@@ -14,7 +14,7 @@ from torch import Tensor
 
 from anygen.config.run import Run
 from anygen.core.media import Media
-from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.modality import MediaModality
 from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
 from anygen.training.answers import answer_states
@@ -32,6 +32,7 @@ from anygen.training.losses import (
     word_alignment_loss,
 )
 from anygen.training.precomputed import (
+    DomainPool,
     FeaturePool,
     LatentPool,
     NegativeBank,
@@ -51,6 +52,7 @@ from mosit_data.world.scene import caption
 
 LATENT_NOISE = 0.2  # of the latents' standard deviation: a denoiser's are not perfect
 ADVERSE_FROM = 0.5  # share of the steps of stage `vae_decoder` that are without a discriminator
+MISSED = 0.015  # share of familiar media that may be called unfamiliar
 DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
 
 
@@ -85,6 +87,11 @@ def no_auxiliaries(model: MultimodalModel, run: Run) -> None:
 def learning_modality(run: Run, step: Step) -> MediaModality:
     """The decoders of a run take turns: the modality of the one that learns in this step."""
     return run.decoders[step.index % len(run.decoders)]
+
+
+def pooled_modality(run: Run, step: Step) -> MediaModality:
+    """The same for the modalities in the pool of a run that trains the encoder."""
+    return run.pooled_media[step.index % len(run.pooled_media)]
 
 
 def vae_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
@@ -152,7 +159,7 @@ def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step
     Both losses share the features, and the LLM itself does not run: this is five times cheaper
     than finding the words in stage `encode`. Imagined photographs teach the names of ImageNet.
     """
-    modality = MEDIA[step.index % len(MEDIA)]
+    modality = pooled_modality(run, step)
     observed, captions = pool.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
     encoder = cast(JointEncoder, model.encoder)
     features_BKW = encoder.read(modality, observed)
@@ -161,13 +168,24 @@ def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step
         model, len(captions), step.rng, step.generators[0]
     )
     words = [mixtures.content_words(model.llm.tokenizer, text) for text in [*captions, *names]]
-    rows_BKW = encoder.with_class_token(modality, features_BKW)
+    rows_BKW = encoder.complete(modality, observed, features_BKW)
     rows = [(modality, row) for row in rows_BKW] + [("image", row) for row in imagined]
     projected = [model.input_projector.project(*row) for row in rows]
     table = model.llm.base.get_input_embeddings().weight
     return {
         f"{modality}_contrast": encoder.match_loss(embedded, captions),
         f"{modality}_words": word_alignment_loss(projected, words, table),
+    }
+
+
+def calibrate_losses(model: MultimodalModel, pool: DomainPool, run: Run, step: Step) -> Losses:
+    """What is familiar, learned by half of the pool; the other half sets the threshold."""
+    modality = pooled_modality(run, step)
+    familiarity = cast(JointEncoder, model.encoder).familiarity[modality]
+    learning, other, unseen = pool.draw(modality, run.batch_size, step.rng)
+    return {
+        f"{modality}_familiar": familiarity.loss(learning, other),
+        f"{modality}_threshold": familiarity.threshold_loss(unseen, MISSED),
     }
 
 
@@ -247,7 +265,7 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "vae_decoder": Stage(
         ("encoder", "decoders"),
-        ("decoders.{decoder}.vae.kl.decoder.", "decoders.{decoder}.vae.enlarger."),
+        ("decoders.{decoder}.vae.kl.decoder.",),
         vae_decoder_losses,
         samples.reconstructions,
         make_critic,
@@ -286,6 +304,13 @@ STAGES: dict[str, Stage[Any]] = {
         joint_losses,
         samples.no_samples,
         FeaturePool,
+    ),
+    "calibrate": Stage(
+        ("encoder",),
+        ("encoder.familiarity.",),
+        calibrate_losses,
+        samples.no_samples,
+        DomainPool,
     ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),

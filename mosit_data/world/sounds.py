@@ -91,15 +91,22 @@ def beat(tempo: str) -> list[Note]:
 
 def play(scene: SoundScene, score: list[Note]) -> np.ndarray:
     """Mono samples at RATE * OVERSAMPLING, (N,) float32, not normalised."""
-    synth, font = synthesiser()
     sound = SOUNDS[scene.sound]
+    return play_notes(sound.program, score, scene.velocity, "beat" in sound.patterns)
+
+
+def play_notes(
+    program: int, score: list[Note], velocity: int = 100, drums: bool = False
+) -> np.ndarray:
+    """A General MIDI program's samples at RATE * OVERSAMPLING, (N,) float32, not normalised."""
+    synth, font = synthesiser()
     synth.sounds_off()
     synth.generate(int(FLUSH * synth.samplerate))
-    synth.program_select(0, font, 0, sound.program, "beat" in sound.patterns)
+    synth.program_select(0, font, 0, program, drums)
     now, pieces = 0, []
-    for moment, velocity, key in events(score, scene.velocity, synth.samplerate):
+    for moment, loudness, key in events(score, velocity, synth.samplerate):
         pieces.append(generate(synth, moment - now))
-        synth.noteon(0, key, velocity) if velocity else synth.noteoff(0, key)
+        synth.noteon(0, key, loudness) if loudness else synth.noteoff(0, key)
         now = moment
     pieces.append(generate(synth, SAMPLES * OVERSAMPLING - now))
     return np.concatenate(pieces)

@@ -216,7 +216,7 @@ def plural(name: str) -> str:
 
 def article(words: str) -> str:
     """`words` with "a" or "an" in front."""
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    return f"{'an' if words[0].lower() in 'aeiou' else 'a'} {words}"
 
 
 def with_article(sound: str, words: str) -> str:

@@ -68,26 +68,49 @@ def test_bind_names_the_tokenizer_that_is_not_there(folder):
         make("bind", folder, tokenizer="words.json")
 
 
-def test_bind_imagines_photographs_of_classes(folder):
+def test_bind_imagines_photographs_and_videos_of_classes(folder):
     bind = make("bind", folder)
     features, names = bind.vision.prototypes(), bind.class_names()
     assert features.shape == (len(names), bind.widths["image"])
     assert len(set(names)) == 1000
-    again = [
-        bind.prototype_tokens(torch.tensor([7, 207]), torch.Generator().manual_seed(0))
-        for _ in range(2)
-    ]
-    assert again[0].shape == (
-        2,
-        2**2 + 2,
-        bind.widths["image"],
-    )  # a grid of 2 x 2, the whole, the class token
-    assert torch.equal(*again)
+    for modality, shape in {"image": (2, 2**2 + 1), "video": (2, 3, 2**2 + 1)}.items():
+        shares = torch.eye(1000)[[7, 207]]
+        once, again = (
+            bind.imagine(modality, shares, torch.Generator().manual_seed(0)) for _ in range(2)
+        )
+        assert once.shape == (*shape, bind.widths[modality])
+        assert torch.equal(once, again)
 
 
-def test_bind_adds_to_a_picture_what_the_trunk_takes_it_for(folder, image):
+@torch.no_grad()
+def test_bind_adds_to_a_picture_or_a_video_what_the_trunk_takes_it_for(folder, media):
     bind = make("bind", folder)
-    [told], seen = bind.encode([image]), bind.features("image", [image])[0]
-    assert torch.equal(told[:-1], seen)
-    probabilities = (2 * bind.vision.trunk.classifier(seen[-1])).softmax(-1)
-    torch.testing.assert_close(told[-1], probabilities @ bind.vision.prototypes())
+    for modality, medium in (("image", media[0]), ("video", media[2])):
+        [tokens], read = bind.encode([medium]), bind.features(modality, [medium])[0]
+        assert torch.equal(tokens[:-2], read)
+        [observed] = bind.observe(modality, [medium])
+        logits = bind.vision.trunk.classifier(observed[..., -1, :])
+        mean = logits if modality == "image" else logits.mean(0)
+        expected = (2 * mean).softmax(-1) @ bind.vision.prototypes()
+        torch.testing.assert_close(tokens[-2], expected)
+
+
+@torch.no_grad()
+def test_the_last_token_of_bind_states_the_domain_and_nothing_else(folder, media):
+    bind = make("bind", folder)
+    familiar = [tokens[-1] for tokens in bind.encode(media)]  # all, before calibration
+    assert all(torch.equal(token, familiar[0]) for token in familiar)
+    for familiarity in bind.familiarity.values():
+        familiarity.threshold.fill_(1.0)  # above all scores, which are 0
+    sounds = [medium for medium in media if isinstance(medium, Audio)]
+    unfamiliar = [tokens[-1] for tokens in bind.encode(sounds)]
+    assert all(torch.equal(token, unfamiliar[0]) for token in unfamiliar)
+    assert float(unfamiliar[0] @ familiar[0]) == 0
+
+
+def test_without_a_domain_token_bind_is_as_it_was_before_there_was_one(folder, media):
+    bind = make("bind", folder, domain_token=False)
+    assert [bind.length(m) for m in ("image", "audio", "video")] == [2**2 + 2, 2, 2]
+    assert not any("familiarity" in name for name in bind.state_dict())
+    [tokens] = bind.encode([media[2]])
+    assert torch.equal(tokens, bind.features("video", [media[2]])[0])

@@ -129,7 +129,8 @@ def test_a_class_prototype_lies_near_a_photograph_of_the_class(published):
 def test_imagined_photographs_have_the_statistics_of_real_ones(published):
     real = published(torch.cat([photograph(n) for n in ("chelsea", "coffee", "astronaut")]))
     classes = torch.arange(0, 1000, 10)
-    made = published.prototype_tokens(classes, torch.Generator().manual_seed(0))
+    shares = torch.eye(len(class_names()))[classes]
+    made = published.prototype_tokens(shares, torch.Generator().manual_seed(0))[:, 0]
     assert made.shape == (100, 10, 1280)
     for rows in (slice(-1, None), slice(0, -1)):  # the whole, the cells
         lengths = [x[:, rows].norm(dim=-1).mean() for x in (real, made)]
@@ -140,7 +141,9 @@ def test_imagined_photographs_have_the_statistics_of_real_ones(published):
 
 def test_the_class_token_of_a_photograph_is_the_prototype_of_its_class(published):
     features, names = published.prototypes(), class_names()
-    [[class_token]] = published.class_token(published(photograph("chelsea")))
+    [[class_token]] = published.class_token(
+        published.class_logits(published(photograph("chelsea")))
+    )
     closeness = functional.cosine_similarity(class_token, features)
     assert names[int(closeness.argmax())] == "Egyptian cat"
     assert closeness.max() > 0.95

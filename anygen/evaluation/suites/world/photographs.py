@@ -19,7 +19,6 @@ from anygen.core.media import Image, Message
 from anygen.evaluation.metrics import places
 from anygen.evaluation.suites.base import AnsweredCase, Bench, Case, Outcome, text_of
 from anygen.io.media_files import read_media
-from anygen.training.mixtures import PHOTOGRAPH_QUESTIONS
 from encoders.base import JointEncoder
 
 NAMES = (
@@ -33,6 +32,14 @@ NAMES = (
     "stereo_motorcycle",
 )
 
+QUESTIONS = (
+    "What is in this picture?",
+    "What is this?",
+    "What does this photo show?",
+    "Which animal or thing is this?",
+    "Describe this picture.",
+    "what do you see",
+)
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 # The stamps that the vision trunk classifies with at least 0.74, without the drawings.
 STAMP_NAMES = (
@@ -92,7 +99,7 @@ def read_file(path: Path) -> Image:
 
 def photograph_case(rng: random.Random, index: int) -> Case:
     """A question about one photograph."""
-    question = rng.choice(PHOTOGRAPH_QUESTIONS)
+    question = rng.choice(QUESTIONS)
     return Case([Message("user", (photographs()[index](), question))])
 
 
