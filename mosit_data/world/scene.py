@@ -194,6 +194,22 @@ def combinations(scene: Scene) -> list[tuple[str, ...]]:
     return pair + colours_of(scene.things) + pictures
 
 
+def has_usual_colours(scene: Scene) -> bool:
+    """Whether no thing is in another colour than its usual one."""
+    if isinstance(scene, SoundScene):
+        return True
+    things = scene.things if isinstance(scene, PictureScene) else (scene.thing,)
+    return not any(thing.colour for thing in things)
+
+
+def usual_scene(modality: MediaModality, rng: random.Random, split: Split = "train") -> Scene:
+    """A random scene whose things are in their usual colours, which judges know."""
+    while True:
+        scene = sample_scene(modality, rng, split)
+        if has_usual_colours(scene):
+            return scene
+
+
 def colours_of(things: Sequence[Thing]) -> list[tuple[str, ...]]:
     coloured = {(thing.concept, thing.colour) for thing in things if thing.colour}
     return [("colour", concept, colour) for concept, colour in sorted(coloured)]

@@ -111,6 +111,7 @@ def test_only_guidance_runs_the_network_on_a_second_branch(decoder, guidance, ro
 @torch.no_grad()
 def test_an_untrained_animatediff_predicts_every_frame_as_the_image_decoder_does():
     video = make("animatediff")
+    video.config = video.config.model_copy(update={"still_background": False})
     latents = torch.randn(2, *video.latent_shape, generator=torch.Generator().manual_seed(0))
     timesteps, condition = torch.tensor([10, 700]), video.encode_prompt(["a cat", "a dog"])
     frames = video.predict(latents, timesteps, condition)

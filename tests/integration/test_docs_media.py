@@ -32,6 +32,7 @@ MADE: dict[str, dict[str, int]] = {
     'chat -p "tell me about a dog" --set begin=image --set stop=END --set deadline=60': {
         "image": 1
     },
+    'chat -p "write a limerick about a frog" --set temperature=0.8 --set top_p=0.9 --seed 7': {},
     'generate "a 3d pizza on a red background" --out out/': {"image": 1},
     'generate "draw a red car" --out out/ --set max_media=1 --set image.negative="a tree"': {
         "image": 1

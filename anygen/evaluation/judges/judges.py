@@ -38,7 +38,7 @@ from mosit_data.world.scene import (
     Scene,
     SoundScene,
     VideoScene,
-    sample_scene,
+    usual_scene,
 )
 from mosit_data.world.sprites import concept_names
 
@@ -137,11 +137,14 @@ def truth(scene: Scene) -> Verdict:
 def accuracy(
     judges: Judges, modality: MediaModality, count: int, seed: int
 ) -> dict[str, tuple[int, int]]:
-    """How often the judges are right about new true renders: (right, judged) per key."""
+    """How often the judges are right about new true renders: (right, judged) per key.
+
+    Things have their usual colours there, as in what the judges learned.
+    """
     rng = random.Random(seed)
     scores: dict[str, tuple[int, int]] = {}
     for _ in range(count):
-        scene = unlearned(sample_scene(modality, rng, "heldout"))
+        scene = unlearned(usual_scene(modality, rng, "heldout"))
         [verdict] = judges.judge([render(scene)])
         for key, name in truth(scene).items():
             right, judged = scores.get(key, (0, 0))

@@ -25,8 +25,8 @@ from mosit_data.world.scene import (
     SoundScene,
     Thing,
     VideoScene,
-    sample_scene,
     sound_scene,
+    usual_scene,
 )
 from mosit_data.world.sounds import SAMPLES
 from mosit_data.world.sprites import concept_names
@@ -178,7 +178,7 @@ SOUND_HEADS = {"sound": tuple(SOUNDS), "pattern": tuple(PATTERNS)}
 MOTION_HEADS = {"motion": tuple(MOTIONS)}
 KINDS = {
     "picture": Kind(
-        draw=partial(sample_scene, "image"),
+        draw=partial(usual_scene, "image"),
         channels=3,
         heads=PICTURE_HEADS,
         inputs=picture_inputs,
@@ -200,7 +200,7 @@ KINDS = {
         fresh=8,
     ),
     "motion": Kind(
-        draw=partial(sample_scene, "video"),
+        draw=partial(usual_scene, "video"),
         channels=FRAMES,
         heads=MOTION_HEADS,
         inputs=video_inputs,

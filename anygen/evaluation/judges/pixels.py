@@ -78,14 +78,14 @@ def hue_turned(image: Image) -> list[Image]:
     Judges know things in their usual colours only: one of these is near to it.
     """
     hsv, mask = to_hsv(image), find_thing(image)
-    turned = []
+    images = []
     for turn in range(TURNS):
         shifted = hsv.copy()
         shifted[mask, 0] += np.uint8(turn * 256 // TURNS)  # wraps around
         canvas = Canvas.frombytes("HSV", mask.shape[::-1], shifted.tobytes())
         rgb = np.array(canvas.convert("RGB"))
-        turned.append(Image(torch.from_numpy(rgb).permute(2, 0, 1).contiguous()))
-    return turned
+        images.append(Image(torch.from_numpy(rgb).permute(2, 0, 1).contiguous()))
+    return images
 
 
 def count_things(image: Image) -> int:

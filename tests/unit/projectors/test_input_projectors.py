@@ -188,7 +188,8 @@ def test_a_model_knows_from_its_encoder_how_many_frames_a_video_is_told_in(
 ):
     monkeypatch.setattr(Bind, "frames", {"video": 2})
     parts = ("encoder", "llm", "input_projector")
-    model = make_model(*parts, settings=["input_projector.video_pooling=mean"]).eval()
+    settings = ["input_projector.video_pooling=mean", "encoder.domain_token=false"]
+    model = make_model(*parts, settings=settings).eval()
     [features] = model.encoder.encode([video])
     projected = model.input_projector.projector(torch.cat([features.mean(0, True), features]))
     torch.testing.assert_close(model.embed_piece(Features("video", video))[1:], projected)

@@ -72,7 +72,7 @@ class Shown:
         if not isinstance(self.medium, Video):
             return verdict
         frames = self.judges.judge([Image(frame) for frame in self.medium.frames])
-        [(background, _)] = Counter(seen["background"] for seen in frames).most_common(1)
+        [(background, _)] = Counter(each["background"] for each in frames).most_common(1)
         return verdict | {"background": background}
 
     @property
@@ -96,12 +96,15 @@ def mark(
     `folder` is that of the row's own media.
     """
     text, media = text_of(answer), media_in(answer)
-    made = tuple(modality_of(medium) for medium in media)
-    sequence = made if made in expect.sequences else expect.sequences[0]
+    sequence = tuple(modality_of(medium) for medium in media)
+    expected = sequence if sequence in expect.sequences else expect.sequences[0]
     shown = [Shown(judges, medium, folder) for medium in media]
-    checks = dict(check_media(expect, sequence, shown))
+    checks = dict(check_media(expect, expected, shown))
     videos = [one.medium for one in shown if isinstance(one.medium, Video)]
-    marks = {"media": made in expect.sequences, "text": is_text_right(expect, text, bool(media))}
+    marks = {
+        "media": sequence in expect.sequences,
+        "text": is_text_right(expect, text, bool(media)),
+    }
     if checks:
         marks["judged"] = all(right for right, _ in checks.values())
     if videos:
@@ -144,8 +147,8 @@ def is_seen(name: str) -> Check:
     """The judges see it; `a|b` stands for either."""
 
     def check(shown: Shown, value: str, _: Expectation) -> tuple[bool, str]:
-        seen = shown.verdict[name]
-        return seen in value.split("|"), seen
+        verdict = shown.verdict[name]
+        return verdict in value.split("|"), verdict
 
     return check
 
@@ -154,12 +157,12 @@ def is_object(shown: Shown, value: Any, expect: Expectation) -> tuple[bool, str]
     """Of a pair, each half shows its thing; a thing of a colour is seen in any hue."""
     if isinstance(value, tuple):
         assert expect.relation is not None
-        seen = tuple(shown.verdict[half] for half in PLACES[expect.relation])
-        return seen == value, " and ".join(seen)
+        halves = tuple(shown.verdict[half] for half in PLACES[expect.relation])
+        return halves == value, " and ".join(halves)
     if not expect.colour or not isinstance(shown.medium, Image):
         return is_seen("object")(shown, value, expect)
-    turned = [verdict["object"] for verdict in shown.judges.judge(pixels.hue_turned(shown.image))]
-    return any(name in turned for name in value.split("|")), " or ".join(sorted(set(turned)))
+    names = [verdict["object"] for verdict in shown.judges.judge(pixels.hue_turned(shown.image))]
+    return any(name in names for name in value.split("|")), " or ".join(sorted(set(names)))
 
 
 def is_coloured(shown: Shown, value: str, _: Expectation) -> tuple[bool, str]:

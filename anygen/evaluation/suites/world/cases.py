@@ -21,9 +21,11 @@ from mosit_data.world.scene import (
     SoundScene,
     combinations,
     fully,
+    has_usual_colours,
     in_split,
     sample_scene,
     sound_scene,
+    usual_scene,
 )
 from mosit_data.world.vocabulary import SOUNDS
 
@@ -48,12 +50,12 @@ def sound(rng: random.Random, index: int) -> Case:
 
 
 def video(rng: random.Random, index: int) -> Case:
-    return request_case(rng, held_out_video(rng))
+    return request_case(rng, usual_scene("video", rng, "heldout"))
 
 
 def open_video(rng: random.Random, index: int) -> Case:
     """A thing and its motion alone: background and style are left open."""
-    scene = held_out_video(rng).model_copy(update={"mentions": ()})
+    scene = usual_scene("video", rng, "heldout").model_copy(update={"mentions": ()})
     text = dialogues.request(rng, scene, "english")
     return Case([Message("user", (text,))], scene, (scene.type,))
 
@@ -76,7 +78,7 @@ def instrument_question(rng: random.Random, index: int) -> Case:
 
 
 def motion_question(rng: random.Random, index: int) -> Case:
-    return question_case(rng, held_out_video(rng))
+    return question_case(rng, usual_scene("video", rng, "heldout"))
 
 
 def crossmodal(rng: random.Random, index: int) -> Case:
@@ -116,27 +118,12 @@ def held_out_picture(rng: random.Random, suits: Callable[[PictureScene], bool]) 
             return scene
 
 
-def held_out_video(rng: random.Random) -> Scene:
-    while True:
-        scene = sample_scene("video", rng, "heldout")
-        if has_usual_colours(scene):
-            return scene
-
-
 def is_pair(scene: PictureScene) -> bool:
     return scene.relation is not None and has_usual_colours(scene)
 
 
 def is_single_and_upright(scene: PictureScene) -> bool:
     return len(scene.things) == 1 and not scene.things[0].angle and has_usual_colours(scene)
-
-
-def has_usual_colours(scene: Scene) -> bool:
-    """Judges name things in their usual colours."""
-    if isinstance(scene, SoundScene):
-        return True
-    things = scene.things if isinstance(scene, PictureScene) else (scene.thing,)
-    return not any(thing.colour for thing in things)
 
 
 def is_new(scene: Scene) -> bool:
