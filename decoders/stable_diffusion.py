@@ -42,19 +42,18 @@ from decoders.parts.pretrained_captions import CLIP
 class Config(PartSettings):
     """With pretrained parts: Stable Diffusion 1.5, 2.1 and others of their layout.
 
-    Without: `vae`, `vae_decoder`, `unet`, `text_encoder` and `scheduler` are settings of the
-    diffusers classes. A U-Net with `time_cond_proj_dim` gets a summary of the condition there, and
-    the channels of a `layout` stand beside the latents. Stable Diffusion itself has neither.
+    Without: `vae`, `unet`, `text_encoder` and `scheduler` are settings of the diffusers classes. A
+    U-Net with `time_cond_proj_dim` gets a summary of the condition there, and the channels of a
+    `layout` stand beside the latents. Stable Diffusion itself has neither.
     """
 
     sized = ("size",)
-    fixed = (*PartSettings.fixed, "patch", "fold", "pool", "vae_decoder", "layout")
+    fixed = (*PartSettings.fixed, "patch", "fold", "enlarge", "layout")
 
     size: PositiveInt | None = None  # pixels per side; None: as the pretrained U-Net has it
     patch: PositiveInt = 4
     fold: PositiveInt = 1
-    pool: PositiveInt = 1  # pixels per side that the VAE's encoder sees as one
-    vae_decoder: dict[str, Any] = {}  # of the VAE, if it is not its encoder's mirror image
+    enlarge: PositiveInt = 1  # how many times as large as the VAE's input pictures are, per side
     layout: LayoutSettings | None = None
     steps: PositiveInt = 25
     solver: SchedulerName = "dpm++"  # the default scheduler of requests
@@ -188,7 +187,7 @@ def build(config: Config, folder: Path, **_: Any) -> StableDiffusion:
         check_layout(config.pretrained, parts)
         return StableDiffusion(config, parts)
     assert config.size  # checked by PartSettings
-    vae = new_autoencoder(3, config.patch, config.fold, config.vae, config.pool, config.vae_decoder)
+    vae = new_autoencoder(3, config.patch, config.fold, config.vae, config.enlarge)
     parts = new_parts(
         UNet2DConditionModel,
         config,

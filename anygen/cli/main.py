@@ -78,7 +78,7 @@ def run() -> NoReturn:
 def main() -> NoReturn:
     """Runs a command. An error that the user can fix is one line on stderr and exit code 2."""
     prepare_streams()
-    # peft imports bitsandbytes, which would recommend optional kernels in the middle of a chat.
+    # bitsandbytes would recommend optional kernels in the middle of a chat.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         app()

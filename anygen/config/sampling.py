@@ -19,7 +19,7 @@ class Sampling(Strict):
     top_k: NonNegativeInt = 0  # only so many of the likeliest tokens are drawn; 0: all
     top_p: TopShare = 1.0  # only the likeliest tokens that make up this probability
     min_p: Share = 0.0  # only tokens at least so likely in relation to the likeliest one
-    repetition_penalty: Penalty = 1.0  # of tokens in the prompt and in the answer so far
+    repetition_penalty: Penalty = 1.0  # of text tokens that the answer already has
 
 
 LIMITS = ("top_k", "top_p", "min_p")  # of what is drawn

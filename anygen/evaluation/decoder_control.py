@@ -25,6 +25,8 @@ from anygen.model.multimodal import MultimodalModel
 DECODERS_OF_TASK: dict[str, tuple[MediaModality, ...]] = {
     "pictures": ("image",),
     "pairs": ("image",),
+    "counts": ("image",),
+    "colours": ("image",),
     "sounds": ("audio",),
     "videos": ("image", "video"),
     "open_videos": ("image", "video"),
@@ -46,10 +48,15 @@ def control(
     rows: dict[str, Line] = {}
     for name in names:
         scores = list(control_scores(model, judges, name, count, out))
-        for row in TASKS[name].rows:
+        for row in scored_rows(name):
             found = [score[row] for score in scores if row in score]
             rows[row] = {"target": METRICS[row].target, "at_most": False, **shares(found)}
     return rows
+
+
+def scored_rows(task: str) -> list[str]:
+    """The rows of a task that judges score case by case."""
+    return [row for row in TASKS[task].rows if METRICS[row].measure is None]
 
 
 def refuse_untrained(model: MultimodalModel, weights: Sequence[Path], names: Sequence[str]) -> None:
@@ -74,7 +81,7 @@ def control_scores(
         for index, case, medium in zip(indices, cases, media):
             if out is not None:
                 save_sample(medium, out, f"{name}_{index:03d}")
-            yield score_medium(judges, case, "", {"model": medium}, task.rows).scores
+            yield score_medium(judges, case, "", {"model": medium}, scored_rows(name)).scores
 
 
 def main() -> None:

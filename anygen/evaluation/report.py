@@ -6,8 +6,8 @@ from typing import Any
 
 from anygen.evaluation.results import SAMPLES, TOTAL, Line, by_row, by_task, find_suite
 from anygen.evaluation.suites.base import Metric
+from anygen.evaluation.suites.world.plain_answers import mean_log_likelihood
 from anygen.evaluation.suites.world.scoring import KEYS
-from anygen.evaluation.suites.world.text_retention import mean_log_likelihood
 from anygen.reports import plots
 from anygen.reports.page import Card, show_files, svg_uri, write_page
 

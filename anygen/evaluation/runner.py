@@ -1,9 +1,9 @@
 """Measures a model: every row of a suite, with its uncertainty, its controls and its samples.
 
 `run` writes outcomes.jsonl (a line per case) and samples/ (media) while it runs, and at the end
-results.json and report.html from all that the folder holds. It continues where an earlier run
-stopped. The seed and its number determine a case, so a run with a limit is the beginning of the
-full one.
+results.json, report.html and samples.html from all that the folder holds. It continues where an
+earlier run stopped. The seed and its number determine a case, so a run with a limit is the
+beginning of the full one.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from anygen.config.placement import Placement
 from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import TABLE
 from anygen.core.version import __version__
-from anygen.evaluation import report
+from anygen.evaluation import report, samples
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import (
     IDENTITY,
@@ -79,7 +79,8 @@ def run(  # noqa: PLR0913  # the options of the command
     write_json(results, out / RESULTS)
     for line in table(requested(results, rows), suite):
         print_line(line)
-    print_line(str(report.write(out, results, lines)))
+    for page in (report.write(out, results, lines), samples.write(out, results, lines)):
+        print_line(str(page))
     return results
 
 
@@ -165,10 +166,10 @@ def write_outcome(
     out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds: float
 ) -> None:
     """Append a line. Media are written first, so that a line never names a missing file."""
-    samples = samples_of(case, outcome) if index < SAVED else {}
+    media = samples_of(case, outcome) if index < SAVED else {}
     files = {
         source: save_sample(medium, out / SAMPLES, f"{name}_{index:03d}_{source.replace(' ', '_')}")
-        for source, medium in samples.items()
+        for source, medium in media.items()
     }
     line = {
         "task": name,

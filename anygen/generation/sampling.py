@@ -10,7 +10,6 @@ V is the size of the vocabulary, M the number of modalities with a trigger.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +17,6 @@ from torch import Tensor
 from anygen.config.sampling import Sampling
 from anygen.generation.constraints import Choice
 from anygen.generation.request import derive_seed
-from anygen.llm.kv_cache import Key
 from anygen.llm.language_model import LanguageModel
 
 SEEDS = 2**48  # `derive_seed` is below
@@ -27,13 +25,10 @@ SEEDS = 2**48  # `derive_seed` is below
 class TokenSampler:
     """Chooses one token after another, and remembers which ones there were."""
 
-    def __init__(
-        self, llm: LanguageModel, sampling: Sampling, seed: int, prompt: Sequence[Key]
-    ) -> None:
-        """`prompt` are the keys of its positions, of which text tokens count as repeated."""
+    def __init__(self, llm: LanguageModel, sampling: Sampling, seed: int) -> None:
         self.llm, self.sampling, self.seed = llm, sampling, seed
         self.chosen = 0  # tokens so far
-        self.used = {key for key in prompt if isinstance(key, int) and self.is_text(key)}
+        self.used: set[int] = set()  # those of them that are text
 
     def is_text(self, token: int) -> bool:
         return token < self.llm.signals.vocabulary
@@ -70,10 +65,11 @@ class TokenSampler:
         return signals.trigger(signals.modalities[best - signals.vocabulary])
 
     def penalized(self, logits: Tensor) -> Tensor:
-        """Logits after the penalty of Keskar et al. 2019 (CTRL, arXiv 1909.05858), as transformers
-        has it: the tokens of the prompt count, and a negative logit is multiplied.
+        """Logits after the penalty of Keskar et al. 2019 (CTRL, arXiv 1909.05858).
 
-        Triggers are exempt: a second picture is no repetition.
+        A negative logit is multiplied, as in transformers. Only tokens of the answer are penalized
+        (`prompt_ignore_length` there): it can repeat what the question names, and a short answer is
+        what it would be without a penalty. Triggers are exempt: a second picture is no repetition.
         """
         penalty = self.sampling.repetition_penalty
         used = torch.tensor([*self.used], dtype=torch.long, device=logits.device)

@@ -88,7 +88,7 @@ class Sequence:
         self.constraints = Constraints(options, llm.signals.modalities)
         self.detokenizer = Detokenizer(llm.tokenizer, [*llm.stops.texts, *options.stop])
         sampling = options.over(llm.sampling)
-        self.sampler = TokenSampler(llm, sampling, request.seed, self.prepared.keys)
+        self.sampler = TokenSampler(llm, sampling, request.seed)
         self.started = self.clock()
 
     def run(self) -> Operations:

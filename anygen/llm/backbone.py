@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
 from anygen.checkpoints.checkpoint import INDEX, WEIGHTS, open_weights
@@ -17,9 +16,12 @@ from anygen.config.sampling import Sampling, SamplingOptions
 from anygen.config.system import LanguageModelSettings
 from anygen.core.schema import explain
 from anygen.io.pretrained import check_complete, reading, shapes_only
+from anygen.llm.attention import attend_for_transformers
 from anygen.llm.chat_template import end_of_turn, read_template, shipped
+from anygen.llm.plain_llama import read_llama
 from anygen.llm.tokenization import ids_of, read_tokenizer
 
+ATTENTION = "anygen_contexts"  # what transformers knows `attend_for_transformers` by
 TYPES: dict[str, Precision] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 LOOKS = {"full_attention", "sliding_attention"}
 NF4_INPUTS, NF4_OUTPUTS = 64, 32  # multiples that bitsandbytes packs for AVX512-BF16
@@ -49,6 +51,15 @@ def load_tokenizer(base: Path | str, template: str | None) -> Any:
     return tokenizer
 
 
+def load_base(
+    base: Path | str, settings: LanguageModelSettings, placement: Placement, as_stored: bool
+) -> Any:
+    """`load_backbone`, without the classes of transformers if only layers of ours will read it."""
+    has_own_layers = as_stored and settings.media_layers == "none"
+    llama = read_llama(base, placement) if has_own_layers else None
+    return llama or load_backbone(base, placement, as_stored)
+
+
 def load_backbone(
     base: Path | str, placement: Placement = Placement(), as_stored: bool = False
 ) -> Any:
@@ -58,6 +69,10 @@ def load_backbone(
     rather than copied; the caller converts them. Under `torch.device("meta")` no weights are read.
     Raises ValueError if weights are damaged or missing, and for layers that nf4 cannot hold.
     """
+    # A chat with a plain Llama starts without these classes, which take seconds to import.
+    from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+
+    AttentionInterface.register(ATTENTION, attend_for_transformers)
     logging.disable_progress_bar()  # loading takes a second
     if placement.quant == "nf4" and placement.device == "cpu" and not shapes_only():
         check_nf4_shapes(base)

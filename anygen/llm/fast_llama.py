@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from anygen.llm.attention import Attention, AttentionParams
+from anygen.llm.lora import LoraLayer
 from anygen.numerics.batch_invariant import silu
 from anygen.numerics.fp16_linear import Fp16Linear, Pack
 
@@ -130,7 +130,7 @@ class Joined:
     """Linear layers of the same input as one, and their LoRA, for some of the rows, as another."""
 
     def __init__(self, pack: Pack, *layers: Any) -> None:
-        bare = [x.get_base_layer() if isinstance(x, LoraLayer) else x for x in layers]
+        bare = [x.base_layer if isinstance(x, LoraLayer) else x for x in layers]
         self.lora = [pack(part) for part in joined_lora(layers, bare)]
         self.linear = pack(joined(*bare))
 
@@ -156,21 +156,16 @@ def joined_lora(layers: Sequence[Any], bare: Sequence[nn.Linear]) -> list[nn.Lin
     if not with_lora:
         return []
     outputs, like = sum(linear.out_features for linear in bare), bare[0].weight
-    down = torch.cat([weight_of(layer.lora_A) for layer in with_lora]).to(like)
+    down = torch.cat([layer.matrices[0].weight.detach() for layer in with_lora]).to(like)
     up, row, column = like.new_zeros(outputs, len(down)), 0, 0
     for layer, linear in zip(layers, bare, strict=True):
         if isinstance(layer, LoraLayer):
-            block = weight_of(layer.lora_B).to(like) * layer.scaling["default"]
+            block = layer.matrices[1].weight.detach().to(like) * layer.scaling
             end = column + block.shape[1]
             up[row : row + linear.out_features, column:end] = block
             column = end
         row += linear.out_features
     return [linear_of(down), linear_of(up)]
-
-
-def weight_of(matrices: Any) -> Tensor:
-    weight: Tensor = matrices["default"].weight.detach()
-    return weight
 
 
 def linear_of(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:

@@ -3,29 +3,30 @@
 B rows, T positions, P positions with those of the cache, D width, V size of the vocabulary.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import cpu_offload
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import AttentionInterface, DynamicCache
 
 from anygen.config.placement import Placement
 from anygen.config.system import LanguageModelSettings
 from anygen.core.modality import MediaModality
 from anygen.llm.adapters import MediaLayers
-from anygen.llm.attention import Attention, attend_for_transformers
+from anygen.llm.attention import Attention
 from anygen.llm.backbone import (
+    ATTENTION,
     check_backbone,
     decoder_config,
     find_sampling,
     find_stops,
-    load_backbone,
+    load_base,
     load_tokenizer,
     longest_context,
     non_text_ids,
@@ -34,6 +35,7 @@ from anygen.llm.fast_llama import Llama
 from anygen.llm.kv_cache import Adapted, is_medium
 from anygen.llm.lora import (
     Activation,
+    LoraLayer,
     fold_lora,
     insert_lora,
     lora_layers,
@@ -49,8 +51,9 @@ from anygen.numerics.devices import device_kind
 from anygen.numerics.fp16_linear import ROWS, Fp16Linear, Pack, packed
 from anygen.numerics.int8_linear import Int8Linear
 
-ATTENTION = "anygen_contexts"
-AttentionInterface.register(ATTENTION, attend_for_transformers)
+if TYPE_CHECKING:
+    from transformers import DynamicCache
+
 SAMPLE_ROWS = 16  # of an embedding table
 
 
@@ -80,7 +83,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.settings, self.placement = settings, placement
         self.tokenizer = load_tokenizer(base, settings.template)
-        self.base = load_backbone(base, placement, as_stored)
+        self.base = load_base(base, settings, placement, as_stored)
         check_backbone(self.base, self.tokenizer, settings)
         self.stops = find_stops(self.base, self.tokenizer, settings.stop)
         self.sampling = find_sampling(self.base, settings.sampling)
@@ -164,6 +167,8 @@ class LanguageModel(nn.Module):
 
     def new_cache(self, beginning: DynamicCache | None = None, rows: int = 1) -> DynamicCache:
         """An empty cache of transformers, or one of `rows` rows that all start with `beginning`."""
+        from transformers import DynamicCache  # for training; a chat starts without it
+
         read = beginning.layers if beginning and beginning.get_seq_length() else []
         data = [tuple(x.expand(rows, -1, -1, -1) for x in (c.keys, c.values)) for c in read]
         return DynamicCache(data or None)  # of all positions, also for layers with a window
@@ -350,7 +355,7 @@ class LanguageModel(nn.Module):
     def use_lora(self, enabled: bool) -> None:
         """Without LoRA the text is the base model's own."""
         for layer in self.lora_layers():
-            layer.enable_adapters(enabled)
+            layer.enabled = enabled
 
     @contextmanager
     def without_lora(self) -> Iterator[None]:

@@ -1,54 +1,97 @@
-"""LoRA inside the base LLM: put in, and folded into the weights for answering, layer by layer."""
+"""LoRA inside the base LLM: put in, and folded into the weights for answering, layer by layer.
+
+The layer is our own: peft, which has it too, imports all model classes of transformers, and that
+takes longer than anything else at the start of a chat. Names in files are those of peft.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from itertools import pairwise
+from math import sqrt
+from typing import cast
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import LORA
-from anygen.config.system import LanguageModelSettings
+from anygen.config.system import LanguageModelSettings, Lora
+
+NAME = "default"  # of the only adapter, in the names of its weights
+
+
+class LoraLayer(nn.Module):
+    """A frozen linear layer and, beside it, alpha / rank times the product of two small matrices.
+
+    The first matrix begins at random and the second at zero, so that nothing changes at first (Hu
+    et al. 2021, arXiv 2106.09685). They learn in float32, whatever holds the frozen layer.
+    """
+
+    def __init__(self, base_layer: nn.Linear, lora: Lora) -> None:
+        super().__init__()
+        self.base_layer: nn.Module = base_layer
+        self.scaling = lora.alpha / lora.rank
+        self.enabled = True
+        sizes = base_layer.in_features, lora.rank, base_layer.out_features
+        first, second = (
+            nn.Linear(*shape, bias=False, device=base_layer.weight.device, dtype=torch.float32)
+            for shape in pairwise(sizes)
+        )
+        self.lora_A, self.lora_B = nn.ModuleDict({NAME: first}), nn.ModuleDict({NAME: second})
+        self.reset()
+
+    @property
+    def matrices(self) -> tuple[nn.Linear, nn.Linear]:
+        """From the inputs to the rank, and from there to the outputs."""
+        return cast(nn.Linear, self.lora_A[NAME]), cast(nn.Linear, self.lora_B[NAME])
+
+    def reset(self) -> None:
+        first, second = self.matrices
+        nn.init.kaiming_uniform_(first.weight, a=sqrt(5))
+        nn.init.zeros_(second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., O)."""
+        output: Tensor = self.base_layer(x)
+        if not self.enabled:
+            return output
+        first, second = self.matrices
+        learned = second(first(x.to(first.weight.dtype))) * self.scaling
+        return (output + learned).to(output.dtype)
+
+    def delta(self) -> Tensor:
+        """What LoRA adds to the frozen weight, (O, I)."""
+        first, second = self.matrices
+        return second.weight @ first.weight * self.scaling
 
 
 def insert_lora(settings: LanguageModelSettings, decoder: nn.Module) -> None:
     """Puts LoRA beside linear layers of an LLM. Raises ValueError for layers that it has not."""
-    inject_adapter_in_model(lora_config(settings, decoder), decoder)
-    for layer in lora_layers(decoder):
-        materialize_lora(layer)
-        for matrices in (layer.lora_A, layer.lora_B):  # they learn, whatever holds the base
-            matrices.float()
+    linear = {name: m for name, m in decoder.named_modules() if isinstance(m, nn.Linear)}
+    known = {name.split(".")[-1] for name in linear}
+    unknown = sorted(set(settings.lora.targets) - known)
+    if unknown:
+        raise ValueError(
+            f"llm.lora.targets: this LLM has no {', '.join(unknown)}; "
+            f"its linear layers are {', '.join(sorted(known))}"
+        )
+    for name, layer in linear.items():
+        if name.split(".")[-1] in settings.lora.targets:
+            lora = LoraLayer(layer, settings.lora)
+            decoder.set_submodule(name, lora)
+            materialize_lora(lora)
 
 
 def lora_layers(module: nn.Module) -> Iterable[LoraLayer]:
     return (part for part in module.modules() if isinstance(part, LoraLayer))
 
 
-def lora_config(settings: LanguageModelSettings, decoder: nn.Module) -> LoraConfig:
-    """Raises ValueError for layers that the LLM has not."""
-    lora = settings.lora
-    linear = {
-        name.split(".")[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)
-    }
-    unknown = sorted(set(lora.targets) - linear)
-    if unknown:
-        raise ValueError(
-            f"llm.lora.targets: this LLM has no {', '.join(unknown)}; "
-            f"its linear layers are {', '.join(sorted(linear))}"
-        )
-    return LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets)
-
-
 class Activation:
     """Restricts LoRA to some rows of a pass, by hooks behind its matrices."""
 
-    def __init__(self, layers: Iterable[Any]) -> None:
+    def __init__(self, layers: Iterable[LoraLayer]) -> None:
         self.rows: Tensor | None = None  # what the outputs of LoRA are multiplied by; None: by 1
         for layer in layers:
-            for matrix in layer.lora_B.values():
-                matrix.register_forward_hook(self.hook)
+            layer.matrices[1].register_forward_hook(self.hook)
 
     def hook(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
         return output if self.rows is None else output * self.rows.to(output)
@@ -63,13 +106,13 @@ class Activation:
             self.rows = None
 
 
-def materialize_lora(layer: Any) -> None:
+def materialize_lora(layer: LoraLayer) -> None:
     """Where a map leaves weights in host memory or on a disk, LoRA stays where they compute."""
     hook = getattr(layer.base_layer, "_hf_hook", None)
-    if hook is not None and layer.base_layer.weight.is_meta:
-        for matrices in (layer.lora_A, layer.lora_B):
-            matrices.to_empty(device=hook.execution_device)
-        layer.reset_lora_parameters("default", init_lora_weights=True)
+    if hook is not None and layer.matrices[0].weight.is_meta:
+        for matrix in layer.matrices:
+            matrix.to_empty(device=hook.execution_device)
+        layer.reset()
 
 
 def fold_lora(
@@ -117,10 +160,9 @@ def unchanged(layer: nn.Linear) -> nn.Module:
 @torch.no_grad()
 def folded(layer: LoraLayer, dtype: torch.dtype) -> nn.Linear:
     """Its linear layer with a new weight that contains LoRA."""
-    linear = widened(cast(nn.Linear, layer.get_base_layer()), dtype)
+    linear = widened(cast(nn.Linear, layer.base_layer), dtype)
     # With an offloaded base, LoRA stands on another device.
-    matrices = cast(nn.Module, layer).to(linear.weight.device)
-    weight = linear.weight + matrices.get_delta_weight("default").to(linear.weight)
+    weight = linear.weight + layer.to(linear.weight.device).delta().to(linear.weight)
     linear.weight = nn.Parameter(weight, requires_grad=False)
     return linear
 

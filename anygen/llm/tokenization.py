@@ -5,13 +5,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, LlamaTokenizer
-from transformers.models.auto.tokenization_auto import get_tokenizer_config
+from transformers import PreTrainedTokenizerFast
 from transformers.utils import cached_file
+
+from anygen.core.text import from_json
+
+GENERAL = ("PreTrainedTokenizerFast", "TokenizersBackend")  # one class, in transformers 4 and 5
 
 
 def read_tokenizer(base: Path | str) -> Any:
     """The tokenizer of an LLM. Raises OSError and ValueError as transformers does."""
+    if is_general(Path(base)):
+        return PreTrainedTokenizerFast.from_pretrained(base)
+    # A chat starts sooner without these, which import the settings of all models.
+    from transformers import AutoTokenizer, LlamaTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(base)
     if not isinstance(tokenizer, LlamaTokenizer):
         return tokenizer
@@ -22,6 +30,18 @@ def read_tokenizer(base: Path | str) -> Any:
     return tokenizer
 
 
+def is_general(folder: Path) -> bool:
+    """Whether a folder's tokenizer needs nothing but its tokenizer.json, by its settings."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file() or not (folder / "tokenizer.json").is_file():
+        return False
+    try:
+        settings = from_json(path.read_bytes())
+    except ValueError:  # transformers will say what is wrong
+        return False
+    return isinstance(settings, dict) and settings.get("tokenizer_class") in GENERAL
+
+
 def is_legacy(base: Path | str) -> bool:
     """Whether a Llama's tokenizer puts a space behind `</s>`, too, and not only before a text.
 
@@ -29,6 +49,8 @@ def is_legacy(base: Path | str) -> bool:
     transformers to which it then meant true; release 5 takes it for false, but what it saves
     without the setting has a tokenizer.json that shows it.
     """
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
     settings = get_tokenizer_config(base)
     if settings.get("legacy") is not None:
         return bool(settings["legacy"])

@@ -86,10 +86,10 @@ class Critic(nn.Module):
         features = FEATURE_WEIGHT * self.distance(drawn, true)
         if not adverse:
             return {"features": features}
-        leaf = drawn.detach().requires_grad_()
-        scores = self.discriminator(torch.cat([true, leaf])).flatten(1)
+        generated = drawn.detach().requires_grad_()
+        scores = self.discriminator(torch.cat([true, generated])).flatten(1)
         score_of_true, score_of_drawn = scores.chunk(2)
-        [towards] = torch.autograd.grad(-score_of_drawn.mean(), leaf, retain_graph=True)
+        [towards] = torch.autograd.grad(-score_of_drawn.mean(), generated, retain_graph=True)
         length = drawn.numel() ** -0.5  # of the gradient of the pixels' mean absolute error
         push = ADVERSE_SHARE * length / (towards.norm() + 1e-12) * towards
         hinge = F.relu(1 - score_of_true).mean(1) + F.relu(1 + score_of_drawn).mean(1)

@@ -265,7 +265,7 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "vae_decoder": Stage(
         ("encoder", "decoders"),
-        ("decoders.{decoder}.vae.kl.decoder.",),
+        ("decoders.{decoder}.vae.kl.decoder.", "decoders.{decoder}.vae.enlarger."),
         vae_decoder_losses,
         samples.reconstructions,
         make_critic,

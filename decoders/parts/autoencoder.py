@@ -5,30 +5,54 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from diffusers.models.autoencoders.vae import Decoder
 from torch import Tensor, nn
 
 MOMENTUM = 0.02  # of the running latent statistics
 KL_WEIGHT = 1e-4  # keeps latents smooth; their scale is fixed by the running statistics
+ENLARGER_WIDTH = 24
+
+
+class Enlarger(nn.Module):
+    """Images (B, C, H, W) -> (B, C, H * factor, W * factor): bicubic, and what that lacks.
+
+    A small sub-pixel network (Shi et al. 2016) adds it. Untrained, it adds nothing.
+    """
+
+    def __init__(self, channels: int, factor: int) -> None:
+        super().__init__()
+        self.factor, width = factor, ENLARGER_WIDTH
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, channels * factor**2, 3, padding=1),
+        )
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        enlarged = F.interpolate(images, scale_factor=self.factor, mode="bicubic")
+        return enlarged + F.pixel_shuffle(self.layers(images), self.factor)
 
 
 class PatchAutoencoder(nn.Module):
     """Images (B, channels, H, W) in [-1, 1] <-> latents of zero mean and unit variance.
 
-    With `patch`, `fold` and `pool` 1 it is the plain AutoencoderKL of Stable Diffusion. `fold`
-    rearranges the latents of a fine grid into more channels of a coarse one, so that the cost of a
-    denoiser is that of the coarse grid. The encoder sees images whose sides are divided by `pool`:
-    a decoder of larger images can learn to draw latents that exist already.
+    With `patch` and `fold` 1 it is the plain AutoencoderKL of Stable Diffusion. `fold` rearranges
+    the latents of a fine grid into more channels of a coarse one, so that the cost of a denoiser is
+    that of the coarse grid. `enlarge` divides the sides of the images that the encoder sees:
+    latents that exist already can be drawn in a larger size.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, kl: AutoencoderKL, patch: int = 1, fold: int = 1, pool: int = 1) -> None:
+    def __init__(self, kl: AutoencoderKL, patch: int = 1, fold: int = 1, enlarge: int = 1) -> None:
         super().__init__()
-        self.patch, self.fold, self.pool, self.kl = patch, fold, pool, kl
-        grows = 2 ** (len(kl.decoder.up_blocks) - 1)
-        self.drawn_patch = self.factor // (fold * grows)  # pixels per side of a decoder's cell
+        self.patch, self.fold, self.enlarge, self.kl = patch, fold, enlarge, kl
+        channels = kl.config.out_channels // patch**2
+        self.enlarger = Enlarger(channels, enlarge) if enlarge > 1 else None
         self.register_buffer("mean", torch.zeros(self.channels))
         self.register_buffer("std", torch.ones(self.channels))
 
@@ -41,7 +65,7 @@ class PatchAutoencoder(nn.Module):
     def factor(self) -> int:
         """Pixels per latent along each side."""
         shrinks = 2 ** (len(self.kl.config.block_out_channels) - 1)
-        return self.pool * self.patch * self.fold * shrinks
+        return self.enlarge * self.patch * self.fold * shrinks
 
     def encode(self, pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(B, channels, H, W) -> (B, C, H / factor, W / factor), the posterior's mean.
@@ -54,8 +78,8 @@ class PatchAutoencoder(nn.Module):
         return (latents - self.mean[:, None, None]) / self.std[:, None, None]
 
     def posterior(self, pictures: Tensor) -> Any:
-        pooled = F.avg_pool2d(pictures, self.pool) if self.pool > 1 else pictures
-        return self.kl.encode(F.pixel_unshuffle(pooled, self.patch).to(self.kl.dtype)).latent_dist
+        small = F.avg_pool2d(pictures, self.enlarge) if self.enlarge > 1 else pictures
+        return self.kl.encode(F.pixel_unshuffle(small, self.patch).to(self.kl.dtype)).latent_dist
 
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, channels, H, W)."""
@@ -64,7 +88,8 @@ class PatchAutoencoder(nn.Module):
 
     def draw(self, encoded: Tensor) -> Tensor:
         """What the encoder made -> (B, channels, H, W)."""
-        return F.pixel_shuffle(self.kl.decode(encoded).sample, self.drawn_patch)
+        drawn = F.pixel_shuffle(self.kl.decode(encoded).sample, self.patch)
+        return self.enlarger(drawn) if self.enlarger else drawn
 
     def loss(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Reconstruction plus KL, (B,). Updates the latent statistics."""
@@ -83,32 +108,10 @@ class PatchAutoencoder(nn.Module):
 
 
 def new_autoencoder(
-    channels: int,
-    patch: int,
-    fold: int,
-    settings: dict[str, Any],
-    pool: int = 1,
-    decoder: dict[str, Any] | None = None,
+    channels: int, patch: int, fold: int, settings: dict[str, Any], enlarge: int = 1
 ) -> PatchAutoencoder:
-    """For images of `channels` channels; `settings` are those of diffusers' AutoencoderKL.
-
-    `decoder` are those of its Decoder, where it is not the mirror image of the encoder. Raises
-    ValueError if it has fewer resolutions than the encoder, or draws less than a pixel.
-    """
-    drawn = patch * pool
-    kl = AutoencoderKL(
-        in_channels=channels * patch**2, out_channels=channels * drawn**2, **settings
+    """For images of `channels` channels; `settings` are those of AutoencoderKL."""
+    width = channels * patch * patch
+    return PatchAutoencoder(
+        AutoencoderKL(in_channels=width, out_channels=width, **settings), patch, fold, enlarge
     )
-    if decoder:
-        grows = 2 ** (len(decoder["block_out_channels"]) - len(kl.config.block_out_channels))
-        if drawn % grows:
-            raise ValueError(
-                f"vae_decoder: block_out_channels: it must have as many resolutions as vae, or "
-                f"more by a power of two that divides patch times pool, {drawn}"
-            )
-        kl.decoder = Decoder(
-            in_channels=kl.config.latent_channels,
-            out_channels=channels * int(drawn // grows) ** 2,
-            **decoder,
-        )
-    return PatchAutoencoder(kl, patch, fold, pool)

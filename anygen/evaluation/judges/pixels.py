@@ -67,6 +67,13 @@ def colour_share(image: Image, colour: str) -> float:
     return float((within_N & (saturation_N > VIVID) & (value_N > BRIGHT)).mean())
 
 
+def main_colour(image: Image) -> str:
+    """The colour of most of the thing; `none` if no colour has COLOURED of it."""
+    shares = {colour: colour_share(image, colour) for colour in HUES}
+    colour = max(shares, key=shares.__getitem__)
+    return colour if shares[colour] >= COLOURED else "none"
+
+
 def to_hsv(image: Image) -> np.ndarray:
     """(H, W, 3) uint8."""
     return np.array(Canvas.fromarray(image.pixels.permute(1, 2, 0).numpy()).convert("HSV"))
@@ -78,14 +85,14 @@ def hue_turned(image: Image) -> list[Image]:
     Judges know things in their usual colours only: one of these is near to it.
     """
     hsv, mask = to_hsv(image), find_thing(image)
-    images = []
+    rotated = []
     for turn in range(TURNS):
         shifted = hsv.copy()
         shifted[mask, 0] += np.uint8(turn * 256 // TURNS)  # wraps around
         canvas = Canvas.frombytes("HSV", mask.shape[::-1], shifted.tobytes())
         rgb = np.array(canvas.convert("RGB"))
-        images.append(Image(torch.from_numpy(rgb).permute(2, 0, 1).contiguous()))
-    return images
+        rotated.append(Image(torch.from_numpy(rgb).permute(2, 0, 1).contiguous()))
+    return rotated
 
 
 def count_things(image: Image) -> int:

@@ -30,8 +30,9 @@ TRUE_MEDIA = ["pictures", "pairs", "sounds", "videos", "open_videos", "crossmoda
 @pytest.mark.parametrize("task", TRUE_MEDIA)
 def test_true_media_score_what_the_judge_scores(tmp_path, judges, task):
     rows = measured(Bench(truthful(task, 3), judges), task, tmp_path, 3)
-    assert set(rows) == set(TASKS[task].rows)
-    for row in rows.values():
+    scored = {name for name in TASKS[task].rows if METRICS[name].measure is None}
+    assert set(rows) >= scored
+    for row in (rows[name] for name in scored):
         assert row["value"] == row["judge"]["value"]
         assert row["interval"][0] <= row["value"] <= row["interval"][1]
         assert row["control"]["n"] == row["n"]

@@ -60,8 +60,13 @@ def test_what_can_be_drawn_is_what_transformers_leaves(spread, temperature):
 def test_the_penalty_is_that_of_transformers(tiny_model, penalty):
     llm = tiny_model.llm
     logits = torch.randn(llm.signals.vocabulary + 3, generator=torch.Generator().manual_seed(0))
-    read = [5, 9, 9, ("a medium", 0), llm.signals.trigger("image"), 30]
-    sampler = TokenSampler(llm, Sampling(repetition_penalty=penalty), 0, read)
+    sampler = TokenSampler(llm, Sampling(repetition_penalty=penalty), 0)
+    assert torch.equal(sampler.penalized(logits), logits)
+    text = SimpleNamespace(text=True, end=True, media=(), ending=(), instead=None)
+    for token in (5, 9, 9, 30):
+        sure = torch.zeros_like(logits)
+        sure[token] = 50.0
+        assert sampler.choose(sure, text) == token
     ids = torch.tensor([[5, 9, 9, 30]])
     expected = RepetitionPenaltyLogitsProcessor(penalty)(ids, logits[None])[0]
     assert torch.equal(sampler.penalized(logits), expected)
@@ -70,6 +75,7 @@ def test_the_penalty_is_that_of_transformers(tiny_model, penalty):
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3, 1.7])
 def test_a_penalized_answer_is_that_of_generate_token_by_token(make_model, penalty):
+    """The penalty is for tokens of the answer: those of the prompt are ignored."""
     network = make_model().eval()
     llm, question = network.llm, [user("a red ball, a red ball and a red cat")]
     pieces = build_prompt(network.with_system_prompt(question), llm.tokenizer, reply=True)
@@ -81,7 +87,7 @@ def test_a_penalized_answer_is_that_of_generate_token_by_token(make_model, penal
         attention_mask=torch.ones_like(ids),
         max_new_tokens=40,
         do_sample=False,
-        repetition_penalty=penalty,
+        logits_processor=[RepetitionPenaltyLogitsProcessor(penalty, ids.shape[1])],
         suppress_tokens=silent,
         eos_token_id=ends,
     )[0, ids.shape[1] :].tolist()
@@ -146,7 +152,7 @@ def test_the_span_of_a_medium_is_not_drawn(model):
 
 
 def test_logits_that_are_not_finite_are_an_error_for_drawn_answers_too(tiny_model):
-    sampler = TokenSampler(tiny_model.llm, Sampling(temperature=1.0), 0, [])
+    sampler = TokenSampler(tiny_model.llm, Sampling(temperature=1.0), 0)
     logits = torch.full((tiny_model.llm.signals.vocabulary + 3,), torch.nan)
     choice = SimpleNamespace(text=True, end=True, media=(), ending=(), instead=None)
     with pytest.raises(ValueError, match="the output of the LLM is not finite"):

@@ -1,11 +1,14 @@
 """A base LLM for answering: LoRA folded in layer by layer, and no second copy of its weights."""
 
+import copy
 import sys
 from itertools import chain
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from transformers import (
     AutoModelForCausalLM,
@@ -15,10 +18,11 @@ from transformers import (
 )
 
 from anygen.config.placement import Placement
-from anygen.config.system import LanguageModelSettings
+from anygen.config.system import LanguageModelSettings, Lora
 from anygen.llm.backbone import type_to_load
 from anygen.llm.kv_cache import KVCache
 from anygen.llm.language_model import LanguageModel
+from anygen.llm.lora import insert_lora
 from anygen.model.placing import settle
 from support.precision import unpacked
 from support.pretrained_llms import publish
@@ -107,3 +111,20 @@ def test_a_model_with_constants_of_its_own_is_loaded_in_the_precision_of_answers
     folder = publish("gemma 3", tmp_path)
     AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
     assert type_to_load(folder, torch.float32) == torch.float32
+
+
+def test_lora_computes_what_peft_computes():
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.q_proj = nn.Linear(6, 8)
+    settings = LanguageModelSettings(lora=Lora(rank=2, alpha=6, targets=["q_proj"]))
+    theirs = copy.deepcopy(model)
+    insert_lora(settings, model)
+    inject_adapter_in_model(LoraConfig(r=2, lora_alpha=6, target_modules=["q_proj"]), theirs)
+    assert not model.q_proj.lora_B["default"].weight.any()
+    with torch.no_grad():
+        model.q_proj.lora_B["default"].weight.normal_()
+    theirs.load_state_dict(model.state_dict())  # the names are peft's
+    x = torch.randn(3, 6)
+    assert model.q_proj(x).equal(theirs.q_proj(x))
+    assert model.q_proj.delta().equal(theirs.q_proj.get_delta_weight("default"))

@@ -1,6 +1,5 @@
 """The VAE of pictures: what its encoder sees, and what its decoder draws."""
 
-import pytest
 import torch
 import torch.nn.functional as F
 
@@ -15,13 +14,6 @@ ENCODER = {
     "norm_num_groups": 4,
     "mid_block_add_attention": False,
 }
-DECODER = {
-    "block_out_channels": [8, 16],
-    "up_block_types": ["UpDecoderBlock2D"] * 2,
-    "layers_per_block": 0,
-    "norm_num_groups": 4,
-    "mid_block_add_attention": False,
-}
 
 
 def generator():
@@ -32,36 +24,27 @@ def pictures(side):
     return torch.rand(2, 3, side, side, generator=generator()) * 2 - 1
 
 
-@pytest.mark.parametrize("decoder", [None, DECODER])
-def test_pictures_of_twice_the_side_have_the_latents_of_their_halves(decoder):
-    old = new_autoencoder(3, 4, 2, ENCODER)
-    new = new_autoencoder(3, 4, 2, ENCODER, pool=2, decoder=decoder)
-    for part in ("encoder", "quant_conv"):
-        getattr(new.kl, part).load_state_dict(getattr(old.kl, part).state_dict())
+def test_an_untrained_enlarger_adds_nothing_to_the_pictures_of_the_small_autoencoder():
+    old, new = new_autoencoder(3, 4, 2, ENCODER), new_autoencoder(3, 4, 2, ENCODER, enlarge=2)
+    new.load_state_dict(old.state_dict(), strict=False)
     large = pictures(32)
     with torch.no_grad():
         latents = new.encode(large)
-        assert torch.equal(latents, old.encode(F.avg_pool2d(large, 2)))
         assert latents.shape == (2, 16, 2, 2)
-        assert new.decode(latents).shape == large.shape
-        assert old.decode(latents).shape == (2, 3, 16, 16)
+        assert torch.equal(latents, old.encode(F.avg_pool2d(large, 2)))
+        bicubic = F.interpolate(old.decode(latents), scale_factor=2, mode="bicubic")
+        assert torch.equal(new.decode(latents), bicubic)
     assert (new.factor, old.factor) == (16, 8)
 
 
-def test_a_decoder_of_its_own_has_as_many_weights_as_its_settings_say():
-    new = new_autoencoder(3, 4, 2, ENCODER, pool=2, decoder=DECODER)
-    assert new.kl.decoder.conv_out.weight.shape == (48, 8, 3, 3)  # a cell has 4 x 4 pixels
-    assert new.kl.encoder.conv_in.weight.shape == (16, 48, 3, 3)
+def test_a_small_autoencoder_has_no_weights_for_an_enlarger():
+    names = new_autoencoder(3, 4, 2, ENCODER).state_dict()
+    assert not [name for name in names if name.startswith("enlarger")]
 
 
-def test_a_decoder_that_cannot_reach_the_size_is_refused():
-    deep = DECODER | {"block_out_channels": [4] * 5, "up_block_types": ["UpDecoderBlock2D"] * 5}
-    with pytest.raises(ValueError, match=r"vae_decoder.*divides patch times pool, 8"):
-        new_autoencoder(3, 4, 2, ENCODER, pool=2, decoder=deep)
-
-
-def test_encoder_and_decoder_learn_together():
-    vae = new_autoencoder(3, 4, 2, ENCODER, pool=2, decoder=DECODER)
+def test_encoder_decoder_and_enlarger_learn_together():
+    vae = new_autoencoder(3, 4, 2, ENCODER, enlarge=2)
+    torch.nn.init.normal_(vae.enlarger.layers[-1].weight, std=0.1)
     vae.loss(pictures(32), generator()).mean().backward()
     silent = [name for name, p in vae.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []

@@ -244,6 +244,22 @@ def test_scenes_of_before_things_had_colours_are_still_read() -> None:
     assert caption(parse_scene(data)) == "a dog"
 
 
+@pytest.mark.parametrize(
+    ("concept", "words"),
+    [
+        ("sheep", "two flat red sheep"),
+        ("fish", "two flat red fish"),
+        ("cactus", "two flat red cacti"),
+        ("butterfly", "two flat red butterflies"),
+        ("ice cream", "two flat red ice creams"),
+        ("bus", "two flat red buses"),
+    ],
+)
+def test_a_counted_thing_with_adjectives_has_the_plural_of_its_name(concept, words) -> None:
+    thing = Thing(concept=concept, x=0.25, y=0.5, size=0.3, colour="red")
+    assert caption(picture(thing, thing, mentions=("style",))) == words
+
+
 def test_colours_and_counts_in_chinese() -> None:
     car = Thing(concept="car", x=0.25, y=0.25, size=0.4, colour="blue")
     assert in_chinese(picture(car, car, car, car)) == "四辆蓝色的汽车"

@@ -72,7 +72,7 @@ class Shown:
         if not isinstance(self.medium, Video):
             return verdict
         frames = self.judges.judge([Image(frame) for frame in self.medium.frames])
-        [(background, _)] = Counter(each["background"] for each in frames).most_common(1)
+        [(background, _)] = Counter(one["background"] for one in frames).most_common(1)
         return verdict | {"background": background}
 
     @property
@@ -96,13 +96,13 @@ def mark(
     `folder` is that of the row's own media.
     """
     text, media = text_of(answer), media_in(answer)
-    sequence = tuple(modality_of(medium) for medium in media)
-    expected = sequence if sequence in expect.sequences else expect.sequences[0]
+    modalities = tuple(modality_of(medium) for medium in media)
+    sequence = modalities if modalities in expect.sequences else expect.sequences[0]
     shown = [Shown(judges, medium, folder) for medium in media]
-    checks = dict(check_media(expect, expected, shown))
+    checks = dict(check_media(expect, sequence, shown))
     videos = [one.medium for one in shown if isinstance(one.medium, Video)]
     marks = {
-        "media": sequence in expect.sequences,
+        "media": modalities in expect.sequences,
         "text": is_text_right(expect, text, bool(media)),
     }
     if checks:
@@ -147,8 +147,8 @@ def is_seen(name: str) -> Check:
     """The judges see it; `a|b` stands for either."""
 
     def check(shown: Shown, value: str, _: Expectation) -> tuple[bool, str]:
-        verdict = shown.verdict[name]
-        return verdict in value.split("|"), verdict
+        visible = shown.verdict[name]
+        return visible in value.split("|"), visible
 
     return check
 
@@ -157,8 +157,8 @@ def is_object(shown: Shown, value: Any, expect: Expectation) -> tuple[bool, str]
     """Of a pair, each half shows its thing; a thing of a colour is seen in any hue."""
     if isinstance(value, tuple):
         assert expect.relation is not None
-        halves = tuple(shown.verdict[half] for half in PLACES[expect.relation])
-        return halves == value, " and ".join(halves)
+        visible = tuple(shown.verdict[half] for half in PLACES[expect.relation])
+        return visible == value, " and ".join(visible)
     if not expect.colour or not isinstance(shown.medium, Image):
         return is_seen("object")(shown, value, expect)
     names = [verdict["object"] for verdict in shown.judges.judge(pixels.hue_turned(shown.image))]

@@ -70,10 +70,10 @@ def score_answer(bench: Bench, expect: Expectation, answered: AnsweredCase, data
     _, _, answer = answered
     marks, wrong = mark(bench.judges, expect, answer, data)
     media = {f"model {number}": medium for number, medium in enumerate(media_in(answer), start=1)}
-    output = ", ".join(modality_of(medium) for medium in media.values()) or "no media"
+    modalities = ", ".join(modality_of(medium) for medium in media.values()) or "no media"
     verdict = {
         "wrong": ", ".join(name for name, right in marks.items() if not right),
-        "made": output,
+        "made": modalities,
     }
     return Outcome(
         {name: {"model": (int(right), 1)} for name, right in marks.items()},

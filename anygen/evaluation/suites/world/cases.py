@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from anygen.core.media import Message
 from anygen.core.modality import MEDIA
 from anygen.core.records import MediaContent, RecordMessage
+from anygen.evaluation.judges.pixels import HUES
 from anygen.evaluation.suites.base import Case
 from anygen.generation.options import AnswerOptions
 from anygen.training.dialogues import read_record
@@ -14,6 +15,7 @@ from mosit_data.prompts import read_prompts
 from mosit_data.world.language import dialogues
 from mosit_data.world.language.english.question_phrases import DESCRIBE
 from mosit_data.world.language.grammar import say
+from mosit_data.world.language.kinds.plain import plain_conversation
 from mosit_data.world.render import render
 from mosit_data.world.scene import (
     PictureScene,
@@ -40,6 +42,17 @@ def picture(rng: random.Random, index: int) -> Case:
 
 def pair(rng: random.Random, index: int) -> Case:
     return request_case(rng, held_out_picture(rng, is_pair))
+
+
+def counted_picture(rng: random.Random, index: int) -> Case:
+    """One to four of the same thing, in turn."""
+    count = 1 + index % 4
+    return request_case(rng, held_out_picture(rng, lambda scene: has_count(scene, count)))
+
+
+def coloured_picture(rng: random.Random, index: int) -> Case:
+    """One upright thing in one of the colours that pixels are judged by."""
+    return request_case(rng, held_out_picture(rng, has_clear_colour))
 
 
 def sound(rng: random.Random, index: int) -> Case:
@@ -93,9 +106,13 @@ def crossmodal(rng: random.Random, index: int) -> Case:
 
 
 def evaluation_prompt(rng: random.Random, index: int) -> Case:
+    """An everyday prompt; after those, questions in a conversation. Answers are greedy."""
+    options = AnswerOptions(max_new_tokens=MAX_TOKENS, temperature=0, repetition_penalty=1)
     prompts = read_prompts("evaluation")
-    message = Message("user", (prompts[index % len(prompts)],))
-    return Case([message], options=AnswerOptions(max_new_tokens=MAX_TOKENS))
+    if index < len(prompts):
+        return Case([Message("user", (prompts[index],))], options=options)
+    turns = plain_conversation(rng, "heldout")
+    return Case(read_record(dialogues.record(rng, turns)).messages, options=options)
 
 
 def request_case(rng: random.Random, scene: Scene) -> Case:
@@ -120,6 +137,16 @@ def held_out_picture(rng: random.Random, suits: Callable[[PictureScene], bool]) 
 
 def is_pair(scene: PictureScene) -> bool:
     return scene.relation is not None and has_usual_colours(scene)
+
+
+def has_count(scene: PictureScene, count: int) -> bool:
+    upright = not scene.relation and not scene.things[0].angle
+    return upright and len(scene.things) == count and has_usual_colours(scene)
+
+
+def has_clear_colour(scene: PictureScene) -> bool:
+    [thing, *others] = scene.things
+    return thing.colour in HUES and not others and not thing.angle
 
 
 def is_single_and_upright(scene: PictureScene) -> bool:

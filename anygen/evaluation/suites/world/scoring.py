@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from anygen.core.media import Media, modality_of
+from anygen.core.media import Image, Media, modality_of
 from anygen.evaluation.judges.judges import Judges, Verdict, truth, unlearned
 from anygen.evaluation.judges.nearest import nearest
+from anygen.evaluation.judges.pixels import HUES, count_things, main_colour
 from anygen.evaluation.judges.steadiness import frames_alike, has_still_background
 from anygen.evaluation.metrics import first_named, overlap
 from anygen.evaluation.suites.base import (
@@ -40,6 +41,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "picture_object": ("object",),
     "picture_style": ("style",),
     "picture_background": ("background",),
+    "picture_count": ("count",),
+    "picture_colour": ("colour",),
     "pair_relation": ("left", "right", "top", "bottom"),
     "sound_name": ("sound",),
     "sound_pattern": ("pattern",),
@@ -121,9 +124,11 @@ def score_medium(
     """Scores every source in every row; a missing medium is wrong."""
     scene = scene_of(case)
     media = {name: medium for name, medium in sources.items() if medium is not None}
-    right = truth(scene)
+    right = truth(scene) | true_pixels(scene)
     judged = {**media, "judge": render(unlearned(scene))}
-    verdicts = {name: judges.judge([medium])[0] for name, medium in judged.items()}
+    verdicts = {
+        name: judges.judge([medium])[0] | seen_pixels(medium) for name, medium in judged.items()
+    }
     if "model" in media:
         verdicts["nearest"] = nearest(media["model"], scene)
     scores: Scores = {}
@@ -135,6 +140,20 @@ def score_medium(
         elif scored := {key: name for key, name in right.items() if key in KEYS[row]}:
             scores[row] = dict(row_scores(scored, [*sources, "judge"], verdicts))
     return Outcome(scores, text, right, verdicts.get("model", {}), media | {"true": render(scene)})
+
+
+def true_pixels(scene: Scene) -> Verdict:
+    """The part of the truth that pixels show without a judge's network."""
+    if not isinstance(scene, PictureScene) or scene.relation:
+        return {}
+    colour = scene.things[0].colour
+    return {"count": str(len(scene.things))} | ({"colour": colour} if colour in HUES else {})
+
+
+def seen_pixels(medium: Media) -> Verdict:
+    if not isinstance(medium, Image):
+        return {}
+    return {"count": str(count_things(medium)), "colour": main_colour(medium)}
 
 
 def scene_of(case: Case) -> Scene:

@@ -8,22 +8,36 @@ from pathlib import Path
 
 from anygen.evaluation.suites.base import Metric, Suite, Task
 from anygen.evaluation.suites.world import cases, scoring
+from anygen.evaluation.suites.world.fidelity import FRECHET, NEAREST, SHARPNESS, score_looks
 from anygen.evaluation.suites.world.photographs import (
     photograph_case,
     photographs,
     score_photographs,
 )
-from anygen.evaluation.suites.world.text_retention import RETENTION, score_retention
+from anygen.evaluation.suites.world.plain_answers import RETENTION, score_plain
 
+LOOKS = ("picture_object", "picture_style", "picture_background")
 METRICS: dict[str, Metric] = {
-    "picture_object": Metric("pictures that show the object asked for", 85),
+    "picture_object": Metric("pictures that show the object asked for", 90),
     "picture_style": Metric("pictures in the style asked for", 90),
-    "picture_background": Metric("pictures on the background asked for", 95),
-    "pair_relation": Metric("pictures of two objects: both, and where they should be", 60),
-    "sound_name": Metric("sounds of the instrument or thing asked for", 80),
+    "picture_background": Metric("pictures on the background asked for", 97),
+    "picture_sharpness": Metric(
+        "fine detail of pictures, of true renders' own", 70, False, SHARPNESS
+    ),
+    "picture_nearest": Metric(
+        "distance to the nearest true render, of the plain caption's", 110, True, NEAREST
+    ),
+    "picture_frechet": Metric(
+        "Frechet distance to true renders on the vision trunk, of the plain caption's",
+        *(110, True, FRECHET),
+    ),
+    "picture_count": Metric("pictures of one to four things that show as many", 75),
+    "picture_colour": Metric("pictures of a thing in the colour asked for", 85),
+    "pair_relation": Metric("pictures of two objects: both, and where they should be", 85),
+    "sound_name": Metric("sounds of the instrument or thing asked for", 90),
     "sound_pattern": Metric("sounds with the pattern asked for", 85),
-    "video_object": Metric("videos that show the object asked for", 75),
-    "video_motion": Metric("videos with the motion asked for", 85),
+    "video_object": Metric("videos that show the object asked for", 85),
+    "video_motion": Metric("videos with the motion asked for", 90),
     "video_background": Metric("videos whose background stays as it is", 97),
     "video_identity": Metric("frames of a video that show the same thing", 85),
     "trigger_precision": Metric("media made that were asked for", 97),
@@ -32,7 +46,10 @@ METRICS: dict[str, Metric] = {
     "understand_instrument": Metric("sounds whose instrument the answer names", 85),
     "understand_motion": Metric("videos whose motion the answer names", 85),
     "photographs": Metric("photographs called what the vision trunk sees in them", 80),
-    "crossmodal": Metric("a picture answered by its sound, or a sound by its picture", 70),
+    "crossmodal": Metric("a picture answered by its sound, or a sound by its picture", 85),
+    "plain_routed": Metric("plain prompts that the router leaves to the base model", 98),
+    "plain_equal": Metric("of these, answers that are the base model's, word for word", 100),
+    "text_clean": Metric("plain answers that do not loop", 99),
     "general": Metric(
         "loss of log-likelihood of plain answers, against the base model's", 5, True, RETENTION
     ),
@@ -40,10 +57,16 @@ METRICS: dict[str, Metric] = {
 
 TASKS: dict[str, Task] = {
     "pictures": Task(
-        ("picture_object", "picture_style", "picture_background"),
+        (*LOOKS, "picture_sharpness", "picture_nearest", "picture_frechet"),
         200,
         cases.picture,
-        scoring.score_media("picture_object", "picture_style", "picture_background"),
+        score_looks(*LOOKS),
+    ),
+    "counts": Task(
+        ("picture_count",), 100, cases.counted_picture, scoring.score_media("picture_count")
+    ),
+    "colours": Task(
+        ("picture_colour",), 100, cases.coloured_picture, scoring.score_media("picture_colour")
     ),
     "pairs": Task(("pair_relation",), 200, cases.pair, scoring.score_media("pair_relation")),
     "sounds": Task(
@@ -87,7 +110,12 @@ TASKS: dict[str, Task] = {
     ),
     "photographs": Task(("photographs",), len(photographs()), photograph_case, score_photographs),
     "crossmodal": Task(("crossmodal",), 100, cases.crossmodal, scoring.score_media("crossmodal")),
-    "general": Task(("general",), 100, cases.evaluation_prompt, score_retention),
+    "general": Task(
+        ("plain_routed", "plain_equal", "text_clean", "general"),
+        200,
+        cases.evaluation_prompt,
+        score_plain,
+    ),
 }
 
 
