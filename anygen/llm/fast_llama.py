@@ -94,8 +94,8 @@ class Layer:
     def __init__(self, index: int, layer: Any, pack: Pack) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.width, self.params = attention.head_dim, AttentionParams(index, attention.scaling)
-        self.heads = attention.q_proj.weight.shape[0] // self.width
-        self.key_heads = attention.k_proj.weight.shape[0] // self.width
+        self.heads = without_lora(attention.q_proj).out_features // self.width
+        self.key_heads = without_lora(attention.k_proj).out_features // self.width
         self.qkv_proj = Joined(pack, attention.q_proj, attention.k_proj, attention.v_proj)
         self.o_proj = Joined(pack, attention.o_proj)
         self.gate_up_proj = Joined(pack, mlp.gate_proj, mlp.up_proj)
@@ -130,7 +130,7 @@ class Joined:
     """Linear layers of the same input as one, and their LoRA, for some of the rows, as another."""
 
     def __init__(self, pack: Pack, *layers: Any) -> None:
-        bare = [x.base_layer if isinstance(x, LoraLayer) else x for x in layers]
+        bare = [without_lora(layer) for layer in layers]
         self.lora = [pack(part) for part in joined_lora(layers, bare)]
         self.linear = pack(joined(*bare))
 
@@ -145,6 +145,12 @@ class Joined:
             down, up = self.lora  # of all rows: no result depends on how many are adapted
             product.addcmul_(up(down(rows)), adapted)
         return product
+
+
+def without_lora(layer: Any) -> nn.Linear:
+    """The frozen linear layer that LoRA may be beside."""
+    linear: nn.Linear = layer.base_layer if isinstance(layer, LoraLayer) else layer
+    return linear
 
 
 def joined_lora(layers: Sequence[Any], bare: Sequence[nn.Linear]) -> list[nn.Linear]:

@@ -5,7 +5,7 @@ B rows, T positions, P positions with those of the cache, D width, V size of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,13 +34,12 @@ from anygen.llm.backbone import (
 from anygen.llm.fast_llama import Llama
 from anygen.llm.kv_cache import Adapted, is_medium
 from anygen.llm.lora import (
-    Activation,
     LoraLayer,
+    acting_at,
     fold_lora,
     insert_lora,
     lora_layers,
     own_weights,
-    pack_beside_lora,
     unchanged,
     widened,
 )
@@ -102,9 +101,7 @@ class LanguageModel(nn.Module):
         insert_lora(settings, self.decoder)
         if self.media_layers:
             self.media_layers.float().hook(self.decoder)
-        activated = settings.adapter == "activated"
-        self.router = Router(self.width) if activated else None
-        self.activation = Activation(self.lora_layers()) if activated else None
+        self.router = Router(self.width) if settings.adapter == "activated" else None
         self.checkpointing = False
         self.llama: Llama | None = None  # faster layers for answering
         longest = longest_context(self.config)
@@ -220,33 +217,47 @@ class LanguageModel(nn.Module):
     @contextmanager
     def adapted_at(self, adapted_T: Tensor) -> Iterator[None]:
         """Within the context, LoRA acts at some of the rows of a pass (1, T, D)."""
-        if self.activation is None:
+        if self.router is None:
             yield
         elif not adapted_T.any():
             with self.as_published():
                 yield
         else:
-            with self.activation.only(adapted_T):
+            with acting_at(self.lora_layers(), adapted_T):
                 yield
 
     def run_with_transformers(self, embeds: Tensor, attention: Attention) -> tuple[Tensor, Tensor]:
         """Embeddings (T, D) of a pass -> hidden states (T, D), and those for the router."""
         config = self.config
         usual, config._attn_implementation = config._attn_implementation, ATTENTION
-        middle: list[Tensor] = []
-        layer = self.decoder.layers[layers_before(len(self.decoder.layers)) - 1]
-        hook = layer.register_forward_hook(lambda _, __, output: middle.append(first(output)))
         try:
-            output = self.decoder(
-                inputs_embeds=embeds[None],
-                position_ids=attention.positions[None],
-                attention=attention,
-                use_cache=False,
-            )
+            with self.middle_states() as middle:
+                output = self.decoder(
+                    inputs_embeds=embeds[None],
+                    position_ids=attention.positions[None],
+                    attention=attention,
+                    use_cache=False,
+                )
         finally:
             config._attn_implementation = usual
-            hook.remove()
         return output.last_hidden_state[0], middle[0][0]
+
+    @contextmanager
+    def middle_states(self) -> Iterator[list[Tensor]]:
+        """A list that gets what the router reads (B, T, D) of passes within the context."""
+        states: list[Tensor] = []
+        layer = self.decoder.layers[self.layers_before_router - 1]
+        hook = layer.register_forward_hook(
+            lambda _, __, output: states.append(output if torch.is_tensor(output) else output[0])
+        )
+        try:
+            yield states
+        finally:
+            hook.remove()
+
+    @property
+    def layers_before_router(self) -> int:
+        return layers_before(len(self.decoder.layers))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., D) -> (..., V + modalities): text tokens, then one trigger per modality."""
@@ -328,27 +339,22 @@ class LanguageModel(nn.Module):
         loaded = {parameter.data_ptr() for parameter in self.base.parameters()}
         dtype = self.placement.torch_dtype
         if self.placement.can_merge_lora and self.placement.offload == "sequential":
-            self.place_lora(self.base, dtype, unchanged)
+            fold_lora(self.base, dtype, unchanged, self.router is not None)
         elif self.placement.can_merge_lora:
             self.pack_layers(dtype, pack)
         own_weights(self.base, dtype, loaded)
         if self.placement.offload == "sequential":
             cpu_offload(self.base, torch.device(self.placement.device))
 
-    @property
-    def place_lora(self) -> Callable[..., None]:
-        """Readies the linear layers of a module for answering, with LoRA in them or beside them."""
-        return fold_lora if self.router is None else pack_beside_lora
-
     def pack_layers(self, dtype: torch.dtype, pack: Pack) -> None:
+        beside = self.router is not None  # LoRA acts at some rows only
         plain = self.config.model_type == "llama" and self.config.hidden_act == "silu"
         if plain and self.media_layers is None:
-            prepare = partial(self.place_lora, dtype=dtype, finish=unchanged)
-            middle = layers_before(len(self.decoder.layers))
-            self.llama = Llama(self.base, pack, prepare, middle)
+            prepare = partial(fold_lora, dtype=dtype, finish=unchanged, beside=beside)
+            self.llama = Llama(self.base, pack, prepare, self.layers_before_router)
             self.base.lm_head = pack(widened(self.base.lm_head, dtype))
         else:
-            self.place_lora(self.base, dtype, pack)
+            fold_lora(self.base, dtype, pack, beside)
         if self.media_layers:
             self.media_layers.hook(self.decoder)
 
@@ -371,11 +377,6 @@ class LanguageModel(nn.Module):
         """The same, and nothing learns."""
         with self.without_lora(), torch.no_grad():
             yield
-
-
-def first(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """The hidden states among the outputs of a layer."""
-    return output if isinstance(output, Tensor) else output[0]
 
 
 def branch_arguments(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ class LoraLayer(nn.Module):
         self.base_layer: nn.Module = base_layer
         self.scaling = lora.alpha / lora.rank
         self.enabled = True
+        self.rows: Tensor | None = None  # (..., 1): 1 where it acts, or 0; None: everywhere
         sizes = base_layer.in_features, lora.rank, base_layer.out_features
         first, second = (
             nn.Linear(*shape, bias=False, device=base_layer.weight.device, dtype=torch.float32)
@@ -55,8 +56,10 @@ class LoraLayer(nn.Module):
         if not self.enabled:
             return output
         first, second = self.matrices
-        learned = second(first(x.to(first.weight.dtype))) * self.scaling
-        return (output + learned).to(output.dtype)
+        learned = second(first(x.to(first.weight.dtype)))
+        if self.rows is not None:
+            learned = learned * self.rows.to(learned)
+        return (output + learned * self.scaling).to(output.dtype)
 
     def delta(self) -> Tensor:
         """What LoRA adds to the frozen weight, (O, I)."""
@@ -85,25 +88,17 @@ def lora_layers(module: nn.Module) -> Iterable[LoraLayer]:
     return (part for part in module.modules() if isinstance(part, LoraLayer))
 
 
-class Activation:
-    """Restricts LoRA to some rows of a pass, by hooks behind its matrices."""
-
-    def __init__(self, layers: Iterable[LoraLayer]) -> None:
-        self.rows: Tensor | None = None  # what the outputs of LoRA are multiplied by; None: by 1
+@contextmanager
+def acting_at(layers: Iterable[LoraLayer], rows_T: Tensor) -> Iterator[None]:
+    """Within the context, LoRA acts at the rows (T,) that are true of passes (1, T, D)."""
+    layers = list(layers)
+    for layer in layers:
+        layer.rows = rows_T[:, None]
+    try:
+        yield
+    finally:
         for layer in layers:
-            layer.matrices[1].register_forward_hook(self.hook)
-
-    def hook(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output if self.rows is None else output * self.rows.to(output)
-
-    @contextmanager
-    def only(self, rows: Tensor) -> Iterator[None]:
-        """Within the context, LoRA acts at the rows (T,) that are true of passes (1, T, D)."""
-        self.rows = rows[:, None]
-        try:
-            yield
-        finally:
-            self.rows = None
+            layer.rows = None
 
 
 def materialize_lora(layer: LoraLayer) -> None:
@@ -116,30 +111,24 @@ def materialize_lora(layer: LoraLayer) -> None:
 
 
 def fold_lora(
-    module: nn.Module, dtype: torch.dtype, finish: Callable[[nn.Linear], nn.Module]
+    module: nn.Module,
+    dtype: torch.dtype,
+    finish: Callable[[nn.Linear], nn.Module],
+    beside: bool = False,
 ) -> None:
     """The linear layers inside `module` contain LoRA, each as `finish` makes it.
 
     They are computed one by one, no narrower than `dtype`, and what one was before is gone then.
+    With `beside`, LoRA stays beside them instead.
     """
     for name in linear_names(module):
         layer = module.get_submodule(name)
-        if isinstance(layer, LoraLayer):
-            module.set_submodule(name, with_lora_of(layer, finish(folded(layer, dtype))))
-        else:
+        if not isinstance(layer, LoraLayer):
             module.set_submodule(name, finish(widened(cast(nn.Linear, layer), dtype)))
-
-
-def pack_beside_lora(
-    module: nn.Module, dtype: torch.dtype, finish: Callable[[nn.Linear], nn.Module]
-) -> None:
-    """The linear layers inside `module`, each as `finish` makes it, with LoRA still beside them."""
-    for name in linear_names(module):
-        layer = module.get_submodule(name)
-        if isinstance(layer, LoraLayer):
+        elif beside:
             layer.base_layer = finish(widened(cast(nn.Linear, layer.base_layer), dtype))
         else:
-            module.set_submodule(name, finish(widened(cast(nn.Linear, layer), dtype)))
+            module.set_submodule(name, with_lora_of(layer, finish(folded(layer, dtype))))
 
 
 def linear_names(module: nn.Module) -> list[str]:

@@ -25,7 +25,7 @@ from anygen.llm.lora import wider_type
 
 GENERATION = "generation_config.json"
 HEAD = "lm_head.weight"
-Read = Callable[..., Tensor]  # a tensor by its name, after its shape has been checked
+ReadTensor = Callable[..., Tensor]  # a tensor by its name, after its shape has been checked
 
 
 class Rope(TypedDict):
@@ -118,7 +118,7 @@ class PlainLlama(nn.Module):
 
 
 @contextmanager
-def stored_weights(folder: Path, dtype: torch.dtype) -> Iterator[Read]:
+def stored_weights(folder: Path, dtype: torch.dtype) -> Iterator[ReadTensor]:
     """Yields a function that reads a tensor by its name and shape.
 
     Raises ValueError in the end if tensors are missing or have another shape.
@@ -142,7 +142,7 @@ def stored_weights(folder: Path, dtype: torch.dtype) -> Iterator[Read]:
 
 
 class Decoder(nn.Module):
-    def __init__(self, config: LlamaConfig, read: Read) -> None:
+    def __init__(self, config: LlamaConfig, read: ReadTensor) -> None:
         super().__init__()
         table = read("model.embed_tokens.weight", config.vocab_size, config.hidden_size)
         self.embed_tokens = nn.Embedding.from_pretrained(table)
@@ -155,7 +155,7 @@ class Decoder(nn.Module):
 
 
 class Layer(nn.Module):
-    def __init__(self, config: LlamaConfig, read: Read, name: str) -> None:
+    def __init__(self, config: LlamaConfig, read: ReadTensor, name: str) -> None:
         super().__init__()
         self.input_layernorm = Norm(config, read, f"{name}.input_layernorm")
         self.post_attention_layernorm = Norm(config, read, f"{name}.post_attention_layernorm")
@@ -164,7 +164,7 @@ class Layer(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    def __init__(self, config: LlamaConfig, read: Read, name: str) -> None:
+    def __init__(self, config: LlamaConfig, read: ReadTensor, name: str) -> None:
         super().__init__()
         self.head_dim, self.scaling = config.head_dim, config.head_dim**-0.5
         width, inside = config.hidden_size, config.num_attention_heads * config.head_dim
@@ -176,7 +176,7 @@ class SelfAttention(nn.Module):
 
 
 class Mlp(nn.Module):
-    def __init__(self, config: LlamaConfig, read: Read, name: str) -> None:
+    def __init__(self, config: LlamaConfig, read: ReadTensor, name: str) -> None:
         super().__init__()
         width, inside = config.hidden_size, config.intermediate_size
         self.gate_proj = linear_of(read(f"{name}.gate_proj.weight", inside, width))
@@ -185,7 +185,7 @@ class Mlp(nn.Module):
 
 
 class Norm(nn.Module):
-    def __init__(self, config: LlamaConfig, read: Read, name: str) -> None:
+    def __init__(self, config: LlamaConfig, read: ReadTensor, name: str) -> None:
         super().__init__()
         weight = read(f"{name}.weight", config.hidden_size)
         self.weight = nn.Parameter(weight, requires_grad=False)

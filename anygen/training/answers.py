@@ -19,7 +19,6 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
 from anygen.llm.language_model import LanguageModel
-from anygen.llm.router import layers_before
 from anygen.llm.signal_tokens import side_positions
 
 PASSES = 2  # groups of rows of similar length, among those with media and those without
@@ -150,14 +149,6 @@ def answers_of(numbers_nT: Tensor) -> Answers:
 @torch.no_grad()
 def middle_states(llm: LanguageModel, embeds_BTD: Tensor, lengths_B: Tensor) -> Tensor:
     """What the router reads: the base LLM's states (B, D) at the last positions of prompts."""
-    states: list[Tensor] = []
-    layers = llm.decoder.layers
-    hook = layers[layers_before(len(layers)) - 1].register_forward_hook(
-        lambda _, __, output: states.append(output if isinstance(output, Tensor) else output[0])
-    )
-    try:
-        with llm.without_lora():
-            llm.hidden(embeds_BTD)
-    finally:
-        hook.remove()
+    with llm.middle_states() as states, llm.without_lora():
+        llm.hidden(embeds_BTD)
     return states[0][torch.arange(len(lengths_B)), lengths_B - 1]
