@@ -212,6 +212,8 @@ def read_medium(content: MediaContent, folder: Path, earlier: Sequence[Media], n
         if content.ref > len(earlier) or modality_of(earlier[content.ref - 1]) != content.type:
             raise ValueError(f"{name}.ref: medium {content.ref} is not an earlier {content.type}")
         return earlier[content.ref - 1]
+    if content.is_caption_only:
+        raise ValueError(f"{name}: is a caption only, for training; give the medium a path")
     if content.path is None:
         raise ValueError(f"{name}.scene: is for training only; give the medium a path")
     return read_location(content.path, folder, content.type, name)

@@ -23,7 +23,8 @@ class MediaContent(Strict):
     """A medium: a file, a scene of the small world (`mosit_data.world`), or an earlier medium.
 
     `caption` is what the medium shows; a decoder's own text encoder turns it into the
-    alignment target when the assistant makes this medium.
+    alignment target when the assistant makes this medium. A caption alone is such a medium without
+    its pixels: most sets of dialogues with generated media publish no files.
     """
 
     type: MediaModality
@@ -35,11 +36,19 @@ class MediaContent(Strict):
 
     @model_validator(mode="after")
     def _check_source(self) -> MediaContent:
-        if sum(source is not None for source in (self.path, self.scene, self.ref)) != 1:
-            raise ValueError("a medium needs either 'path' or 'scene' or 'ref'")
+        sources = sum(source is not None for source in (self.path, self.scene, self.ref))
+        if sources > 1 or not (sources or self.caption):
+            raise ValueError(
+                "a medium needs one of 'path', 'scene' and 'ref', or, if the assistant makes it, "
+                "at least a 'caption'"
+            )
         if self.strength is not None and self.ref is None:
             raise ValueError("'strength' says how far a 'ref' may change, and there is no 'ref'")
         return self
+
+    @property
+    def is_caption_only(self) -> bool:
+        return self.path is None and self.scene is None and self.ref is None
 
 
 def content_kind(value: Any) -> str | None:
@@ -73,15 +82,40 @@ class RecordMessage(Strict):
             return {**data, "content": [{"type": "text", "text": data["content"]}]}
         return data
 
+    @model_validator(mode="after")
+    def _check_media(self) -> RecordMessage:
+        if self.role != "assistant":
+            for content in self.content:
+                if isinstance(content, MediaContent) and content.is_caption_only:
+                    raise ValueError(
+                        f"the {content.type} is a caption only, and the {self.role} shows it; give "
+                        f"it a 'path'"
+                    )
+        return self
+
+
+class MadeBy(Strict):
+    """Who wrote a dialogue: a person, an LLM or a grammar."""
+
+    writer: str
+    prompt: str | None = None  # the sha256 of the prompt that an LLM was given
+    seed: int | None = None
+
 
 class Record(Strict):
-    """A dialogue. `prompt` stands for one user message of text."""
+    """A dialogue, or a document of text and media: then one message of the assistant.
+
+    `prompt` stands for one user message of text.
+    """
 
     id: str
     messages: list[RecordMessage]
     seed: int | None = None
     modalities: list[Modality] | None = None
     options: dict[str, Any] = {}  # of the answer; see anygen.generation.options.AnswerOptions
+    source: str | None = None  # the data set, or the picture, that it was made from
+    licence: str | None = None
+    made_by: MadeBy | None = None
 
     @model_validator(mode="before")
     @classmethod

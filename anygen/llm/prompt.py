@@ -36,6 +36,7 @@ class Features:
     media: Media
     question: str = ""  # all text of its message, if that is a user's
     learned: bool = False  # whether it belongs to an answer, behind a span
+    medium: int = 0  # index among all media of the prompt
 
 
 Piece = Tokens | Span | Features
@@ -90,7 +91,7 @@ def lay_out(
             modality = modality_of(part)
             yield from [Span(modality, media)] if learned and spans else []
             question = "" if learned else texts_of(messages[index])
-            yield Features(modality, part, question, learned and spans)
+            yield Features(modality, part, question, learned and spans, media)
             media += 1
         yield from template_texts(text, end if learned else "")
 

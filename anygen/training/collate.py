@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from anygen.core.media import Media, modality_of
+from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import MediaModality
 from anygen.llm.kv_cache import is_medium
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt
@@ -29,7 +29,7 @@ class Target:
     modality: MediaModality
     row: int  # of the batch
     start: int  # position of the trigger
-    media: Media
+    media: Media | None  # None: only its caption is known
     caption: str
     hard_negatives: Sequence[str] = ()  # similar captions that are wrong for this medium
 
@@ -49,10 +49,7 @@ class Batch:
 
 def assemble(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> Batch:
     """One row per dialogue; the encoder runs once for all media of the batch."""
-    prompts = [
-        build_prompt(model.with_system_prompt(d.messages), model.llm.tokenizer, reply=False)
-        for d in dialogues
-    ]
+    prompts = [prompt_of(model, dialogue) for dialogue in dialogues]
     features = encode_media(model, prompts, dialogues)
     rows, targets = [], []
     for index, (prompt, dialogue) in enumerate(zip(prompts, dialogues)):
@@ -74,22 +71,29 @@ def assemble(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> Batch:
     )
 
 
+def prompt_of(model: MultimodalModel, dialogue: Dialogue) -> list[Piece]:
+    """The pieces of a dialogue. Behind the span of a medium without a file nothing is read."""
+    messages = model.with_system_prompt(dialogue.messages)
+    pieces = build_prompt(messages, model.llm.tokenizer, reply=False)
+    return [p for p in pieces if not (isinstance(p, Features) and p.medium in dialogue.unseen)]
+
+
 def encode_media(
     model: MultimodalModel, prompts: Sequence[Sequence[Piece]], dialogues: Sequence[Dialogue]
 ) -> list[list[Tensor]]:
     """The features (K, W) of the media of each dialogue, in reading order."""
-    media = [[p.media for p in prompt if isinstance(p, Features)] for prompt in prompts]
+    pieces = [[piece for piece in prompt if isinstance(piece, Features)] for prompt in prompts]
     unencoded = [
-        medium
-        for row, dialogue in zip(media, dialogues)
-        for index, medium in enumerate(row)
-        if index not in dialogue.features
+        piece.media
+        for row, dialogue in zip(pieces, dialogues)
+        for piece in row
+        if piece.medium not in dialogue.features
     ]
     model.check_encodable("messages", map(modality_of, unencoded))
     encoded = iter(model.encoder.encode(unencoded) if unencoded else [])
     return [
-        [d.features[i] if i in d.features else next(encoded) for i in range(len(row))]
-        for row, d in zip(media, dialogues)
+        [d.features[p.medium] if p.medium in d.features else next(encoded) for p in row]
+        for row, d in zip(pieces, dialogues)
     ]
 
 
@@ -104,8 +108,8 @@ def assemble_row(
     embeds: list[Tensor] = []
     labels: list[int] = []
     targets: list[Target] = []
-    remaining = iter(features)
-    for index, piece in enumerate(prompt):
+    remaining, media = iter(features), media_of(dialogue.messages)
+    for piece in prompt:
         if isinstance(piece, Features):
             embeds.append(model.embed_features(piece, next(remaining)))
             labels += [IGNORED] * len(embeds[-1])
@@ -114,15 +118,14 @@ def assemble_row(
         if isinstance(piece, Tokens):
             labels += list(piece.ids) if piece.learned else [IGNORED] * len(piece.ids)
             continue
-        features_of_span = prompt[index + 1]
-        assert isinstance(features_of_span, Features)
-        targets.append(target_of(piece, features_of_span.media, dialogue, row, len(labels)))
+        medium = None if piece.medium in dialogue.unseen else media[piece.medium]
+        targets.append(target_of(piece, medium, dialogue, row, len(labels)))
         trigger = model.llm.signals.trigger(piece.modality)
         labels += [model.llm.label_of(trigger)] + [IGNORED] * (len(embeds[-1]) - 1)
     return torch.cat(embeds), torch.tensor(labels, device=embeds[0].device), targets
 
 
-def target_of(span: Span, media: Media, dialogue: Dialogue, row: int, start: int) -> Target:
+def target_of(span: Span, media: Media | None, dialogue: Dialogue, row: int, start: int) -> Target:
     """Raises ValueError if the medium has no caption."""
     if span.medium not in dialogue.captions:
         raise ValueError(f"a {span.modality} that the assistant makes needs a caption")

@@ -134,10 +134,11 @@ def generation_losses(
         hard = pooled_condition(spec.split(encoded[len(captions) :])[0])
         others = torch.cat([negatives(modality), hard])
         losses |= condition_losses(modality, spec, conditions, own, others)
-        if denoised:
+        seen = [(index, t.media) for index, t in enumerate(targets) if t.media is not None]
+        if seen := seen[:denoised]:
             trainable = cast(TrainableDecoder, decoder)
-            media = [t.media for t in targets[:denoised]]
-            rows, conditions = generators[: len(media)], conditions[: len(media)]
+            media = [medium for _, medium in seen]
+            rows, conditions = generators[: len(media)], conditions[[index for index, _ in seen]]
             if model.llm.signals.settings.guidance == "span":
                 conditions = drop_conditions(model, modality, conditions, rows)
             losses[f"{modality}_denoise"] = trainable.loss(media, conditions, rows)

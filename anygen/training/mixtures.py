@@ -13,11 +13,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from anygen.config.run import Run
-from anygen.core.media import Audio, Image, Media, Message, Video
+from anygen.core.media import Audio, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
 from anygen.model.multimodal import MultimodalModel
-from anygen.training.dialogues import Dialogue, read_record
+from anygen.training.dialogues import PLACEHOLDERS, Dialogue, read_record
 from encoders.base import Domain, JointEncoder
 from mosit_data.unfamiliar.media import render_unfamiliar, sample_unfamiliar
 from mosit_data.world.language.dialogues import (
@@ -68,11 +68,6 @@ UNCLEAR = 0.3  # share of imagined photographs and films that show several class
 FUNCTION_WORDS = frozenset(
     ["a", "an", "and", "background", "melody", "notes", "of", "on", "playing", "sound", "the", "to"]
 )
-PLACEHOLDERS: Mapping[MediaModality, Media] = {  # stand for features without pixels
-    "image": Image(torch.zeros(3, 1, 1, dtype=torch.uint8)),
-    "audio": Audio(torch.zeros(1, 1), 1),
-    "video": Video(torch.zeros(1, 3, 1, 1, dtype=torch.uint8), 1.0),
-}
 
 
 def draw_scenes(modality: MediaModality, run: Run, count: int, rng: random.Random) -> list[Scene]:

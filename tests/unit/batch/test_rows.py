@@ -140,7 +140,20 @@ def test_ids_may_be_whole_numbers(tmp_path):
         ({"messages": [{"role": "bot", "content": "x"}]}, "messages.0.role: Input should be "),
         ({"messages": [{"role": "user"}]}, "messages.0.content: Field required"),
         (asking({"type": "smell"}), "messages.0.content.0.type: 'smell' is none of text, image, "),
-        (asking({"type": "image"}), "messages.0.content.0: a medium needs either 'path' or "),
+        (asking({"type": "image"}), "messages.0.content.0: a medium needs one of 'path', "),
+        (
+            asking({"type": "image", "caption": "a cat"}),
+            "messages.0: the image is a caption only, and the user shows it; give it a 'path'",
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "content": [{"type": "image", "caption": "a cat"}]},
+                    {"role": "user", "content": "in blue"},
+                ]
+            },
+            "messages.0.content.0: is a caption only, for training; give the medium a path",
+        ),
         (asking({"type": "image", "path": 5}), "messages.0.content.0.path: Input should be "),
         ({"prompt": [{"type": "image", "path": 5}]}, "prompt.0.path: Input should be a valid"),
         (asking({"type": "image_url"}), "messages.0.content.0.image_url: should be a text, not n"),

@@ -5,6 +5,8 @@ from anygen.core.media import Audio, Image, Message, Video
 from anygen.core.records import Record
 from anygen.training.collate import IGNORED, assemble
 from anygen.training.dialogues import Dialogue, read_record
+from anygen.training.losses import generation_losses, hidden_states
+from decoders.base import pooled_condition
 
 
 @pytest.fixture
@@ -158,3 +160,98 @@ def test_a_medium_of_another_modality_than_its_type_is_refused(image):
     record = Record(id="a", messages=[{"role": "user", "content": content}])
     with pytest.raises(ValueError, match="record a: medium 1 has the type audio, and is of"):
         read_record(record, lambda path: image)
+
+
+def record_of(*turns, **settings):
+    messages = [{"role": role, "content": content} for role, content in turns]
+    return Record.model_validate({"id": "a", "messages": messages, **settings})
+
+
+DRAWN = [
+    {"type": "text", "text": "Take this. "},
+    {"type": "image", "caption": "a tulip"},
+    {"type": "text", "text": " Bye"},
+]
+
+
+def test_of_a_medium_that_is_a_caption_only_the_span_alone_is_read(tiny_model, image):
+    """It has no pixels, so the text goes on right behind its span, and the encoder is not asked."""
+    record = record_of(
+        ("user", [{"type": "image", "path": "x"}]),
+        ("assistant", DRAWN),
+        ("user", "more"),
+        ("assistant", [{"type": "image", "path": "x", "caption": "a cat"}]),
+    )
+    dialogue = read_record(record, lambda path: image)
+    batch = assemble(tiny_model, [dialogue])
+    assert said(tiny_model, batch, 0) == "Take this. <image> Bye<|im_end|><image><|im_end|>"
+    first, second = batch.targets
+    assert (first.media, first.caption) == (None, "a tulip")
+    assert (second.media, second.caption) == (image, "a cat")
+    end = first.start + tiny_model.llm.signals.length("image")
+    bye = tiny_model.llm.tokenizer(" Bye", add_special_tokens=False).input_ids
+    assert batch.labels[0, end : end + len(bye)].tolist() == bye
+
+
+def test_a_medium_without_a_file_teaches_its_condition_and_no_denoising(tiny_model, image):
+    alone = assemble(tiny_model, [read_record(record_of(("user", "hi"), ("assistant", DRAWN)))])
+    shown = [{"type": "image", "path": "x", "caption": "a cat"}]
+    seen = read_record(record_of(("user", "hi"), ("assistant", shown)), lambda path: image)
+    both = assemble(
+        tiny_model, [read_record(record_of(("user", "hi"), ("assistant", DRAWN))), seen]
+    )
+    generators = [torch.Generator().manual_seed(0)]
+    others = torch.randn(3, pooled_width(tiny_model))
+    terms = [
+        generation_losses(
+            tiny_model,
+            hidden_states(tiny_model.llm, batch.embeds, batch.lengths),
+            batch,
+            lambda modality: others,
+            generators,
+            denoised=1,
+        )
+        for batch in (alone, both)
+    ]
+    assert terms[0].keys() == {"image_align", "image_gist", "image_contrast"}
+    assert terms[1].keys() == {*terms[0], "image_denoise"}
+    assert all(bool(value.isfinite().all()) for row in terms for value in row.values())
+
+
+def pooled_width(model):
+    decoder = model.decoders["image"]
+    tokens, _ = decoder.condition_spec.split(decoder.encode_prompt(["a cat"]))
+    return pooled_condition(tokens).shape[-1]
+
+
+def test_a_document_is_one_turn_of_the_assistant(tiny_model, image):
+    content = [
+        {"type": "text", "text": "Mix."},
+        {"type": "image", "path": "x", "caption": "a bowl"},
+        {"type": "text", "text": "Bake."},
+    ]
+    dialogue = read_record(record_of(("assistant", content)), lambda path: image)
+    batch = assemble(tiny_model, [dialogue])
+    assert said(tiny_model, batch, 0) == "Mix.<image>Bake.<|im_end|>"
+    assert [target.caption for target in batch.targets] == ["a bowl"]
+
+
+def test_a_ref_is_the_earlier_medium_itself(image):
+    turns = [
+        ("assistant", [{"type": "image", "path": "x", "caption": "a cat"}]),
+        ("user", [{"type": "image", "ref": 1}, {"type": "text", "text": "in blue"}]),
+    ]
+    dialogue = read_record(record_of(*turns), lambda path: image)
+    assert dialogue.messages[1].parts == (image, "in blue")
+    unseen = [("assistant", [{"type": "image", "caption": "a cat"}]), turns[1]]
+    with pytest.raises(ValueError, match="ref 1 of the image: only its caption is known"):
+        read_record(record_of(*unseen))
+    with pytest.raises(ValueError, match="ref 1 of the image: no medium 1 before"):
+        read_record(record_of(turns[1]))
+
+
+def test_a_record_names_its_origin():
+    made_by = {"writer": "grammar", "seed": 3}
+    origin = {"source": "coco/1.jpg", "licence": "CC-BY-4.0", "made_by": made_by}
+    record = record_of(("assistant", "hi"), **origin)
+    assert record.model_dump(exclude_none=True, include={*origin}) == origin
