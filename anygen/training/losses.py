@@ -134,11 +134,11 @@ def generation_losses(
         hard = pooled_condition(spec.split(encoded[len(captions) :])[0])
         others = torch.cat([negatives(modality), hard])
         losses |= condition_losses(modality, spec, conditions, own, others)
-        seen = [(index, t.media) for index, t in enumerate(targets) if t.media is not None]
-        if seen := seen[:denoised]:
+        visible = [(index, t.media) for index, t in enumerate(targets) if t.media is not None]
+        if visible := visible[:denoised]:
             trainable = cast(TrainableDecoder, decoder)
-            media = [medium for _, medium in seen]
-            rows, conditions = generators[: len(media)], conditions[[index for index, _ in seen]]
+            media = [medium for _, medium in visible]
+            rows, conditions = generators[: len(media)], conditions[[index for index, _ in visible]]
             if model.llm.signals.settings.guidance == "span":
                 conditions = drop_conditions(model, modality, conditions, rows)
             losses[f"{modality}_denoise"] = trainable.loss(media, conditions, rows)
