@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,8 +62,13 @@ def name_of(folder: Path) -> str:
 
 def fingerprint(folder: Path) -> str:
     """The SHA-256 of a model's weights, in hexadecimal."""
+    return sha256(folder / WEIGHTS)
+
+
+def sha256(weights: Path) -> str:
+    """Of a safetensors file, or of its shards one after the other, in hexadecimal."""
     digest = hashlib.sha256()
-    for path in files_of(folder / WEIGHTS):
+    for path in files_of(weights):
         with path.open("rb") as stream:
             while block := stream.read(HASH_BLOCK):
                 digest.update(block)
@@ -174,9 +182,21 @@ def save_weights(
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
         for name, tensor in tensors.items()
     }
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, writing(path):
         save_file(converted, temporary)
         temporary.chmod(0o644)  # safetensors creates files that only their owner can read
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises OSError naming `path` where torch and safetensors raise errors of their own."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        number = (error.errno if isinstance(error, OSError) else None) or errno.EIO
+        why = os.strerror(number) if isinstance(error, OSError) else "is the disk full?"
+        reason = f"cannot be written, and is as it was before: {why}"
+        raise OSError(number, reason, str(path)) from error
 
 
 # --- loading

@@ -13,14 +13,23 @@ from anygen.cli.options import OverridesArgument, SystemArgument
 def train(
     config: Annotated[str, typer.Argument(help="The name of a run in configs/, or a YAML file.")],
     overrides: OverridesArgument = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A setting that may differ from the one that the run has been trained with so far."
+        ),
+    ] = None,
 ) -> None:
-    """Run a training stage, for example: anygen train mini/vae_image steps=100"""
+    """Run a training stage, for example: anygen train mini/vae_image steps=100
+
+    The same command again continues a run that was stopped.
+    """
     import logging
 
     from anygen.training.trainer import train
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    print(train(config, overrides or []))
+    print(train(config, overrides or [], change or []))
 
 
 def pack(

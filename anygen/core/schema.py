@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import yaml
@@ -30,6 +32,12 @@ def read_yaml(text: str) -> Any:
         return yaml.safe_load(text)
     except Exception as error:
         raise ValueError(" ".join(str(error).split())) from error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one that is most like it, if any is."""
+    near = get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def explain(error: Exception) -> str:

@@ -20,8 +20,8 @@ from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import Batch, Target
 from anygen.training.losses import generation_losses, hidden_states, text_loss
 from anygen.training.mixtures import PLACEHOLDERS
+from anygen.training.runs.trainable import unfreeze
 from anygen.training.stages import STAGES, learned_prefixes
-from anygen.training.trainer import unfreeze
 from decoders.base import RenderRequest, SampleOptions, never, no_progress
 
 STEPS = 2  # of denoising: second-order solvers keep the result of one step

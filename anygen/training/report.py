@@ -1,18 +1,17 @@
 """The HTML page of a training run: its config, its curves, and its samples step by step."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from anygen.reports import plots
 from anygen.reports.page import Shown, show, svg_uri, write_page
+from anygen.training.runs.folder import RUN_FILE
+from anygen.training.runs.log import LOG, LogRow, read_log
 
-PAGE, LOG, CONFIG = "report.html", "log.jsonl", "run.yaml"
+PAGE = "report.html"
 STEPS = 6  # whose samples are shown
 POINTS = 400  # of a curve
-
-LogRow = dict[str, Any]  # a line of log.jsonl
 
 
 def write(out: Path) -> Path:
@@ -21,7 +20,7 @@ def write(out: Path) -> Path:
     logged = [row for row in rows if "samples" not in row]
     values = {
         "folder": out.name,
-        "config": (out / CONFIG).read_text(encoding="utf-8"),
+        "config": (out / RUN_FILE).read_text(encoding="utf-8"),
         "step": logged[-1]["step"] if logged else 0,
         "curves": [
             {"name": name, "last": values[-1], "plot": svg_uri(plots.curve_svg(steps, values))}
@@ -30,15 +29,6 @@ def write(out: Path) -> Path:
         **shown_samples(out, [row for row in rows if "samples" in row]),
     }
     return write_page(out / PAGE, "training.html", values)
-
-
-def read_log(path: Path) -> Iterator[LogRow]:
-    """The lines of a log but for one that a killed process left incomplete."""
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
 
 
 def curves(rows: Sequence[LogRow]) -> Iterator[tuple[str, list[int], list[float]]]:

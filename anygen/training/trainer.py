@@ -1,13 +1,9 @@
 """The training loop. A step's batch and noise are functions of its number: resuming is exact."""
 
-import json
 import logging
-import math
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +19,74 @@ from anygen.checkpoints.checkpoint import (
     save_weights,
     weights_in,
 )
-from anygen.config.loader import find_config, load_run, load_system, to_yaml
+from anygen.config.loader import find_config, load_run, load_system
 from anygen.config.placement import Placement
 from anygen.config.run import Run
 from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
-from anygen.io.atomic import replacing
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import MultimodalModel
-from anygen.model.parts import part_of
-from anygen.model.placing import settle
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
+from anygen.training.runs.averaging import AveragedWeights
+from anygen.training.runs.folder import (
+    Origin,
+    check_changes,
+    locked,
+    origin_of,
+    write_settings,
+)
+from anygen.training.runs.log import LOG, append_row, drop_rows_after, finite_means
+from anygen.training.runs.schedule import learning_rate
+from anygen.training.runs.state import STATE_FILE, State, read_state, write_state
+from anygen.training.runs.stopping import end_process, stop_requests
+from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
 from anygen.training.stages import STAGES, Stage, Step, check_decoders, learned_prefixes
 
 log = logging.getLogger(__name__)
 
-AUXILIARY = "aids."  # prefix of the names of auxiliaries in weights.safetensors and state.pt
-FINAL_RATE = 0.05  # share of the learning rate at which the cosine schedule ends
+MAX_SKIPPED = 10  # steps in a row whose loss or gradient is not finite
 
 
-def train(name: str, overrides: list[str]) -> Path:
+def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     """Run the training that a YAML file describes; returns the folder with `weights.safetensors`.
 
-    A run that was stopped continues from its last checkpoint and ends with the same weights.
+    A run that was stopped continues from its last checkpoint and ends with the same weights. It
+    continues with other settings only if they are in `change`. Raises ValueError.
     """
     run = load_run(name, overrides)
     accelerator = Accelerator(mixed_precision="bf16" if run.precision == "bf16" else "no")
+    with locked(run.out, held=accelerator.is_main_process):
+        origin, state = origin_of(run, load_system(run.system)), read_state(run.out)
+        if state is not None:
+            check_state(run, state, origin, change)
+        trainer = build_trainer(run, accelerator, origin)
+        if state is not None:
+            trainer.resume(state)
+        if accelerator.is_main_process:
+            write_settings(run, origin)
+            drop_rows_after(trainer.step, run.out / LOG)
+        log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(trainer.model))
+        trainer.fit()
+    return run.out
+
+
+def check_state(run: Run, state: State, origin: Origin, change: Sequence[str]) -> None:
+    """Raises ValueError for the state of another stage or system, or with other settings."""
+    before = state.get("origin")
+    if before is None:  # of release 0.1
+        return
+    stage = before["settings"]["stage"]
+    if stage != run.stage:
+        raise ValueError(
+            f"{run.out / STATE_FILE}: is the state of a run of stage {stage}, not of {run.stage}; "
+            "name another folder in out"
+        )
+    check_changes(run, state["step"], before, origin, change)
+
+
+def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Trainer":
+    """The model with the weights of `init`, ready for the first step. Raises ValueError."""
     stage = STAGES[run.stage]
     torch.manual_seed(run.seed)
     system, folder = load_system(run.system), find_config(run.system).parent
@@ -62,12 +99,7 @@ def train(name: str, overrides: list[str]) -> Path:
         int8 = run.precision == "int8" and has_fast_int8(accelerator.device)
         fused = accelerator.device.type != "cpu"
         model.llm.prepare_training(int8, run.gradient_checkpointing, fused)
-    run.out.mkdir(parents=True, exist_ok=True)
-    (run.out / "run.yaml").write_text(to_yaml(run), encoding="utf-8")
-    trainer = Trainer(run, stage, model, accelerator)
-    log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(model))
-    trainer.fit()
-    return run.out
+    return Trainer(run, stage, model, accelerator, origin)
 
 
 def placement_of(run: Run, accelerator: Accelerator) -> Placement:
@@ -85,17 +117,6 @@ def has_fast_int8(device: torch.device, vnni: Callable[[], bool] = has_vnni) -> 
         return True
     log.info("this CPU has no VNNI: the base LLM stays in float32, two to four times as slow")
     return False
-
-
-def learning_table(model: nn.Module) -> str:
-    """One line per part of the model: how many of its parameters are trained."""
-    learned: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    for name, parameter in model.named_parameters():
-        part = part_of(name)
-        total[part] += parameter.numel()
-        learned[part] += parameter.numel() * parameter.requires_grad
-    return "\n".join(f"{part:28}{learned[part]:>14,} of {total[part]:>14,}" for part in total)
 
 
 class StageLoss(nn.Module):
@@ -117,11 +138,17 @@ class Trainer:
     """The state of one run: model, auxiliaries, optimizer, averaged weights, step."""
 
     def __init__(
-        self, run: Run, stage: Stage[Any], model: MultimodalModel, accelerator: Accelerator
+        self,
+        run: Run,
+        stage: Stage[Any],
+        model: MultimodalModel,
+        accelerator: Accelerator,
+        origin: Origin | None = None,
     ) -> None:
         self.run, self.stage, self.accelerator = run, stage, accelerator
-        self.model = model
-        self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
+        self.model, self.origin = model, origin or {}
+        with accelerator.main_process_first():  # the others find in its folder what it computes
+            self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
         self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
         if run.precision == "bf16":
             narrow_frozen(model, torch.bfloat16)
@@ -131,31 +158,44 @@ class Trainer:
         loss = StageLoss(model, self.auxiliaries, run, stage)
         wrapped = accelerator.prepare(loss, optimizer)
         self.loss, self.optimizer = wrapped
-        self.average = {n: p.detach().clone() for n, p in self.learned.items()} if run.ema else {}
+        self.average = AveragedWeights(self.learned, run.ema)
         self.step = 0
-        self.resume()
+        self.skipped = 0  # steps in all whose loss or gradient was not finite
+        self.skipped_in_a_row = 0
 
     def fit(self) -> None:
-        """Train up to the last step; log, save and write samples on the way."""
+        """Train up to the last step; log, save and write samples on the way.
+
+        Asked to stop, by SIGTERM or Ctrl-C, it saves after the present step and ends. Raises
+        ValueError if the loss is not finite in MAX_SKIPPED steps in a row.
+        """
         self.model.train()
         terms: dict[str, list[Tensor]] = {}  # since the last line of the log
         start_time = time.perf_counter()
-        while self.step < self.run.steps:
-            for name, value in self.update().items():
-                terms.setdefault(name, []).append(value.detach())
-            self.step += 1
-            if self.is_due(self.run.log_every):
-                self.write_log(terms, time.perf_counter() - start_time)
-                terms, start_time = {}, time.perf_counter()
-            if self.is_due(self.run.save_every):
-                self.save()
-            if self.is_due(self.run.sample_every):
-                self.write_samples()
-            if self.is_due(self.run.save_every):
-                self.write_page()
+        with stop_requests() as request:
+            while self.step < self.run.steps:
+                for name, value in self.update().items():
+                    terms.setdefault(name, []).append(value.detach())
+                self.step += 1
+                if self.is_due(self.run.log_every):
+                    self.write_log(terms, time.perf_counter() - start_time)
+                    terms, start_time = {}, time.perf_counter()
+                stopping = self.highest(request.number)
+                if stopping or self.is_due(self.run.save_every):
+                    self.save()
+                if stopping:
+                    log.info("stopped at step %d; the same command goes on from there", self.step)
+                    end_process(stopping)
+                if self.is_due(self.run.sample_every):
+                    self.write_samples()
+                if self.is_due(self.run.save_every):
+                    self.write_page()
 
     def update(self) -> dict[str, Tensor]:
-        """One step: forward, backward, clip, optimize, average. Returns the terms of the loss."""
+        """One step: forward, backward, clip, optimize, average. Returns the terms of the loss.
+
+        If the loss or the gradient is not finite, nothing changes but the number of skipped steps.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.run, self.step)
         step = self.draw_step()
@@ -163,10 +203,33 @@ class Trainer:
             total, terms = self.loss(step)
         self.accelerator.backward(total)
         norm = self.accelerator.clip_grad_norm_(self.learned.values(), self.run.max_grad_norm)
-        self.optimizer.step()
+        if self.highest(not bool(total.isfinite() & norm.isfinite())):
+            self.count_skipped()
+        else:
+            self.skipped_in_a_row = 0
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.update_average()
+        if not self.skipped_in_a_row:
+            self.average.update(self.step)
         return {**terms, "grad_norm": norm}
+
+    def count_skipped(self) -> None:
+        """Raises ValueError if too many steps in a row were skipped."""
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row == MAX_SKIPPED:
+            raise ValueError(
+                f"{self.run.out}: the loss or its gradient was not finite in {MAX_SKIPPED} steps "
+                f"in a row, the last of them step {self.step}; a lower learning_rate, a longer "
+                "warmup or a lower max_grad_norm may help"
+            )
+
+    def highest(self, number: int) -> int:
+        """The highest of the numbers that the processes have, so that all do the same."""
+        if self.accelerator.num_processes == 1:
+            return number
+        numbers = self.accelerator.gather(torch.tensor([number], device=self.accelerator.device))
+        return int(numbers.max())
 
     def draw_step(self) -> Step:
         """The randomness of the present step; seeds torch's own generator, too, for dropout."""
@@ -178,35 +241,6 @@ class Trainer:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         return Step(self.step, rng, generators)
 
-    @torch.no_grad()
-    def update_average(self) -> None:
-        """The decay rises to `run.ema`, so that the average soon forgets the first weights.
-
-        The formula is that of diffusers' EMAModel, which keeps no names and copies all weights once
-        more whenever they are saved.
-        """
-        if self.average:
-            decay = min(self.run.ema, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(
-                list(self.average.values()), list(self.learned.values()), 1 - decay
-            )
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within the context the model has its averaged weights."""
-        self.exchange_average()
-        try:
-            yield
-        finally:
-            self.exchange_average()
-
-    @torch.no_grad()
-    def exchange_average(self) -> None:
-        for name, average in self.average.items():
-            current = self.learned[name].clone()
-            self.learned[name].copy_(average)
-            average.copy_(current)
-
     def is_due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.run.steps
 
@@ -214,21 +248,22 @@ class Trainer:
         """One line of JSON: means since the last line, the learning rate, the seconds in all."""
         if not self.accelerator.is_main_process:
             return
-        means = {name: torch.stack(values).mean().item() for name, values in terms.items()}
-        row: dict[str, Any] = {"step": self.step, **{k: round(v, 5) for k, v in means.items()}}
+        values = {name: torch.stack(each).tolist() for name, each in terms.items()}
+        row: dict[str, Any] = {"step": self.step, **finite_means(values)}
         row["learning_rate"] = learning_rate(self.run, self.step - 1)
+        if self.skipped:
+            row["skipped"] = self.skipped
         self.write_row({**row, "seconds": round(seconds, 2)})
 
     def write_row(self, row: dict[str, Any]) -> None:
-        with (self.run.out / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(row, self.run.out / LOG)
         log.info("%s", row)
 
     def write_samples(self) -> None:
         if not self.accelerator.is_main_process:
             return
         self.model.eval()
-        with self.averaged():
+        with self.average.in_use():
             media = self.stage.samples(self.model, self.run)
         self.model.train()
         folder = self.run.out / "samples" / f"{self.step:06d}"
@@ -253,71 +288,26 @@ class Trainer:
         """Write the (averaged) weights for later use, then the state to resume from."""
         if not self.accelerator.is_main_process:
             return
-        with self.averaged():
+        with self.average.in_use():
             save_weights(self.tensors(), self.run.out / RUN_WEIGHTS)
         state = {
+            "origin": self.origin,
             "step": self.step,
+            "skipped": (self.skipped, self.skipped_in_a_row),
             "tensors": self.tensors(),
-            "average": self.average,
+            "average": self.average.tensors,
             "optimizer": self.optimizer.state_dict(),
         }
-        with replacing(self.run.out / "state.pt") as temporary:
-            torch.save(state, temporary)
+        write_state(state, self.run.out)
 
-    def resume(self) -> None:
-        path = self.run.out / "state.pt"
-        if not path.is_file():
-            return
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        copy_tensors(state["tensors"], self.tensors(), complete=True)
-        copy_tensors(state["average"], self.average, complete=True)
-        self.optimizer.load_state_dict(state["optimizer"])
+    def resume(self, state: State) -> None:
+        """Go on from a state that `save` wrote. Raises ValueError if it is of another model."""
+        try:
+            copy_tensors(state["tensors"], self.tensors(), complete=True)
+            copy_tensors(state["average"], self.average.tensors, complete=True)
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise ValueError(f"{self.run.out / STATE_FILE}: {error}") from error
         self.step = state["step"]
+        self.skipped, self.skipped_in_a_row = state.get("skipped", (0, 0))
         log.info("resumed %s at step %d", self.run.out, self.step)
-
-
-def saved_names(auxiliaries: nn.Module | None) -> dict[str, nn.Parameter]:
-    """What learns of a stage's auxiliaries, by the names under which a run saves it."""
-    named = auxiliaries.named_parameters() if auxiliaries else ()
-    return {f"{AUXILIARY}{name}": p for name, p in named if p.requires_grad}
-
-
-def unfreeze(model: nn.Module, prefixes: list[str]) -> dict[str, nn.Parameter]:
-    """Require gradients of exactly the parameters under `prefixes`, and return them by name.
-
-    Raises ValueError if there are none.
-    """
-    own = own_tensors(model, prefixes)
-    learned = {}
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in own)
-        if name in own:
-            learned[name] = parameter
-    if not learned:
-        raise ValueError(f"nothing would learn: no parameter is named {' or '.join(prefixes)}")
-    return learned
-
-
-def narrow_frozen(model: MultimodalModel, dtype: torch.dtype) -> None:
-    """Holds the encoder and the decoders in `dtype` where nothing of them learns.
-
-    The base LLM was loaded in it; what learns stays in float32.
-    """
-    encoders = [part for name, part in model.named_children() if name == "encoder"]
-    for part in (*encoders, *model.decoders.children()):
-        parameters = list(part.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            settle(part, parameters[0].device, dtype)
-
-
-def learning_rate(run: Run, step: int) -> float:
-    """Linear warm-up, then a cosine from `run.learning_rate` to FINAL_RATE of it.
-
-    A function of the step alone, so a resumed run may have another number of steps; the schedules
-    of transformers count steps in a state of their own.
-    """
-    if step < run.warmup:
-        return run.learning_rate * (step + 1) / run.warmup
-    progress = (step - run.warmup) / max(1, run.steps - run.warmup)
-    cosine = (1 + math.cos(math.pi * min(1.0, progress))) / 2
-    return run.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * cosine)

@@ -12,8 +12,8 @@ from anygen.generation.events import MediaDone
 from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue
 from anygen.training.losses import contrast_loss, generation_losses, text_loss
+from anygen.training.runs.trainable import unfreeze
 from anygen.training.stages import STAGES, hidden_of, learned_prefixes
-from anygen.training.trainer import unfreeze
 from decoders.base import RenderRequest, never, no_progress
 
 pytestmark = pytest.mark.slow

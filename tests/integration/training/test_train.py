@@ -37,7 +37,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(stage, write_run, tmp
     train(name, [f"out={once}"])
     train(name, [f"out={twice}", "steps=3"])
     (twice / ".state.partial.pt").write_bytes(b"killed while it saved")
-    train(name, [f"out={twice}"])
+    train(name, [f"out={twice}"], change=["steps"])
     expected, resumed = (load_file(out / "weights.safetensors") for out in (once, twice))
     assert expected.keys() == resumed.keys()
     assert all(torch.equal(expected[key], resumed[key]) for key in expected)
@@ -69,9 +69,9 @@ def test_scenes_are_encoded_once_for_a_run_and_its_resumption(write_run, tmp_pat
     pool = train(name, []) / "pool.safetensors"
     [encoded], written = load_file(pool).values(), pool.stat().st_mtime_ns
     assert encoded.shape == (5, 4, 4, 4)
-    train(name, ["steps=4"])
+    train(name, ["steps=4"], change=["steps"])
     assert pool.stat().st_mtime_ns == written
-    train(name, ["steps=6", "pool.image=7"])
+    train(name, ["steps=6", "pool.image=7"], change=["steps", "pool"])
     [again] = load_file(pool).values()
     assert again.shape == (7, 4, 4, 4)
     assert torch.equal(again[:5], encoded)

@@ -11,6 +11,7 @@ from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.core.media import Message
 from anygen.training.dialogues import Dialogue
+from anygen.training.runs.trainable import saved_names, unfreeze
 from anygen.training.stages import (
     STAGES,
     Step,
@@ -18,7 +19,7 @@ from anygen.training.stages import (
     dialogue_losses,
     learned_prefixes,
 )
-from anygen.training.trainer import Trainer, saved_names, unfreeze
+from anygen.training.trainer import Trainer
 from decoders.base import ConditionSpec
 
 DECODERS = {
