@@ -1,6 +1,5 @@
 """Reading YAML files by name or path, with key=value overrides."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 from anygen.config import plugins
 from anygen.config.run import Run
 from anygen.config.system import System
-from anygen.core.schema import read_yaml
+from anygen.core.schema import did_you_mean, read_yaml, validate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -31,10 +30,35 @@ def load_run(name: str, overrides: list[str] | None = None) -> Run:
 
 
 def load(kind: type[Document], name: str, overrides: list[str] | None = None) -> Document:
-    data = read_settings(find_config(name))
+    path = find_config(name)
+    data = read_settings(path)
+    if kind is Run and not path.is_relative_to(CONFIGS):
+        data = with_paths_below(path.parent, data)
     for override in overrides or []:
         apply_override(data, override)
-    return kind.model_validate(data)
+    document: Document = validate(kind, data)
+    return document
+
+
+def with_paths_below(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run whose relative paths are relative to the folder of its YAML file.
+
+    Those of overrides, and of the runs in configs/, are relative to the current folder.
+    """
+    moved = dict(data)
+    if isinstance(data.get("system"), str):
+        moved["system"] = path_below(folder, data["system"])
+    if isinstance(data.get("init"), list):
+        moved["init"] = [path_below(folder, name) for name in data["init"]]
+    if isinstance(data.get("out"), str):
+        moved["out"] = str(folder / data["out"])
+    return moved
+
+
+def path_below(folder: Path, name: Any) -> Any:
+    """The path of what lies in the folder; otherwise `name` is one of something that is shipped."""
+    path = folder / str(name)
+    return str(path) if path.exists() else name
 
 
 def check_plugins(system: System) -> None:
@@ -68,9 +92,8 @@ def find_config(name: str) -> Path:
     known = sorted(
         p.relative_to(CONFIGS).with_suffix("").as_posix() for p in CONFIGS.rglob("*.yaml")
     )
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-    raise ValueError(f"no config named {name!r} and no such file; {hint}")
+    hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+    raise ValueError(f"no config named {name!r} and no such file{hint}")
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:

@@ -4,7 +4,9 @@ import importlib
 import pkgutil
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, RootModel
+
+from anygen.core.schema import validate
 
 Package = Literal["encoders", "decoders"]
 
@@ -82,5 +84,4 @@ def broken(where: str, name: str, error: Exception) -> ValueError:
 def read_options(module: Any, plugin: Plugin, where: str) -> Any:
     """The options of a plugin as its module's `Config`. Raises ValueError if they are invalid."""
     # As a mapping, so that every problem is reported under its full key.
-    reader: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, module.Config])
-    return reader.validate_python({where: plugin.options})[where]
+    return validate(dict[str, module.Config], {where: plugin.options})[where]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from anygen.core.text import valid_text
 
 KIND = "kind:"  # prefix of pydantic's tags of classes, which are no keys of a document
+# What stands in the place of a key where pydantic has tried one kind of a value after the other.
+INTERNAL = re.compile(
+    rf"{KIND}.*|(function|constrained|nullable|chain|tagged-union|definition-ref)\b.*|\w+\[.+"
+    r"|str|int|float|bool|none|bytes|list|dict|tuple|set|is-instance.*",
+    re.DOTALL,
+)
 
 
 Text = Annotated[str, AfterValidator(valid_text)]  # for a model to read
@@ -40,18 +47,47 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def explain(error: Exception) -> str:
-    """The message for a person; for a pydantic error one `key.path: message` per problem."""
+def validate(kind: Any, data: Any) -> Any:
+    """The data as a `kind`, a class or an annotation. Raises ValueError: see `explain`."""
+    try:
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        raise ValueError(explain(error, kind)) from error
+
+
+def explain(error: Exception, kind: Any = None) -> str:
+    """The message for a person; for a pydantic error one `key.path: message` per problem.
+
+    With the `kind` of the document, an unknown key is answered with the one that it resembles.
+    """
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if not isinstance(error, ValueError | OSError):  # its message alone may not say what it is
         return f"{type(error).__name__}: {error}".removesuffix(": ")
     if not isinstance(error, ValidationError):
         return str(error)
-    lines = []
+    messages: dict[str, list[str]] = {}  # several where every kind of a value was refused
     for problem in error.errors():
-        keys = [str(key) for key in problem["loc"] if not str(key).startswith(KIND)]
-        where = ".".join(keys)
+        keys = [str(key) for key in problem["loc"] if not INTERNAL.fullmatch(str(key))]
         message = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}: {message}" if where else message)
-    return "\n".join(lines)
+        if problem["type"] == "extra_forbidden" and kind is not None:
+            known = {n for each in documents_at(kind, keys[:-1]) for n in each.model_fields}
+            message = f"unknown key{did_you_mean(keys[-1], known - {keys[-1]})}"
+        messages.setdefault(".".join(keys), []).append(message)
+    return "\n".join(
+        f"{where}: {', or '.join(each)}" if where else "\n".join(each)
+        for where, each in messages.items()
+    )
+
+
+def documents_at(kind: Any, keys: Sequence[str]) -> Iterator[type[BaseModel]]:
+    """The classes of documents that a path of keys may lead to in a document of a `kind`."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not keys:
+            yield kind
+        elif keys[0] in kind.model_fields:
+            yield from documents_at(kind.model_fields[keys[0]].annotation, keys[1:])
+        return
+    inside = keys[1:] if get_origin(kind) in (list, dict, tuple) else keys
+    for argument in get_args(kind):
+        yield from documents_at(argument, inside)

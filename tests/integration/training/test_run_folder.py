@@ -172,3 +172,14 @@ def test_a_resumed_run_logs_every_step_once(write_run, tmp_path):
     train(name, ["steps=4"], ["steps"])
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [row["step"] for row in rows if "grad_norm" in row] == [1, 2, 3, 4]
+
+
+def test_a_run_goes_on_from_the_settings_in_its_folder(trained, tmp_path, monkeypatch):
+    _, out = trained
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    settings = (out / "run.yaml").read_bytes()
+    before = (out / "weights.safetensors").read_bytes()
+    assert train("../run/run.yaml", []).resolve() == out
+    assert (out / "weights.safetensors").read_bytes() == before
+    assert (out / "run.yaml").read_bytes() == settings

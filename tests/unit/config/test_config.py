@@ -1,12 +1,12 @@
 import pytest
 import yaml
-from pydantic import ValidationError
+from pydantic import model_validator
 
 from anygen.config import plugins
 from anygen.config.loader import check_plugins, load_run, load_system, to_yaml
 from anygen.config.run import Run
 from anygen.config.system import System
-from anygen.core.schema import explain
+from anygen.core.schema import Strict, explain, validate
 
 RUN = {
     "system": "tiny/system",
@@ -29,8 +29,8 @@ def run_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("llm.lroa.rank=3", "llm.lroa: Extra inputs are not permitted"),
-        ("llm.lora.rnak=3", "llm.lora.rnak: Extra inputs are not permitted"),
+        ("llm.lroa.rank=3", "llm.lroa: unknown key; did you mean lora?"),
+        ("llm.lora.rnak=3", "llm.lora.rnak: unknown key; did you mean rank?"),
         ("output_projector.layers=0", "output_projector.layers: Input should be greater than 0"),
         (
             "input_projector.kind=cubic",
@@ -40,14 +40,19 @@ def run_file(tmp_path):
             "input_projector=mlp",
             "input_projector: Input should be settings of a kind; there are li",
         ),
-        ("input_projector.tokens=3", "input_projector.tokens: Extra inputs are not permitted"),
+        ("input_projector.tokens=3", "input_projector.tokens: unknown key"),
         ("input_projector.video_pooling=max", "input_projector.video_pooling: Input should be 'no"),
         ("output_projector.heads=3", "output_projector: width 32 cannot be divided among 3 heads"),
-        ("output_projector.kind=linear", "output_projector.width: Extra inputs are not permitted"),
+        ("output_projector.kind=linear", "output_projector.width: unknown key"),
         ("decoders.smell={name: nose}", "decoders.smell.[key]: Input should be 'image', 'audio'"),
         ("llm.signals.kind=words", "llm.signals.kind: Input should be 'tokens' or 'queries'"),
         ("llm.signals.tokens.image=0", "llm.signals.tokens.image: Input should be greater than 0"),
-        ("llm.signals.dropable=true", "llm.signals.dropable: Extra inputs are not permitted"),
+        ("llm.signals.dropable=true", "llm.signals.dropable: unknown key; did you mean droppable?"),
+        ("lmm={}", "lmm: unknown key; did you mean llm?"),
+        (
+            "llm.stop=[1.5]",
+            "llm.stop.0: Input should be a valid string, or Input should be a valid integer",
+        ),
         ("encoder.name=null", "encoder.name: Input should be a valid string"),
     ],
 )
@@ -88,7 +93,7 @@ def test_projectors_that_name_no_kind_are_what_they_always_were():
 
 
 def test_a_name_that_is_nearly_right_is_suggested():
-    with pytest.raises(ValueError, match=r"no config named 'tiny/sytem'.*mean 'tiny/system'"):
+    with pytest.raises(ValueError, match=r"no config named 'tiny/sytem'.*mean tiny/system"):
         load_system("tiny/sytem")
 
 
@@ -109,9 +114,8 @@ def test_an_unknown_plugin_is_answered_with_those_there_are():
 
 def test_a_plugin_checks_its_own_settings():
     plugin = plugins.Plugin(name="animatediff", framse=3)
-    with pytest.raises(ValidationError) as failure:
+    with pytest.raises(ValueError, match=r"^decoders\.video\.framse: .*did you mean frames\?"):
         plugins.build("decoders", plugin, "decoders.video", decoders={})
-    assert explain(failure.value).startswith("decoders.video.framse: ")
 
 
 def test_a_dotted_name_is_any_importable_module():
@@ -162,9 +166,8 @@ def test_a_system_is_checked_with_the_plugins_that_it_names():
         "encoder.trunk=resnet": "encoder.trunk",
         parts: "encoder.image.wdith",
     }.items():
-        with pytest.raises(ValidationError) as failure:
+        with pytest.raises(ValueError, match=f"^{where}: (unknown key; did you|Input should)"):
             check_plugins(load_system("tiny/system", [override]))
-        assert explain(failure.value).startswith(f"{where}: ")
 
 
 @pytest.mark.parametrize("text", ["llm: [1", "- a\n- b\n", "just words"])
@@ -191,3 +194,58 @@ def test_a_stage_that_learns_from_a_pool_asks_how_large_it_is(stage, decoders):
     settings = {"system": "tiny/system", "out": "run", "steps": 1, "batch_size": 1}
     with pytest.raises(ValueError, match=f"stage {stage} learns from a pool"):
         Run(stage=stage, decoders=decoders, **settings)
+
+
+def test_a_path_in_the_file_of_a_run_is_relative_to_that_file(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    (folder / "runs" / "first").mkdir(parents=True)
+    (folder / "own.yaml").write_text("")
+    run = {**RUN, "system": "own.yaml", "init": ["runs/first", "mini"], "out": "runs/second"}
+    (folder / "run.yaml").write_text(yaml.safe_dump(run))
+    monkeypatch.chdir(tmp_path)
+    loaded = load_run("mine/run.yaml")
+    assert loaded.system == "mine/own.yaml"
+    assert [*map(str, loaded.init)] == ["mine/runs/first", "mini"]  # the second one is shipped
+    assert str(loaded.out) == "mine/runs/second"
+    changed = load_run(
+        "mine/run.yaml", ["out=elsewhere", "init=[runs/first]", "system=tiny/system"]
+    )
+    assert (str(changed.out), changed.system) == ("elsewhere", "tiny/system")
+    assert [*map(str, changed.init)] == ["runs/first"]
+
+
+def test_paths_in_runs_that_are_shipped_are_relative_to_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(load_run("mini/decode").out) == "runs/mini/decode"
+
+
+def test_a_setting_of_a_run_that_is_nearly_right_is_suggested(run_file):
+    with pytest.raises(
+        ValueError, match=r"^learning_rat: unknown key; did you mean learning_rate\?"
+    ):
+        load_run(run_file, ["learning_rat=1"])
+
+
+class Chosen(Strict):
+    one: int = 0
+
+    @model_validator(mode="after")
+    def _check(self):
+        return self
+
+
+class Choice(Strict):
+    """A value of several kinds, one of which has a check of its own."""
+
+    value: list[Chosen | int]
+
+
+def test_no_kind_of_a_value_is_named_by_what_pydantic_calls_it():
+    with pytest.raises(ValueError, match=r"value\.0") as refused:
+        validate(Choice, {"value": [{"two": 1}]})
+    assert "[" not in str(refused.value)
+    assert "function" not in str(refused.value)
+    assert set(str(refused.value).splitlines()) == {
+        "value.0.two: unknown key",
+        "value.0: Input should be a valid integer",
+    }
