@@ -140,9 +140,15 @@ def wide_system(wide_llm, tmp_path_factory) -> Path:
     return write_system(tmp_path_factory.mktemp("system"), wide_llm)
 
 
-def write_system(folder: Path, llm: Path) -> Path:
+@pytest.fixture(scope="session")
+def picture_system(tiny_llm, tmp_path_factory) -> Path:
+    """A system that reads pictures and videos, and makes pictures alone."""
+    return write_system(tmp_path_factory.mktemp("system"), tiny_llm, "tiny/dreamllm_7b_tiny")
+
+
+def write_system(folder: Path, llm: Path, name: str = "tiny/system") -> Path:
     path = folder / "system.yaml"
-    path.write_text(to_yaml(load_system("tiny/system", [f"llm.base={llm}"])))
+    path.write_text(to_yaml(load_system(name, [f"llm.base={llm}"])))
     captions = (CONFIGS / "tiny" / "captions.json").read_text()
     path.with_name("captions.json").write_text(captions)
     return path

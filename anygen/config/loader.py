@@ -10,6 +10,7 @@ from anygen.config import plugins
 from anygen.config.run import Run
 from anygen.config.system import System
 from anygen.core.schema import did_you_mean, read_yaml, validate
+from anygen.io.paths import user_path
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -52,7 +53,17 @@ def with_paths_below(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
         moved["init"] = [path_below(folder, name) for name in data["init"]]
     if isinstance(data.get("out"), str):
         moved["out"] = str(folder / data["out"])
+    if isinstance(data.get("data"), list):
+        moved["data"] = [source_below(folder, source) for source in data["data"]]
     return moved
+
+
+def source_below(folder: Path, source: Any) -> Any:
+    """A source of data with paths that are relative to the folder."""
+    if not isinstance(source, dict):
+        return source
+    paths = {key: source[key] for key in ("path", "media") if isinstance(source.get(key), str)}
+    return {**source, **{key: str(folder / user_path(path)) for key, path in paths.items()}}
 
 
 def path_below(folder: Path, name: Any) -> Any:

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from anygen.config.data import DataSource, Mixing, check_shares
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
 
@@ -31,6 +32,8 @@ StageName = Literal[
     "route",
 ]
 
+DATA_STAGES: tuple[StageName, ...] = ("encode", "decode", "instruct")  # which learn from records
+
 
 class Run(Strict):
     """The settings that `anygen train FILE` reads; results go to `out`."""
@@ -40,6 +43,10 @@ class Run(Strict):
     decoders: list[MediaModality] = []  # those whose components a component stage trains
     init: list[Path] = []  # folders of earlier runs; of two with the same weights the later wins
     out: Path
+    data: list[DataSource] = []  # without any, the stage draws dialogues of the small world
+    mixing: Mixing = "sqrt"  # sources without a share: by their rows, by the root of that, or equal
+    bad_rows: Literal["stop", "skip"] = "stop"  # skip: they are listed in refused.jsonl
+    max_length: PositiveInt | None = None  # positions of a row; by default the LLM's context
     vocabulary: Literal["core", "full"] = "core"
     steps: PositiveInt
     batch_size: PositiveInt
@@ -65,6 +72,15 @@ class Run(Strict):
     save_every: PositiveInt = 200
     sample_every: PositiveInt = 1000
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _check_data(self) -> "Run":
+        if self.data and self.stage not in DATA_STAGES:
+            raise ValueError(
+                f"data: stage {self.stage} does not read dialogues; {', '.join(DATA_STAGES)} do"
+            )
+        check_shares(self.data)
+        return self
 
     @model_validator(mode="after")
     def _check_decoders(self) -> "Run":

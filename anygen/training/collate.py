@@ -10,6 +10,7 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerBase
 
 from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import MediaModality
@@ -49,7 +50,7 @@ class Batch:
 
 def assemble(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> Batch:
     """One row per dialogue; the encoder runs once for all media of the batch."""
-    prompts = [prompt_of(model, dialogue) for dialogue in dialogues]
+    prompts = [prompt_of(model, dialogue, model.llm.tokenizer) for dialogue in dialogues]
     features = encode_media(model, prompts, dialogues)
     rows, targets = [], []
     for index, (prompt, dialogue) in enumerate(zip(prompts, dialogues)):
@@ -71,10 +72,12 @@ def assemble(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> Batch:
     )
 
 
-def prompt_of(model: MultimodalModel, dialogue: Dialogue) -> list[Piece]:
+def prompt_of(
+    model: MultimodalModel, dialogue: Dialogue, tokenizer: PreTrainedTokenizerBase
+) -> list[Piece]:
     """The pieces of a dialogue. Behind the span of a medium without a file nothing is read."""
     messages = model.with_system_prompt(dialogue.messages)
-    pieces = build_prompt(messages, model.llm.tokenizer, reply=False)
+    pieces = build_prompt(messages, tokenizer, reply=False)
     return [p for p in pieces if not (isinstance(p, Features) and p.medium in dialogue.unseen)]
 
 

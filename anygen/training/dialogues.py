@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anygen.core.media import Audio, Image, Media, Message, Part, Video, modality_of
 from anygen.core.modality import MediaModality
-from anygen.core.records import MediaContent, Record, TextContent
+from anygen.core.records import Record, TextContent
 from anygen.io.media_files import read_media
 from mosit_data.world.language.hard_negatives import hard_negatives
 from mosit_data.world.render import render
@@ -55,13 +55,13 @@ def read_record(record: Record, read: Callable[[str], Media] = read_media) -> Di
                 unseen.add(index)
                 medium = PLACEHOLDERS[content.type]
             elif content.ref is not None:
-                medium = earlier_medium(content, content.ref, media, unseen, record.id)
+                medium = earlier_medium(content.ref, media, unseen)
             else:
                 medium = render(scene) if scene else read(content.path or "")
             if modality_of(medium) != content.type:
                 raise ValueError(
-                    f"record {record.id}: medium {index + 1} has the type {content.type}, and is "
-                    f"of the modality {modality_of(medium)}"
+                    f"medium {index + 1} has the type {content.type}, and is of the modality "
+                    f"{modality_of(medium)}"
                 )
             parts.append(medium)
             media.append(medium)
@@ -73,16 +73,10 @@ def read_record(record: Record, read: Callable[[str], Media] = read_media) -> Di
     return Dialogue(messages, captions, negatives, unseen=frozenset(unseen))
 
 
-def earlier_medium(
-    content: MediaContent, ref: int, media: Sequence[Media], unseen: set[int], record: str
-) -> Media:
+def earlier_medium(ref: int, media: Sequence[Media], unseen: set[int]) -> Media:
     """The medium that a `ref` names. Raises ValueError if there is none, or no file of it."""
     if ref > len(media):
-        raise ValueError(
-            f"record {record}: ref {ref} of the {content.type}: no medium {ref} before"
-        )
+        raise ValueError(f"ref {ref}: there is no medium {ref} before")
     if ref - 1 in unseen:
-        raise ValueError(
-            f"record {record}: ref {ref} of the {content.type}: only its caption is known"
-        )
+        raise ValueError(f"ref {ref}: of medium {ref} only the caption is known")
     return media[ref - 1]

@@ -17,6 +17,7 @@ from anygen.core.media import Audio, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record
 from anygen.model.multimodal import MultimodalModel
+from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import PLACEHOLDERS, Dialogue, read_record
 from encoders.base import Domain, JointEncoder
 from mosit_data.unfamiliar.media import render_unfamiliar, sample_unfamiliar
@@ -83,7 +84,7 @@ def draw_media(modality: MediaModality, run: Run, rng: random.Random) -> list[Me
 
 
 def encode_dialogues(
-    model: MultimodalModel, run: Run, rng: random.Random, generator: torch.Generator
+    model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
     """Media of the small world and of people, each answered by its description."""
 
@@ -92,42 +93,67 @@ def encode_dialogues(
             return sound_mix(rng)
         return read_record(sample_caption_pair(cast(MediaModality, kind), rng, "train"))
 
-    return draw_mixture(model, run, ENCODE_MIX, draw, rng, generator)
+    return draw_mixture(model, count, ENCODE_MIX, draw, rng, generator)
 
 
 def decode_dialogues(
-    modalities: list[MediaModality], run: Run, rng: random.Random
+    model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
     """Requests for one medium, all modalities in turn."""
-    turns = [modalities[index % len(modalities)] for index in range(run.batch_size)]
-    return [read_record(sample_request(modality, rng, "train")) for modality in turns]
+    modalities = list(model.decoders)
+    turns = [modalities[index % len(modalities)] for index in range(count)]
+    return [read_record(request_record(model, modality, rng)) for modality in turns]
 
 
 def instruct_dialogues(
-    model: MultimodalModel, run: Run, rng: random.Random, generator: torch.Generator
+    model: MultimodalModel, count: int, rng: random.Random, generator: torch.Generator
 ) -> list[Dialogue]:
     """Dialogues of the small world, about people's media, and the base model's own text."""
-    plain_rows = text_rows()
 
     def draw(kind: str) -> Dialogue:
-        if kind == "world":
-            return read_record(world_record(model, rng))
-        return replace(read_record(rng.choice(plain_rows)), plain=True)
+        return read_record(world_record(model, rng)) if kind == "world" else plain_dialogue(rng)
 
-    return draw_mixture(model, run, INSTRUCT_MIX, draw, rng, generator)
+    return draw_mixture(model, count, INSTRUCT_MIX, draw, rng, generator)
+
+
+DRAW: dict[
+    str, Callable[[MultimodalModel, int, random.Random, torch.Generator], list[Dialogue]]
+] = {
+    "encode": encode_dialogues,
+    "decode": decode_dialogues,
+    "instruct": instruct_dialogues,
+}
+
+
+def draw_dialogues(
+    model: MultimodalModel,
+    run: Run,
+    rows: StepRows | None,
+    rng: random.Random,
+    generator: torch.Generator,
+) -> list[Dialogue]:
+    """The rows of a step: of the run's files, what its stage draws by itself, and plain answers."""
+    rows = rows or StepRows(world=run.batch_size)
+    drawn = DRAW[run.stage](model, rows.world, rng, generator)
+    return [*rows.dialogues, *drawn, *(plain_dialogue(rng) for _ in range(rows.plain))]
+
+
+def plain_dialogue(rng: random.Random) -> Dialogue:
+    """A prompt without media, and the base model's own answer."""
+    return replace(read_record(rng.choice(text_rows())), plain=True)
 
 
 def draw_mixture(
     model: MultimodalModel,
-    run: Run,
+    count: int,
     shares: Mapping[str, float],
     draw: Callable[[str], Dialogue],
     rng: random.Random,
     generator: torch.Generator,
 ) -> list[Dialogue]:
-    """A batch of dialogues of random kinds: about people's own media, and what `draw` makes."""
+    """Dialogues of random kinds: about people's own media, and what `draw` makes."""
     usable = {kind: share for kind, share in shares.items() if can_read(model, kind)}
-    kinds = rng.choices(list(usable), list(usable.values()), k=run.batch_size)
+    kinds = rng.choices(list(usable), list(usable.values()), k=count)
     own = {
         kind: iter(own_media(model, kind, kinds.count(kind), rng, generator))
         for kind in (*IMAGINED, *UNFAMILIAR)
@@ -155,8 +181,18 @@ def can_read(model: MultimodalModel, kind: str) -> bool:
 
 def world_record(model: MultimodalModel, rng: random.Random) -> Record:
     """A dialogue of the small world whose media the model can read and, in answers, render."""
+    return first_usable(model, lambda: sample_dialogue(rng, "train"))
+
+
+def request_record(model: MultimodalModel, modality: MediaModality, rng: random.Random) -> Record:
+    """A request for a medium, among whose media are only those that the model reads and renders."""
+    return first_usable(model, lambda: sample_request(modality, rng, "train"))
+
+
+def first_usable(model: MultimodalModel, sample: Callable[[], Record]) -> Record:
+    """The first sample whose media the encoder takes and, in answers, a decoder makes."""
     while True:
-        record = sample_dialogue(rng, "train")
+        record = sample()
         parts = [(turn.role, part.type) for turn in record.messages for part in turn.content]
         media = {kind for _, kind in parts} & {*MEDIA}
         rendered = {kind for role, kind in parts if role == "assistant"} & {*MEDIA}

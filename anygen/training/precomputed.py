@@ -25,6 +25,7 @@ from anygen.llm.prompt import Piece, Span, build_prompt
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.answers import answer_states, middle_states
 from anygen.training.collate import answer_numbers, common_prefix_length, media_mask
+from anygen.training.data.captions import captions_of_data
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import (
@@ -34,11 +35,11 @@ from anygen.training.mixtures import (
     plain_prompt,
     prompt_for_expert,
     reordered,
+    request_record,
 )
 from decoders.base import TrainableDecoder, pooled_condition
 from encoders.base import JointEncoder
 from mosit_data.unfamiliar.media import render_unfamiliar, sample_unfamiliar
-from mosit_data.world.language.dialogues import sample_request
 from mosit_data.world.render import render
 from mosit_data.world.scene import Scene, SoundScene, caption
 from mosit_data.world.vocabulary import with_article
@@ -53,13 +54,22 @@ T = TypeVar("T")
 
 
 class NegativeBank(nn.Module):
-    """Pooled conditions of random captions, as negatives of a contrastive loss."""
+    """Pooled conditions of random captions, as negatives of a contrastive loss.
+
+    They are of the data that the run learns from: of its files, and of the small world if that is
+    among its sources, or if the files have no captions of a modality.
+    """
 
     def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
+        own = captions_of_data(run) if run.data else {}
+        draws_world = not run.data or any(source.world for source in run.data)
         for modality, decoder in model.decoders.items():
             rng = random.Random(f"{run.seed}/bank/{modality}")
-            captions = [caption(scene) for scene in draw_scenes(modality, run, run.negatives, rng)]
+            captions = list(own.get(modality, []))
+            if draws_world or not captions:
+                scenes = draw_scenes(modality, run, run.negatives - len(captions), rng)
+                captions += [caption(scene) for scene in scenes]
             conditions = in_chunks(decoder.encode_prompt, captions)
             tokens, _ = decoder.condition_spec.split(conditions.float())
             self.register_buffer(modality, pooled_condition(tokens), persistent=False)
@@ -232,7 +242,7 @@ class SpanPool(nn.Module):
         super().__init__()
         for modality in run.decoders:
             rng = random.Random(f"{run.seed}/requests/{modality}")
-            records = [sample_request(modality, rng, "train") for _ in range(run.pool[modality])]
+            records = [request_record(model, modality, rng) for _ in range(run.pool[modality])]
             hidden = cached(run, modality, partial(last_spans, model, modality), records)
             captions = [captions_of(record)[-1] for record in records]
             conditions = in_chunks(model.decoders[modality].encode_prompt, captions)

@@ -20,6 +20,7 @@ from anygen.training import mixtures, samples
 from anygen.training.answers import answer_states
 from anygen.training.collate import IGNORED, Batch, assemble
 from anygen.training.critic import Critic
+from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import Dialogue
 from anygen.training.linear_probe import LinearProbe
 from anygen.training.losses import (
@@ -63,6 +64,7 @@ class Step:
     index: int
     rng: random.Random
     generators: list[torch.Generator]  # one per row
+    rows: StepRows | None = None  # of the run's `data`, if it has any
 
 
 Losses = dict[str, Tensor]  # every term (B,) or (); the names stand in the run's log
@@ -189,20 +191,24 @@ def calibrate_losses(model: MultimodalModel, pool: DomainPool, run: Run, step: S
     }
 
 
+def drawn_dialogues(model: MultimodalModel, run: Run, step: Step) -> list[Dialogue]:
+    return mixtures.draw_dialogues(model, run, step.rows, step.rng, step.generators[0])
+
+
 def encode_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     """Media and prototypes of ImageNet classes, answered by their descriptions."""
-    dialogues = mixtures.encode_dialogues(model, run, step.rng, step.generators[0])
+    dialogues = drawn_dialogues(model, run, step)
     batch = assemble(model, dialogues)
     return {"text": text_loss(model.llm, hidden_of(model, batch), batch.labels)}
 
 
 def decode_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
-    dialogues = mixtures.decode_dialogues(list(model.decoders), run, step.rng)
+    dialogues = drawn_dialogues(model, run, step)
     return dialogue_losses(model, bank, run, step, dialogues)
 
 
 def instruct_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
-    dialogues = mixtures.instruct_dialogues(model, run, step.rng, step.generators[0])
+    dialogues = drawn_dialogues(model, run, step)
     return dialogue_losses(model, bank, run, step, dialogues)
 
 

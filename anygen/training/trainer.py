@@ -28,6 +28,7 @@ from anygen.io.media_files import write_media
 from anygen.model.multimodal import MultimodalModel
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
+from anygen.training.data.mixture import Mixture
 from anygen.training.runs.averaging import AveragedWeights
 from anygen.training.runs.folder import (
     Origin,
@@ -147,6 +148,8 @@ class Trainer:
     ) -> None:
         self.run, self.stage, self.accelerator = run, stage, accelerator
         self.model, self.origin = model, origin or {}
+        place = accelerator.process_index, accelerator.num_processes
+        self.mixture = Mixture(run, model, *place) if run.data else None
         with accelerator.main_process_first():  # the others find in its folder what it computes
             self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
         self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
@@ -236,10 +239,11 @@ class Trainer:
         name = f"{self.run.seed}/{self.step}/{self.accelerator.process_index}"
         rng = random.Random(name)
         torch.manual_seed(rng.getrandbits(48))
-        rows = max(self.run.batch_size, self.run.denoised, *self.run.rows.values())
-        seeds = [rng.getrandbits(48) for _ in range(rows)]
+        largest = max(self.run.batch_size, self.run.denoised, *self.run.rows.values())
+        seeds = [rng.getrandbits(48) for _ in range(largest)]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return Step(self.step, rng, generators)
+        rows = self.mixture.rows(self.step) if self.mixture else None
+        return Step(self.step, rng, generators, rows)
 
     def is_due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.run.steps
@@ -250,6 +254,8 @@ class Trainer:
             return
         values = {name: torch.stack(each).tolist() for name, each in terms.items()}
         row: dict[str, Any] = {"step": self.step, **finite_means(values)}
+        if self.mixture and len(self.mixture.refused):
+            row["refused"] = len(self.mixture.refused)
         row["learning_rate"] = learning_rate(self.run, self.step - 1)
         if self.skipped:
             row["skipped"] = self.skipped

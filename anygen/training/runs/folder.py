@@ -18,6 +18,7 @@ from anygen.config.system import System
 from anygen.core.schema import did_you_mean
 from anygen.core.version import __version__
 from anygen.io.atomic import replacing
+from anygen.training.data.sources import fingerprints
 
 LOCK = ".lock"
 RUN_FILE = "run.yaml"
@@ -25,7 +26,7 @@ RESOLVED_FILE = "resolved.yaml"
 LIBRARIES = ("torch", "transformers", "diffusers", "accelerate")
 # Settings that may differ when a run goes on: no weight depends on them, or they are compared by
 # what they refer to.
-FREE = {"system", "init", "out", "log_every", "save_every", "sample_every"}
+FREE = {"system", "init", "out", "bad_rows", "log_every", "save_every", "sample_every"}
 SHOWN = 3  # changed settings in a message
 
 Origin = dict[str, Any]  # what the weights of a run depend on, as JSON
@@ -63,8 +64,12 @@ def locked(folder: Path, held: bool = True) -> Iterator[None]:
 
 
 def origin_of(run: Run, system: System) -> Origin:
-    """The settings, the resolved system, and the SHA-256 of the weights in `init` by name."""
+    """The settings, the resolved system, and the SHA-256 of the weights in `init` by name.
+
+    Files of data are what they hold, wherever they are.
+    """
     settings = run.model_dump(mode="json", exclude=FREE)
+    settings["data"] = fingerprints(run)
     weights = {str(name): sha256(weights_in(name)) for name in run.init}
     return {"settings": settings, "system": system.model_dump(mode="json"), "init": weights}
 
@@ -113,7 +118,8 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 def listed(keys: Sequence[str], values: Mapping[str, Any]) -> str:
     """`learning_rate=0.001 and steps=6`; a key without a value is one that was not set."""
     shown = [f"{key}={values[key]}" if key in values else f"no {key}" for key in keys[:SHOWN]]
-    shown = ["other weights in init" if text.startswith("init=") else text for text in shown]
+    hashes = {"init=": "other weights in init", "data=": "other rows in data"}
+    shown = [hashes.get(text[:5], text) for text in shown]
     more = [f"{len(keys) - SHOWN} more settings"] if len(keys) > SHOWN else []
     return " and ".join(shown + more)
 
@@ -124,6 +130,10 @@ def write_settings(run: Run, origin: Origin) -> None:
     settings["out"] = "."
     settings["init"] = [relative(path, run.out) for path in settings["init"]]
     settings["system"] = relative(settings["system"], run.out)
+    for source in settings["data"]:
+        for key in ("path", "media"):
+            if source[key] is not None:
+                source[key] = str(Path(source[key]).absolute())
     write_yaml(settings, run.out / RUN_FILE)
     versions = {"anygen": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in LIBRARIES}

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import yaml
 from pydantic import model_validator
@@ -212,6 +214,46 @@ def test_a_path_in_the_file_of_a_run_is_relative_to_that_file(tmp_path, monkeypa
     )
     assert (str(changed.out), changed.system) == ("elsewhere", "tiny/system")
     assert [*map(str, changed.init)] == ["runs/first"]
+
+
+def test_data_are_found_beside_the_file_of_a_run_and_overrides_beside_the_user(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "mine").mkdir()
+    sources = [{"path": "a/*.jsonl", "media": "m"}, {"path": "/b.jsonl"}]
+    run = {**RUN, "stage": "decode", "data": [*sources, {"world": True, "share": 0.5}]}
+    (tmp_path / "mine" / "run.yaml").write_text(yaml.safe_dump(run))
+    monkeypatch.chdir(tmp_path)
+    first, second, world = load_run("mine/run.yaml").data
+    assert (first.path, first.media, second.path) == ("mine/a/*.jsonl", "mine/m", "/b.jsonl")
+    assert world.path is None
+    [source] = load_run("mine/run.yaml", ["data=[{path: a.jsonl}]"]).data
+    assert source.path == "a.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"data": [{}]}, "data.0: a source is one of 'path', 'world: true' and 'plain: true'"),
+        ({"data": [{"path": "a", "world": True}]}, "data.0: a source is one of .*, not path and w"),
+        ({"data": [{"world": True}]}, "data.0: world has no number of rows; give it a 'share'"),
+        ({"data": [{"plain": True, "share": 1, "limit": 3}]}, "data.0: 'limit' is for files; plai"),
+        ({"data": [{"world": True, "share": 1, "media": "m"}]}, "data.0: 'media' is for files; wo"),
+        ({"data": [{"path": "a", "share": 0}]}, "data.0.share: Input should be greater than 0"),
+        (
+            {"data": [{"path": "a"}, {"world": True, "share": 1.5}]},
+            "the shares add up to 1.5, which leaves nothing for the sources without one; ",
+        ),
+        (
+            {"data": [{"path": "a"}], "stage": "route", "pool": {"text": 4}},
+            "data: stage route does not read dialogues; encode, decode, instruct do",
+        ),
+    ],
+)
+def test_sources_that_contradict_themselves_are_refused(run_file, settings, sentence):
+    overrides = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+    with pytest.raises(ValueError, match=sentence):
+        load_run(run_file, ["stage=decode", *overrides])
 
 
 def test_paths_in_runs_that_are_shipped_are_relative_to_the_current_folder(tmp_path, monkeypatch):

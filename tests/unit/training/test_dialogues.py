@@ -158,7 +158,7 @@ def test_rows_share_the_system_prompt_and_no_more(tiny_model):
 def test_a_medium_of_another_modality_than_its_type_is_refused(image):
     content = [{"type": "text", "text": "hi"}, {"type": "audio", "path": "cat.png"}]
     record = Record(id="a", messages=[{"role": "user", "content": content}])
-    with pytest.raises(ValueError, match="record a: medium 1 has the type audio, and is of"):
+    with pytest.raises(ValueError, match="medium 1 has the type audio, and is of"):
         read_record(record, lambda path: image)
 
 
@@ -244,9 +244,9 @@ def test_a_ref_is_the_earlier_medium_itself(image):
     dialogue = read_record(record_of(*turns), lambda path: image)
     assert dialogue.messages[1].parts == (image, "in blue")
     unseen = [("assistant", [{"type": "image", "caption": "a cat"}]), turns[1]]
-    with pytest.raises(ValueError, match="ref 1 of the image: only its caption is known"):
+    with pytest.raises(ValueError, match="of medium 1 only the caption is known"):
         read_record(record_of(*unseen))
-    with pytest.raises(ValueError, match="ref 1 of the image: no medium 1 before"):
+    with pytest.raises(ValueError, match="there is no medium 1 before"):
         read_record(record_of(turns[1]))
 
 

@@ -78,11 +78,10 @@ def test_shares_are_of_one_class_unless_they_are_unclear():
     assert set((unclear > 0).sum(1).tolist()) == {1, 2, 3}
 
 
-def test_an_encoder_without_a_domain_token_still_learns_photographs_alone(make_model, write_run):
+def test_an_encoder_without_a_domain_token_still_learns_photographs_alone(make_model):
     settings = ["encoder.domain_token=false"]
     model = make_model(*STAGES["encode"].needs, settings=settings)
-    run = load_run(write_run("encode", batch_size=40))
-    dialogues = encode_dialogues(model, run, random.Random(0), torch.Generator().manual_seed(0))
+    dialogues = encode_dialogues(model, 40, random.Random(0), torch.Generator().manual_seed(0))
     answers = [str(dialogue.messages[-1].parts[0]) for dialogue in dialogues]
     assert not any(answer.startswith(DOUBTS) for answer in answers)
 

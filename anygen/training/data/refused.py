@@ -1,0 +1,38 @@
+"""OUT/refused.jsonl: the rows that a run has passed over, each with the reason."""
+
+import json
+from pathlib import Path
+from threading import Lock
+
+from anygen.training.data.files import RowError
+
+NAME = "refused.jsonl"
+
+
+class RefusedRows:
+    """Each row is listed once, also if the run is resumed or comes across it again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.lock = folder / NAME, Lock()
+        self.known: set[tuple[str, int]] = set()  # files and lines
+        exists = self.path.is_file()
+        for line in self.path.read_text(encoding="utf-8").splitlines() if exists else []:
+            try:
+                row = json.loads(line)
+            except ValueError:  # of a process that was killed while it wrote
+                continue
+            self.known.add((row["file"], row["line"]))
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def add(self, error: RowError) -> None:
+        file, line = str(error.file), error.line
+        row = {"id": error.row_id, "file": file, "line": line, "reason": error.reason}
+        with self.lock:
+            if (file, line) in self.known:
+                return
+            self.known.add((file, line))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,79 @@
+"""From a record to a dialogue that a model can learn from, or to the reason why it cannot."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from threading import Lock
+
+from anygen.core.record_faults import faults_of
+from anygen.core.records import MediaContent, Record
+from anygen.core.schema import explain
+from anygen.io.media_files import read_media
+from anygen.llm.prompt import Features, Span, Tokens
+from anygen.model.multimodal import MultimodalModel
+from anygen.training.collate import prompt_of
+from anygen.training.data.files import RowError
+from anygen.training.data.sources import Place, Source
+from anygen.training.dialogues import Dialogue, read_record
+
+
+class RowReader:
+    """Reads rows for one model, and refuses those that it cannot learn from.
+
+    Several threads may read at once: the tokenizer is a copy, as one of Hugging Face's cannot be
+    used twice at the same time, and no thread reads its length while another does.
+    """
+
+    def __init__(self, model: MultimodalModel, max_length: int | None) -> None:
+        self.model = model
+        self.max_length = min(max_length or model.llm.context, model.llm.context)  # positions
+        self.tokenizer, self.lock = deepcopy(model.llm.tokenizer), Lock()
+
+    def read(self, source: Source, row: int) -> Dialogue:
+        """Raises RowError."""
+        place = source.place(row)
+        record = source.read(row)
+        try:
+            return self.dialogue(record, place)
+        except (ValueError, OSError) as error:
+            reason = "; ".join(explain(error).splitlines())
+            raise RowError(place.file, place.line, record.id, reason) from None
+
+    def dialogue(self, record: Record, place: Place) -> Dialogue:
+        """Raises ValueError."""
+        for fault in (*faults_of(record), *self.misfits(record)):
+            raise ValueError(fault)
+        dialogue = read_record(record, lambda path: read_media(place.media / path))
+        length = self.length(dialogue)
+        if length > self.max_length:
+            raise ValueError(
+                f"takes {length:,} positions, and {self.max_length:,} can be learned at once; "
+                f"split it into shorter rows"
+            )
+        return dialogue
+
+    def misfits(self, record: Record) -> Iterator[str]:
+        """Why this model does not read or make the media of a record."""
+        encoded, rendered = self.model.encoder.modalities, self.model.llm.signals.modalities
+        parts = [(turn.role, part) for turn in record.messages for part in turn.content]
+        media = [(role, part.type) for role, part in parts if isinstance(part, MediaContent)]
+        for number, (role, modality) in enumerate(media, start=1):
+            if modality not in encoded:
+                known = " and ".join(encoded)
+                yield f"medium {number} is {modality}, and the encoder takes {known}"
+            elif role == "assistant" and modality not in rendered:
+                yield f"medium {number} is {modality}, which this system has no decoder of"
+
+    def length(self, dialogue: Dialogue) -> int:
+        """The most positions that a dialogue takes."""
+        signals, total = self.model.llm.signals, 0
+        with self.lock:
+            pieces = prompt_of(self.model, dialogue, self.tokenizer)
+        for piece in pieces:
+            match piece:
+                case Tokens(ids=ids):
+                    total += len(ids)
+                case Span(modality=modality):
+                    total += signals.length(modality)
+                case Features(modality=modality):
+                    total += signals.around + self.model.input_projector.length(modality)
+        return total

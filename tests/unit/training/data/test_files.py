@@ -1,0 +1,99 @@
+"""Lines are found by their number, and what is wrong with one is said with its place."""
+
+import pytest
+
+from anygen.config.data import DataSource
+from anygen.training.data.files import RecordFile, RowError, find_files
+from anygen.training.data.sources import open_source
+from support.own_data import talk, write_records
+
+
+def test_a_row_is_a_line_that_is_not_blank(tmp_path):
+    path = write_records(
+        tmp_path / "a.jsonl",
+        b"\xef\xbb\xbf" + b'{"id": 7, "prompt": "first"}',
+        b"  \r",
+        talk("b", "two\u2028lines", "\u00fc"),
+        b"",
+    )
+    path.write_bytes(path.read_bytes() + b'{"prompt": "last, without a line end"}')
+    file = RecordFile(path)
+    assert len(file) == 3
+    assert [file.read(row).id for row in (2, 0, 1)] == ["line-5", "7", "b"]
+    assert file.read(1).messages[0].content[0].text == "two\u2028lines"
+    assert [file.line(row) for row in range(3)] == [1, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b"\xff\xfa", ":2: is not UTF-8; save the file as UTF-8"),
+        (b'{"id": "a",', ":2: is not JSON: "),
+        (b"[" * 100_000, ":2: is nested too deeply"),
+        (b'"hi"', ":2: is not a JSON object"),
+        (b'{"id": "a"}', ":2: record a: messages: Field required"),
+        (
+            b'{"id": "a", "messages": [{"role": "bot", "content": "x"}]}',
+            ":2: record a: messages.0.role: Input should be ",
+        ),
+        (b'{"id": "a", "prompt": [{"type": "image"}]}', ":2: record a: messages.0.content.0: a me"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_line_that_is_no_record_is_named_by_file_and_number(tmp_path, line, sentence):
+    path = write_records(tmp_path / "a.jsonl", talk("fine"), line)
+    with pytest.raises(RowError) as error:
+        RecordFile(path).read(1)
+    assert str(error.value).startswith(f"{path}{sentence}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_in_utf_16_is_refused_as_a_whole(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": "a"}', encoding="utf-16")
+    with pytest.raises(ValueError, match=r"a\.jsonl: is not UTF-8; save it as UTF-8"):
+        len(RecordFile(path))
+
+
+def test_a_pattern_is_all_files_of_such_names_in_order(tmp_path):
+    for name in ("b/2.jsonl", "a/1.jsonl", "a/1.txt"):
+        write_records(tmp_path / name, talk(name))
+    found = [file.path.name for file in find_files(str(tmp_path / "**" / "*.jsonl"))]
+    assert found == ["1.jsonl", "2.jsonl"]
+    odd = write_records(tmp_path / "x[1].jsonl", talk("odd"))
+    assert [file.path for file in find_files(str(odd))] == [odd]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none.jsonl", "none.jsonl: no such file"),
+        ("*.nothing", "nothing: no file has such a name"),
+        ("a.json", r"a.json: records are a .jsonl file, one JSON object per line; anygen data con"),
+        ("empty.jsonl", "empty.jsonl: holds no records"),
+    ],
+)
+def test_files_that_hold_no_records_are_refused(tmp_path, name, sentence):
+    (tmp_path / "a.json").write_text("[]")
+    (tmp_path / "empty.jsonl").write_text("\n\n")
+    with pytest.raises(ValueError, match=sentence):
+        open_source(DataSource(path=str(tmp_path / name)), seed=0)
+
+
+def test_rows_of_several_files_count_on(tmp_path):
+    write_records(tmp_path / "a.jsonl", talk("a0"), talk("a1"))
+    write_records(tmp_path / "b.jsonl", talk("b0"))
+    source = open_source(DataSource(path=str(tmp_path / "*.jsonl")), seed=0)
+    assert [source.read(row).id for row in range(len(source))] == ["a0", "a1", "b0"]
+    assert (source.place(2).file.name, source.place(2).line) == ("b.jsonl", 1)
+    assert source.place(0).media == tmp_path
+
+
+def test_a_limit_is_a_random_choice_that_stays(tmp_path):
+    path = write_records(tmp_path / "a.jsonl", *(talk(str(index)) for index in range(50)))
+    choices = []
+    for seed in (0, 0, 1):
+        source = open_source(DataSource(path=str(path), limit=8), seed)
+        choices.append([source.read(row).id for row in range(len(source))])
+    assert len(set(choices[0])) == 8
+    assert choices[0] == choices[1] != choices[2]
