@@ -1,61 +1,63 @@
-"""Turns saved chats into records, the format of training data and of batch files."""
+"""Turns saved chats into records, the format of training data."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from anygen.conversation.serialization import SavedPart, SavedTurn
-from anygen.conversation.transcript_file import read_transcript
+from anygen.conversation.transcript_file import Transcript, read_transcript
 from anygen.core.records import Content, MediaContent, Record, RecordMessage, TextContent
-from anygen.io.atomic import replacing
+from mosit_data.formats.media_folder import MediaFolder
+from mosit_data.formats.rows import Kept, Refusal
 
 
-def convert(sources: Sequence[Path], out: Path) -> int:
-    """Writes one record for each saved chat to `out`; returns how many. Raises ValueError, OSError.
+def read_chat(path: Path, media: MediaFolder) -> Iterator[Kept | Refusal]:
+    """One record for a saved chat, whose media lie beside it. Raises ValueError, OSError.
 
-    The paths of media in the records are relative to the folder of `out`.
+    Unfinished answers are left out, so that no model learns to break off.
     """
-    records = [transcript_record(source, out.absolute().parent) for source in sources]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as temporary:
-        lines = (record.model_dump_json(exclude_none=True) + "\n" for record in records)
-        temporary.write_text("".join(lines), encoding="utf-8")
-    return len(records)
+    transcript = read_transcript(path)
 
+    def contents(parts: Iterable[SavedPart], caption: str | None = None) -> list[Content]:
+        return [
+            part
+            if isinstance(part, TextContent)
+            else MediaContent(
+                type=part.type,
+                path=media.relative(path.parent / (part.path or "")),
+                caption=caption,
+            )
+            for part in parts
+        ]
 
-def transcript_record(source: Path, folder: Path) -> Record:
-    """A saved chat without its unfinished answers, so that no model learns to break off."""
-    transcript = read_transcript(source)
-    media_root = os.path.relpath(source.absolute().parent, folder)
     messages = [
-        RecordMessage(role=message.role, content=contents(message.content, media_root))
+        RecordMessage(role=message.role, content=contents(message.content))
         for message in transcript.given
     ]
-    for turn in transcript.turns:
+    for number, turn in enumerate(transcript.turns):
         if turn.finish == "stop":
-            question = contents(turn.question, media_root)
-            answer = contents(turn.answer, media_root, caption=question_text(turn))
+            caption = caption_of(turn, is_first=number == 0 and not has_dialogue(transcript))
             messages += [
-                RecordMessage(role="user", content=question),
-                RecordMessage(role="assistant", content=answer),
+                RecordMessage(role="user", content=contents(turn.question)),
+                RecordMessage(role="assistant", content=contents(turn.answer, caption)),
             ]
-    return Record(id=source.stem, messages=messages)
+    if len(messages) == len(transcript.given):
+        yield Refusal(path.name, path.stem, "no answer of the chat is finished")
+        return
+    yield Kept(path.name, Record(id=path.stem, messages=messages))
 
 
-def contents(
-    parts: Iterable[SavedPart], media_root: str, caption: str | None = None
-) -> list[Content]:
-    return [
-        part
-        if isinstance(part, TextContent)
-        else MediaContent(type=part.type, path=f"{media_root}/{part.path}", caption=caption)
-        for part in parts
-    ]
+def has_dialogue(transcript: Transcript) -> bool:
+    return any(message.role != "system" for message in transcript.given)
 
 
-def question_text(turn: SavedTurn) -> str:
-    """The caption of generated media: what was asked for is all that is known of them."""
+def caption_of(turn: SavedTurn, is_first: bool) -> str | None:
+    """What the one medium of an answer shows, if that is known: the question that opens a chat.
+
+    A later question, or one about attached media, may only make sense beside what came before, as
+    "now another one" does. Of several media of an answer none is all that was asked for.
+    """
+    alone = is_first and len(turn.made) == 1
     texts = [part.text for part in turn.question if isinstance(part, TextContent)]
-    return " ".join(texts)
+    return texts[0] if alone and len(texts) == len(turn.question) == 1 else None

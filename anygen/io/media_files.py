@@ -37,6 +37,7 @@ __all__ = [
     "read_bytes",
     "read_comment",
     "read_media",
+    "suffix_of",
     "write_exact",
     "write_media",
 ]
@@ -92,6 +93,11 @@ def read_media(path: str | Path) -> Media:
 def is_media(data: bytes) -> bool:
     """Whether the bytes begin with the signature of a format that can be read."""
     return any(form.matches(data[:HEAD]) for form in FORMATS)
+
+
+def suffix_of(data: bytes, name: str) -> str:
+    """The suffix for a file of these bytes, such as `.png`. Raises MediaError."""
+    return f".{_format(io.BytesIO(data), printable(name)).label.lower()}"
 
 
 def read_bytes(data: bytes, name: str) -> Media:

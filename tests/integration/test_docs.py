@@ -143,6 +143,8 @@ def folder(tmp_path, monkeypatch, saved_model, image, talk):
     (tmp_path / "prompts.jsonl").write_text(rows)
     [(_, rows)] = blocks(ROOT / "docs" / "control.md", "json")
     (tmp_path / "control.jsonl").write_text(rows)
+    for title, rows in blocks(ROOT / "docs" / "data.md", "json"):
+        (tmp_path / title).write_text(rows)
     return tmp_path
 
 

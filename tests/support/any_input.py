@@ -8,6 +8,7 @@ from itertools import chain
 from hypothesis import strategies as st
 
 from anygen.chat.slash_commands import ALIASES, COMMANDS
+from anygen.cli.data import LAYOUTS
 from anygen.generation.option_names import NAMES
 
 ANY_TEXT = st.one_of(
@@ -97,7 +98,9 @@ arguments = st.one_of(
     _command("generate", first=questions),
     _command("generate", first=paths),
     _command("generate", "--from", first=paths),
-    _command("data", "convert", first=paths),
+    st.tuples(paths, st.sampled_from(LAYOUTS), rest).map(
+        lambda found: ["data", "convert", found[0], "--from", found[1], *found[2]]
+    ),
     _command("evaluate", "compare", "folder", first=paths),
     st.tuples(paths, st.lists(settings_text, max_size=2)).map(
         lambda found: ["config", found[0], *found[1]]

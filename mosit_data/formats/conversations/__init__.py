@@ -1,0 +1,1 @@
+"""Layouts of dialogues with one entry per turn."""

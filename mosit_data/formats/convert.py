@@ -1,0 +1,168 @@
+"""Converts data from one layout to another, row by row, and counts what was kept and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from anygen.core.records import MediaContent
+from anygen.core.text import from_json, to_json
+from anygen.io.atomic import replacing, write_json
+from anygen.io.media_files import printable
+from anygen.io.paths import read_file
+from mosit_data.formats.conversations import llamafactory
+from mosit_data.formats.layouts import WRITERS, Writer, find
+from mosit_data.formats.media_folder import MediaFolder
+from mosit_data.formats.rows import Kept, Refusal
+from mosit_data.formats.schema import Reader
+
+
+@dataclass
+class Counts:
+    """What became of the rows, and of the media of the assistant."""
+
+    kept: int = 0
+    refused: int = 0
+    without_caption: int = 0
+    without_file: int = 0
+    as_text: int = 0  # written as `<Image>a caption</Image>`
+    first_refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is converted into what."""
+
+    reader: Reader
+    sources: Sequence[Path]
+    out: Path
+    writer: str = "records"
+    # Names in rows are relative to it, also those that are written; by default, to their own file.
+    # Paths in records are relative to the file of the records.
+    media: Path | None = None
+    source: str | None = None  # for all records
+    licence: str | None = None
+
+
+def convert(job: Job) -> Counts:
+    """Writes `job.out` and, if rows were refused, `refused_path(job.out)`; whole files, or none.
+
+    Raises ValueError if a source is unusable or no row was kept, OSError if one cannot be read.
+    """
+    write = find(job.writer, WRITERS)
+    if job.out.exists() and not job.out.is_file():
+        raise ValueError(f"{printable(job.out)}: is no file; name one to write")
+    job.out.parent.mkdir(parents=True, exist_ok=True)
+    counts = Counts()
+    with ExitStack() as stack:
+        kept = Lines(stack, job.out, is_list=job.out.suffix == ".json" and job.writer != "records")
+        refused = Lines(stack, refused_path(job.out))
+        for outcome in with_own_ids(read_all(job)):
+            row = written(outcome, write)
+            if isinstance(row, Refusal):
+                counts.first_refusal = counts.first_refusal or row
+                refused.add(asdict(row))
+            else:
+                kept.add(row)
+                count_media(outcome, job.writer, counts)
+        counts.kept, counts.refused = kept.count, refused.count
+        if not kept.count:
+            first = counts.first_refusal
+            why = f"the first: {first.place}: {first.reason}" if first else "there are none"
+            raise ValueError(f"no row could be converted; {why}")
+        kept.close()
+    if not counts.refused:
+        refused_path(job.out).unlink(missing_ok=True)  # of an earlier conversion
+    if job.writer == "llamafactory":
+        add_entry(job.out)
+    return counts
+
+
+def written(outcome: Kept | Refusal, write: Writer) -> dict[str, Any] | Refusal:
+    if isinstance(outcome, Refusal):
+        return outcome
+    try:
+        return write(outcome.record)
+    except ValueError as error:
+        return Refusal(outcome.place, outcome.record.id, str(error))
+
+
+class Lines:
+    """A file of JSON lines, or of one list, which appears with its first entry and is whole then.
+
+    It gets its name when the stack is left, unless an error is the reason.
+    """
+
+    def __init__(self, stack: ExitStack, path: Path, is_list: bool = False) -> None:
+        self._stack, self._path, self._is_list = stack, path, is_list
+        self.count = 0
+
+    def add(self, data: dict[str, Any]) -> None:
+        if not self.count:
+            temporary = self._stack.enter_context(replacing(self._path))
+            self._stream = self._stack.enter_context(temporary.open("w", encoding="utf-8"))
+        between = ("[\n" if not self.count else ",\n") if self._is_list else ""
+        self._stream.write(between + to_json(data) + ("" if self._is_list else "\n"))
+        self.count += 1
+
+    def close(self) -> None:
+        self._stream.write("\n]\n" if self._is_list else "")
+
+
+def refused_path(out: Path) -> Path:
+    """`rows.refused.jsonl` beside `rows.jsonl`."""
+    return out.with_name(f"{out.stem}.refused.jsonl")
+
+
+def read_all(job: Job) -> Iterator[Kept | Refusal]:
+    """All rows of all sources, with their origin. Raises ValueError, OSError."""
+    origin = {"source": job.source, "licence": job.licence}
+    update = {key: value for key, value in origin.items() if value is not None}
+    for source in job.sources:
+        if not source.is_file() and not source.is_dir():
+            raise ValueError(f"{printable(source)}: no such file or folder")
+        own = source if source.is_dir() else source.parent
+        base = job.out.parent if job.media is None or job.writer == "records" else job.media
+        inline = job.out.with_name(f"{job.out.stem}_media")
+        for outcome in job.reader(source, MediaFolder(job.media or own, base, inline)):
+            if isinstance(outcome, Kept):
+                yield replace(outcome, record=outcome.record.model_copy(update=update))
+            else:
+                yield outcome
+
+
+def with_own_ids(outcomes: Iterator[Kept | Refusal]) -> Iterator[Kept | Refusal]:
+    """The records, each with an id of its own: of two rows `k1` the second becomes `k1-2`."""
+    used: set[str] = set()
+    for outcome in outcomes:
+        if isinstance(outcome, Kept):
+            name = outcome.record.id
+            if name in used:
+                names = (f"{name}-{number}" for number in count(2))
+                name = next(other for other in names if other not in used)
+                outcome = replace(outcome, record=outcome.record.model_copy(update={"id": name}))
+            used.add(name)
+        yield outcome
+
+
+def count_media(outcome: Kept | Refusal, writer: str, counts: Counts) -> None:
+    assert isinstance(outcome, Kept)
+    for message in outcome.record.messages:
+        for part in message.content if message.role == "assistant" else ():
+            if isinstance(part, MediaContent):
+                counts.without_caption += not part.caption
+                counts.without_file += part.is_caption_only
+                counts.as_text += writer != "records"
+
+
+def add_entry(out: Path) -> None:
+    """Adds the file to dataset_info.json in its folder, under its name. Raises ValueError."""
+    info = out.with_name(llamafactory.INFO)
+    known = from_json(read_file(info)) if info.exists() else {}
+    if not isinstance(known, dict):
+        raise ValueError(f"{printable(info)}: is not an object, so no data set can be added")
+    write_json({**known, out.stem: llamafactory.entry(out.name)}, info)

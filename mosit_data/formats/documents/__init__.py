@@ -1,0 +1,1 @@
+"""Layouts of documents in which text and pictures alternate."""

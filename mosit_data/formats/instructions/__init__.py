@@ -1,0 +1,1 @@
+"""Layouts with an instruction and its output in each row."""

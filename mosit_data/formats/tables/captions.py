@@ -1,0 +1,66 @@
+"""Media with captions: CSV, TSV, JSON or Parquet, or a folder with a text file beside each medium.
+
+    image,caption
+    part/k1.jpg,two red kites
+
+The medium stands in a column `image`, `video` or `audio`, or in `file`, `path` or `file_name`,
+where its suffix gives the modality; the caption in `caption` or `text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+
+from anygen.core.modality import MEDIA
+from anygen.core.records import RecordMessage
+from anygen.io.media_files import printable
+from mosit_data.formats.media_folder import MediaFolder, has_media_suffix, modality_of_name
+from mosit_data.formats.rows import RawRow, read_rows
+from mosit_data.formats.schema import Files, Row, captioned, reader
+
+FILES = ("file", "path", "file_name", "filename")
+
+
+class CaptionRow(Row):
+    image: Files = []
+    video: Files = []
+    audio: Files = []
+    file: str | None = Field(None, validation_alias=AliasChoices(*FILES))
+    caption: str = Field(validation_alias=AliasChoices("caption", "text"))
+
+    def to_messages(self, media: MediaFolder) -> list[RecordMessage]:
+        named = [(m, value) for m in MEDIA for value in getattr(self, m) if value]
+        if self.file:
+            named.append((modality_of_name(self.file), self.file))
+        if len(named) != 1:
+            raise ValueError(f"the row has {len(named)} media, where one with a caption should be")
+        [(modality, value)] = named
+        return captioned(media.medium(modality, value, self.caption.strip()))
+
+
+def rows(path: Path, media: MediaFolder) -> Iterator[RawRow]:
+    return read_folder(path) if path.is_dir() else read_rows(path)
+
+
+def read_folder(folder: Path) -> Iterator[RawRow]:
+    """A row for each medium in the folder and below; `k1.txt` has the caption of `k1.jpg`."""
+    for path in sorted(folder.rglob("*")):
+        if not has_media_suffix(path.name) or not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        place, row_id = printable(name), name.rpartition(".")[0]
+        beside = path.with_suffix(".txt")
+        try:
+            caption = beside.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            yield RawRow(place, row_id, error=f"no {printable(beside.name)} beside it")
+        except UnicodeDecodeError:
+            yield RawRow(place, row_id, error=f"{printable(beside.name)} is not UTF-8")
+        else:
+            yield RawRow(place, row_id, {"file": name, "caption": caption})
+
+
+read = reader(CaptionRow.model_validate, rows)

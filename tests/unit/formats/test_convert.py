@@ -1,0 +1,112 @@
+"""A conversion keeps and refuses rows one by one, and writes whole files or none."""
+
+import json
+import re
+
+import pytest
+
+from anygen.core.records import Record
+from mosit_data.formats.convert import Job, convert
+from mosit_data.formats.layouts import LAYOUTS, WRITERS, find
+from support.layouts import LLAVA, TALK, read_layout, shown, write_rows
+
+
+def job(layout, path, out, **settings):
+    return Job(LAYOUTS[layout].read, [path], out, **settings)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_refused_rows_are_listed_with_place_id_and_reason(folder):
+    source = write_rows(folder / "l.json", [LLAVA, {**LLAVA, "id": "k2", "image": "gone.jpg"}])
+    out = folder / "out" / "rows.jsonl"
+    counts = convert(job("llava", source, out, licence="CC-BY-4.0", source="kites"))
+    assert (counts.kept, counts.refused) == (1, 1)
+    [record] = map(Record.model_validate, lines(out))
+    assert record.messages[0].content[0].path == "../part/k1.jpg"
+    assert (record.source, record.licence) == ("kites", "CC-BY-4.0")
+    [refused] = lines(folder / "out" / "rows.refused.jsonl")
+    assert (refused["place"], refused["id"]) == ("l.json:1", "k2")
+    assert refused["reason"].startswith("gone.jpg: no such file in ")
+
+    convert(job("llava", write_rows(source, [LLAVA]), out))
+    assert [path.name for path in out.parent.iterdir()] == ["rows.jsonl"]
+
+
+def test_rows_with_one_id_get_ids_of_their_own(folder):
+    talk = {"id": "k1", "conversations": TALK}
+    source = write_rows(folder / "l.json", [talk, talk, {**talk, "id": "k1-2"}, {"id": "", **talk}])
+    convert(job("llava", source, folder / "rows.jsonl"))
+    assert [row["id"] for row in lines(folder / "rows.jsonl")] == ["k1", "k1-2", "k1-2-2", "k1-3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('[{"id": "k1", "conv', r"l\.json:1: the file ends in the middle of a value"),
+        ("[]", "no row could be converted; there are none"),
+        (
+            '[{"id": "k1"}]',
+            r"no row could be converted; the first: l\.json:1: conversations: Field",
+        ),
+        ('[{"id": "k1", "conversations": 5}, 7]', r"the first: l\.json:1: conversations: Input "),
+    ],
+)
+def test_what_cannot_be_used_leaves_earlier_files_as_they_were(folder, text, reason):
+    out = folder / "out" / "rows.jsonl"
+    out.parent.mkdir()
+    out.write_text("earlier")
+    with pytest.raises(ValueError, match=reason):
+        convert(job("llava", write_rows(folder / "l.json", text), out))
+    assert [path.name for path in out.parent.iterdir()] == ["rows.jsonl"]
+    assert out.read_text() == "earlier"
+
+
+def test_what_a_layout_cannot_hold_is_refused_or_counted(folder):
+    kite = {"type": "image", "path": "a.jpg", "caption": "a kite"}
+    draw, reply = {"role": "user", "content": "Draw"}, {"role": "assistant", "content": "No"}
+    rows = [
+        {"id": "d1", "messages": [draw, {"role": "assistant", "content": [kite]}]},
+        {"id": "d2", "messages": [{"role": "system", "content": "x"}, draw, reply]},
+    ]
+    source = write_rows(folder / "r.jsonl", rows)
+    counts = convert(job("records", source, folder / "l.json", writer="llava"))
+    assert (counts.kept, counts.refused, counts.as_text) == (1, 1, 1)
+    [refused] = lines(folder / "l.refused.jsonl")
+    assert (refused["place"], refused["id"]) == ("r.jsonl:2", "d2")
+
+
+@pytest.mark.parametrize("layout", sorted(set(WRITERS) - {"records"}))
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_a_written_file_is_read_again_below_the_folder_of_its_media(folder, layout, suffix):
+    source = write_rows(folder / "l.json", [LLAVA, {"id": "k2", "conversations": TALK}])
+    out = folder / "out" / f"other{suffix}"
+    convert(job("llava", source, out, writer=layout, media=folder))
+    path = out.with_name("dataset_info.json") if layout == "llamafactory" else out
+    assert [*map(shown, read_layout(layout, path, folder))] == [
+        *map(shown, read_layout("llava", source))
+    ]
+
+
+def test_entries_of_dataset_info_that_are_there_stay(folder):
+    source = write_rows(folder / "l.json", [LLAVA])
+    (folder / "dataset_info.json").write_text('{"other": {"file_name": "o.json"}}')
+    convert(job("llava", source, folder / "mine.json", writer="llamafactory"))
+    known = json.loads((folder / "dataset_info.json").read_text())
+    assert [*known] == ["other", "mine"]
+    assert known["other"] == {"file_name": "o.json"}
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("lava", "did you mean llava?"),
+        ("LLaVA", "did you mean llava?"),
+        ("xx", "there are alpaca, "),
+    ],
+)
+def test_a_mistyped_layout_is_guessed(name, guess):
+    with pytest.raises(ValueError, match=re.escape(guess)):
+        find(name, LAYOUTS)
