@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from anygen.core.records import Record
 from anygen.core.schema import explain
+from anygen.io.atomic import replacing
 from anygen.io.media_files import printable
 
 MAGIC = re.compile(r"[*?[]")  # of a pattern
@@ -51,7 +53,7 @@ class RecordFile:
     @cached_property
     def index(self) -> LineIndex:
         status = self.path.stat()
-        return index_lines(self.path, status.st_size, status.st_mtime_ns)
+        return find_lines(self.path, status.st_size, status.st_mtime_ns)
 
     def __len__(self) -> int:
         return len(self.index.starts)
@@ -98,8 +100,44 @@ def parse(line: bytes, file: Path, number: int) -> Record:
 
 
 @lru_cache(maxsize=1024)
-def index_lines(path: Path, size: int, modified: int) -> LineIndex:
-    """One pass over a file of this size and time. Raises ValueError if it is not UTF-8."""
+def find_lines(path: Path, size: int, modified: int) -> LineIndex:
+    """The index of a file of this size and time: a stored one, or from one pass over the file.
+
+    Raises ValueError if it is not UTF-8.
+    """
+    stored = index_path(path)
+    if stored.is_file():
+        try:
+            with np.load(stored, allow_pickle=False) as columns:
+                if columns["status"].tolist() == [size, modified]:
+                    starts, ends, numbers = (columns[n] for n in ("starts", "ends", "numbers"))
+                    return LineIndex(starts, ends, numbers, str(columns["sha256"]))
+        except (ValueError, KeyError, OSError, BadZipFile):  # damaged, or of something else
+            pass
+    return index_lines(path)
+
+
+def index_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.index.npz")
+
+
+def store_index(file: RecordFile) -> Path:
+    """Writes the index beside its file; returns where. It is used while the file stays as it is."""
+    path, index, status = index_path(file.path), index_lines(file.path), file.path.stat()
+    with replacing(path) as temporary:
+        np.savez(
+            temporary,
+            starts=index.starts,
+            ends=index.ends,
+            numbers=index.numbers,
+            sha256=np.array(index.sha256),
+            status=np.array([status.st_size, status.st_mtime_ns]),
+        )
+    return path
+
+
+def index_lines(path: Path) -> LineIndex:
+    """One pass over a file. Raises ValueError if it is not UTF-8."""
     digest, offset = hashlib.sha256(), 0
     starts, ends, numbers = (array("q") for _ in range(3))
     with path.open("rb") as stream:

@@ -43,13 +43,18 @@ class RowReader:
         for fault in (*faults_of(record), *self.misfits(record)):
             raise ValueError(fault)
         dialogue = read_record(record, lambda path: read_media(place.media / path))
-        length = self.length(dialogue)
-        if length > self.max_length:
-            raise ValueError(
-                f"takes {length:,} positions, and {self.max_length:,} can be learned at once; "
-                f"split it into shorter rows"
-            )
+        if fault := self.too_long(self.length(dialogue)):
+            raise ValueError(fault)
         return dialogue
+
+    def too_long(self, length: int) -> str:
+        """Why a row of this length cannot be learned from; empty if it can."""
+        if length <= self.max_length:
+            return ""
+        return (
+            f"takes {length:,} positions, and {self.max_length:,} can be learned at once; split it "
+            "into shorter rows"
+        )
 
     def misfits(self, record: Record) -> Iterator[str]:
         """Why this model does not read or make the media of a record."""

@@ -1,0 +1,96 @@
+"""`anygen data check`, `stats`, `split` and `index`: a look at records before a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from anygen.training.data.rows import RowReader
+
+FilesArgument = Annotated[
+    list[str], typer.Argument(help="JSONL files, or patterns such as 'clips/*.jsonl'.")
+]
+MediaOption = Annotated[
+    Path | None,
+    typer.Option(help="The folder of the media.", show_default="that of each file"),
+]
+SystemOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The system that is to learn from them, a name in configs/ or a YAML file: rows are "
+        "measured in its positions, and refused as it would refuse them."
+    ),
+]
+
+
+def check(files: FilesArgument, media: MediaOption = None, system: SystemOption = None) -> None:
+    """Name every fault as file:line, and say what is in the files. Exit code 1 if there are any."""
+    from anygen.training.data.check import Checker
+    from anygen.training.data.files import find_files
+
+    checker, bad = Checker(media, row_reader(system)), set()
+    count = 0
+    for file in [file for pattern in files for file in find_files(pattern)]:
+        for fault in checker.faults(file):
+            print(fault)
+            bad.add((fault.file, fault.line))
+            count += 1
+    print(*checker.statistics.lines(), sep="\n")
+    print(f"{count} faults in {len(bad)} lines")
+    if count:
+        raise typer.Exit(1)
+
+
+def stats(files: FilesArgument) -> None:
+    """Say what is in the files, without opening their media."""
+    from anygen.training.data.files import find_files, parse
+    from anygen.training.data.statistics import Statistics
+
+    statistics = Statistics()
+    for file in [file for pattern in files for file in find_files(pattern)]:
+        for number, line in file:
+            statistics.add(parse(line, file.path, number))
+    print(*statistics.lines(), sep="\n")
+
+
+def split(
+    files: FilesArgument,
+    held_out: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of the rows to hold out.")
+    ] = 0.1,
+    media: MediaOption = None,
+) -> None:
+    """Write NAME.train.jsonl and NAME.held_out.jsonl beside each file."""
+    from anygen.training.data.files import find_files
+    from anygen.training.data.split import split
+
+    found = [file for pattern in files for file in find_files(pattern)]
+    for path, rows in split(found, held_out, media).items():
+        print(f"{rows} rows: {path}")
+
+
+def index(files: FilesArgument) -> None:
+    """Store where the lines of large files are, so that runs begin without reading them whole."""
+    from anygen.training.data.files import find_files, store_index
+
+    for file in [file for pattern in files for file in find_files(pattern)]:
+        print(store_index(file))
+
+
+def row_reader(system: str | None) -> RowReader | None:
+    """Of a system without weights: shapes and a tokenizer are all that it takes to measure rows."""
+    if system is None:
+        return None
+    import torch
+
+    from anygen.config.loader import find_config, load_system
+    from anygen.model.multimodal import MultimodalModel
+    from anygen.training.data.rows import RowReader
+
+    parts = ("encoder", "llm", "input_projector")
+    with torch.device("meta"):
+        model = MultimodalModel(load_system(system), find_config(system).parent, parts)
+    return RowReader(model, None)

@@ -1,0 +1,98 @@
+"""Every fault of files of records, with its place: what training would refuse, and more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anygen.core.media import modality_of
+from anygen.core.record_faults import faults_of, path_fault
+from anygen.core.records import MediaContent, Record
+from anygen.io.media_files import MediaError, read_media
+from anygen.training.data.files import RecordFile, RowError, parse
+from anygen.training.data.rows import RowReader
+from anygen.training.data.statistics import Statistics
+from anygen.training.dialogues import read_record
+from mosit_data.world.scene import parse_scene
+
+
+@dataclass
+class Checker:
+    """Checks one file after the other; ids and statistics are of all of them.
+
+    With a `reader`, rows are also measured, and refused as its model would refuse them.
+    """
+
+    media: Path | None = None  # the folder of media; by default that of each file
+    reader: RowReader | None = None
+    statistics: Statistics = field(default_factory=Statistics)
+    ids: dict[str, str] = field(default_factory=dict)  # where the rows of these ids are
+    known: dict[Path, str] = field(default_factory=dict)  # media: their modality, or their fault
+
+    def faults(self, file: RecordFile) -> Iterator[RowError]:
+        """All faults of a file, line by line. Raises ValueError if it is not UTF-8."""
+        if not len(file):
+            yield RowError(file.path, 1, "", "the file holds no records")
+        for number, line in file:
+            try:
+                record = parse(line, file.path, number)
+            except RowError as error:
+                yield error
+                continue
+            for reason in self.reasons(record, file.path, number):
+                yield RowError(file.path, number, record.id, reason)
+
+    def reasons(self, record: Record, file: Path, number: int) -> Iterator[str]:
+        """What is wrong with one record."""
+        self.statistics.add(record)
+        place = f"{file}:{number}"
+        if (earlier := self.ids.setdefault(record.id, place)) != place:
+            yield f"its id is that of {earlier}; give each record its own"
+        found = [*faults_of(record), *self.media_faults(record, self.media or file.parent)]
+        if self.reader is not None:
+            found += self.reader.misfits(record)
+            if not found:
+                yield from self.measured(record, self.media or file.parent)
+        yield from found
+
+    def media_faults(self, record: Record, folder: Path) -> Iterator[str]:
+        parts = [part for message in record.messages for part in message.content]
+        media = [part for part in parts if isinstance(part, MediaContent)]
+        for number, medium in enumerate(media, start=1):
+            if medium.path is not None:
+                fault = path_fault(medium.path) or self.file_fault(folder / medium.path, medium)
+            elif medium.scene is not None:
+                fault = scene_fault(medium)
+            else:
+                fault = ""
+            if fault:
+                yield f"medium {number}: {fault}"
+
+    def file_fault(self, path: Path, medium: MediaContent) -> str:
+        """Why a file is not the medium that a record calls it; empty if it is. Read once."""
+        if path not in self.known:
+            try:
+                self.known[path] = modality_of(read_media(path))
+            except MediaError as error:
+                self.known[path] = str(error)
+        if self.known[path] == medium.type:
+            return ""
+        if self.known[path] in ("image", "audio", "video"):
+            return f"{medium.path} is called {medium.type} and is {self.known[path]}"
+        return self.known[path]
+
+    def measured(self, record: Record, folder: Path) -> Iterator[str]:
+        """Adds the length of a record to the statistics; yields a fault if it is too long."""
+        assert self.reader is not None
+        dialogue = read_record(record, lambda path: read_media(folder / path))
+        length = self.reader.length(dialogue)
+        self.statistics.positions.append(length)
+        if fault := self.reader.too_long(length):
+            yield fault
+
+
+def scene_fault(medium: MediaContent) -> str:
+    try:
+        scene = parse_scene(medium.scene or {})
+    except ValueError as error:
+        return " ".join(str(error).split())
+    return "" if scene.type == medium.type else f"its scene is {scene.type}, not {medium.type}"

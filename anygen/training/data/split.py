@@ -1,0 +1,100 @@
+"""Splits files of records into a part to learn from and a held-out part.
+
+Rows that share a source or a medium, or are without media and begin alike, stay on one side: a
+picture that was learned with one question is not held out with another.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from anygen.core.records import MediaContent, Record, TextContent
+from anygen.io.atomic import replacing
+from anygen.training.data.files import RecordFile, parse
+
+PARTS = ("train", "held_out")
+
+
+def split(files: Sequence[RecordFile], share: float, media: Path | None) -> dict[Path, int]:
+    """Writes mine.train.jsonl and mine.held_out.jsonl beside mine.jsonl; how many rows each has.
+
+    About `share` of the groups of rows are held out, chosen by the SHA-256 of what they share: more
+    rows or another order move no group that stays as it is. Lines are copied as they are. Raises
+    ValueError for a line that is no record.
+    """
+    groups = Groups()
+    for file in files:
+        for number, line in file:
+            record = parse(line, file.path, number)
+            groups.join(list(identities(record, media or file.path.parent)))
+    counts: dict[Path, int] = {}
+    for file in files:
+        outputs = [file.path.with_suffix(f".{part}.jsonl") for part in PARTS]
+        with ExitStack() as stack:
+            streams = []
+            for output in outputs:
+                temporary = stack.enter_context(replacing(output))
+                streams.append(stack.enter_context(temporary.open("wb")))
+            counts |= dict.fromkeys(outputs, 0)
+            for number, line in file:
+                record = parse(line, file.path, number)
+                first = next(identities(record, media or file.path.parent))
+                part = int(groups.fraction(first) < share)
+                streams[part].write(line.rstrip(b"\r\n") + b"\n")
+                counts[outputs[part]] += 1
+    return counts
+
+
+class Groups:
+    """Keys that belong together (union-find); each group has a number of its own in [0, 1)."""
+
+    def __init__(self) -> None:
+        self.parents: dict[str, str] = {}
+
+    def root(self, key: str) -> str:
+        path = [key]
+        while (parent := self.parents.setdefault(path[-1], path[-1])) != path[-1]:
+            path.append(parent)
+        for passed in path:
+            self.parents[passed] = path[-1]
+        return path[-1]
+
+    def join(self, keys: Sequence[str]) -> None:
+        """The smallest key of a group stands for it, in whatever order its rows come."""
+        roots = sorted({self.root(key) for key in keys})
+        for other in roots[1:]:
+            self.parents[other] = roots[0]
+
+    def fraction(self, key: str) -> float:
+        return int(self.root(key)[:12], 16) / 16**12
+
+
+def identities(record: Record, folder: Path) -> Iterator[str]:
+    """SHA-256 of what makes rows alike: the source, every medium, or else the first text."""
+    contents = [content for message in record.messages for content in message.content]
+    media = [part for part in contents if isinstance(part, MediaContent)]
+    texts = [part.text for part in contents if isinstance(part, TextContent)]
+    names = [f"source {record.source}"] if record.source else []
+    for medium in media:
+        if medium.path is not None:
+            names.append(file_identity(folder / medium.path))
+        elif medium.scene is not None:
+            names.append(f"scene {json.dumps(medium.scene, sort_keys=True)}")
+        elif medium.is_caption_only:
+            names.append(f"caption {plain(medium.caption or '')}")
+    for name in names or [f"text {plain(texts[0] if texts else '')}"]:
+        yield hashlib.sha256(name.encode()).hexdigest()
+
+
+def plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def file_identity(path: Path) -> str:
+    """The content of a file, so that a copy under another name is the same; else its path."""
+    if not path.is_file():
+        return f"path {path.absolute()}"
+    with path.open("rb") as stream:
+        return f"file {hashlib.file_digest(stream, 'sha256').hexdigest()}"

@@ -1,0 +1,108 @@
+"""What `anygen data check` finds, and what it counts."""
+
+import pytest
+from typer.testing import CliRunner
+
+from anygen.cli.main import app
+from anygen.config.data import DataSource
+from anygen.training.data.check import Checker
+from anygen.training.data.files import RecordFile
+from anygen.training.data.rows import RowReader
+from anygen.training.data.sources import open_source
+from support.own_data import (
+    picture,
+    talk,
+    write_dialogues,
+    write_picture,
+    write_records,
+    write_sound,
+)
+
+
+def found(path, **settings):
+    """Lines and reasons of the faults of a file."""
+    return [(fault.line, fault.reason) for fault in Checker(**settings).faults(RecordFile(path))]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_picture(tmp_path / "a.png")
+    write_sound(tmp_path / "bell.wav")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    return tmp_path
+
+
+def test_sound_records_have_no_faults(tmp_path):
+    assert found(write_dialogues(tmp_path)) == []
+
+
+def test_every_fault_has_its_line_and_a_sentence(folder):
+    scene = {"type": "image", "scene": {"type": "image", "things": "many"}}
+    path = write_records(
+        folder / "mine.jsonl",
+        talk("a", [picture("a.png")], "x"),
+        b"{",
+        talk("b", [picture("bell.wav")], "x"),
+        talk("c", [picture("gone.png")], ""),
+        talk("d", [picture("broken.png")], "x"),
+        talk("e", [picture("../a.png")], "x"),
+        talk("a", "y", "z"),
+        talk("f", [scene], "x"),
+    )
+    faults = found(path)
+    assert [line for line, _ in faults] == [2, 3, 4, 4, 5, 6, 7, 8]
+    reasons = [reason for _, reason in faults]
+    assert reasons[1] == "medium 1: bell.wav is called image and is audio"
+    assert reasons[2] == "message 2: the assistant's content is empty"
+    assert reasons[3] == f"medium 1: {folder / 'gone.png'}: no such file"
+    assert reasons[4].endswith("broken.png: this PNG file is damaged or truncated")
+    assert "leads out of the folder" in reasons[5]
+    assert reasons[6] == f"its id is that of {path}:1; give each record its own"
+    assert reasons[7].startswith("medium 1: ")
+
+
+def test_what_passes_the_check_is_what_a_run_reads(folder, write_run, tiny_model):
+    """The check refuses whatever training refuses: faults of one are not passed by the other."""
+    rows = [
+        talk("a", [picture("a.png")], "x"),
+        talk("b", [picture("bell.wav")], "x"),
+        talk("c", "x", [picture("a.png")]),
+        talk("d", "x " * 300, "y"),
+        talk("e", "x", [picture(None, "a cat")]),
+    ]
+    path = write_records(folder / "mine.jsonl", *rows)
+    reader = RowReader(tiny_model, 200)
+    source = open_source(DataSource(path=str(path)), seed=0)
+    refused = set()
+    for row in range(len(rows)):
+        try:
+            reader.read(source, row)
+        except ValueError:
+            refused.add(row + 1)
+    assert refused == {line for line, _ in found(path, reader=reader)} == {2, 3, 4}
+
+
+def test_the_command_ends_with_1_if_there_are_faults_and_counts_what_there_is(folder):
+    runner = CliRunner()
+    path = write_dialogues(folder, 8)
+    sound = runner.invoke(app, ["data", "check", str(path)])
+    assert sound.exit_code == 0
+    assert sound.stdout.splitlines()[-1] == "0 faults in 0 lines"
+    assert "image of the assistant, caption only" in sound.stdout
+    first = path.read_text().splitlines()[3]
+    path.write_text(path.read_text() + first.replace("row-3", "again") + "\n{\n")
+    checked = runner.invoke(app, ["data", "check", str(path)])
+    assert checked.exit_code == 1
+    assert checked.stdout.startswith(f"{path}:10: is not JSON")
+    assert "9, of which 1 repeat an earlier one" in checked.stdout
+    counted = runner.invoke(app, ["data", "stats", str(write_dialogues(folder, 8))])
+    assert counted.exit_code == 0
+    assert "8, of which 0 repeat" in counted.stdout
+
+
+def test_rows_are_measured_for_a_system_without_its_weights(folder, tiny_system):
+    path = write_records(folder / "mine.jsonl", talk("a", "cat " * 5_000, "x"), talk("b"))
+    checked = CliRunner().invoke(app, ["data", "check", str(path), "--system", str(tiny_system)])
+    assert checked.exit_code == 1
+    assert ":1: record a: takes " in checked.stdout
+    assert "positions " in checked.stdout
