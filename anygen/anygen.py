@@ -15,6 +15,7 @@ from typing import Any
 
 from anygen.checkpoints import checkpoint
 from anygen.checkpoints.model_id import ModelId
+from anygen.checkpoints.run_weights import fingerprint
 from anygen.config.placement import AUTO, Placement
 from anygen.core.media import Message
 from anygen.generation.answer import Answer, collect
@@ -56,7 +57,7 @@ class AnyGen:
     def model_id(self) -> ModelId:
         """Which model this is, for the provenance of files."""
         folder, placement = self.model.folder, self.model.placement
-        name, weights = checkpoint.name_of(folder), checkpoint.fingerprint(folder)
+        name, weights = checkpoint.name_of(folder), fingerprint([folder])
         return ModelId(name, weights, placement, self.model.llm.sampling)
 
     def reply(

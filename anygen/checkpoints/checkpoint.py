@@ -19,10 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from anygen.checkpoints.model_card import write_card
+from anygen.checkpoints.parts import LORA, part_of
 from anygen.config.system import System
 from anygen.io.atomic import replacing, write_json
-
-LORA = ".lora_"
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -60,15 +59,10 @@ def name_of(folder: Path) -> str:
     return folder.name if folder.parent == PRETRAINED else str(folder.absolute())
 
 
-def fingerprint(folder: Path) -> str:
-    """The SHA-256 of a model's weights, in hexadecimal."""
-    return sha256(folder / WEIGHTS)
-
-
-def sha256(weights: Path) -> str:
-    """Of a safetensors file, or of its shards one after the other, in hexadecimal."""
+def digest_of(weights: Iterable[Path]) -> str:
+    """The SHA-256 of safetensors files, or of their shards, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
-    for path in files_of(weights):
+    for path in (file for each in weights for file in files_of(each)):
         with path.open("rb") as stream:
             while block := stream.read(HASH_BLOCK):
                 digest.update(block)
@@ -83,12 +77,6 @@ def read_system(folder: Path) -> System:
     except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError) as error:
         raise ValueError(f"{path}: is damaged, or of another program: {error!r}") from error
     return System.model_validate(system)
-
-
-def weights_in(folder: Path) -> Path:
-    """The weights that a run has trained, or those of a whole model."""
-    trained = folder / RUN_WEIGHTS
-    return trained if trained.is_file() else folder / WEIGHTS
 
 
 # --- saving
@@ -263,8 +251,13 @@ def read_index(path: Path) -> dict[str, str]:
 
 def open_weights(path: Path) -> TensorFile:
     """A safetensors file, or its shards as one, whose tensors are read on demand."""
-    shards = [open_file(file) for file in files_of(path)]
-    return shards[0] if len(shards) == 1 else ShardedFile(shards)
+    return open_all([path])
+
+
+def open_all(paths: Iterable[Path]) -> TensorFile:
+    """Several of them as one; later ones win."""
+    files = [open_file(file) for path in paths for file in files_of(path)]
+    return files[0] if len(files) == 1 else ShardedFile(files)
 
 
 def open_file(path: Path) -> TensorFile:
@@ -277,7 +270,7 @@ def open_file(path: Path) -> TensorFile:
 
 
 class ShardedFile:
-    """Several files that are read as one."""
+    """Several files that are read as one; later ones win."""
 
     def __init__(self, files: Iterable[TensorFile]) -> None:
         self.holders = {name: file for file in files for name in file.keys()}  # noqa: SIM118
@@ -326,13 +319,21 @@ def check_keys(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, comple
 def key_problems(
     own: Mapping[str, Tensor], found: Mapping[str, Tensor], complete: bool
 ) -> list[str]:
-    """One line per key that is unexpected, has another shape or, if `complete`, is missing."""
+    """One line per key that is unexpected or has another shape.
+
+    If `complete`, also a line per part of the model that has missing keys.
+    """
     problems = [f"unexpected: {name}" for name in found if name not in own]
     problems += [
         f"shape: {name} is {tuple(tensor.shape)}, the model has {tuple(own[name].shape)}"
         for name, tensor in found.items()
         if name in own and own[name].shape != tensor.shape
     ]
-    if complete:
-        problems += [f"missing: {name}" for name in own if name not in found]
+    missing: dict[str, list[str]] = {}
+    for name in own if complete else ():
+        if name not in found:
+            missing.setdefault(part_of(name), []).append(name)
+    for part, names in missing.items():
+        what = f"{part}, {len(names)} tensors" if names[1:] else names[0]
+        problems.append(f"missing: {what}")
     return problems

@@ -226,7 +226,8 @@ def check_terminal() -> Iterator[Finding]:
 
 
 def check_weights(model: str) -> Iterator[Finding]:
-    from anygen.checkpoints.checkpoint import CONFIG, WEIGHTS, find_model, named_files, read_system
+    from anygen.checkpoints.checkpoint import CONFIG, find_model, named_files, read_system
+    from anygen.checkpoints.run_weights import weights_in
     from anygen.io.assets import size_of
 
     folder = find_model(model)
@@ -237,7 +238,8 @@ def check_weights(model: str) -> Iterator[Finding]:
         text = f"{folder / CONFIG} does not describe a model: {explain(error)}"
         yield Finding("problem", "weights", text, again)
         return
-    absent = [n for n in (WEIGHTS, *named_files(system)) if not (folder / n).is_file()]
+    needed = (weights_in(folder).name, *named_files(system))
+    absent = [name for name in needed if not (folder / name).is_file()]
     fault = f"without {', '.join(absent)}" if absent else unreadable(folder)
     if fault:
         yield Finding("problem", "weights", f"{folder} is {fault}", again)

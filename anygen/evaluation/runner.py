@@ -19,6 +19,7 @@ import torch
 
 from anygen.anygen import AnyGen
 from anygen.checkpoints import checkpoint
+from anygen.checkpoints.run_weights import fingerprint
 from anygen.config.placement import Placement
 from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import TABLE
@@ -64,7 +65,7 @@ def run(  # noqa: PLR0913  # the options of the command
     """
     tasks = chosen_tasks(suite, find_suite(suite).read(data), rows)
     folder = checkpoint.find_model(model)
-    digest = checkpoint.fingerprint(folder)
+    digest = fingerprint([folder])
     identity = {"suite": suite, "weights": digest, "seed": seed}
     if data is not None:
         identity["data"] = data_hash(data)

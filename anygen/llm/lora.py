@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from anygen.checkpoints.checkpoint import LORA
+from anygen.checkpoints.parts import LORA
 from anygen.config.system import LanguageModelSettings, Lora
 
 NAME = "default"  # of the only adapter, in the names of its weights

@@ -12,10 +12,9 @@ from typing import Literal
 from torch import nn
 from transformers import PreTrainedModel
 
-from anygen.checkpoints.checkpoint import LORA
+from anygen.checkpoints.parts import LORA, part_of
 from anygen.core.schema import Strict
 from anygen.model.multimodal import MultimodalModel
-from anygen.model.parts import part_of
 
 BASE = "llm.base"
 BLOCK = 64  # weights of nf4 that share a scale (Dettmers et al. 2023, section 3)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,12 +53,12 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Decoder]):
         self,
         described: Mapping[MediaModality, Plugin],
         folder: Path,
-        weights: Path | None = None,
+        weights: Sequence[Path] = (),
         budget: int | None = None,
         dtype: torch.dtype = torch.float32,
         record: DecoderRecord | None = None,
     ) -> None:
-        """`folder` holds the files that the plugins name; `weights` is the file of a whole model.
+        """`folder` holds the files that the plugins name; `weights` are the files of a whole model.
 
         Loaded decoders have `dtype`, except for what they list in `keep_in_fp32_modules`. In the
         order of `described` a decoder may extend an earlier one. Raises ValueError naming every key
@@ -72,7 +72,7 @@ class LazyDecoders(nn.Module, Mapping[MediaModality, Decoder]):
         self.holders: Counter[MediaModality] = Counter()
         self.recent: list[MediaModality] = []  # loaded from the file, the most recently used last
         if weights:
-            self.file = checkpoint.open_weights(weights)  # stays this one if it is replaced
+            self.file = checkpoint.open_all(weights)  # stay these if they are replaced
             self.specs = self.recorded(record) or specs_of(self.infos)
         else:
             decoders = self.build_all()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from anygen.checkpoints import checkpoint
+from anygen.checkpoints.run_weights import weights_of
 from anygen.config.placement import Placement
 from anygen.config.system import System
 from anygen.core.content_hash import content_hash
@@ -89,14 +90,14 @@ class MultimodalModel(nn.Module):
         placement: Placement = Placement(),
         pack: Pack = packed,
     ) -> "MultimodalModel":
-        """A shipped model by its name, or the folder that `save_pretrained` wrote, for inference.
+        """A shipped model by its name, or the folder of a model or a training run, to answer with.
 
         Its decoders load on first use. With `decoder_memory` their weights stay within so many
         bytes: the least recently used are dropped, and loaded again when needed. `pack` lays out
         the linear layers of the LLM; by default float32 ones on a CPU become half precision.
         """
         folder = checkpoint.find_model(name)
-        system, weights = checkpoint.read_system(folder), folder / checkpoint.WEIGHTS
+        system, weights = checkpoint.read_system(folder), weights_of([folder])
         idle = decoder_memory if placement.offload == "none" else decoder_memory or 0
         decoders = LazyDecoders(
             system.decoders, folder, weights, idle, placement.torch_dtype, read_record(folder)
@@ -104,7 +105,7 @@ class MultimodalModel(nn.Module):
         with torch.device(placement.device):
             model = cls(system, folder, decoders=decoders, placement=placement, as_stored=True)
         model.settle()
-        checkpoint.load_weights(model, [weights], complete=True)
+        checkpoint.load_weights(model, weights, complete=True)
         model.llm.prepare_answering(pack)
         return model.eval().requires_grad_(False)
 

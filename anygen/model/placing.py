@@ -9,7 +9,8 @@ from itertools import chain
 import torch
 from torch import nn
 
-from anygen.checkpoints.checkpoint import LORA, declared_prefixes
+from anygen.checkpoints.checkpoint import declared_prefixes
+from anygen.checkpoints.parts import LORA
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ from anygen.checkpoints.checkpoint import (
     load_weights,
     own_tensors,
     save_weights,
-    weights_in,
 )
+from anygen.checkpoints.run_weights import find_weights, weights_of
 from anygen.config.loader import find_config, load_run, load_system
 from anygen.config.placement import Placement
 from anygen.config.run import Run
@@ -38,6 +38,7 @@ from anygen.training.runs.folder import (
     write_settings,
 )
 from anygen.training.runs.log import LOG, append_row, drop_rows_after, finite_means
+from anygen.training.runs.model_folder import write_model
 from anygen.training.runs.schedule import learning_rate
 from anygen.training.runs.state import STATE_FILE, State, read_state, write_state
 from anygen.training.runs.stopping import end_process, stop_requests
@@ -95,7 +96,7 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
         system, folder, parts=stage.needs, placement=placement_of(run, accelerator)
     )
     check_decoders(model, run)
-    load_weights(model, map(weights_in, run.init))
+    load_weights(model, weights_of(map(find_weights, run.init)))
     if "llm" in stage.needs:
         int8 = run.precision == "int8" and has_fast_int8(accelerator.device)
         fused = accelerator.device.type != "cpu"
@@ -296,6 +297,7 @@ class Trainer:
             return
         with self.average.in_use():
             save_weights(self.tensors(), self.run.out / RUN_WEIGHTS)
+        write_model(self.run, self.model.system, self.model.folder)
         state = {
             "origin": self.origin,
             "step": self.step,

@@ -66,7 +66,7 @@ def test_random_weights_are_ours():
 
 def shelf_of(weights, **options):
     described = {"image": Plugin(name="diffusers_pipeline", **options)}
-    return LazyDecoders(described, CONFIGS / "tiny", weights)
+    return LazyDecoders(described, CONFIGS / "tiny", [weights] if weights else [])
 
 
 def picture_of(decoder):

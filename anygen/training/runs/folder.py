@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from anygen.checkpoints.checkpoint import WEIGHTS, sha256, weights_in
+from anygen.checkpoints.checkpoint import WEIGHTS
+from anygen.checkpoints.run_weights import find_weights, fingerprint
 from anygen.config.run import Run
 from anygen.config.system import System
 from anygen.core.schema import did_you_mean
@@ -70,7 +71,7 @@ def origin_of(run: Run, system: System) -> Origin:
     """
     settings = run.model_dump(mode="json", exclude=FREE)
     settings["data"] = fingerprints(run)
-    weights = {str(name): sha256(weights_in(name)) for name in run.init}
+    weights = {str(name): fingerprint([find_weights(name)]) for name in run.init}
     return {"settings": settings, "system": system.model_dump(mode="json"), "init": weights}
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from anygen.checkpoints.checkpoint import own_tensors
+from anygen.checkpoints.parts import part_of
 from anygen.model.multimodal import MultimodalModel
-from anygen.model.parts import part_of
 from anygen.model.placing import settle
 
 AUXILIARY = "aids."  # prefix of the names of auxiliaries in weights.safetensors and state.pt

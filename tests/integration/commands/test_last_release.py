@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from anygen.chat.repl import run_chat
-from anygen.checkpoints.checkpoint import find_model, fingerprint
+from anygen.checkpoints.checkpoint import find_model
 from anygen.checkpoints.model_id import ModelId
+from anygen.checkpoints.run_weights import fingerprint
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Image
 from anygen.io.media_files import read_media
@@ -73,7 +74,7 @@ def test_a_generated_file_records_how_it_was_made(files, name):
 def test_a_generated_file_is_made_again_or_the_difference_has_a_reason(files, anygen_cli, tmp_path):
     source = files / "batch" / "out" / "cat_002_image.png"
     code, _, err = anygen_cli("generate", "--from", str(source), "--out", str(tmp_path / "again"))
-    same_weights = read_provenance(source).weights == fingerprint(find_model("mini"))
+    same_weights = read_provenance(source).weights == fingerprint([find_model("mini")])
     if code == 2:  # new weights may answer with other parts
         assert not same_weights
         assert "no longer makes this medium: its weights have changed" in err

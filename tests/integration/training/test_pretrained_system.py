@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 
 from anygen import AnyGen
@@ -11,7 +12,9 @@ from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_system, to_yaml
 from anygen.core.media import Message, media_of, modality_of
 from anygen.model.multimodal import MultimodalModel
+from anygen.training.packing import pack
 from anygen.training.trainer import train
+from support import pretrained_encoders
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,24 @@ def test_the_llm_stages_learn_through_it(system, write_run, stage, tmp_path):
         assert not [name for name in file.keys() if name.startswith("decoders.")]  # noqa: SIM118
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert any("denoise" in key for row in rows for key in row)
+
+
+def test_the_runs_of_a_system_of_published_parts_are_packed(
+    tiny_llm, published, write_run, tmp_path
+):
+    """Their encoder and their decoders have no weights of ours."""
+    pretrained_encoders.publish("clip", tmp_path / "clip")
+    encoder = {"name": "clip", "pretrained": str(tmp_path / "clip")}
+    decoders = {"image": {"name": "stable_diffusion", "pretrained": str(published / "sd15")}}
+    settings = {"llm": {"base": str(tiny_llm)}, "encoder": encoder, "decoders": decoders}
+    (tmp_path / "system.yaml").write_text(yaml.safe_dump(settings))
+    runs = []
+    for stage in ("encode", "decode", "instruct"):
+        out, init = str(tmp_path / stage), [*map(str, runs)]
+        name = write_run(stage, system="system.yaml", steps=1, out=out, init=init)
+        runs.append(train(name, []))
+    pack(str(tmp_path / "system.yaml"), runs, tmp_path / "model")
+    AnyGen.from_pretrained(tmp_path / "model")
 
 
 def test_a_component_stage_has_nothing_to_train(system, write_run):

@@ -1,6 +1,7 @@
 """The folder of a run tells the truth: one run at a time, the settings that it was trained with."""
 
 import json
+import shutil
 import signal
 from dataclasses import replace
 
@@ -8,14 +9,21 @@ import pytest
 import torch
 import yaml
 from accelerate import Accelerator
+from safetensors.torch import load_file
 
+from anygen import AnyGen
+from anygen.checkpoints.checkpoint import find_model, own_tensors
+from anygen.checkpoints.run_weights import find_weights, weights_of
 from anygen.config.loader import load_run, load_system
+from anygen.core.media import Message
 from anygen.core.version import __version__
+from anygen.training.packing import pack
 from anygen.training.runs.folder import locked
 from anygen.training.stages import STAGES
 from anygen.training.trainer import MAX_SKIPPED, Trainer, train
 
 VAE = {"decoders": ["image"]}
+ASK = [Message("user", ("draw a cat",))]
 
 
 @pytest.fixture
@@ -93,6 +101,38 @@ def test_other_weights_to_begin_with_are_refused(write_run, trained, tmp_path):
     name = write_run("vae", **VAE, init=[str(first)], out=str(tmp_path / "second"))
     with pytest.raises(ValueError, match=r"with other weights in init; .* add --change init"):
         train(name, [])
+
+
+def test_a_run_of_the_llm_is_a_model_over_the_one_that_it_began_with(
+    write_run, saved_model, tmp_path, tiny_system
+):
+    name = write_run("instruct", init=[str(saved_model)], steps=1, learning_rate=1e-2, warmup=0)
+    out = train(name, [])
+    answer = AnyGen.from_pretrained(out).generate(ASK, max_new_tokens=5, seed=1)
+    assert not any(key.startswith("decoders.") for key in load_file(out / "weights.safetensors"))
+    pack(str(tiny_system), [out], tmp_path / "packed")
+    packed = AnyGen.from_pretrained(tmp_path / "packed")
+    own = own_tensors(packed.model)
+    for key, tensor in load_file(out / "weights.safetensors").items():
+        assert own[key].equal(tensor.to(torch.bfloat16).to(own[key].dtype))
+    assert [type(part) for part in packed.generate(ASK, max_new_tokens=5, seed=1).parts] == [
+        type(part) for part in answer.parts
+    ]
+
+
+def test_what_a_run_began_with_has_to_stay(write_run, saved_model, tmp_path):
+    base = tmp_path / "base"
+    shutil.copytree(saved_model, base)
+    out = train(write_run("encode", init=[str(base)], steps=1), [])
+    shutil.rmtree(base)
+    with pytest.raises(ValueError, match=r"run/config\.json: init: no model named '.*base'"):
+        AnyGen.from_pretrained(out)
+
+
+def test_a_run_begins_with_a_shipped_model_by_its_name(write_run):
+    assert weights_of([find_weights("mini")]) == [find_model("mini") / "model.safetensors"]
+    with pytest.raises(ValueError, match="no model named 'mimi' and no folder with weights of a r"):
+        train(write_run("vae", **VAE, init=["mimi"]), [])
 
 
 def test_changed_settings_that_are_named_are_those_of_the_folder(trained):

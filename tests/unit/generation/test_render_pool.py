@@ -378,7 +378,7 @@ def test_pictures_of_a_large_decoder_are_rendered_one_after_the_other(
 def test_decoders_load_when_they_are_wanted_and_go_when_they_are_not(saved_model, task):
     folder = saved_model
     shelf = LazyDecoders(
-        read_system(folder).decoders, folder, folder / "model.safetensors", budget=0
+        read_system(folder).decoders, folder, [folder / "model.safetensors"], budget=0
     )
     with RenderingPool(shelf) as pool:
         assert shelf.loaded == ()

@@ -21,7 +21,7 @@ def open_shelf(saved_model):
 
     def open_it(budget=None, folder=saved_model, record=recorded):
         described, weights = read_system(saved_model).decoders, folder / "model.safetensors"
-        return LazyDecoders(described, saved_model, weights, budget, record=record).eval()
+        return LazyDecoders(described, saved_model, [weights], budget, record=record).eval()
 
     return open_it
 
@@ -184,7 +184,7 @@ def test_a_folder_without_a_record_opens_by_building_its_decoders(open_shelf):
 def test_mini_opens_by_its_record():
     folder = find_model("mini")
     weights, record = folder / "model.safetensors", read_record(folder)
-    shelf = LazyDecoders(read_system(folder).decoders, folder, weights, record=record)
+    shelf = LazyDecoders(read_system(folder).decoders, folder, [weights], record=record)
     assert shelf.recorded(record) == record.conditions
 
 

@@ -1,8 +1,6 @@
 """The parts that a model consists of, by the names of their parameters."""
 
-from anygen.checkpoints.checkpoint import (
-    LORA,
-)
+LORA = ".lora_"
 
 
 def part_of(name: str) -> str:
