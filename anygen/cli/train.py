@@ -26,9 +26,10 @@ def train(
     """
     import logging
 
+    from anygen.training.runs.progress import PresentStderr
     from anygen.training.trainer import train
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[PresentStderr()])
     print(train(config, overrides or [], change or []))
 
 

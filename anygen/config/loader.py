@@ -1,5 +1,6 @@
 """Reading YAML files by name or path, with key=value overrides."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,12 @@ def load_system(name: str, overrides: list[str] | None = None) -> System:
 def load_run(name: str, overrides: list[str] | None = None) -> Run:
     """A training run by its name in configs/ or its path. Raises ValueError."""
     return load(Run, name, overrides)
+
+
+def system_of(run: Run) -> System:
+    """The system of a run, with the run's own settings of LoRA. Raises ValueError."""
+    settings = run.lora.model_dump(exclude_unset=True) if run.lora else {}
+    return load_system(run.system, [f"llm.lora.{k}={json.dumps(v)}" for k, v in settings.items()])
 
 
 def load(kind: type[Document], name: str, overrides: list[str] | None = None) -> Document:

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from anygen.config.data import DataSource, Mixing, check_shares
+from anygen.config.system import Lora
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
 
@@ -58,6 +59,10 @@ class Run(Strict):
     negatives: PositiveInt = 4096
     learning_rate: PositiveFloat = 1e-3
     warmup: NonNegativeInt = 100  # steps
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine"  # after the warm-up
+    decay: float = Field(default=0.1, gt=0, le=1)  # share of the steps in which wsd falls
+    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    lora: Lora | None = None  # replaces what it sets of the system's llm.lora
     weight_decay: NonNegativeFloat = 0.0
     max_grad_norm: PositiveFloat = 1.0
     ema: float = Field(default=0.0, ge=0, lt=1)  # decay of averaged weights; 0: no average
@@ -70,6 +75,7 @@ class Run(Strict):
     denoised: NonNegativeInt = 0  # spans per modality and step with the denoising loss
     log_every: PositiveInt = 20
     save_every: PositiveInt = 200
+    keep: NonNegativeInt = 0  # of the last saved weights that stay in checkpoints/
     sample_every: PositiveInt = 1000
     seed: int = 0
 

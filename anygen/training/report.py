@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anygen.core.schema import read_yaml
 from anygen.reports import plots
 from anygen.reports.page import Shown, show, svg_uri, write_page
 from anygen.training.runs.folder import RUN_FILE
 from anygen.training.runs.log import LOG, LogRow, read_log
+from anygen.training.runs.progress import duration
 
 PAGE = "report.html"
 STEPS = 6  # whose samples are shown
@@ -22,6 +24,7 @@ def write(out: Path) -> Path:
         "folder": out.name,
         "config": (out / RUN_FILE).read_text(encoding="utf-8"),
         "step": logged[-1]["step"] if logged else 0,
+        "remaining": remaining(logged, read_yaml((out / RUN_FILE).read_text("utf-8"))["steps"]),
         "curves": [
             {"name": name, "last": values[-1], "plot": svg_uri(plots.curve_svg(steps, values))}
             for name, steps, values in curves(logged)
@@ -29,6 +32,16 @@ def write(out: Path) -> Path:
         **shown_samples(out, [row for row in rows if "samples" in row]),
     }
     return write_page(out / PAGE, "training.html", values)
+
+
+def remaining(rows: Sequence[LogRow], steps: int) -> str:
+    """The time that the run still needs at the speed of the last logged steps, empty at its end."""
+    timed = [row for row in rows if "seconds" in row][-2:]
+    if not timed or timed[-1]["step"] >= steps:
+        return ""
+    before = timed[0]["step"] if len(timed) == 2 else 0
+    done = timed[-1]["step"]
+    return duration(timed[-1]["seconds"] / (done - before) * (steps - done))
 
 
 def curves(rows: Sequence[LogRow]) -> Iterator[tuple[str, list[int], list[float]]]:

@@ -12,14 +12,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import (
-    RUN_WEIGHTS,
     copy_tensors,
     load_weights,
     own_tensors,
-    save_weights,
 )
 from anygen.checkpoints.run_weights import find_weights, weights_of
-from anygen.config.loader import find_config, load_run, load_system
+from anygen.config.loader import find_config, load_run, system_of
 from anygen.config.placement import Placement
 from anygen.config.run import Run
 from anygen.core.media import modality_of
@@ -30,6 +28,7 @@ from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
 from anygen.training.data.mixture import Mixture
 from anygen.training.runs.averaging import AveragedWeights
+from anygen.training.runs.checkpoints import write_weights
 from anygen.training.runs.folder import (
     Origin,
     check_changes,
@@ -38,8 +37,8 @@ from anygen.training.runs.folder import (
     write_settings,
 )
 from anygen.training.runs.log import LOG, append_row, drop_rows_after, finite_means
-from anygen.training.runs.model_folder import write_model
-from anygen.training.runs.schedule import learning_rate
+from anygen.training.runs.optimizers import learning_rate, make_optimizer
+from anygen.training.runs.progress import progress_bar
 from anygen.training.runs.state import STATE_FILE, State, read_state, write_state
 from anygen.training.runs.stopping import end_process, stop_requests
 from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
@@ -59,7 +58,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     run = load_run(name, overrides)
     accelerator = Accelerator(mixed_precision="bf16" if run.precision == "bf16" else "no")
     with locked(run.out, held=accelerator.is_main_process):
-        origin, state = origin_of(run, load_system(run.system)), read_state(run.out)
+        origin, state = origin_of(run, system_of(run)), read_state(run.out)
         if state is not None:
             check_state(run, state, origin, change)
         trainer = build_trainer(run, accelerator, origin)
@@ -91,7 +90,7 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
     """The model with the weights of `init`, ready for the first step. Raises ValueError."""
     stage = STAGES[run.stage]
     torch.manual_seed(run.seed)
-    system, folder = load_system(run.system), find_config(run.system).parent
+    system, folder = system_of(run), find_config(run.system).parent
     model = MultimodalModel(
         system, folder, parts=stage.needs, placement=placement_of(run, accelerator)
     )
@@ -156,9 +155,7 @@ class Trainer:
         self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
         if run.precision == "bf16":
             narrow_frozen(model, torch.bfloat16)
-        optimizer = torch.optim.AdamW(
-            self.learned.values(), run.learning_rate, (0.9, 0.99), weight_decay=run.weight_decay
-        )
+        optimizer = make_optimizer(self.learned.values(), run)
         loss = StageLoss(model, self.auxiliaries, run, stage)
         wrapped = accelerator.prepare(loss, optimizer)
         self.loss, self.optimizer = wrapped
@@ -176,11 +173,14 @@ class Trainer:
         self.model.train()
         terms: dict[str, list[Tensor]] = {}  # since the last line of the log
         start_time = time.perf_counter()
-        with stop_requests() as request:
+        shown = self.accelerator.is_main_process
+        bar = progress_bar(self.run.stage, self.step, self.run.steps, shown)
+        with stop_requests() as request, bar as advance:
             while self.step < self.run.steps:
                 for name, value in self.update().items():
                     terms.setdefault(name, []).append(value.detach())
                 self.step += 1
+                advance(self.step)
                 if self.is_due(self.run.log_every):
                     self.write_log(terms, time.perf_counter() - start_time)
                     terms, start_time = {}, time.perf_counter()
@@ -296,8 +296,7 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         with self.average.in_use():
-            save_weights(self.tensors(), self.run.out / RUN_WEIGHTS)
-        write_model(self.run, self.model.system, self.model.folder)
+            write_weights(self.tensors(), self.run, self.model.system, self.model.folder, self.step)
         state = {
             "origin": self.origin,
             "step": self.step,
@@ -305,6 +304,7 @@ class Trainer:
             "tensors": self.tensors(),
             "average": self.average.tensors,
             "optimizer": self.optimizer.state_dict(),
+            "kind": self.run.optimizer,
         }
         write_state(state, self.run.out)
 
@@ -313,7 +313,8 @@ class Trainer:
         try:
             copy_tensors(state["tensors"], self.tensors(), complete=True)
             copy_tensors(state["average"], self.average.tensors, complete=True)
-            self.optimizer.load_state_dict(state["optimizer"])
+            if state.get("kind", "adamw") == self.run.optimizer:  # it may have been changed
+                self.optimizer.load_state_dict(state["optimizer"])
         except ValueError as error:
             raise ValueError(f"{self.run.out / STATE_FILE}: {error}") from error
         self.step = state["step"]

@@ -18,7 +18,7 @@ from anygen.training.losses import (
     span_hidden,
     text_loss,
 )
-from anygen.training.runs.schedule import FINAL_RATE, learning_rate
+from anygen.training.runs.optimizers import FINAL_RATE, learning_rate
 from decoders.base import ConditionSpec, pooled_condition
 
 

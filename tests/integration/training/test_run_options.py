@@ -1,0 +1,73 @@
+"""What a run may choose: its schedule, its optimizer, LoRA, and what it keeps."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from anygen.config.loader import load_run, load_system, system_of
+from anygen.training.report import remaining
+from anygen.training.runs.optimizers import FINAL_RATE, learning_rate
+from anygen.training.runs.progress import duration, progress_bar
+from anygen.training.trainer import train
+
+VAE = {"decoders": ["image"]}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ("constant", {10: 1.0, 60: 1.0, 110: 1.0}),
+        ("linear", {10: 1.0, 60: 0.5, 85: 0.25, 110: 0.0}),
+        ("wsd", {10: 1.0, 60: 1.0, 90: 1.0, 95: 0.5, 110: 0.0}),
+    ],
+)
+def test_the_rate_after_the_warm_up_is_that_of_the_schedule(write_run, schedule, shares):
+    name = write_run("vae", **VAE, steps=110, warmup=10, learning_rate=2.0)
+    run = load_run(name, [f"schedule={schedule}", "decay=0.2"])
+    assert learning_rate(run, 4) == pytest.approx(1.0)
+    for step, share in shares.items():
+        expected = 2.0 * (FINAL_RATE + (1 - FINAL_RATE) * share)
+        assert learning_rate(run, step) == pytest.approx(expected)
+
+
+def test_lora_of_a_run_replaces_what_it_names(write_run, tiny_system):
+    run = load_run(write_run("instruct"), ["lora.rank=3"])
+    own, lora = load_system(str(tiny_system)).llm.lora, system_of(run).llm.lora
+    assert (lora.rank, lora.alpha, lora.targets) == (3, own.alpha, own.targets)
+    assert system_of(load_run(write_run("instruct"))).llm.lora == own
+
+
+def test_adafactor_goes_on_where_it_stopped(write_run, tmp_path):
+    name = write_run("vae", **VAE, optimizer="adafactor", steps=4, schedule="constant")
+    once = train(name, [f"out={tmp_path / 'once'}"])
+    twice = [f"out={tmp_path / 'twice'}"]
+    train(name, [*twice, "steps=2"])
+    train(name, twice, ["steps"])
+    expected, resumed = (load_file(tmp_path / n / "weights.safetensors") for n in ("once", "twice"))
+    assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+    train(name, [f"out={once}", "steps=5", "optimizer=adamw"], ["steps", "optimizer"])
+
+
+def test_a_run_keeps_as_many_of_its_last_weights_as_it_is_asked_to(write_run):
+    out = train(write_run("vae", **VAE, steps=4, save_every=1, keep=2), [])
+    kept = sorted(path.name for path in (out / "checkpoints").iterdir())
+    assert kept == ["000003", "000004"]
+    last, before = (load_file(out / "checkpoints" / n / "weights.safetensors") for n in kept[::-1])
+    present = load_file(out / "weights.safetensors")
+    assert all(torch.equal(present[key], last[key]) for key in present)
+    assert any(not torch.equal(present[key], before[key]) for key in present)
+
+
+def test_the_time_that_is_left_is_that_of_the_last_speed():
+    rows = [{"step": 10, "seconds": 99.0}, {"step": 20, "seconds": 600.0}]
+    assert remaining(rows, 140) == "2 h 0 min"
+    assert remaining(rows[:1], 20) == "1 min"
+    assert remaining(rows, 20) == ""
+    assert remaining([], 20) == ""
+    assert duration(59) == "59 s"
+
+
+def test_there_is_no_bar_where_there_is_no_terminal(capsys):
+    with progress_bar("vae", 0, 3) as advance:
+        advance(1)
+    assert capsys.readouterr() == ("", "")
