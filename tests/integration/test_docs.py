@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ from anygen.importers import IMPORTERS
 from anygen.io.media_files import read_media, write_media
 from anygen.terminal.screen import Screen
 from decoders.base import RenderRequest, never, no_progress
+from support.own_data import write_dialogues
 from support.pages import PAGES, Command, blocks, commands
 from support.paths import ROOT
 
@@ -53,8 +55,16 @@ def parse_example(command: Command) -> dict:
 
 
 def check_train(command: Command) -> None:
+    """A YAML file that a page shows is read as if it lay in a folder."""
     given = parse(command)
-    load_system(load_run(given["config"], given["overrides"]).system)
+    shown = {title: text for page in PAGES for title, text in blocks(page, "yaml")}
+    with tempfile.TemporaryDirectory() as folder:
+        name = given["config"]
+        if name in shown:
+            path = Path(folder) / name
+            path.write_text(shown[name])
+            name = str(path)
+        load_system(load_run(name, given["overrides"]).system)
 
 
 def check_pack(command: Command) -> None:
@@ -144,7 +154,13 @@ def folder(tmp_path, monkeypatch, saved_model, image, talk):
     [(_, rows)] = blocks(ROOT / "docs" / "control.md", "json")
     (tmp_path / "control.jsonl").write_text(rows)
     for title, rows in blocks(ROOT / "docs" / "data.md", "json"):
-        (tmp_path / title).write_text(rows)
+        if title:
+            (tmp_path / title).write_text(rows)
+    write_dialogues(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    shutil.copy(tmp_path / "cat.png", tmp_path / "pictures" / "cat.png")
+    (tmp_path / "pictures" / "cat.txt").write_text("a cat")
+    shutil.copytree(saved_model, tmp_path / "runs" / "mine")
     return tmp_path
 
 

@@ -51,7 +51,7 @@ class Statistics:
         yield row("rows", f"{self.rows:,}, of which {self.duplicates:,} repeat an earlier one")
         for name, values in (
             ("messages", self.turns),
-            *((f"words of a {role}", counts) for role, counts in self.words.items()),
+            *((f"words, {role}", counts) for role, counts in self.words.items()),
             ("positions", self.positions),
         ):
             if values:

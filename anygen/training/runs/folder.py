@@ -132,10 +132,10 @@ def write_settings(run: Run, origin: Origin) -> None:
     settings["out"] = "."
     settings["init"] = [relative(path, run.out) for path in settings["init"]]
     settings["system"] = relative(settings["system"], run.out)
-    for source in settings["data"]:
-        for key in ("path", "media"):
-            if source[key] is not None:
-                source[key] = str(Path(source[key]).absolute())
+    settings["data"] = [
+        {k: v if k not in ("path", "media") else str(Path(v).absolute()) for k, v in source.items()}
+        for source in run.model_dump(mode="json", exclude_none=True)["data"]
+    ]
     write_yaml(settings, run.out / RUN_FILE)
     versions = {"anygen": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in LIBRARIES}
