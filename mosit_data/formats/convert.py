@@ -30,6 +30,7 @@ class Counts:
     without_caption: int = 0
     without_file: int = 0
     as_text: int = 0  # written as `<Image>a caption</Image>`
+    outside: int = 0  # of all media, those that do not lie below the folder of the output
     first_refusal: Refusal | None = None
 
 
@@ -44,8 +45,7 @@ class Job:
     # Names in rows are relative to it, also those that are written; by default, to their own file.
     # Paths in records are relative to the file of the records.
     media: Path | None = None
-    source: str | None = None  # for all records
-    licence: str | None = None
+    licence: str | None = None  # of all records
 
 
 def convert(job: Job) -> Counts:
@@ -119,9 +119,8 @@ def refused_path(out: Path) -> Path:
 
 
 def read_all(job: Job) -> Iterator[Kept | Refusal]:
-    """All rows of all sources, with their origin. Raises ValueError, OSError."""
-    origin = {"source": job.source, "licence": job.licence}
-    update = {key: value for key, value in origin.items() if value is not None}
+    """All rows of all sources, with their licence. Raises ValueError, OSError."""
+    update = {} if job.licence is None else {"licence": job.licence}
     for source in job.sources:
         if not source.is_file() and not source.is_dir():
             raise ValueError(f"{printable(source)}: no such file or folder")
@@ -152,11 +151,13 @@ def with_own_ids(outcomes: Iterator[Kept | Refusal]) -> Iterator[Kept | Refusal]
 def count_media(outcome: Kept | Refusal, writer: str, counts: Counts) -> None:
     assert isinstance(outcome, Kept)
     for message in outcome.record.messages:
-        for part in message.content if message.role == "assistant" else ():
+        for part in message.content:
             if isinstance(part, MediaContent):
-                counts.without_caption += not part.caption
-                counts.without_file += part.is_caption_only
-                counts.as_text += writer != "records"
+                counts.outside += (part.path or "").startswith("../")
+                if message.role == "assistant":
+                    counts.without_caption += not part.caption
+                    counts.without_file += part.is_caption_only
+                    counts.as_text += writer != "records"
 
 
 def add_entry(out: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from anygen.core.modality import MediaModality, Modality
+from anygen.core.record_faults import faults_of
 from anygen.core.records import Content, MediaContent, Record, RecordMessage, TextContent
 from anygen.core.schema import explain
-from mosit_data.formats.markers import NOUNS
 from mosit_data.formats.media_folder import MediaFolder
 from mosit_data.formats.rows import Kept, RawRow, Refusal, read_rows
 
@@ -86,30 +86,9 @@ def convert_row(raw: RawRow, parse: Parse, media: MediaFolder) -> Kept | Refusal
 
 
 def check(record: Record) -> None:
-    """Raises ValueError if nothing can be learned from the record.
-
-    A dialogue alternates between user and assistant and ends with the assistant; a document is one
-    message of the assistant.
-    """
-    roles = [message.role for message in record.messages]
-    turns = roles[1:] if roles[:1] == ["system"] else roles
-    if not turns:
-        raise ValueError("the row holds no turn")
-    for number, (role, message) in enumerate(zip(turns, record.messages[-len(turns) :]), start=1):
-        if is_empty(message):
-            raise ValueError(f"turn {number}, of the {role}, is empty")
-        expected = "user" if number % 2 and turns != ["assistant"] else "assistant"
-        if role != expected:
-            raise ValueError(f"turn {number} is of the {role}, where the {expected}'s should come")
-        for part in message.content:
-            if isinstance(part, MediaContent) and role == "assistant" and not part.caption:
-                raise ValueError(f"the {NOUNS[part.type]} of turn {number} needs a caption")
-    if turns[-1] != "assistant":
-        raise ValueError("the last turn is the user's, so there is no answer to learn")
-
-
-def is_empty(message: RecordMessage) -> bool:
-    return all(isinstance(part, TextContent) and not part.text.strip() for part in message.content)
+    """Raises ValueError if nothing can be learned from the record."""
+    for fault in faults_of(record):
+        raise ValueError(fault)
 
 
 # --- messages that many layouts come to

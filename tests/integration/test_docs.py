@@ -153,9 +153,10 @@ def folder(tmp_path, monkeypatch, saved_model, image, talk):
     (tmp_path / "prompts.jsonl").write_text(rows)
     [(_, rows)] = blocks(ROOT / "docs" / "control.md", "json")
     (tmp_path / "control.jsonl").write_text(rows)
-    for title, rows in blocks(ROOT / "docs" / "data.md", "json"):
-        if title:
-            (tmp_path / title).write_text(rows)
+    for kind in ("json", "text"):
+        for title, text in blocks(ROOT / "docs" / "data.md", kind):
+            if title:
+                (tmp_path / title).write_text(text)
     write_dialogues(tmp_path)
     (tmp_path / "pictures").mkdir()
     shutil.copy(tmp_path / "cat.png", tmp_path / "pictures" / "cat.png")

@@ -22,11 +22,12 @@ def lines(path):
 def test_refused_rows_are_listed_with_place_id_and_reason(folder):
     source = write_rows(folder / "l.json", [LLAVA, {**LLAVA, "id": "k2", "image": "gone.jpg"}])
     out = folder / "out" / "rows.jsonl"
-    counts = convert(job("llava", source, out, licence="CC-BY-4.0", source="kites"))
+    counts = convert(job("llava", source, out, licence="CC-BY-4.0"))
     assert (counts.kept, counts.refused) == (1, 1)
     [record] = map(Record.model_validate, lines(out))
     assert record.messages[0].content[0].path == "../part/k1.jpg"
-    assert (record.source, record.licence) == ("kites", "CC-BY-4.0")
+    assert record.licence == "CC-BY-4.0"
+    assert counts.outside == 1
     [refused] = lines(folder / "out" / "rows.refused.jsonl")
     assert (refused["place"], refused["id"]) == ("l.json:1", "k2")
     assert refused["reason"].startswith("gone.jpg: no such file in ")

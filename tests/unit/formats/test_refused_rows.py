@@ -36,18 +36,23 @@ def question(text):
             "2 markers, 1 image: ",
         ),
         ("llava", {"image": "a.jpg", "conversations": TALK}, "0 markers, 1 image: "),
-        ("llava", {"conversations": TALK[::-1]}, "turn 1 is of the assistant, where the user's"),
+        ("llava", {"conversations": TALK[::-1]}, "message 1 is the assistant's; a dialogue begins"),
         (
             "llava",
             {"conversations": [TALK[0], TALK[0], TWO]},
-            "turn 2 is of the user, where",
+            "messages 1 and 2 are both the user's",
         ),
-        ("llava", {"conversations": TALK[:1]}, "the last turn is the user's"),
-        ("llava", {"conversations": []}, "the row holds no turn"),
+        ("llava", {"conversations": TALK[:1]}, "the last message is the user's"),
+        (
+            "llava",
+            {"conversations": question("<image>\nWho?")},
+            "message 1: the text holds <image>",
+        ),
+        ("llava", {"conversations": []}, "there is no message"),
         (
             "llava",
             {"conversations": answer(" ")},
-            "turn 2, of",
+            "message 2: the assistant's content is empty",
         ),
         ("llava", {**LLAVA, "image": "gone.jpg"}, "gone.jpg: no such file in "),
         ("llava", {**LLAVA, "image": "/etc/passwd"}, "/etc/passwd: is an absolute path"),
@@ -112,7 +117,7 @@ def question(text):
                 ],
                 "images": ["a.jpg"],
             },
-            "the image of turn 2 needs a caption",
+            "message 2: the image has no caption",
         ),
         ("spider", {"Question": "Find it", "Answer": "<MASK>a cup</MASK>"}, "<MASK> is no picture"),
         (
@@ -130,7 +135,7 @@ def question(text):
         (
             "obelics",
             {"images": [None, "b.jpg"], "texts": ["Mix.", None]},
-            "the image of turn 1",
+            "message 1: the image has no",
         ),
         (
             "captions",

@@ -1,0 +1,1 @@
+"""Builds instruction data: plan, write, parse, ground, check, drop duplicates, split, pack."""

@@ -1,0 +1,96 @@
+"""Parse and ground: the raw text of a writer becomes a record, or is refused with a reason."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from anygen.core.modality import MEDIA, MediaModality
+from anygen.core.records import Content, MadeBy, MediaContent, Record, RecordMessage, TextContent
+from anygen.core.schema import Strict, explain
+from anygen.core.text import from_json
+from mosit_data.build.jobs import Job
+
+FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
+
+
+class RefusalError(ValueError):
+    """Why a dialogue is left out: the name of a reason, which is counted, and a sentence."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class RawPart(Strict):
+    """A text, or the caption of a medium."""
+
+    text: str | None = None
+    image: str | None = None
+    audio: str | None = None
+    video: str | None = None
+
+    @model_validator(mode="after")
+    def _check_single(self) -> RawPart:
+        if len(self.model_fields_set) != 1 or None in self.model_dump(exclude_unset=True).values():
+            raise ValueError("a part is one text, image, audio or video")
+        return self
+
+    @property
+    def medium(self) -> tuple[MediaModality, str] | None:
+        return next(((m, value) for m in MEDIA if (value := getattr(self, m)) is not None), None)
+
+
+class RawTurn(Strict):
+    role: Literal["user", "assistant"]
+    parts: Annotated[list[RawPart], Field(min_length=1)]
+
+
+class RawDialogue(Strict):
+    turns: list[RawTurn]
+
+
+def parse(text: str) -> RawDialogue:
+    """Raises RefusalError unless the text, or what a fence in it holds, is a dialogue in JSON."""
+    fenced = FENCE.search(text)
+    try:
+        return RawDialogue.model_validate(from_json(fenced[1] if fenced else text))
+    except ValueError as error:
+        raise RefusalError("parse", explain(error).splitlines()[0]) from None
+
+
+def ground(raw: RawDialogue, job: Job, made_by: MadeBy) -> Record:
+    """The record of a dialogue, with the job's scenes in the place of their captions.
+
+    Raises RefusalError for a caption that the job does not have.
+    """
+    scenes = {(medium.type, medium.caption): medium.scene for medium in job.media}
+
+    def content(part: RawPart, role: str) -> Content:
+        if part.medium is None:
+            return TextContent(text=part.text or "")
+        modality, caption = part.medium
+        if part.medium not in scenes:
+            raise RefusalError("ground", f"{caption!r} is no {modality} of the job")
+        learned = caption if role == "assistant" else None
+        return MediaContent(type=modality, scene=scenes[part.medium], caption=learned)
+
+    messages = [
+        RecordMessage(role=turn.role, content=merged([content(p, turn.role) for p in turn.parts]))
+        for turn in raw.turns
+    ]
+    return Record(id=job.id, messages=messages, made_by=made_by)
+
+
+def merged(content: list[Content]) -> list[Content]:
+    """Texts side by side become one."""
+    result: list[Content] = []
+    for part in content:
+        last = result[-1] if result else None
+        if isinstance(part, TextContent) and isinstance(last, TextContent):
+            result[-1] = TextContent(text=last.text + part.text)
+        else:
+            result.append(part)
+    return result

@@ -1,0 +1,227 @@
+"""Dialogues are planned, written, grounded and checked; the same words give the same bytes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from anygen.core.records import MediaContent, Record
+from anygen.training.dialogues import read_record
+from mosit_data.build.duplicates import Duplicates
+from mosit_data.build.jobs import plan, read_topics, things_in
+from mosit_data.build.pipeline import build
+from mosit_data.build.writers import GrammarWriter
+from mosit_data.world.scene import in_split, parse_scene
+
+TOPICS = ["a rainy weekend", "cats", "music for dinner"]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def lines(path: Path) -> list:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("built") / "set"
+    build(TOPICS, 120, 0, GrammarWriter(), folder)
+    return folder
+
+
+def test_the_same_words_give_the_same_bytes(built, tmp_path):
+    build(TOPICS, 120, 0, GrammarWriter(), tmp_path / "again")
+    assert files_of(tmp_path / "again") == files_of(built)
+    build(TOPICS, 120, 1, GrammarWriter(), tmp_path / "other")
+    assert files_of(tmp_path / "other")["records.jsonl"] != files_of(built)["records.jsonl"]
+
+
+def test_every_dialogue_is_kept_or_refused_with_a_reason(built):
+    rows = [
+        row for name in ("records", "held_out", "refused") for row in lines(built / f"{name}.jsonl")
+    ]
+    assert sorted(row["id"] for row in rows) == [f"mosit-{n:06d}" for n in range(120)]
+    report = json.loads((built / "report.json").read_text())
+    assert sum(report["kept"].values()) + sum(report["refused"].values()) == 120
+    assert report["kept"]["train"] > 100
+
+
+def test_dialogues_hold_the_media_of_their_job_and_no_others(built):
+    jobs = {row["id"]: row for row in lines(built / "jobs.jsonl")}
+    for row in lines(built / "records.jsonl"):
+        record, job = Record.model_validate(row), jobs[row["id"]]
+        parts = [
+            (m.role, p) for m in record.messages for p in m.content if isinstance(p, MediaContent)
+        ]
+        assert [p.scene for _, p in parts] == [medium["scene"] for medium in job["media"]]
+        assert {p.type for role, p in parts if role == "assistant"} == set(job["mix"])
+        assert all((p.caption is None) == (role == "user") for role, p in parts)
+        assert job["topic"].lower() in record.messages[0].content[0].text.lower()
+        assert record.made_by.writer == "grammar"
+
+
+def test_held_out_scenes_are_in_no_dialogue_to_train_on(built):
+    for name, split in [("records", "train"), ("held_out", "heldout")]:
+        rows = lines(built / f"{name}.jsonl")
+        scenes = [
+            parse_scene(part["scene"])
+            for row in rows
+            for message in row["messages"]
+            for part in message["content"]
+            if "scene" in part
+        ]
+        assert scenes
+        assert all(in_split(scene, split) for scene in scenes)
+
+
+def test_a_dialogue_can_be_learned_from(built):
+    record = Record.model_validate(lines(built / "records.jsonl")[0])
+    assert read_record(record).captions
+
+
+class Counting(GrammarWriter):
+    """Counts the dialogues that it writes."""
+
+    def __init__(self):
+        self.written = []
+
+    def write(self, job):
+        self.written.append(job.id)
+        return super().write(job)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5000, 20_000])
+def test_a_build_that_was_stopped_goes_on_where_it_was(built, tmp_path, cut):
+    raw = (built / "raw.jsonl").read_bytes()[:cut]
+    (tmp_path / "raw.jsonl").write_bytes(raw)
+    writer = Counting()
+    build(TOPICS, 120, 0, writer, tmp_path)
+    assert files_of(tmp_path) == files_of(built)
+    assert len(writer.written) == 120 - raw.count(b"\n")
+
+
+def test_more_dialogues_leave_the_first_as_they_were(built, tmp_path):
+    (tmp_path / "raw.jsonl").write_bytes((built / "raw.jsonl").read_bytes())
+    writer = Counting()
+    build(TOPICS, 125, 0, writer, tmp_path)
+    assert writer.written == [f"mosit-{n:06d}" for n in range(120, 125)]
+    assert list(plan(TOPICS, 5, 0)) == list(plan(TOPICS, 9, 0))[:5]
+
+
+class Scripted:
+    """Writes what a test gives it, with {c} for the caption of the first medium."""
+
+    name = "scripted"
+
+    def __init__(self, *turns):
+        self.turns = turns
+
+    def key(self, job):
+        return job.id
+
+    def write(self, job):
+        medium = job.media[0]
+        turns = [
+            {"role": role, "parts": [self.part(part, medium) for part in parts]}
+            for role, *parts in self.turns
+        ]
+        return json.dumps({"turns": turns})
+
+    def part(self, part, medium):
+        return {medium.type: medium.caption} if part is None else part
+
+
+USER = ("user", {"text": "Draw one"})
+
+
+@pytest.mark.parametrize(
+    ("turns", "reason", "sentence"),
+    [
+        (
+            [USER, ("assistant", {"image": "a dragon"})],
+            "ground",
+            "'a dragon' is no image of the job",
+        ),
+        ([USER, ("assistant", {"text": "Sorry."})], "mix", "the mix is image; not so: image"),
+        ([USER, ("assistant", {"text": ""}, None), USER], "form", "the last message is the user's"),
+        ([("assistant", None)] * 2, "form", "message 1 is the assistant's"),
+        ([USER, ("assistant", None)] * 7, "rounds", "7 rounds"),
+        ([USER, ("assistant", None, {"text": "so " * 121})], "text_length", "a turn has 121 words"),
+        (
+            [USER, ("assistant", None, {"text": "As an AI I can not see."})],
+            "meta_phrases",
+            "speaks of 'As an AI'",
+        ),
+        (
+            [USER, ("assistant", None), USER, ("assistant", {"text": "Here is another."})],
+            "announced",
+            "turn 4 announces a medium and has none",
+        ),
+        ([USER, ("assistant", {"text": "a", "image": "b"})], "parse", "turns.1.parts.0: a part is"),
+        ([USER, ("robot", None)], "parse", "turns.1.role: Input should be 'user' or 'assistant'"),
+    ],
+)
+def test_a_dialogue_that_fails_a_check_is_refused_under_its_name(tmp_path, turns, reason, sentence):
+    with pytest.raises(ValueError, match="every dialogue is refused"):
+        build(["a walk"], 1, 0, Scripted(*turns), tmp_path)
+    [row] = lines(tmp_path / "refused.jsonl")
+    assert (row["id"], row["reason"]) == ("mosit-000000", reason)
+    assert row["sentence"].startswith(sentence)
+
+
+def test_what_is_no_json_is_refused_and_a_fence_around_it_is_not(tmp_path):
+    class Fenced(Scripted):
+        def write(self, job):
+            text = super().write(job)
+            return f"Sure!\n```json\n{text}\n```" if job.id.endswith("0") else text[:20]
+
+    result = build(["a walk"], 2, 0, Fenced(USER, ("assistant", None)), tmp_path)
+    assert [record.id for record in result.records["train"]] == ["mosit-000000"]
+    assert result.reasons == {"parse": 1}
+
+
+def record_of(name, text):
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": text}]
+    return Record(id=name, messages=messages)
+
+
+def test_nearly_the_same_words_are_a_duplicate():
+    words = [f"word{i}" for i in range(60)]
+    duplicates = Duplicates()
+    assert duplicates.find_or_add(record_of("a", " ".join(words))) is None
+    assert duplicates.find_or_add(record_of("b", " ".join(words).upper() + "!")) == "a"
+    assert duplicates.find_or_add(record_of("c", " ".join([*words[:59], "other"]))) == "a"
+    assert duplicates.find_or_add(record_of("d", " ".join(words[::-1]))) is None
+    assert duplicates.find_or_add(record_of("e", " ".join(words[:20]))) is None
+
+
+def test_a_topic_that_names_things_is_about_them():
+    assert things_in("two cats and a guitar", "image") == things_in("a cat and a guitar", "image")
+    assert "cat" in things_in("cats", "video")
+    assert things_in("a concatenation", "image") == []
+    named = {
+        part.scene["things"][0]["concept"]
+        for job in plan(["cats"], 14, 0)
+        for part in job.media
+        if part.type == "image"
+    }
+    assert "cat" in named
+
+
+def test_topics_are_lines(tmp_path):
+    (tmp_path / "t.txt").write_text("\n a  walk \n\ncats\n")
+    assert read_topics(tmp_path / "t.txt") == ["a walk", "cats"]
+    (tmp_path / "t.txt").write_text("\n \n")
+    with pytest.raises(ValueError, match=r"t\.txt: holds no topic"):
+        read_topics(tmp_path / "t.txt")
+    (tmp_path / "t.txt").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"t\.txt: is not UTF-8"):
+        read_topics(tmp_path / "t.txt")
+
+
+def test_a_damaged_line_of_an_earlier_build_is_named(tmp_path):
+    (tmp_path / "raw.jsonl").write_text('{"id": "x"}\n')
+    with pytest.raises(ValueError, match=r"raw\.jsonl:1: is damaged"):
+        build(TOPICS, 1, 0, GrammarWriter(), tmp_path)
