@@ -19,7 +19,7 @@ from anygen.cli.data import data
 from anygen.cli.evaluate import evaluation
 from anygen.cli.generate import generate
 from anygen.cli.inspect import config, doctor, models, plan
-from anygen.cli.records import check, index, split, stats
+from anygen.cli.records import check, index, preview, split, stats
 from anygen.cli.train import convert_checkpoint, pack, train
 from anygen.core.version import __version__
 
@@ -49,7 +49,7 @@ app = typer.Typer(
 )
 app.command(rich_help_panel=TALK)(chat)
 app.command(rich_help_panel=GENERATE)(generate)
-for command in (check, stats, split, index):
+for command in (check, stats, split, index, preview):
     data.command()(command)
 app.add_typer(data, name="data", rich_help_panel=TRAIN)
 app.command(rich_help_panel=TRAIN)(train)

@@ -1,4 +1,4 @@
-"""`anygen data check`, `stats`, `split` and `index`: a look at records before a run."""
+"""`anygen data check`, `stats`, `split`, `index` and `preview`: a look at records before a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
     from anygen.training.data.check import Checker
     from anygen.training.data.files import find_files
 
-    checker, bad = Checker(media, row_reader(system)), set()
+    checker, bad = Checker(media, row_reader(system) if system else None), set()
     count = 0
     for file in [file for pattern in files for file in find_files(pattern)]:
         for fault in checker.faults(file):
@@ -80,10 +80,29 @@ def index(files: FilesArgument) -> None:
         print(store_index(file))
 
 
-def row_reader(system: str | None) -> RowReader | None:
+def preview(
+    file: Annotated[str, typer.Argument(help="A JSONL file, or a pattern.")],
+    system: Annotated[
+        str, typer.Option(help="The system that is to learn from it: a name or a YAML file.")
+    ] = "mini/system",
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 20,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
+        "preview.html"
+    ),
+    media: MediaOption = None,
+    seed: Annotated[int, typer.Option(help="Which rows are shown.")] = 0,
+) -> None:
+    """Write a page of random rows as training reads them: tokens, labels, spans and media."""
+    from anygen.config.data import DataSource
+    from anygen.training.data.preview import write_preview
+    from anygen.training.data.sources import open_source
+
+    source = open_source(DataSource(path=file, media=str(media) if media else None), seed)
+    print(write_preview(source, row_reader(system), rows, seed, out))
+
+
+def row_reader(system: str) -> RowReader:
     """Of a system without weights: shapes and a tokenizer are all that it takes to measure rows."""
-    if system is None:
-        return None
     import torch
 
     from anygen.config.loader import find_config, load_system

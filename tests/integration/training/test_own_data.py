@@ -11,7 +11,7 @@ from anygen.config.loader import load_run, load_system
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.precomputed import SpanPool
 from anygen.training.trainer import train
-from support.own_data import write_dialogues
+from support.own_data import talk, write_dialogues, write_records
 
 DATA = [{"path": "mine.jsonl"}, {"world": True, "share": 0.3}, {"plain": True, "share": 0.2}]
 RUNS = {"encode": DATA[:2], "decode": DATA, "instruct": DATA}
@@ -99,3 +99,9 @@ def test_a_run_does_not_go_on_with_other_rows_but_with_the_same_elsewhere(write_
     moved.write_text(moved.read_text().replace("what?", "what is it?"))
     with pytest.raises(ValueError, match=r"with other rows in data, add --change data"):
         train(name, ["steps=3"], change=["steps"])
+
+
+def test_a_step_without_media_teaches_a_stage_that_reads_media_nothing(write_run, tmp_path):
+    write_records(tmp_path / "mine.jsonl", talk("a"))
+    name = write_run("encode", data=[{"path": "mine.jsonl"}], steps=2)
+    assert (train(name, []) / "weights.safetensors").is_file()
