@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -71,27 +72,37 @@ def convert(  # the options of a command
 
 
 @data.command()
-def build(  # the options of a command
+def build(  # noqa: PLR0913  # the options of a command
     preset: Annotated[str, typer.Argument(help=f"What to build: {', '.join(PRESETS)}.")],
     topics: Annotated[Path, typer.Option(help="A text file with a topic on each line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     writer: Annotated[
-        str, typer.Option(help="What writes the dialogues: grammar, which needs no LLM.")
+        str,
+        typer.Option(help="What writes: grammar, which needs no LLM, or endpoint, an LLM's URL."),
     ] = "grammar",
+    url: Annotated[
+        str, typer.Option(help="Of an OpenAI-compatible endpoint; its key is in ANYGEN_API_KEY.")
+    ] = "http://localhost:8000/v1",
+    model: Annotated[str, typer.Option(help="The name of the endpoint's model.")] = "default",
     count: Annotated[int, typer.Option(min=1, help="How many dialogues to write.")] = 1000,
     seed: Annotated[int, typer.Option(help="Another one gives other dialogues.")] = 0,
 ) -> None:
     """Build dialogues with media of the small world; the same arguments give the same bytes."""
     from anygen.io.media_files import printable
+    from mosit_data.build.endpoint import EndpointWriter
     from mosit_data.build.jobs import read_topics
     from mosit_data.build.pipeline import FILES, build
-    from mosit_data.build.writers import WRITERS
+    from mosit_data.build.writers import GrammarWriter, Writer
 
-    for name, known, kind in ((preset, PRESETS, "preset"), (writer, WRITERS, "writer")):
+    writers: dict[str, Callable[[], Writer]] = {
+        "grammar": GrammarWriter,
+        "endpoint": lambda: EndpointWriter(url, model),
+    }
+    for name, known, kind in ((preset, PRESETS, "preset"), (writer, writers, "writer")):
         if name not in known:
             guess = did_you_mean(name, known) or f"; there is {', '.join(known)}"
             raise ValueError(f"no {kind} {name!r}{guess}")
-    built = build(read_topics(topics), count, seed, WRITERS[writer](), out)
+    built = build(read_topics(topics), count, seed, writers[writer](), out)
     for split, file in FILES.items():
         print(f"{len(built.records[split])} dialogues: {printable(out / file)}")
     if built.refused:

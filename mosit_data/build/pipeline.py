@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,14 +88,28 @@ def write_raw(jobs: Iterable[Job], writer: Writer, path: Path) -> Iterator[str]:
     keyed = [(job, hashlib.sha256(writer.key(job).encode()).hexdigest()) for job in jobs]
     kept = [(job, key) for job, key in keyed if (job.id, key) in known]
     write_lines(({"id": job.id, "key": key, "text": known[job.id, key]} for job, key in kept), path)
-    with path.open("a", encoding="utf-8") as stream:
+    new = [job for job, key in keyed if (job.id, key) not in known]
+    with path.open("a", encoding="utf-8") as stream, answers_of(new, writer) as answers:
         for job, key in keyed:
             text = known.get((job.id, key))
             if text is None:
-                text = writer.write(job)
+                text = next(answers)
                 stream.write(to_json({"id": job.id, "key": key, "text": text}) + "\n")
                 stream.flush()
             yield text
+
+
+@contextmanager
+def answers_of(jobs: Sequence[Job], writer: Writer) -> Iterator[Iterator[str]]:
+    """The writer's answers in the order of the jobs; none is begun after the end of the context."""
+    if writer.parallel == 1:
+        yield map(writer.write, jobs)
+        return
+    with ThreadPoolExecutor(writer.parallel) as pool:
+        try:
+            yield pool.map(writer.write, jobs)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def read_whole_lines(path: Path) -> list[dict[str, str]]:

@@ -7,7 +7,6 @@ Every writer answers in the same JSON, which a strict parser checks:
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 from anygen.core.records import Content, RecordMessage, TextContent
@@ -40,6 +39,7 @@ class Writer(Protocol):
     """Writes the dialogue of a job. What depends on the job alone has one answer for each."""
 
     name: str
+    parallel: int  # how many answers may be written at the same time
 
     def key(self, job: Job) -> str:
         """All that decides the answer: one that is kept under another key is written anew."""
@@ -51,6 +51,7 @@ class GrammarWriter:
     """Needs no LLM: requests, questions and answers are phrased by the small world's grammar."""
 
     name = "grammar"
+    parallel = 1
 
     def key(self, job: Job) -> str:
         return job.model_dump_json()
@@ -88,6 +89,3 @@ def raw_part(part: Content) -> dict[str, Any]:
     if isinstance(part, TextContent):
         return {"text": part.text}
     return {part.type: caption(parse_scene(part.scene or {}))}
-
-
-WRITERS: Mapping[str, type[Writer]] = {"grammar": GrammarWriter}

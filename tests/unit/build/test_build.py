@@ -114,6 +114,7 @@ class Scripted:
     """Writes what a test gives it, with {c} for the caption of the first medium."""
 
     name = "scripted"
+    parallel = 1
 
     def __init__(self, *turns):
         self.turns = turns
