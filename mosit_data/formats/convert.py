@@ -56,7 +56,6 @@ def convert(job: Job) -> Counts:
     write = find(job.writer, WRITERS)
     if job.out.exists() and not job.out.is_file():
         raise ValueError(f"{printable(job.out)}: is no file; name one to write")
-    job.out.parent.mkdir(parents=True, exist_ok=True)
     counts = Counts()
     with ExitStack() as stack:
         kept = Lines(stack, job.out, is_list=job.out.suffix == ".json" and job.writer != "records")
@@ -103,6 +102,7 @@ class Lines:
 
     def add(self, data: dict[str, Any]) -> None:
         if not self.count:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._stack.enter_context(replacing(self._path))
             self._stream = self._stack.enter_context(temporary.open("w", encoding="utf-8"))
         between = ("[\n" if not self.count else ",\n") if self._is_list else ""

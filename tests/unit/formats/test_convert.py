@@ -79,6 +79,12 @@ def test_what_a_layout_cannot_hold_is_refused_or_counted(folder):
     assert (refused["place"], refused["id"]) == ("r.jsonl:2", "d2")
 
 
+def test_no_folder_is_made_for_what_cannot_be_used(folder):
+    with pytest.raises(ValueError, match="there are none"):
+        convert(job("llava", write_rows(folder / "l.json", []), folder / "new" / "rows.jsonl"))
+    assert not (folder / "new").exists()
+
+
 @pytest.mark.parametrize("layout", sorted(set(WRITERS) - {"records"}))
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
 def test_a_written_file_is_read_again_below_the_folder_of_its_media(folder, layout, suffix):
