@@ -50,7 +50,8 @@ class Run(Strict):
     max_length: PositiveInt | None = None  # positions of a row; by default the LLM's context
     vocabulary: Literal["core", "full"] = "core"
     steps: PositiveInt
-    batch_size: PositiveInt
+    batch_size: PositiveInt  # rows of a step; of each process in stages without dialogues
+    accumulation: PositiveInt = 1  # passes that each process divides its rows of a step into
     rows: dict[MediaModality, PositiveInt] = {}  # batch sizes that differ from batch_size
     # number of scenes, or of prompts, to encode once; an encoder learns the media that are named
     pool: dict[Modality, PositiveInt] = {}
@@ -86,6 +87,11 @@ class Run(Strict):
                 f"data: stage {self.stage} does not read dialogues; {', '.join(DATA_STAGES)} do"
             )
         check_shares(self.data)
+        if self.accumulation > 1 and self.stage not in DATA_STAGES:
+            raise ValueError(
+                f"accumulation: stage {self.stage} computes its batch in one pass; only "
+                f"{', '.join(DATA_STAGES)} divide theirs"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 B dialogues, T positions, K features, W width of the encoder, D width of the LLM.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -46,6 +46,61 @@ class Batch:
     branches: Tensor | None = None  # (B, T), see `branches_of`
     media: Tensor | None = None  # (B, T) bool: a feature of a medium stands here
     answers: Tensor | None = None  # (B, T), see `answer_numbers`
+    spans: dict[MediaModality, "SpanGroup"] | None = None  # of the step that this is a part of
+
+
+@dataclass(frozen=True)
+class SpanGroup:
+    """The spans of one modality in all rows of a step, numbered in order."""
+
+    captions: Sequence[str]
+    hard_negatives: Sequence[str]  # of all of them
+    visible: Sequence[int]  # numbers of spans whose media are known
+    numbers: Sequence[int]  # of the spans in the rows of a batch
+
+
+@dataclass(frozen=True)
+class RowSummary:
+    """What losses depend on of a dialogue that another pass computes."""
+
+    plain: bool
+    words: int  # positions with a label
+    targets: list[Target]  # without their places
+
+
+def summaries_of(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> list[RowSummary]:
+    """Of every dialogue; nothing is encoded for it."""
+    summaries = []
+    for row, dialogue in enumerate(dialogues):
+        prompt, media = prompt_of(model, dialogue, model.llm.tokenizer), media_of(dialogue.messages)
+        words, targets = 0, []
+        for piece in prompt:
+            if isinstance(piece, Tokens):
+                words += len(piece.ids) if piece.learned else 0
+            elif isinstance(piece, Span):
+                medium = None if piece.medium in dialogue.unseen else media[piece.medium]
+                targets.append(target_of(piece, medium, dialogue, row, 0))
+        words += len(targets)  # their triggers
+        first = prompt[0]  # nothing stands before it, so it is not predicted
+        words -= isinstance(first, Span) or (isinstance(first, Tokens) and first.learned)
+        summaries.append(RowSummary(dialogue.plain, words, targets))
+    return summaries
+
+
+def group_spans(
+    targets: Sequence[Target], rows: Container[int] | None = None
+) -> dict[MediaModality, SpanGroup]:
+    """The spans of a step, of which a batch has those in `rows`, by default all."""
+    groups = {}
+    for modality in dict.fromkeys(target.modality for target in targets):
+        own = [target for target in targets if target.modality == modality]
+        groups[modality] = SpanGroup(
+            [target.caption for target in own],
+            [caption for target in own for caption in target.hard_negatives],
+            [number for number, target in enumerate(own) if target.media is not None],
+            [n for n, target in enumerate(own) if rows is None or target.row in rows],
+        )
+    return groups
 
 
 def assemble(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> Batch:

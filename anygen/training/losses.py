@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anygen.core.modality import MediaModality
+from anygen.core.modality import MEDIA, MediaModality
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.signal_tokens import Signals
 from anygen.model.multimodal import MultimodalModel
-from anygen.training.collate import IGNORED, Batch, Target
+from anygen.training.collate import IGNORED, Batch, Target, group_spans
 from decoders.base import ConditionSpec, TrainableDecoder, pooled_condition
 
 TEMPERATURE = 0.07  # where CLIP starts
@@ -122,27 +122,34 @@ def generation_losses(
     by_modality: dict[MediaModality, list[Target]] = {}
     for target in batch.targets:
         by_modality.setdefault(target.modality, []).append(target)
+    groups = group_spans(batch.targets) if batch.spans is None else batch.spans
     for modality, targets in by_modality.items():
-        decoder = model.decoders[modality]
+        decoder, group = model.decoders[modality], groups[modality]
         hidden_NSD = span_hidden(model.llm.signals, hidden_BTD, targets)
         conditions = model.condition_of(modality, hidden_NSD)
-        captions = [t.caption for t in targets]
-        similar = [caption for t in targets for caption in t.hard_negatives]
         with torch.no_grad():
-            encoded = decoder.encode_prompt(captions + similar).float()
-        spec, own = decoder.condition_spec, encoded[: len(captions)]
-        hard = pooled_condition(spec.split(encoded[len(captions) :])[0])
+            encoded = decoder.encode_prompt([*group.captions, *group.hard_negatives]).float()
+        spec, whole = decoder.condition_spec, encoded[: len(group.captions)]
+        hard = pooled_condition(spec.split(encoded[len(group.captions) :])[0])
         others = torch.cat([negatives(modality), hard])
-        losses |= condition_losses(modality, spec, conditions, own, others)
-        visible = [(index, t.media) for index, t in enumerate(targets) if t.media is not None]
-        if visible := visible[:denoised]:
-            trainable = cast(TrainableDecoder, decoder)
-            media = [medium for _, medium in visible]
-            rows, conditions = generators[: len(media)], conditions[[index for index, _ in visible]]
+        own = whole[torch.tensor(group.numbers, device=whole.device)]
+        losses |= condition_losses(modality, spec, conditions, own, others, whole)
+        chosen = [n for n in group.visible[:denoised] if n in group.numbers]
+        if chosen:
+            trainable, places = cast(TrainableDecoder, decoder), [*map(group.numbers.index, chosen)]
+            media = [targets[place].media for place in places]
+            rows = [noise_of(generators[group.visible.index(n)], modality) for n in chosen]
+            conditions = conditions[places]
             if model.llm.signals.settings.guidance == "span":
                 conditions = drop_conditions(model, modality, conditions, rows)
             losses[f"{modality}_denoise"] = trainable.loss(media, conditions, rows)
     return losses
+
+
+def noise_of(generator: torch.Generator, modality: MediaModality) -> torch.Generator:
+    """A generator of its own for each modality, so that none depends on what others have drawn."""
+    seed = generator.initial_seed() + 1 + MEDIA.index(modality)
+    return torch.Generator().manual_seed(seed)
 
 
 def drop_conditions(
@@ -174,27 +181,35 @@ def span_hidden(signals: Signals, hidden_BTD: Tensor, targets: Sequence[Target])
 
 
 def condition_losses(
-    modality: MediaModality, spec: ConditionSpec, conditions: Tensor, target: Tensor, others: Tensor
+    modality: MediaModality,
+    spec: ConditionSpec,
+    conditions: Tensor,
+    target: Tensor,
+    others: Tensor,
+    whole: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The distance of N conditions to those of their captions, and their contrast with others.
 
-    `others` (M, W) are pooled conditions of other captions.
+    `others` (M, W) are pooled conditions of other captions; `whole` has the targets of the whole
+    step, if these are a part of it.
     """
     tokens, target_tokens = spec.split(conditions)[0], spec.split(target)[0]
     return {
-        f"{modality}_align": alignment_loss(conditions, target),
+        f"{modality}_align": alignment_loss(conditions, target, whole),
         f"{modality}_gist": pooled_loss(tokens, target_tokens),
         f"{modality}_contrast": CONTRAST_SHARE * contrast_loss(tokens, target_tokens, others),
     }
 
 
-def alignment_loss(conditions: Tensor, target: Tensor) -> Tensor:
-    """Mean squared distance of conditions (N, ...), in units of the target's variance, ().
+def alignment_loss(conditions: Tensor, target: Tensor, whole: Tensor | None = None) -> Tensor:
+    """Mean squared distance of conditions (N, ...), in units of the variance of all targets, ().
 
     NExT-GPT sums unscaled distances, so that pictures outweigh sounds thirtyfold; in units of
     the variance the term starts at about 1 in every modality.
     """
-    return (conditions.float() - target).square().mean() / target.var()
+    return (conditions.float() - target).square().mean() / (
+        target if whole is None else whole
+    ).var()
 
 
 def pooled_loss(conditions: Tensor, target: Tensor) -> Tensor:

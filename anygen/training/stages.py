@@ -3,8 +3,7 @@
 B rows, S signal tokens, K features, W their width, D width of the LLM.
 """
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -17,19 +16,11 @@ from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
-from anygen.training.answers import answer_states
-from anygen.training.collate import IGNORED, Batch, assemble
 from anygen.training.critic import Critic
-from anygen.training.data.mixture import StepRows
-from anygen.training.dialogues import Dialogue
 from anygen.training.linear_probe import LinearProbe
 from anygen.training.losses import (
     EMPTY_CAPTIONS,
     condition_losses,
-    distillation_loss,
-    generation_losses,
-    hidden_states,
-    text_loss,
     word_alignment_loss,
 )
 from anygen.training.precomputed import (
@@ -40,6 +31,8 @@ from anygen.training.precomputed import (
     RoutePool,
     SpanPool,
 )
+from anygen.training.runs.dialogue_losses import dialogue_losses, text_losses
+from anygen.training.runs.step import Step
 from decoders.base import (
     AutoencodingDecoder,
     Decoder,
@@ -54,17 +47,6 @@ from mosit_data.world.scene import caption
 LATENT_NOISE = 0.2  # of the latents' standard deviation: a denoiser's are not perfect
 ADVERSE_FROM = 0.5  # share of the steps of stage `vae_decoder` that are without a discriminator
 MISSED = 0.015  # share of familiar media that may be called unfamiliar
-DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
-
-
-@dataclass(frozen=True)
-class Step:
-    """All randomness of one training step: a function of (seed, step, process) alone."""
-
-    index: int
-    rng: random.Random
-    generators: list[torch.Generator]  # one per row
-    rows: StepRows | None = None  # of the run's `data`, if it has any
 
 
 Losses = dict[str, Tensor]  # every term (B,) or (); the names stand in the run's log
@@ -191,25 +173,17 @@ def calibrate_losses(model: MultimodalModel, pool: DomainPool, run: Run, step: S
     }
 
 
-def drawn_dialogues(model: MultimodalModel, run: Run, step: Step) -> list[Dialogue]:
-    return mixtures.draw_dialogues(model, run, step.rows, step.rng, step.generators[0])
-
-
 def encode_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     """Media and prototypes of ImageNet classes, answered by their descriptions."""
-    dialogues = drawn_dialogues(model, run, step)
-    batch = assemble(model, dialogues)
-    return {"text": text_loss(model.llm, hidden_of(model, batch), batch.labels)}
+    return text_losses(model, run, step)
 
 
 def decode_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
-    dialogues = drawn_dialogues(model, run, step)
-    return dialogue_losses(model, bank, run, step, dialogues)
+    return dialogue_losses(model, bank, run, step, step.dialogues)
 
 
 def instruct_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
-    dialogues = drawn_dialogues(model, run, step)
-    return dialogue_losses(model, bank, run, step, dialogues)
+    return dialogue_losses(model, bank, run, step, step.dialogues)
 
 
 def project_losses(model: MultimodalModel, pool: SpanPool, run: Run, step: Step) -> Losses:
@@ -230,34 +204,6 @@ def route_losses(model: MultimodalModel, pool: RoutePool, run: Run, step: Step) 
     scores_B = model.llm.router(states_BD)
     loss = F.binary_cross_entropy_with_logits(scores_B, expert_B)
     return {"route": loss}
-
-
-def dialogue_losses(
-    model: MultimodalModel, bank: NegativeBank, run: Run, step: Step, dialogues: Sequence[Dialogue]
-) -> Losses:
-    batch = assemble(model, dialogues)
-    hidden = hidden_of(model, batch)
-    losses = {}
-    if batch.plain.any():
-        loss = distillation_loss(model.llm, hidden, batch)
-        losses["likeness"] = DISTILLATION_WEIGHT * loss
-    if not batch.plain.all():  # plain answers teach their distribution, not their words
-        plain_B1 = batch.plain[:, None].to(batch.labels.device)
-        labels = batch.labels.masked_fill(plain_B1, IGNORED)
-        losses["text"] = text_loss(model.llm, hidden, labels)
-    return losses | generation_losses(
-        model, hidden, batch, bank.negatives, step.generators, run.denoised
-    )
-
-
-def hidden_of(model: MultimodalModel, batch: Batch) -> Tensor:
-    if model.llm.router is not None:
-        return answer_states(
-            model.llm, batch.embeds, batch.answers, batch.shared, batch.branches, batch.media
-        )
-    return hidden_states(
-        model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches, batch.media
-    )
 
 
 STAGES: dict[str, Stage[Any]] = {

@@ -1,14 +1,17 @@
 """The training loop. A step's batch and noise are functions of its number: resuming is exact."""
 
 import logging
+import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import (
@@ -19,7 +22,7 @@ from anygen.checkpoints.checkpoint import (
 from anygen.checkpoints.run_weights import find_weights, weights_of
 from anygen.config.loader import find_config, load_run, system_of
 from anygen.config.placement import Placement
-from anygen.config.run import Run
+from anygen.config.run import DATA_STAGES, Run
 from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
 from anygen.io.media_files import write_media
@@ -27,6 +30,7 @@ from anygen.model.multimodal import MultimodalModel
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
 from anygen.training.data.mixture import Mixture
+from anygen.training.mixtures import draw_dialogues
 from anygen.training.runs.averaging import AveragedWeights
 from anygen.training.runs.checkpoints import write_weights
 from anygen.training.runs.folder import (
@@ -40,9 +44,10 @@ from anygen.training.runs.log import LOG, append_row, drop_rows_after, finite_me
 from anygen.training.runs.optimizers import learning_rate, make_optimizer
 from anygen.training.runs.progress import progress_bar
 from anygen.training.runs.state import STATE_FILE, State, read_state, write_state
+from anygen.training.runs.step import Step
 from anygen.training.runs.stopping import end_process, stop_requests
 from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
-from anygen.training.stages import STAGES, Stage, Step, check_decoders, learned_prefixes
+from anygen.training.stages import STAGES, Stage, check_decoders, learned_prefixes
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +61,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     continues with other settings only if they are in `change`. Raises ValueError.
     """
     run = load_run(name, overrides)
-    accelerator = Accelerator(mixed_precision="bf16" if run.precision == "bf16" else "no")
+    accelerator = make_accelerator(run)
     with locked(run.out, held=accelerator.is_main_process):
         origin, state = origin_of(run, system_of(run)), read_state(run.out)
         if state is not None:
@@ -70,6 +75,18 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
         log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(trainer.model))
         trainer.fit()
     return run.out
+
+
+def make_accelerator(run: Run) -> Accelerator:
+    """Where a run computes, alone or as one of the processes that torchrun has started.
+
+    Without `cpu` processes on CPUs would not notice each other. A part of a step may have no medium
+    of a modality, and then what learns from it has no gradient.
+    """
+    on_cpus = "LOCAL_RANK" in os.environ and not torch.accelerator.is_available()
+    parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
+    precision = "bf16" if run.precision == "bf16" else "no"
+    return Accelerator(mixed_precision=precision, cpu=on_cpus, kwargs_handlers=[parallel])
 
 
 def check_state(run: Run, state: State, origin: Origin, change: Sequence[str]) -> None:
@@ -101,6 +118,27 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
         fused = accelerator.device.type != "cpu"
         model.llm.prepare_training(int8, run.gradient_checkpointing, fused)
     return Trainer(run, stage, model, accelerator, origin)
+
+
+def check_parts(run: Run, processes: int) -> None:
+    """Raises ValueError if some pass of a process would have no row."""
+    parts = processes * run.accumulation
+    if run.stage in DATA_STAGES and run.batch_size < parts:
+        raise ValueError(
+            f"batch_size: {run.batch_size} rows cannot be divided among {processes} processes with "
+            f"{run.accumulation} passes each; give at least {parts}"
+        )
+
+
+def mean_of_processes(count: int, steps: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The terms of each step; where a process had nothing of one, it adds 0 to the mean."""
+    if count == 1:
+        return steps
+    means = []
+    for rows in zip(*gather_object([steps])):
+        names = dict.fromkeys(name for row in rows for name in row)
+        means.append({name: sum(row.get(name, 0.0) for row in rows) / count for name in names})
+    return means
 
 
 def placement_of(run: Run, accelerator: Accelerator) -> Placement:
@@ -148,8 +186,8 @@ class Trainer:
     ) -> None:
         self.run, self.stage, self.accelerator = run, stage, accelerator
         self.model, self.origin = model, origin or {}
-        place = accelerator.process_index, accelerator.num_processes
-        self.mixture = Mixture(run, model, *place) if run.data else None
+        check_parts(run, accelerator.num_processes)
+        self.mixture = Mixture(run, model, accelerator.is_main_process) if run.data else None
         with accelerator.main_process_first():  # the others find in its folder what it computes
             self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
         self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
@@ -171,19 +209,18 @@ class Trainer:
         ValueError if the loss is not finite in MAX_SKIPPED steps in a row.
         """
         self.model.train()
-        terms: dict[str, list[Tensor]] = {}  # since the last line of the log
+        terms: list[dict[str, Tensor]] = []  # since the last line of the log
         start_time = time.perf_counter()
         shown = self.accelerator.is_main_process
         bar = progress_bar(self.run.stage, self.step, self.run.steps, shown)
         with stop_requests() as request, bar as advance:
             while self.step < self.run.steps:
-                for name, value in self.update().items():
-                    terms.setdefault(name, []).append(value.detach())
+                terms.append(self.update())
                 self.step += 1
                 advance(self.step)
                 if self.is_due(self.run.log_every):
                     self.write_log(terms, time.perf_counter() - start_time)
-                    terms, start_time = {}, time.perf_counter()
+                    terms, start_time = [], time.perf_counter()
                 stopping = self.highest(request.number)
                 if stopping or self.is_due(self.run.save_every):
                     self.save()
@@ -202,10 +239,16 @@ class Trainer:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.run, self.step)
-        step = self.draw_step()
         with self.accelerator.autocast():
-            total, terms = self.loss(step)
-        self.accelerator.backward(total)
+            step = self.draw_step()
+        terms: dict[str, Tensor] = {}
+        for part in self.own_parts(step):
+            with self.accelerator.autocast():
+                total, losses = self.loss(part)
+            self.accelerator.backward(total)
+            for name, loss in losses.items():
+                terms[name] = terms[name] + loss.detach() if name in terms else loss.detach()
+        total = torch.stack(list(terms.values())).sum()
         norm = self.accelerator.clip_grad_norm_(self.learned.values(), self.run.max_grad_norm)
         if self.highest(not bool(total.isfinite() & norm.isfinite())):
             self.count_skipped()
@@ -236,24 +279,44 @@ class Trainer:
         return int(numbers.max())
 
     def draw_step(self) -> Step:
-        """The randomness of the present step; seeds torch's own generator, too, for dropout."""
-        name = f"{self.run.seed}/{self.step}/{self.accelerator.process_index}"
-        rng = random.Random(name)
+        """The randomness and the dialogues of the present step.
+
+        All processes draw the same dialogues, of which each computes a part: what is learned does
+        not depend on their number. In stages without dialogues each draws a batch of its own.
+        """
+        shared, process = self.run.stage in DATA_STAGES, self.accelerator.process_index
+        rng = random.Random(f"{self.run.seed}/{self.step}/{0 if shared else process}")
         torch.manual_seed(rng.getrandbits(48))
         largest = max(self.run.batch_size, self.run.denoised, *self.run.rows.values())
         seeds = [rng.getrandbits(48) for _ in range(largest)]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        if not shared:
+            return Step(self.step, rng, generators)
         rows = self.mixture.rows(self.step) if self.mixture else None
-        return Step(self.step, rng, generators, rows)
+        dialogues = draw_dialogues(self.model, self.run, rows, rng, generators[0])
+        return Step(self.step, rng, generators, dialogues)
+
+    def own_parts(self, step: Step) -> Iterator[Step]:
+        """What this process computes of a step, pass by pass."""
+        processes, process = self.accelerator.num_processes, self.accelerator.process_index
+        parts = processes * self.run.accumulation
+        if not step.dialogues or parts == 1:
+            yield step
+            return
+        for part in range(process, parts, processes):
+            yield replace(step, part=part, parts=parts, processes=processes)
 
     def is_due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.run.steps
 
-    def write_log(self, terms: dict[str, list[Tensor]], seconds: float) -> None:
+    def write_log(self, terms: Sequence[dict[str, Tensor]], seconds: float) -> None:
         """One line of JSON: means since the last line, the learning rate, the seconds in all."""
+        own = [{name: float(value) for name, value in row.items()} for row in terms]
+        steps = mean_of_processes(self.accelerator.num_processes, own)
         if not self.accelerator.is_main_process:
             return
-        values = {name: torch.stack(each).tolist() for name, each in terms.items()}
+        names = dict.fromkeys(name for step in steps for name in step)
+        values = {name: [step[name] for step in steps if name in step] for name in names}
         row: dict[str, Any] = {"step": self.step, **finite_means(values)}
         if self.mixture and len(self.mixture.refused):
             row["refused"] = len(self.mixture.refused)

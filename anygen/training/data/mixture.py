@@ -20,7 +20,7 @@ WORKERS = 4  # threads that read the rows of the next step while the present one
 
 @dataclass(frozen=True, eq=False)
 class StepRows:
-    """What one process learns from in one step."""
+    """What a run learns from in one step."""
 
     dialogues: Sequence[Dialogue] = ()  # of files
     world: int = 0  # how many more the stage draws as it would without data
@@ -34,21 +34,22 @@ class Mixture:
     further fixed order of its source. No other row moves.
     """
 
-    def __init__(
-        self, run: Run, model: MultimodalModel, process: int = 0, processes: int = 1
-    ) -> None:
-        """Raises ValueError for sources that do not exist or that the model cannot learn from."""
+    def __init__(self, run: Run, model: MultimodalModel, writes: bool = True) -> None:
+        """One process of a run `writes` what rows were refused.
+
+        Raises ValueError for sources that do not exist or that the model cannot learn from.
+        """
         check_plain(run, model)
-        self.run, self.process, self.processes = run, process, processes
+        self.run = run
         self.sources = open_sources(run)
         self.schedule = Schedule(tuple(shares_of(run, self.sources)), run.seed)
         self.reader = RowReader(model, run.max_length)
-        self.refused = RefusedRows(run.out)
+        self.refused = RefusedRows(run.out, writes)
         self.workers = ThreadPoolExecutor(WORKERS, "rows")
         self.ahead: dict[int, list[Future[Dialogue]]] = {}  # by step
 
     def rows(self, step: int) -> StepRows:
-        """What this process learns from in a step. Raises ValueError."""
+        """What a step learns from. Raises ValueError."""
         own = self.ahead.pop(step, None) or self.submit(step)
         self.ahead = {step + 1: self.submit(step + 1)}
         drawn = [self.run.data[visit.source] for visit in self.visits(step)]
@@ -59,7 +60,7 @@ class Mixture:
         )
 
     def visits(self, step: int) -> list[Visit]:
-        first = (step * self.processes + self.process) * self.run.batch_size
+        first = step * self.run.batch_size
         return [self.schedule.visit(first + row) for row in range(self.run.batch_size)]
 
     def submit(self, step: int) -> list[Future[Dialogue]]:

@@ -49,7 +49,7 @@ class Schedule:
     seed: int
 
     def visit(self, row: int) -> Visit:
-        """The source of the run's row of this number, counted over all steps and processes."""
+        """The source of the run's row of this number, counted over all steps."""
         period, place = divmod(row, PERIOD)
         return deal(self.shares, self.seed, period)[place]
 

@@ -12,7 +12,8 @@ NAME = "refused.jsonl"
 class RefusedRows:
     """Each row is listed once, also if the run is resumed or comes across it again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, writes: bool = True) -> None:
+        self.writes = writes
         self.path, self.lock = folder / NAME, Lock()
         self.known: set[tuple[str, int]] = set()  # files and lines
         exists = self.path.is_file()
@@ -33,6 +34,8 @@ class RefusedRows:
             if (file, line) in self.known:
                 return
             self.known.add((file, line))
+            if not self.writes:
+                return
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -10,7 +10,7 @@ from anygen.generation.events import Done, MediaDone, TextDelta
 from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue
 from anygen.training.losses import text_loss
-from anygen.training.stages import hidden_of
+from anygen.training.runs.dialogue_losses import hidden_of
 from support.answers import ONE_STEP, forget, told, user
 from support.pretrained_llms import FAMILIES, publish
 

@@ -13,7 +13,8 @@ from anygen.llm.language_model import LanguageModel
 from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue
 from anygen.training.losses import hidden_states, text_loss
-from anygen.training.stages import STAGES, hidden_of
+from anygen.training.runs.dialogue_losses import hidden_of
+from anygen.training.stages import STAGES
 from support.answers import ONE_STEP, forget, told, user
 from support.precision import unpacked
 from support.pretrained_llms import FAMILIES, publish

@@ -13,7 +13,7 @@ from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue, read_record
 from anygen.training.losses import span_hidden
 from anygen.training.precomputed import last_spans
-from anygen.training.stages import hidden_of
+from anygen.training.runs.dialogue_losses import hidden_of
 from mosit_data.world.language.dialogues import sample_request
 
 KINDS = ("tokens", "queries")

@@ -9,7 +9,7 @@ from anygen.projectors.output import build_output_projector
 from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue
 from anygen.training.losses import span_hidden
-from anygen.training.stages import hidden_of
+from anygen.training.runs.dialogue_losses import hidden_of
 from decoders.base import ConditionSpec
 
 SIGNALS = 7

@@ -11,12 +11,12 @@ from anygen.checkpoints.checkpoint import own_tensors
 from anygen.config.loader import load_run
 from anygen.core.media import Message
 from anygen.training.dialogues import Dialogue
+from anygen.training.runs.dialogue_losses import dialogue_losses
+from anygen.training.runs.step import Step
 from anygen.training.runs.trainable import saved_names, unfreeze
 from anygen.training.stages import (
     STAGES,
-    Step,
     check_decoders,
-    dialogue_losses,
     learned_prefixes,
 )
 from anygen.training.trainer import Trainer

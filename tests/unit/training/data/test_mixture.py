@@ -15,8 +15,8 @@ from support.own_data import picture, talk, write_picture, write_records, write_
 def mixture(tiny_model, write_run):
     """The rows that a run of these settings would read."""
 
-    def make(*place, stage="instruct", model=tiny_model, **settings):
-        return Mixture(load_run(write_run(stage, **settings)), model, *place)
+    def make(stage="instruct", model=tiny_model, **settings):
+        return Mixture(load_run(write_run(stage, **settings)), model)
 
     return make
 
@@ -46,16 +46,6 @@ def test_a_step_has_the_same_rows_wherever_a_run_begins(tmp_path, mixture):
     steps = [answers(from_start.rows(step)) for step in range(6)]
     assert answers(later.rows(4)) == steps[4]
     assert answers(later.rows(1)) == steps[1]
-
-
-def test_processes_share_the_rows_of_a_step(tmp_path, mixture):
-    own_rows(tmp_path, 12)
-    data = [{"path": "mine.jsonl"}]
-    alone = mixture(data=data, batch_size=4)
-    both = [mixture(process, 2, data=data, batch_size=2) for process in (0, 1)]
-    for step in range(3):
-        together = [answer for one in both for answer in answers(one.rows(step))]
-        assert together == answers(alone.rows(step))
 
 
 def test_sources_have_their_shares_of_the_rows(tmp_path, mixture):

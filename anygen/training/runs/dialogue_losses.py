@@ -1,0 +1,105 @@
+"""The losses of a step's dialogues, of which a pass may compute a part.
+
+The sum over the parts is the loss of all dialogues at once: means are over the tokens and spans of
+the whole step, and captions of other parts are negatives, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from anygen.config.run import Run
+from anygen.core.modality import MediaModality
+from anygen.model.multimodal import MultimodalModel
+from anygen.training.answers import answer_states
+from anygen.training.collate import (
+    IGNORED,
+    Batch,
+    RowSummary,
+    SpanGroup,
+    assemble,
+    group_spans,
+    summaries_of,
+)
+from anygen.training.dialogues import Dialogue
+from anygen.training.losses import distillation_loss, generation_losses, hidden_states, text_loss
+from anygen.training.precomputed import NegativeBank
+from anygen.training.runs.step import Step
+
+DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
+
+Losses = dict[str, Tensor]  # every term (); the names stand in the run's log
+
+
+def text_losses(model: MultimodalModel, run: Run, step: Step) -> Losses:
+    """The words of answers alone."""
+    own = step.dialogues[step.part :: step.parts]
+    batch = assemble(model, own)
+    losses = {"text": text_loss(model.llm, hidden_of(model, batch), batch.labels)}
+    return weighted(
+        losses, run, step, summaries_of(model, step.dialogues) if step.parts > 1 else []
+    )
+
+
+def dialogue_losses(
+    model: MultimodalModel, bank: NegativeBank, run: Run, step: Step, dialogues: Sequence[Dialogue]
+) -> Losses:
+    """Words of answers, plain answers, and media; `dialogues` are those of the whole step."""
+    batch = assemble(model, dialogues[step.part :: step.parts])
+    summaries: list[RowSummary] = []
+    if step.parts > 1:
+        summaries = summaries_of(model, dialogues)
+        targets = [target for row in summaries for target in row.targets]
+        rows = range(step.part, len(dialogues), step.parts)
+        batch = replace(batch, spans=group_spans(targets, rows))
+    hidden = hidden_of(model, batch)
+    losses = {}
+    if batch.plain.any():
+        loss = distillation_loss(model.llm, hidden, batch)
+        losses["likeness"] = DISTILLATION_WEIGHT * loss
+    if not batch.plain.all():  # plain answers teach their distribution, not their words
+        plain_B1 = batch.plain[:, None].to(batch.labels.device)
+        labels = batch.labels.masked_fill(plain_B1, IGNORED)
+        losses["text"] = text_loss(model.llm, hidden, labels)
+    losses |= generation_losses(model, hidden, batch, bank.negatives, step.generators, run.denoised)
+    return weighted(losses, run, step, summaries, batch.spans)
+
+
+def weighted(
+    losses: Losses,
+    run: Run,
+    step: Step,
+    summaries: Sequence[RowSummary],
+    spans: Mapping[MediaModality, SpanGroup] | None = None,
+) -> Losses:
+    """Each term by its share of what the whole step has of it, before an average of processes."""
+    if step.parts == 1:
+        return losses
+    own = summaries[step.part :: step.parts]
+    shares = {
+        "likeness": share([row.words for row in own if row.plain], summaries, plain=True),
+        "text": share([row.words for row in own if not row.plain], summaries, plain=False),
+    }
+    for modality, group in (spans or {}).items():
+        whole = len(group.numbers) / len(group.captions)
+        shares |= {f"{modality}_{kind}": whole for kind in ("align", "gist", "contrast")}
+        denoised = group.visible[: run.denoised]
+        if denoised:
+            shares[f"{modality}_denoise"] = len({*denoised} & {*group.numbers}) / len(denoised)
+    return {name: step.processes * shares[name] * loss for name, loss in losses.items()}
+
+
+def share(own: Sequence[int], summaries: Sequence[RowSummary], *, plain: bool) -> float:
+    """Of the words of plain answers, or of the others, that the rows of a part have."""
+    return sum(own) / max(1, sum(row.words for row in summaries if row.plain == plain))
+
+
+def hidden_of(model: MultimodalModel, batch: Batch) -> Tensor:
+    if model.llm.router is not None:
+        return answer_states(
+            model.llm, batch.embeds, batch.answers, batch.shared, batch.branches, batch.media
+        )
+    return hidden_states(
+        model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches, batch.media
+    )

@@ -1,0 +1,65 @@
+"""A step is the same however many passes and processes divide its rows."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from anygen.training.trainer import train
+from support.paths import ROOT
+
+# Gradients that are far below AdamW's epsilon make it linear, so that it does not enlarge rounding.
+SMALL = {"max_grad_norm": 1e-8, "learning_rate": 0.1, "warmup": 0}
+SETTINGS = {"batch_size": 5, "denoised": 2, "steps": 2, "log_every": 1, "seed": 4, **SMALL}
+
+
+def losses(folder):
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def assert_equal(mine, other):
+    for left, right in zip(losses(mine), losses(other), strict=True):
+        assert left == pytest.approx(right, abs=3e-5)
+    weights = [load_file(folder / "weights.safetensors") for folder in (mine, other)]
+    assert weights[0].keys() == weights[1].keys()
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=0, atol=1e-6, msg=name)
+
+
+def test_passes_over_parts_of_a_step_are_one_pass_over_all_of_it(write_run, tmp_path):
+    name = write_run("instruct", **SETTINGS)
+    whole = train(name, [f"out={tmp_path / 'whole'}"])
+    parts = train(name, [f"out={tmp_path / 'parts'}", "accumulation=3"])
+    terms = {term.split("_")[-1] for row in losses(whole) for term in row}
+    assert {"text", "likeness", "contrast", "denoise"} <= terms
+    assert_equal(whole, parts)
+
+
+def test_what_cannot_be_divided_is_refused(write_run):
+    with pytest.raises(ValueError, match=r"batch_size: 5 rows cannot .* give at least 6"):
+        train(write_run("instruct", **SETTINGS), ["accumulation=6"])
+    with pytest.raises(ValueError, match="accumulation: stage vae computes its batch in one pass"):
+        train(write_run("vae", decoders=["image"]), ["accumulation=2"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["decode", "instruct"])
+def test_two_processes_learn_what_one_does(write_run, tmp_path, stage):
+    name = write_run(stage, **SETTINGS)
+    alone = train(name, [f"out={tmp_path / 'alone'}"])
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    command += ["--standalone", "-m", "anygen", "train", name]
+    together = tmp_path / "together"
+    done = subprocess.run(
+        [*command, f"out={together}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_equal(alone, together)
