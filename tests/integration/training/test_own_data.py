@@ -27,7 +27,7 @@ def test_a_run_on_own_data_that_was_stopped_ends_with_the_same_weights(stage, wr
     once, twice = tmp_path / "once", tmp_path / "twice"
     train(name, [f"out={once}"])
     train(name, [f"out={twice}", "steps=3"])
-    train(name, [f"out={twice}"])
+    train(name, [f"out={twice}"], change=["steps"])
     expected, resumed = (load_file(out / "weights.safetensors") for out in (once, twice))
     assert expected.keys() == resumed.keys()
     assert all(torch.equal(expected[key], resumed[key]) for key in expected)
