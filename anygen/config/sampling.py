@@ -20,6 +20,7 @@ class Sampling(Strict):
     top_p: TopShare = 1.0  # only the likeliest tokens that make up this probability
     min_p: Share = 0.0  # only tokens at least so likely in relation to the likeliest one
     repetition_penalty: Penalty = 1.0  # of text tokens that the answer already has
+    penalty_start: NonNegativeInt = 0  # the first tokens of an answer are chosen without it
 
 
 LIMITS = ("top_k", "top_p", "min_p")  # of what is drawn
@@ -33,6 +34,7 @@ class SamplingOptions(Strict):
     top_p: TopShare | None = None
     min_p: Share | None = None
     repetition_penalty: Penalty | None = None
+    penalty_start: NonNegativeInt | None = None
 
     def over(self, defaults: Sampling) -> Sampling:
         """These settings before the defaults.

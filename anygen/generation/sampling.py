@@ -68,9 +68,12 @@ class TokenSampler:
         """Logits after the penalty of Keskar et al. 2019 (CTRL, arXiv 1909.05858).
 
         A negative logit is multiplied, as in transformers. Only tokens of the answer are penalized
-        (`prompt_ignore_length` there): it can repeat what the question names, and a short answer is
-        what it would be without a penalty. Triggers are exempt: a second picture is no repetition.
+        (`prompt_ignore_length` there): it can repeat what the question names. The penalty acts from
+        token `penalty_start` of the answer, so that a short answer is what it would be without:
+        loops come late. Triggers are exempt: a second picture is no repetition.
         """
+        if self.chosen < self.sampling.penalty_start:
+            return logits
         penalty = self.sampling.repetition_penalty
         used = torch.tensor([*self.used], dtype=torch.long, device=logits.device)
         repeated = logits[used]

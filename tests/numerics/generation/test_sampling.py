@@ -73,6 +73,16 @@ def test_the_penalty_is_that_of_transformers(tiny_model, penalty):
     assert not torch.equal(expected, logits)
 
 
+def test_the_first_tokens_of_an_answer_are_chosen_without_the_penalty(tiny_model):
+    llm = tiny_model.llm
+    sampler = TokenSampler(llm, Sampling(repetition_penalty=2.0, penalty_start=3), 0)
+    logits = torch.zeros(llm.signals.vocabulary + 3)
+    logits[5], logits[9] = 1.0, 0.8
+    text = SimpleNamespace(text=True, end=True, media=(), ending=(), instead=None)
+    chosen = [sampler.choose(logits.clone(), text) for _ in range(5)]
+    assert chosen == [5, 5, 5, 9, 5]
+
+
 @pytest.mark.parametrize("penalty", [1.0, 1.3, 1.7])
 def test_a_penalized_answer_is_that_of_generate_token_by_token(make_model, penalty):
     """The penalty is for tokens of the answer: those of the prompt are ignored."""
