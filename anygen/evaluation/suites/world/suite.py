@@ -15,6 +15,7 @@ from anygen.evaluation.suites.world.photographs import (
     score_photographs,
 )
 from anygen.evaluation.suites.world.plain_answers import RETENTION, score_plain
+from anygen.evaluation.suites.world.unfamiliar import score_doubt, unfamiliar_case
 
 LOOKS = ("picture_object", "picture_style", "picture_background")
 METRICS: dict[str, Metric] = {
@@ -46,6 +47,7 @@ METRICS: dict[str, Metric] = {
     "understand_instrument": Metric("sounds whose instrument the answer names", 85),
     "understand_motion": Metric("videos whose motion the answer names", 85),
     "photographs": Metric("photographs called what the vision trunk sees in them", 80),
+    "unfamiliar_unsure": Metric("answers about media of no known kind that are unsure", 90),
     "crossmodal": Metric("a picture answered by its sound, or a sound by its picture", 85),
     "plain_routed": Metric("plain prompts that the router leaves to the base model", 98),
     "plain_equal": Metric("of these, answers that are the base model's, word for word", 100),
@@ -109,6 +111,7 @@ TASKS: dict[str, Task] = {
         scoring.score_words("understand_motion", scoring.MOTION_WORDS),
     ),
     "photographs": Task(("photographs",), len(photographs()), photograph_case, score_photographs),
+    "unfamiliar": Task(("unfamiliar_unsure",), 150, unfamiliar_case, score_doubt),
     "crossmodal": Task(("crossmodal",), 100, cases.crossmodal, scoring.score_media("crossmodal")),
     "general": Task(
         ("plain_routed", "plain_equal", "text_clean", "general"),
