@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from anygen.core.schema import did_you_mean
-
 data = typer.Typer(no_args_is_help=True, help="Prepare training data.")
 
 
@@ -88,6 +86,7 @@ def build(  # noqa: PLR0913  # the options of a command
     seed: Annotated[int, typer.Option(help="Another one gives other dialogues.")] = 0,
 ) -> None:
     """Build dialogues with media of the small world; the same arguments give the same bytes."""
+    from anygen.core.schema import did_you_mean
     from anygen.io.media_files import printable
     from mosit_data.build.endpoint import EndpointWriter
     from mosit_data.build.jobs import read_topics

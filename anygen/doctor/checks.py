@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 FOREIGN = "anygen"  # an unrelated distribution on PyPI, whose modules have the same name
 EXTRAS = {  # of pyproject.toml, and their purpose
+    "data": "tables in Parquet as training data",
     "audio": "playing sounds in the chat, and recording them",
     "dev": "the tests, the style and the types",
     "quant": "an LLM in 8 or 4 bits",

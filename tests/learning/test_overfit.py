@@ -12,8 +12,9 @@ from anygen.generation.events import MediaDone
 from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue
 from anygen.training.losses import contrast_loss, generation_losses, text_loss
+from anygen.training.runs.dialogue_losses import hidden_of
 from anygen.training.runs.trainable import unfreeze
-from anygen.training.stages import STAGES, hidden_of, learned_prefixes
+from anygen.training.stages import STAGES, learned_prefixes
 from decoders.base import RenderRequest, never, no_progress
 
 pytestmark = pytest.mark.slow
