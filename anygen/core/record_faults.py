@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
 from anygen.core.modality import MEDIA, MediaModality
-from anygen.core.records import MediaContent, Record, RecordMessage, TextContent
+from anygen.core.records import (
+    MediaContent,
+    Record,
+    RecordMessage,
+    TextContent,
+    media_of_record,
+)
 
 # Where the layouts of LLaVA and others put the marker of a medium: at an end of the text.
 MARKERS = {m: re.compile(rf"\A\s*<{m}>|<{m}>\s*\Z") for m in MEDIA}
@@ -64,11 +70,7 @@ def message_faults(message: RecordMessage) -> Iterator[str]:
 def reference_faults(record: Record) -> Iterator[str]:
     """Of media that name an earlier one."""
     earlier: list[tuple[MediaModality, bool]] = []  # the modality, whether there are pixels
-    contents = [content for message in record.messages for content in message.content]
-    for medium in contents:
-        if not isinstance(medium, MediaContent):
-            continue
-        number = len(earlier) + 1
+    for number, (_, medium) in enumerate(media_of_record(record), start=1):
         if medium.ref is not None:
             if medium.ref > len(earlier) or earlier[medium.ref - 1][0] != medium.type:
                 yield f"medium {number}: medium {medium.ref} is not an earlier {medium.type}"

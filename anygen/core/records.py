@@ -5,6 +5,7 @@ Converters write other layouts in this format.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
@@ -126,8 +127,15 @@ class Record(Strict):
         return data
 
 
+def media_of_record(record: Record) -> Iterator[tuple[Role, MediaContent]]:
+    """All media in the dialogue, in order, each with the role whose turn it stands in."""
+    for message in record.messages:
+        for content in message.content:
+            if isinstance(content, MediaContent):
+                yield message.role, content
+
+
 def captions_of(record: Record) -> list[str]:
     """The captions of all media in the dialogue, in order."""
-    contents = [content for turn in record.messages for content in turn.content]
-    media = [content for content in contents if isinstance(content, MediaContent)]
+    media = (medium for _, medium in media_of_record(record))
     return [medium.caption for medium in media if medium.caption is not None]

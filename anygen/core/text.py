@@ -19,6 +19,11 @@ def valid_text(text: str) -> str:
     return SURROGATE.sub(REPLACEMENT, text)
 
 
+def folded(text: str) -> str:
+    """The text without differences of case and white space."""
+    return " ".join(text.casefold().split())
+
+
 def from_json(text: str | bytes) -> Any:
     """The value of a JSON text. Raises ValueError, also if it is nested too deeply for Python."""
     try:

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from anygen.config.run import Run
 from anygen.core.media import Audio, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
-from anygen.core.records import Record
+from anygen.core.records import Record, media_of_record
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import PLACEHOLDERS, Dialogue, read_record
@@ -193,10 +193,9 @@ def first_usable(model: MultimodalModel, sample: Callable[[], Record]) -> Record
     """The first sample whose media the encoder takes and, in answers, a decoder makes."""
     while True:
         record = sample()
-        parts = [(turn.role, part.type) for turn in record.messages for part in turn.content]
-        media = {kind for _, kind in parts} & {*MEDIA}
-        rendered = {kind for role, kind in parts if role == "assistant"} & {*MEDIA}
-        if media <= {*model.encoder.modalities} and rendered <= {*model.decoders}:
+        media = [(role, medium.type) for role, medium in media_of_record(record)]
+        rendered = {modality for role, modality in media if role == "assistant"}
+        if {m for _, m in media} <= {*model.encoder.modalities} and rendered <= {*model.decoders}:
             return record
 
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from anygen.core.media import Role
 from anygen.core.modality import MEDIA
-from anygen.core.records import MediaContent, Record, RecordMessage, TextContent
+from anygen.core.records import (
+    MediaContent,
+    Record,
+    RecordMessage,
+    TextContent,
+    media_of_record,
+)
 from mosit_data.build.dialogues import RefusalError
 from mosit_data.build.jobs import Job
 from mosit_data.formats import schema
@@ -33,7 +40,7 @@ def form(record: Record, job: Job) -> str | None:
 
 def mix(record: Record, job: Job) -> str | None:
     """The assistant makes media of each modality of the mix, and of no other."""
-    found = {part.type for _, part in media(record, "assistant")}
+    found = {part.type for part in media_by(record, "assistant")}
     missing = [modality for modality in MEDIA if (modality in found) != (modality in job.mix)]
     return f"the mix is {', '.join(job.mix)}; not so: {', '.join(missing)}" if missing else None
 
@@ -50,7 +57,7 @@ def text_length(record: Record, job: Job) -> str | None:
 
 def caption_words(record: Record, job: Job) -> str | None:
     """Captions name what is to be seen or heard, in not too many words."""
-    for _, part in media(record, "assistant"):
+    for part in media_by(record, "assistant"):
         words = (part.caption or "").lower().split()
         if len(words) > MAX_CAPTION:
             return f"a caption has {len(words)} words"
@@ -89,12 +96,9 @@ def check(record: Record, job: Job) -> None:
             raise RefusalError(name, problem)
 
 
-def media(record: Record, role: str) -> Iterator[tuple[int, MediaContent]]:
-    """The media of one role's turns, with the number of the turn."""
-    for number, message in enumerate(record.messages, start=1):
-        for part in message.content if message.role == role else ():
-            if isinstance(part, MediaContent):
-                yield number, part
+def media_by(record: Record, role: Role) -> Iterator[MediaContent]:
+    """The media of one role's turns."""
+    return (medium for owner, medium in media_of_record(record) if owner == role)
 
 
 def text_of(message: RecordMessage) -> str:

@@ -23,7 +23,7 @@ from anygen.core.records import MadeBy, Record
 from anygen.core.text import from_json, to_json
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable
-from mosit_data.build.checks import check, media
+from mosit_data.build.checks import check, media_by
 from mosit_data.build.dialogues import RefusalError, ground, parse
 from mosit_data.build.duplicates import Duplicates
 from mosit_data.build.jobs import Job, plan
@@ -47,8 +47,8 @@ class Built:
 
     def report(self, writer: str, seed: int) -> dict[str, Any]:
         kept = [record for records in self.records.values() for record in records]
-        generated = Counter(part.type for record in kept for _, part in media(record, "assistant"))
-        shown = Counter(part.type for record in kept for _, part in media(record, "user"))
+        generated = Counter(part.type for record in kept for part in media_by(record, "assistant"))
+        shown = Counter(part.type for record in kept for part in media_by(record, "user"))
         return {
             "writer": writer,
             "seed": seed,

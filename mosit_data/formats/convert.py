@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from anygen.core.records import MediaContent
+from anygen.core.records import media_of_record
 from anygen.core.text import from_json, to_json
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable
@@ -150,14 +150,12 @@ def with_own_ids(outcomes: Iterator[Kept | Refusal]) -> Iterator[Kept | Refusal]
 
 def count_media(outcome: Kept | Refusal, writer: str, counts: Counts) -> None:
     assert isinstance(outcome, Kept)
-    for message in outcome.record.messages:
-        for part in message.content:
-            if isinstance(part, MediaContent):
-                counts.outside += (part.path or "").startswith("../")
-                if message.role == "assistant":
-                    counts.without_caption += not part.caption
-                    counts.without_file += part.is_caption_only
-                    counts.as_text += writer != "records"
+    for role, medium in media_of_record(outcome.record):
+        counts.outside += (medium.path or "").startswith("../")
+        if role == "assistant":
+            counts.without_caption += not medium.caption
+            counts.without_file += medium.is_caption_only
+            counts.as_text += writer != "records"
 
 
 def add_entry(out: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from anygen.config.run import Run
 from anygen.core.modality import MEDIA, MediaModality
-from anygen.core.records import MediaContent
+from anygen.core.records import media_of_record
 from anygen.training.data.files import RowError
 from anygen.training.data.mixture import open_sources, shares_of
 from anygen.training.data.order import permuted
@@ -33,9 +33,8 @@ def captions_of_data(run: Run) -> Mapping[MediaModality, list[str]]:
                 record = source.read(row)
             except RowError:  # the run deals with it when it comes to that row
                 continue
-            contents = [content for turn in record.messages for content in turn.content]
-            for medium in contents:
-                if isinstance(medium, MediaContent) and medium.caption:
+            for _, medium in media_of_record(record):
+                if medium.caption:
                     captions = found[medium.type]
                     if len(captions) - before[medium.type] < goal:
                         captions.setdefault(medium.caption)

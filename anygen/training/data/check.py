@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from anygen.core.media import modality_of
+from anygen.core.modality import MEDIA
 from anygen.core.record_faults import faults_of, path_fault
-from anygen.core.records import MediaContent, Record
+from anygen.core.records import MediaContent, Record, media_of_record
 from anygen.io.media_files import MediaError, read_media
 from anygen.training.data.files import RecordFile, RowError, parse
 from anygen.training.data.rows import RowReader
@@ -55,9 +56,7 @@ class Checker:
         yield from found
 
     def media_faults(self, record: Record, folder: Path) -> Iterator[str]:
-        parts = [part for message in record.messages for part in message.content]
-        media = [part for part in parts if isinstance(part, MediaContent)]
-        for number, medium in enumerate(media, start=1):
+        for number, (_, medium) in enumerate(media_of_record(record), start=1):
             if medium.path is not None:
                 fault = path_fault(medium.path) or self.file_fault(folder / medium.path, medium)
             elif medium.scene is not None:
@@ -76,7 +75,7 @@ class Checker:
                 self.known[path] = str(error)
         if self.known[path] == medium.type:
             return ""
-        if self.known[path] in ("image", "audio", "video"):
+        if self.known[path] in MEDIA:
             return f"{medium.path} is called {medium.type} and is {self.known[path]}"
         return self.known[path]
 

@@ -5,7 +5,7 @@ from copy import deepcopy
 from threading import Lock
 
 from anygen.core.record_faults import faults_of
-from anygen.core.records import MediaContent, Record
+from anygen.core.records import Record, media_of_record
 from anygen.core.schema import explain
 from anygen.io.media_files import read_media
 from anygen.llm.prompt import Features, Span, Tokens
@@ -59,9 +59,8 @@ class RowReader:
     def misfits(self, record: Record) -> Iterator[str]:
         """Why this model does not read or make the media of a record."""
         encoded, rendered = self.model.encoder.modalities, self.model.llm.signals.modalities
-        parts = [(turn.role, part) for turn in record.messages for part in turn.content]
-        media = [(role, part.type) for role, part in parts if isinstance(part, MediaContent)]
-        for number, (role, modality) in enumerate(media, start=1):
+        for number, (role, medium) in enumerate(media_of_record(record), start=1):
+            modality = medium.type
             if modality not in encoded:
                 known = " and ".join(encoded)
                 yield f"medium {number} is {modality}, and the encoder takes {known}"

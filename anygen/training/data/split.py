@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from anygen.core.records import MediaContent, Record, TextContent
+from anygen.core.records import Record, TextContent, media_of_record
+from anygen.core.text import folded
 from anygen.io.atomic import replacing
 from anygen.training.data.files import RecordFile, parse
 
@@ -74,22 +75,17 @@ class Groups:
 def identities(record: Record, folder: Path) -> Iterator[str]:
     """SHA-256 of what makes rows alike: the source, every medium, or else the first text."""
     contents = [content for message in record.messages for content in message.content]
-    media = [part for part in contents if isinstance(part, MediaContent)]
     texts = [part.text for part in contents if isinstance(part, TextContent)]
     names = [f"source {record.source}"] if record.source else []
-    for medium in media:
+    for _, medium in media_of_record(record):
         if medium.path is not None:
             names.append(file_identity(folder / medium.path))
         elif medium.scene is not None:
             names.append(f"scene {json.dumps(medium.scene, sort_keys=True)}")
         elif medium.is_caption_only:
-            names.append(f"caption {plain(medium.caption or '')}")
-    for name in names or [f"text {plain(texts[0] if texts else '')}"]:
+            names.append(f"caption {folded(medium.caption or '')}")
+    for name in names or [f"text {folded(texts[0] if texts else '')}"]:
         yield hashlib.sha256(name.encode()).hexdigest()
-
-
-def plain(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def file_identity(path: Path) -> str:

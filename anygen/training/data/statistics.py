@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from anygen.core.records import MediaContent, Record, TextContent
+from anygen.core.records import MediaContent, Record, TextContent, media_of_record
+from anygen.core.text import folded
 
 SHOWN = 8  # values of a table; the others are counted together
 NAMES = 60  # characters of a value
@@ -33,9 +34,7 @@ class Statistics:
             texts = [part.text for part in message.content if isinstance(part, TextContent)]
             count = len(" ".join(texts).split())
             self.words.setdefault(message.role, []).append(count)
-            for part in message.content:
-                if isinstance(part, MediaContent):
-                    self.media[describe(message.role, part)] += 1
+        self.media.update(describe(*medium) for medium in media_of_record(record))
         self.writing[script_of(record)] += 1
         self.sources[record.source or "not named"] += 1
         self.licences[record.licence or "not named"] += 1
@@ -115,7 +114,7 @@ def content_of(record: Record) -> bytes:
         digest.update(f"\0{message.role}".encode())
         for part in message.content:
             if isinstance(part, TextContent):
-                text = " ".join(part.text.casefold().split())
+                text = folded(part.text)
             else:
                 text = part.model_dump_json(exclude_none=True)
             digest.update(f"\1{text}".encode())
