@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
-from filelock import FileLock, Timeout
-
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Turn
 from anygen.conversation.provenance import provenance_json
@@ -20,6 +18,7 @@ from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
 from anygen.core.schema import explain
 from anygen.generation.request import derive_seed
+from anygen.io import locks
 from anygen.io.atomic import replacing
 from anygen.io.media_files import printable, write_media
 
@@ -110,14 +109,10 @@ def append_record(record: BatchRecord, path: Path) -> None:
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Keeps other runs out of the folder. Raises ValueError if one is at work there."""
-    lock = FileLock(out / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise ValueError(
-            f"{printable(out)}: another run writes there; wait until it ends, or choose another "
-            "--out"
-        ) from None
+    lock = locks.acquire(
+        out / LOCK,
+        f"{printable(out)}: another run writes there; wait until it ends, or choose another --out",
+    )
     try:
         yield
     finally:

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from anygen.chat import transcript
@@ -17,6 +16,7 @@ from anygen.chat.turn import run_turn, save_media
 from anygen.conversation.history import Turn
 from anygen.core.media import Media, Message, Part, media_of
 from anygen.core.modality import MODALITIES, parse_modalities
+from anygen.core.schema import did_you_mean
 from anygen.generation.option_names import NAMES, changed, described
 from anygen.generation.options import AnswerOptions, Edit
 from anygen.io.media_files import printable, read_comment, read_media, write_media
@@ -38,9 +38,8 @@ def run_command(session: Session, line: str) -> None:
     name, _, argument = line.partition(" ")
     command = COMMANDS.get(ALIASES.get(name, name))
     if command is None:
-        near = get_close_matches(name, [*COMMANDS, *ALIASES], 1)
-        hint = f"did you mean {near[0]}?" if near else "/help lists them"
-        raise ValueError(f"no command {printable(name)}; {hint} (// sends a text with a slash)")
+        hint = did_you_mean(name, [*COMMANDS, *ALIASES]) or "; /help lists them"
+        raise ValueError(f"no command {printable(name)}{hint} (// sends a text with a slash)")
     command.run(session, argument.strip())
 
 

@@ -29,11 +29,11 @@ SystemOption = Annotated[
 def check(files: FilesArgument, media: MediaOption = None, system: SystemOption = None) -> None:
     """Name every fault as file:line, and say what is in the files. Exit code 1 if there are any."""
     from anygen.training.data.check import Checker
-    from anygen.training.data.files import find_files
+    from anygen.training.data.files import find_all
 
     checker, bad = Checker(media, row_reader(system) if system else None), set()
     count = 0
-    for file in [file for pattern in files for file in find_files(pattern)]:
+    for file in find_all(files):
         for fault in checker.faults(file):
             print(fault)
             bad.add((fault.file, fault.line))
@@ -46,11 +46,11 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
 
 def stats(files: FilesArgument) -> None:
     """Say what is in the files, without opening their media."""
-    from anygen.training.data.files import find_files, parse
+    from anygen.training.data.files import find_all, parse
     from anygen.training.data.statistics import Statistics
 
     statistics = Statistics()
-    for file in [file for pattern in files for file in find_files(pattern)]:
+    for file in find_all(files):
         for number, line in file:
             statistics.add(parse(line, file.path, number))
     print(*statistics.lines(), sep="\n")
@@ -64,19 +64,18 @@ def split(
     media: MediaOption = None,
 ) -> None:
     """Write NAME.train.jsonl and NAME.held_out.jsonl beside each file."""
-    from anygen.training.data.files import find_files
+    from anygen.training.data.files import find_all
     from anygen.training.data.split import split
 
-    found = [file for pattern in files for file in find_files(pattern)]
-    for path, rows in split(found, held_out, media).items():
+    for path, rows in split(find_all(files), held_out, media).items():
         print(f"{rows} rows: {path}")
 
 
 def index(files: FilesArgument) -> None:
     """Store where the lines of large files are, so that runs begin without reading them whole."""
-    from anygen.training.data.files import find_files, store_index
+    from anygen.training.data.files import find_all, store_index
 
-    for file in [file for pattern in files for file in find_files(pattern)]:
+    for file in find_all(files):
         print(store_index(file))
 
 

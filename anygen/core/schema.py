@@ -80,6 +80,11 @@ def explain(error: Exception, kind: Any = None) -> str:
     )
 
 
+def explain_in_line(error: Exception) -> str:
+    """`explain` in one line, for a list of rows that each have a reason."""
+    return "; ".join(explain(error).splitlines())
+
+
 def documents_at(kind: Any, keys: Sequence[str]) -> Iterator[type[BaseModel]]:
     """The classes of documents that a path of keys may lead to in a document of a `kind`."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
 from anygen.core.modality import MEDIA
-from anygen.core.schema import read_yaml
+from anygen.core.schema import did_you_mean, read_yaml
 from anygen.generation.options import AnswerOptions
 from decoders.base import SampleOptions
 
@@ -53,9 +52,8 @@ def paths_of(name: str) -> list[tuple[str, ...]]:
         return [(first, second)]
     if first in MEDIA and second in MEDIA_OPTIONS:
         return [("media", first, second)]
-    near = get_close_matches(second or first, NAMES, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
-    raise ValueError(f"no setting {name!r}; {hint}")
+    hint = did_you_mean(second or first, NAMES) or f"; there are {', '.join(NAMES)}"
+    raise ValueError(f"no setting {name!r}{hint}")
 
 
 def parsed(name: str, value: str) -> Any:

@@ -78,8 +78,7 @@ def summaries_of(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> list[
             if isinstance(piece, Tokens):
                 words += len(piece.ids) if piece.learned else 0
             elif isinstance(piece, Span):
-                medium = None if piece.medium in dialogue.unseen else media[piece.medium]
-                targets.append(target_of(piece, medium, dialogue, row, 0))
+                targets.append(target_of(piece, media, dialogue, row, 0))
         words += len(targets)  # their triggers
         first = prompt[0]  # nothing stands before it, so it is not predicted
         words -= isinstance(first, Span) or (isinstance(first, Tokens) and first.learned)
@@ -176,20 +175,22 @@ def assemble_row(
         if isinstance(piece, Tokens):
             labels += list(piece.ids) if piece.learned else [IGNORED] * len(piece.ids)
             continue
-        medium = None if piece.medium in dialogue.unseen else media[piece.medium]
-        targets.append(target_of(piece, medium, dialogue, row, len(labels)))
+        targets.append(target_of(piece, media, dialogue, row, len(labels)))
         trigger = model.llm.signals.trigger(piece.modality)
         labels += [model.llm.label_of(trigger)] + [IGNORED] * (len(embeds[-1]) - 1)
     return torch.cat(embeds), torch.tensor(labels, device=embeds[0].device), targets
 
 
-def target_of(span: Span, media: Media | None, dialogue: Dialogue, row: int, start: int) -> Target:
-    """Raises ValueError if the medium has no caption."""
+def target_of(
+    span: Span, media: Sequence[Media], dialogue: Dialogue, row: int, start: int
+) -> Target:
+    """The target of a span of a dialogue with these media. Raises ValueError without a caption."""
     if span.medium not in dialogue.captions:
         raise ValueError(f"a {span.modality} that the assistant makes needs a caption")
     negatives = dialogue.hard_negatives.get(span.medium, ())
     caption = dialogue.captions[span.medium]
-    return Target(span.modality, row, start, media, caption, negatives)
+    medium = None if span.medium in dialogue.unseen else media[span.medium]
+    return Target(span.modality, row, start, medium, caption, negatives)
 
 
 def common_prefix_length(prompts: Sequence[Sequence[Piece]]) -> int:

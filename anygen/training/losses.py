@@ -207,9 +207,8 @@ def alignment_loss(conditions: Tensor, target: Tensor, whole: Tensor | None = No
     NExT-GPT sums unscaled distances, so that pictures outweigh sounds thirtyfold; in units of
     the variance the term starts at about 1 in every modality.
     """
-    return (conditions.float() - target).square().mean() / (
-        target if whole is None else whole
-    ).var()
+    variance = (target if whole is None else whole).var()
+    return (conditions.float() - target).square().mean() / variance
 
 
 def pooled_loss(conditions: Tensor, target: Tensor) -> Tensor:

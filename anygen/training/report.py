@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from anygen.core.schema import read_yaml
+from anygen.io.json_lines import read_json_lines
 from anygen.reports import plots
 from anygen.reports.page import Shown, show, svg_uri, write_page
 from anygen.training.runs.folder import RUN_FILE
-from anygen.training.runs.log import LOG, LogRow, read_log
+from anygen.training.runs.log import LOG, LogRow
 from anygen.training.runs.progress import duration
 
 PAGE = "report.html"
@@ -18,13 +19,14 @@ POINTS = 400  # of a curve
 
 def write(out: Path) -> Path:
     """Write report.html from the files in the folder of a run; returns its path."""
-    rows = list(read_log(out / LOG))
+    rows = list(read_json_lines(out / LOG))
+    config = (out / RUN_FILE).read_text(encoding="utf-8")
     logged = [row for row in rows if "samples" not in row]
     values = {
         "folder": out.name,
-        "config": (out / RUN_FILE).read_text(encoding="utf-8"),
+        "config": config,
         "step": logged[-1]["step"] if logged else 0,
-        "remaining": remaining(logged, read_yaml((out / RUN_FILE).read_text("utf-8"))["steps"]),
+        "remaining": remaining(logged, read_yaml(config)["steps"]),
         "curves": [
             {"name": name, "last": values[-1], "plot": svg_uri(plots.curve_svg(steps, values))}
             for name, steps, values in curves(logged)

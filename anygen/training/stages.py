@@ -173,19 +173,6 @@ def calibrate_losses(model: MultimodalModel, pool: DomainPool, run: Run, step: S
     }
 
 
-def encode_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
-    """Media and prototypes of ImageNet classes, answered by their descriptions."""
-    return text_losses(model, run, step)
-
-
-def decode_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
-    return dialogue_losses(model, bank, run, step, step.dialogues)
-
-
-def instruct_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
-    return dialogue_losses(model, bank, run, step, step.dialogues)
-
-
 def project_losses(model: MultimodalModel, pool: SpanPool, run: Run, step: Step) -> Losses:
     """The output projectors alone: a hundred times as many spans a second as with the LLM."""
     modality = learning_modality(run, step)
@@ -267,14 +254,14 @@ STAGES: dict[str, Stage[Any]] = {
     "encode": Stage(
         ("encoder", "llm", "input_projector"),
         ("input_projector.", "llm.signal_rows"),
-        encode_losses,
+        text_losses,
         samples.no_samples,
         no_auxiliaries,
     ),
     "decode": Stage(
         PARTS,
         ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
-        decode_losses,
+        dialogue_losses,
         samples.no_samples,
         NegativeBank,
         TrainableDecoder,
@@ -289,7 +276,7 @@ STAGES: dict[str, Stage[Any]] = {
             "llm.signal_rows",
             "llm.trigger_",
         ),
-        instruct_losses,
+        dialogue_losses,
         samples.no_samples,
         NegativeBank,
         TrainableDecoder,

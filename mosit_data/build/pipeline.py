@@ -71,7 +71,7 @@ def build(topics: Sequence[str], count: int, seed: int, writer: Writer, out: Pat
     out.mkdir(parents=True, exist_ok=True)
     jobs = list(plan(topics, count, seed))
     write_lines((job.model_dump(mode="json") for job in jobs), out / "jobs.jsonl")
-    built = collect(jobs, write_raw(jobs, writer, out / "raw.jsonl"), writer)
+    built = collect(write_raw(jobs, writer, out / "raw.jsonl"), writer.name)
     for split, name in FILES.items():
         write_lines(map(record_row, built.records[split]), out / name)
     write_lines(built.refused, out / "refused.jsonl")
@@ -82,8 +82,8 @@ def build(topics: Sequence[str], count: int, seed: int, writer: Writer, out: Pat
     return built
 
 
-def write_raw(jobs: Iterable[Job], writer: Writer, path: Path) -> Iterator[str]:
-    """The writer's answers, in the order of the jobs; those in the file are not written again."""
+def write_raw(jobs: Iterable[Job], writer: Writer, path: Path) -> Iterator[tuple[Job, str, str]]:
+    """Each job with the hash of its prompt and the answer; those in the file are not new."""
     known = {(row["id"], row["key"]): row["text"] for row in read_whole_lines(path)}
     keyed = [(job, hashlib.sha256(writer.key(job).encode()).hexdigest()) for job in jobs]
     kept = [(job, key) for job, key in keyed if (job.id, key) in known]
@@ -96,7 +96,7 @@ def write_raw(jobs: Iterable[Job], writer: Writer, path: Path) -> Iterator[str]:
                 text = next(answers)
                 stream.write(to_json({"id": job.id, "key": key, "text": text}) + "\n")
                 stream.flush()
-            yield text
+            yield job, key, text
 
 
 @contextmanager
@@ -129,15 +129,13 @@ def read_whole_lines(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def collect(jobs: Sequence[Job], answers: Iterable[str], writer: Writer) -> Built:
-    """Parses, grounds and checks the answers, and leaves out what repeats an earlier dialogue."""
+def collect(answers: Iterable[tuple[Job, str, str]], writer: str) -> Built:
+    """Parses, grounds and checks what `write_raw` gives, and leaves out near repetitions."""
     built, duplicates = Built(), Duplicates()
-    for job, text in zip(jobs, answers):
-        prompt = hashlib.sha256(writer.key(job).encode()).hexdigest()
+    for job, prompt, text in answers:
+        made_by = MadeBy(writer=writer, prompt=prompt, seed=job.seed)
         try:
-            record = ground(
-                parse(text), job, MadeBy(writer=writer.name, prompt=prompt, seed=job.seed)
-            )
+            record = ground(parse(text), job, made_by)
             check(record, job)
             if earlier := duplicates.find_or_add(record):
                 raise RefusalError("duplicate", f"its words are nearly those of {earlier}")

@@ -63,9 +63,7 @@ class GrammarWriter:
             turns += shown(rng, job, medium) if medium.is_shown else requested(rng, job, medium)
         if rng.random() < TALK:
             turns += talk(rng, job.split, "english")
-        raw: list[dict[str, Any]] = [
-            {"role": t.role, "parts": [raw_part(part) for part in t.content]} for t in turns
-        ]
+        raw = [raw_turn(turn) for turn in turns]
         opening = say(rng, OPENINGS, job.split, topic=job.topic, persona=job.persona)
         raw[0]["parts"].insert(0, {"text": opening[0].upper() + opening[1:]})
         return to_json({"turns": raw})

@@ -47,10 +47,21 @@ class Refusal:
 
 
 def raw_row(path: Path, number: int, data: Any) -> RawRow:
-    place, name = f"{printable(path.name)}:{number}", f"{path.stem}-{number}"
     if not isinstance(data, dict):
-        return RawRow(place, name, error=f"is {kind_of(data)}, not an object")
-    return RawRow(place, name, data)
+        return damaged_row(path, number, f"is {kind_of(data)}, not an object")
+    return RawRow(place_in(path, number), name_in(path, number), data)
+
+
+def damaged_row(path: Path, number: int, error: str) -> RawRow:
+    return RawRow(place_in(path, number), name_in(path, number), error=error)
+
+
+def place_in(path: Path, number: int) -> str:
+    return f"{printable(path.name)}:{number}"
+
+
+def name_in(path: Path, number: int) -> str:
+    return f"{path.stem}-{number}"
 
 
 def kind_of(value: Any) -> str:
@@ -112,10 +123,9 @@ def read_lines(path: Path) -> Iterator[RawRow]:
             try:
                 yield raw_row(path, number, from_json(line.decode("utf-8-sig")))
             except UnicodeDecodeError:
-                yield RawRow(f"{path.name}:{number}", f"{path.stem}-{number}", error="is not UTF-8")
+                yield damaged_row(path, number, "is not UTF-8")
             except ValueError as error:
-                place, name = f"{printable(path.name)}:{number}", f"{path.stem}-{number}"
-                yield RawRow(place, name, error=f"is not JSON: {error}")
+                yield damaged_row(path, number, f"is not JSON: {error}")
 
 
 def read_csv(path: Path) -> Iterator[RawRow]:

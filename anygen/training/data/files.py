@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from anygen.core.records import Record
-from anygen.core.schema import explain
+from anygen.core.schema import explain_in_line
 from anygen.io.atomic import replacing
 from anygen.io.media_files import printable
 
@@ -95,7 +95,7 @@ def parse(line: bytes, file: Path, number: int) -> Record:
     try:
         return Record.model_validate(data)
     except ValidationError as error:
-        reason = "; ".join(explain(error).splitlines())
+        reason = explain_in_line(error)
         raise RowError(file, number, str(data["id"]), reason) from None
 
 
@@ -152,6 +152,11 @@ def index_lines(path: Path) -> LineIndex:
             offset += len(line)
     first, last, number_of = (np.frombuffer(c, dtype=np.int64) for c in (starts, ends, numbers))
     return LineIndex(first, last, number_of, digest.hexdigest())
+
+
+def find_all(patterns: Iterable[str]) -> list[RecordFile]:
+    """The files of several paths or patterns, in their order. Raises ValueError."""
+    return [file for pattern in patterns for file in find_files(pattern)]
 
 
 def find_files(pattern: str) -> list[RecordFile]:

@@ -60,7 +60,7 @@ def shown_row(source: FileSource, reader: RowReader, row: int) -> ShownRow:
     prompt = prompt_of(reader.model, dialogue, reader.tokenizer)
     learned = sum(len(piece.ids) for piece in prompt if isinstance(piece, Tokens) and piece.learned)
     spans = sum(isinstance(piece, Span) for piece in prompt)
-    facts = f"{reader.length(dialogue):,} positions, {learned + spans:,} labels"
+    facts = f"{sum(map(reader.positions, prompt)):,} positions, {learned + spans:,} labels"
     name = source.read(row).id
     return ShownRow(f"{title} {name}", facts, list(shown_pieces(reader, dialogue, prompt)))
 
@@ -68,17 +68,15 @@ def shown_row(source: FileSource, reader: RowReader, row: int) -> ShownRow:
 def shown_pieces(
     reader: RowReader, dialogue: Dialogue, prompt: Sequence[Piece]
 ) -> Iterator[ShownPiece]:
-    signals = reader.model.llm.signals
     for piece in prompt:
+        length = reader.positions(piece)
         match piece:
             case Tokens(ids=ids, learned=learned):
                 yield ShownPiece([reader.tokenizer.decode([i]) for i in ids], learned=learned)
             case Span(modality=modality, medium=medium):
                 caption = dialogue.captions.get(medium, "")
-                length = signals.length(modality)
                 yield ShownPiece(span=f"{modality} span, {length} positions: {caption}")
-            case Features(modality=modality, media=media):
-                length = signals.around + reader.model.input_projector.length(modality)
+            case Features(media=media):
                 yield ShownPiece(medium=shown_medium(media, f"{length} positions"))
 
 

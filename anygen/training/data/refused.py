@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from threading import Lock
 
+from anygen.io.json_lines import read_json_lines
 from anygen.training.data.files import RowError
 
 NAME = "refused.jsonl"
@@ -15,14 +16,7 @@ class RefusedRows:
     def __init__(self, folder: Path, writes: bool = True) -> None:
         self.writes = writes
         self.path, self.lock = folder / NAME, Lock()
-        self.known: set[tuple[str, int]] = set()  # files and lines
-        exists = self.path.is_file()
-        for line in self.path.read_text(encoding="utf-8").splitlines() if exists else []:
-            try:
-                row = json.loads(line)
-            except ValueError:  # of a process that was killed while it wrote
-                continue
-            self.known.add((row["file"], row["line"]))
+        self.known = {(row["file"], row["line"]) for row in read_json_lines(self.path)}
 
     def __len__(self) -> int:
         return len(self.known)

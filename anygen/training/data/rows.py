@@ -6,9 +6,9 @@ from threading import Lock
 
 from anygen.core.record_faults import faults_of
 from anygen.core.records import Record, media_of_record
-from anygen.core.schema import explain
+from anygen.core.schema import explain_in_line
 from anygen.io.media_files import read_media
-from anygen.llm.prompt import Features, Span, Tokens
+from anygen.llm.prompt import Features, Piece, Span, Tokens
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import prompt_of
 from anygen.training.data.files import RowError
@@ -35,7 +35,7 @@ class RowReader:
         try:
             return self.dialogue(record, place)
         except (ValueError, OSError) as error:
-            reason = "; ".join(explain(error).splitlines())
+            reason = explain_in_line(error)
             raise RowError(place.file, place.line, record.id, reason) from None
 
     def dialogue(self, record: Record, place: Place) -> Dialogue:
@@ -69,15 +69,17 @@ class RowReader:
 
     def length(self, dialogue: Dialogue) -> int:
         """The most positions that a dialogue takes."""
-        signals, total = self.model.llm.signals, 0
         with self.lock:
             pieces = prompt_of(self.model, dialogue, self.tokenizer)
-        for piece in pieces:
-            match piece:
-                case Tokens(ids=ids):
-                    total += len(ids)
-                case Span(modality=modality):
-                    total += signals.length(modality)
-                case Features(modality=modality):
-                    total += signals.around + self.model.input_projector.length(modality)
-        return total
+        return sum(map(self.positions, pieces))
+
+    def positions(self, piece: Piece) -> int:
+        """The most positions that a piece of a prompt takes."""
+        signals = self.model.llm.signals
+        match piece:
+            case Tokens(ids=ids):
+                return len(ids)
+            case Span(modality=modality):
+                return signals.length(modality)
+            case Features(modality=modality):
+                return signals.around + self.model.input_projector.length(modality)

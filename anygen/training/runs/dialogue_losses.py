@@ -22,7 +22,6 @@ from anygen.training.collate import (
     group_spans,
     summaries_of,
 )
-from anygen.training.dialogues import Dialogue
 from anygen.training.losses import distillation_loss, generation_losses, hidden_states, text_loss
 from anygen.training.precomputed import NegativeBank
 from anygen.training.runs.step import Step
@@ -32,26 +31,22 @@ DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there 
 Losses = dict[str, Tensor]  # every term (); the names stand in the run's log
 
 
-def text_losses(model: MultimodalModel, run: Run, step: Step) -> Losses:
+def text_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     """The words of answers alone."""
-    own = step.dialogues[step.part :: step.parts]
-    batch = assemble(model, own)
+    batch = assemble(model, step.dialogues[step.part :: step.parts])
     losses = {"text": text_loss(model.llm, hidden_of(model, batch), batch.labels)}
-    return weighted(
-        losses, run, step, summaries_of(model, step.dialogues) if step.parts > 1 else []
-    )
+    summaries = summaries_of(model, step.dialogues) if step.parts > 1 else []
+    return weighted(losses, run, step, summaries)
 
 
-def dialogue_losses(
-    model: MultimodalModel, bank: NegativeBank, run: Run, step: Step, dialogues: Sequence[Dialogue]
-) -> Losses:
-    """Words of answers, plain answers, and media; `dialogues` are those of the whole step."""
-    batch = assemble(model, dialogues[step.part :: step.parts])
+def dialogue_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
+    """Words of answers, plain answers, and media."""
+    batch = assemble(model, step.dialogues[step.part :: step.parts])
     summaries: list[RowSummary] = []
     if step.parts > 1:
-        summaries = summaries_of(model, dialogues)
+        summaries = summaries_of(model, step.dialogues)
         targets = [target for row in summaries for target in row.targets]
-        rows = range(step.part, len(dialogues), step.parts)
+        rows = range(step.part, len(step.dialogues), step.parts)
         batch = replace(batch, spans=group_spans(targets, rows))
     hidden = hidden_of(model, batch)
     losses = {}

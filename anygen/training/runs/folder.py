@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from anygen.checkpoints.checkpoint import WEIGHTS
 from anygen.checkpoints.run_weights import find_weights, fingerprint
@@ -18,6 +17,7 @@ from anygen.config.run import Run
 from anygen.config.system import System
 from anygen.core.schema import did_you_mean
 from anygen.core.version import __version__
+from anygen.io import locks
 from anygen.io.atomic import replacing
 from anygen.training.data.sources import fingerprints
 
@@ -48,13 +48,10 @@ def locked(folder: Path, held: bool = True) -> Iterator[None]:
     if (folder / WEIGHTS).is_file():
         raise ValueError(f"out: {folder} is the folder of a model; name a new folder for the run")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise ValueError(
-            f"out: another run is training in {folder}; wait until it ends, or name another folder"
-        ) from None
+    lock = locks.acquire(
+        folder / LOCK,
+        f"out: another run is training in {folder}; wait until it ends, or name another folder",
+    )
     try:
         yield
     finally:

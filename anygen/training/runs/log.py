@@ -2,24 +2,16 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from anygen.io.atomic import replacing
+from anygen.io.json_lines import read_json_lines
 
 LOG = "log.jsonl"
 
 LogRow = dict[str, Any]
-
-
-def read_log(path: Path) -> Iterator[LogRow]:
-    """The lines of a log but for one that a killed process left incomplete."""
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
 
 
 def append_row(row: LogRow, path: Path) -> None:
@@ -31,7 +23,7 @@ def drop_rows_after(step: int, path: Path) -> None:
     """Removes the lines of steps that a run is about to do again, and an incomplete one."""
     if not path.is_file():
         return
-    rows = [row for row in read_log(path) if row["step"] <= step]
+    rows = [row for row in read_json_lines(path) if row["step"] <= step]
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 

@@ -28,7 +28,7 @@ from anygen.io.media_files import printable
 from mosit_data.formats.conversations.turns import Turn, messages_of, role_of
 from mosit_data.formats.markers import split_tags
 from mosit_data.formats.media_folder import MediaFolder, has_media_suffix
-from mosit_data.formats.rows import RawRow, read_rows
+from mosit_data.formats.rows import RawRow, damaged_row, raw_row, read_rows
 from mosit_data.formats.schema import Files, Row, Texts, captioned, files, reader
 
 TAGS: Mapping[str, MediaModality] = {modality.capitalize(): modality for modality in MEDIA}
@@ -175,14 +175,13 @@ def read_dialogues(path: Path) -> Iterator[RawRow]:
 
 
 def dialogue(path: Path, number: int, turns: list[dict[str, str]]) -> Iterator[RawRow]:
-    place, name = f"{printable(path.name)}:{number}", f"{path.stem}-{number}"
     if turns and turns[0]["from"] not in SPEAKERS:
-        yield RawRow(place, name, error="begins neither with 'Human:' nor with 'GPT:'")
+        yield damaged_row(path, number, "begins neither with 'Human:' nor with 'GPT:'")
     elif turns:
         conversations = [
             {"from": SPEAKERS[turn["from"]], "value": turn["value"].strip()} for turn in turns
         ]
-        yield RawRow(place, name, {"conversations": conversations})
+        yield raw_row(path, number, {"conversations": conversations})
 
 
 read = reader(NextgptRow.model_validate, rows)

@@ -13,6 +13,7 @@ from anygen.evaluation.runner import claim
 from anygen.evaluation.suites.base import Bench
 from anygen.evaluation.suites.world.suite import METRICS, TASKS
 from anygen.io.atomic import write_json
+from anygen.io.json_lines import read_json_lines
 from anygen.reports import plots
 from anygen.training import report as training_report
 from anygen.training.trainer import train
@@ -216,7 +217,7 @@ def test_a_log_with_a_line_cut_short_and_a_step_done_twice_has_curves(tmp_path):
     lines = [{"step": 1, "text": 0.5}, {"step": 2, "text": 0.4}, {"step": 2, "text": 0.3}]
     log = tmp_path / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 3, "te\n')
-    assert list(training_report.curves(list(training_report.read_log(log)))) == [
+    assert list(training_report.curves(list(read_json_lines(log)))) == [
         ("text", [1, 2], [0.5, 0.3])
     ]
 

@@ -8,7 +8,8 @@ import torch
 
 from anygen.checkpoints.checkpoint import save_weights
 from anygen.core.schema import explain
-from anygen.training.runs.log import append_row, drop_rows_after, finite_means, read_log
+from anygen.io.json_lines import read_json_lines
+from anygen.training.runs.log import append_row, drop_rows_after, finite_means
 from anygen.training.runs.state import read_state, write_state
 
 TENSOR = torch.arange(5000, dtype=torch.float32)
@@ -81,7 +82,7 @@ def test_a_log_loses_the_steps_that_are_done_again_and_a_line_cut_short(tmp_path
         file.write('{"step": 7, "te')
     drop_rows_after(4, log)
     append_row({"step": 5}, log)
-    assert [row["step"] for row in read_log(log)] == [2, 4, 5]
+    assert [row["step"] for row in read_json_lines(log)] == [2, 4, 5]
     assert len(log.read_text().splitlines()) == 3
 
 

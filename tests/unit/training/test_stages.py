@@ -165,10 +165,13 @@ def test_of_plain_answers_only_the_doubts_of_the_base_are_learned(make_model, wr
     bank = STAGES["instruct"].auxiliaries(model, run)
     said = [Message("user", ("Hello",)), Message("assistant", ("Good morning.",))]
     other = [said[0], Message("assistant", ("Hi",))]
-    step = Step(0, random.Random(0), [])
     plain, learned = Dialogue(said, plain=True), Dialogue(other)
-    assert dialogue_losses(model, bank, run, step, [plain]).keys() == {"likeness"}
-    alone = dialogue_losses(model, bank, run, step, [learned])
+
+    def losses(*dialogues):
+        return dialogue_losses(model, bank, run, Step(0, random.Random(0), [], dialogues))
+
+    assert losses(plain).keys() == {"likeness"}
+    alone = losses(learned)
     assert alone.keys() == {"text"}
-    mixed = dialogue_losses(model, bank, run, step, [plain, learned])
+    mixed = losses(plain, learned)
     torch.testing.assert_close(mixed["text"], alone["text"])

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_
 
 from anygen.core.modality import MediaModality, Modality
 from anygen.core.records import MediaContent, Record, RecordMessage
-from anygen.core.schema import Strict, Text, explain
+from anygen.core.schema import Strict, Text, explain_in_line
 from anygen.evaluation.judges.pixels import HUES
 from anygen.io.media_files import printable
 from mosit_data.world.sprites import concept_names
@@ -189,7 +189,7 @@ def parse_row(line: str, folder: Path) -> Row:
     try:
         row = Row.model_validate(data)
     except ValidationError as error:
-        raise ValueError("; ".join(explain(error).splitlines())) from None
+        raise ValueError(explain_in_line(error)) from None
     for name in row.files():
         if not (folder / name).is_file():
             raise ValueError(f"there is no file {printable(folder / name)}")
