@@ -79,8 +79,8 @@ class LanguageModelSettings(Strict):
 
     base: str = "smollm2-135m"
     lora: Lora = Lora()
-    # Where LoRA acts: at every position, or only in answers that a router gives to the media
-    # expert, so that the untouched base LLM reads all prompts and gives all other answers.
+    # Where LoRA acts: always, or only where a router gives the answer to the media expert. All
+    # other answers are the untouched base LLM's.
     adapter: Literal["always", "activated"] = "always"
     signals: SignalSettings = SignalSettings()
     context: PositiveInt | None = None  # positions at most; None: as many as the LLM supports

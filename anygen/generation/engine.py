@@ -134,9 +134,13 @@ class Engine:
         self.receive_admitted()
         while self.waiting and len(self.slots) < MAX_SLOTS:
             slot = self.waiting.popleft()
-            cache = self.kv_caches.acquire(slot.prepared.keys)
             slot.sequence = Sequence(
-                self.model, slot.prepared, cache, self.embeddings, slot.cancelled, self.clock
+                self.model,
+                slot.prepared,
+                self.kv_caches,
+                self.embeddings,
+                slot.cancelled,
+                self.clock,
             )
             slot.operations = slot.sequence.run()
             self.slots.append(slot)

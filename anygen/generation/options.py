@@ -56,6 +56,11 @@ class AnswerOptions(SamplingOptions):
     def may_speak(self) -> bool:
         return self.modalities is None or "text" in self.modalities
 
+    @property
+    def forces_media(self) -> bool:
+        """Whether every answer has a medium."""
+        return bool(self.begin) or any(self.exactly.values()) or not self.may_speak
+
     @model_validator(mode="after")
     def _can_be_met(self) -> AnswerOptions:
         if self.modalities == ():

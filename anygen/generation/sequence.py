@@ -27,8 +27,9 @@ from anygen.generation.events import Done, Event, FinishReason, MediaFailed, Med
 from anygen.generation.request import derive_seed
 from anygen.generation.request_checks import PreparedRequest
 from anygen.generation.sampling import TokenSampler
-from anygen.llm.kv_cache import Adapted, Key, KVCache
+from anygen.llm.kv_cache import Adapted, Key, KVCache, KVCachePool
 from anygen.llm.prompt import Features, Piece, texts_of
+from anygen.llm.router import Router
 from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, CancelledError, RenderRequest, SampleOptions
 
@@ -75,11 +76,11 @@ class Sequence:
 
     model: MultimodalModel
     prepared: PreparedRequest
-    cache: KVCache
+    kv_caches: KVCachePool
     embeddings: LRUCache[str, Tensor]  # of media, by `MultimodalModel.feature_key`
     cancelled: Cancelled
     clock: Callable[[], float]  # seconds
-    adapted: bool = False  # whether the media expert answers: the LLM with LoRA
+    adapted: bool = False  # whether the media expert reads and answers: the LLM with LoRA
     late: list[int] = field(default_factory=list)  # parts that the LLM has not read yet
     first: dict[MediaModality, Media] = field(default_factory=dict)  # for `same_style`
 
@@ -90,16 +91,15 @@ class Sequence:
         sampling = options.over(llm.sampling)
         self.sampler = TokenSampler(llm, sampling, request.seed)
         self.started = self.clock()
+        self.cache = self.kv_caches.acquire(self.prepared.keys)
 
     def run(self) -> Operations:
         """The whole answer."""
         if self.prepared.forgotten:
             yield self.prepared.forgotten
-        keys = self.prepared.keys
-        cached = min(self.cache.common_prefix(keys), len(keys) - 1)
-        self.cache.crop(cached)
+        cached = 0
         try:
-            yield from self.read_prompt(cached)
+            cached = yield from self.read_prompt()
             reason = yield from self.decode()
             yield from self.detokenizer.rest()
             for part in range(self.constraints.generated.total()):
@@ -109,48 +109,51 @@ class Sequence:
         except CancelledError:
             yield from self.detokenizer.rest()
             reason = "deadline" if self.is_past_deadline() else "cancelled"
-        yield Done(reason, len(keys), cached, self.constraints.tokens)
+        yield Done(reason, len(self.prepared.keys), cached, self.constraints.tokens)
 
-    def read_prompt(self, cached: int) -> Operations:
-        """Reads what is not cached in one go; media in the cache are not even encoded."""
-        embeds, keys = [], self.prepared.keys[cached:]
+    def read_prompt(self) -> Generator[Any, Any, int]:
+        """The base LLM or the media expert reads the prompt; returns how much of it was cached.
+
+        What the expert reads, the base LLM has read before it, to decide. The base LLM knows no
+        triggers, so its answer has no media.
+        """
+        llm, options = self.model.llm, self.constraints.options
+        if llm.router is None:
+            return (yield from self.read())
+        if not options.forces_media:
+            cached = yield from self.read()
+            if not self.needs_expert(llm.router):
+                self.constraints = Constraints(options, ())
+                return cached
+        self.kv_caches.release(self.cache)
+        self.adapted = True
+        self.cache = self.kv_caches.acquire(self.adapt(self.prepared.keys))
+        return (yield from self.read())
+
+    def read(self) -> Generator[Any, Any, int]:
+        """Reads what is not cached of the prompt; media in the cache are not even encoded."""
+        keys, embeds = self.prepared.keys, []
+        length = min(self.cache.common_prefix(self.adapt(keys)), len(keys) - 1)
+        self.cache.crop(length)
+        cached = length
         for piece, piece_keys in self.prepared.pieces:
             self.check_cancelled()
             if cached < len(piece_keys):
                 embeds.append(self.embed(piece)[cached:])
             cached = max(0, cached - len(piece_keys))
-        embeds_TD = torch.cat(embeds)
-        yield from self.forward(embeds_TD, keys)
-        if self.model.llm.router is not None:
-            yield from self.route(embeds_TD[-1:], keys[-1:])
+        yield from self.forward(torch.cat(embeds), keys[length:])
+        return length
 
-    def route(self, last_1D: Tensor, key: abc.Sequence[Key]) -> Operations:
-        """Chooses between the base LLM and the media expert, once the prompt is read.
-
-        The expert reads the prompt's last position again, where the first token of the answer
-        comes from. The base LLM knows no triggers, so its answer has no media.
-        """
-        self.adapted = self.needs_expert()
-        if not self.adapted:
-            self.constraints = Constraints(self.constraints.options, ())
-            return
-        self.cache.crop(self.cache.length - 1)
-        yield from self.forward(last_1D, key)
-
-    def needs_expert(self) -> bool:
-        """Whether the options force media, or else what the router decides.
-
-        Where nothing is attached and no media may be made, there is nothing for the expert.
-        """
-        options, router, middle = self.constraints.options, self.model.llm.router, self.cache.middle
-        if options.begin or any(options.exactly.values()) or not options.may_speak:
-            return True
+    def needs_expert(self, router: Router) -> bool:
+        """What the router decides, where there is anything for the expert to read or to make."""
         reads = any(isinstance(piece, Features) for piece, _ in self.prepared.pieces)
-        if not reads and not any(map(options.most, self.model.llm.signals.modalities)):
-            return False
-        assert router is not None
-        assert middle is not None
-        return bool(router(middle) > 0)
+        makes = any(map(self.constraints.options.most, self.model.llm.signals.modalities))
+        assert self.cache.middle is not None
+        return (reads or makes) and bool(router(self.cache.middle) > 0)
+
+    def adapt(self, keys: abc.Sequence[Key]) -> abc.Sequence[Key]:
+        """The keys of positions that whoever answers reads."""
+        return [Adapted(key) for key in keys] if self.adapted else keys
 
     def embed(self, piece: Piece) -> Tensor:
         """The embeddings of a piece (T, D); a medium is not encoded twice."""
@@ -165,8 +168,7 @@ class Sequence:
         """Hidden states (T, D); `cache` is another than that of the answer."""
         hidden = []
         cache = self.cache if cache is None else cache
-        if self.adapted:
-            keys = [Adapted(key) for key in keys]
+        keys = self.adapt(keys)
         for start in range(0, len(keys), MAX_FORWARD):
             self.check_cancelled()
             part = slice(start, start + MAX_FORWARD)

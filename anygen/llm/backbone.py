@@ -157,11 +157,6 @@ def check_backbone(model: Any, tokenizer: Any, settings: LanguageModelSettings) 
             f"llm.signals.droppable: {name} attends to a window of {window_of(config)} positions, "
             "which hidden spans would shift; write false"
         )
-    if settings.adapter == "activated" and window_of(config):
-        raise ValueError(
-            f"llm.adapter: {name} attends to a window of {window_of(config)} positions, which "
-            "training with activated adapters does not know; write always"
-        )
     check_vocabulary(model, tokenizer)
 
 

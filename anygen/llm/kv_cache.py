@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 BLOCK = 128  # positions: keys and values are stored in whole blocks
-MAX_IDLE = 8  # conversations
+MAX_IDLE = 16  # caches: two of a conversation that the base LLM and the media expert have read
 Key = Hashable  # identifies a position: the id of its token, or the hash of its medium and an index
 
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """The key of a position that was read with LoRA, where the base LLM alone reads prompts."""
+    """The key of a position that the media expert has read, where the base LLM reads, too."""
 
     key: Key
 

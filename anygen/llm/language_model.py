@@ -59,8 +59,8 @@ SAMPLE_ROWS = 16  # of an embedding table
 class LanguageModel(nn.Module):
     """`base` is frozen and never saved; signal rows, trigger rows and LoRA are trained.
 
-    With a router, LoRA acts only at positions whose keys are `Adapted`: those of answers that the
-    media expert gives.
+    With a router, LoRA acts only at positions whose keys are `Adapted`: those that the media expert
+    reads.
     """
 
     silent: Tensor  # ids that are not text
@@ -137,21 +137,18 @@ class LanguageModel(nn.Module):
         `media` (B, T) marks the positions of media, for layers that only media use.
         """
         branching = {} if branches is None else branch_arguments(branches, embeds)
-        return self.hidden_at(embeds, cache, media, **branching)
-
-    def hidden_at(
-        self,
-        embeds: Tensor,
-        cache: DynamicCache | None = None,
-        media: Tensor | None = None,
-        **places: Tensor,
-    ) -> Tensor:
-        """The same with `position_ids` (B, T) and an `attention_mask` (B, 1, T, P)."""
         with self.media_at(media, embeds):
             output = self.decoder(
-                inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **places
+                inputs_embeds=embeds, cache=cache, use_cache=cache is not None, **branching
             )
         return output.last_hidden_state
+
+    @torch.no_grad()
+    def routed_states(self, embeds_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """What the router reads of prompts, (B, D): states of the base LLM at their ends."""
+        with self.middle_states() as states, self.without_lora():
+            self.hidden(embeds_BTD)
+        return states[0][torch.arange(len(lengths_B)), lengths_B - 1]
 
     @contextmanager
     def media_at(self, media: Tensor | None, embeds: Tensor) -> Iterator[None]:
@@ -300,14 +297,8 @@ class LanguageModel(nn.Module):
 
         With `checkpointing` a layer's activations are computed again in the backward pass, from
         its input, which is all that is kept of it (Chen et al. 2016, "Training Deep Nets with
-        Sublinear Memory Cost"). Raises ValueError with a router: transformers hides keys and values
-        that were read before from layers that are computed again.
+        Sublinear Memory Cost").
         """
-        if checkpointing and self.router is not None:
-            raise ValueError(
-                "gradient_checkpointing: is not possible with llm.adapter: activated, which keeps "
-                "activations of answers alone; write false"
-            )
         self.base.set_attn_implementation("sdpa" if fused else "eager")
         if checkpointing:
             self.base.activation_checkpointing_enable(self.checkpoint_options())

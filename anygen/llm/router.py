@@ -1,9 +1,11 @@
 """Decides at the beginning of an answer whether the base LLM or the media expert gives it.
 
-The expert is the base LLM with LoRA. It reads and writes the positions of its own answers only, so
-everything else, in particular an answer without media, is the untouched base LLM's (activated LoRA:
-Greenewald et al. 2025, arXiv 2504.12397; adapters chosen by the modality: Abouelenin et al. 2025,
-"Phi-4-Mini", arXiv 2503.01743).
+The expert is the base LLM with LoRA, which it has learned to read media and to make them with. It
+reads the prompts that it answers by itself, into a KV cache of its own. All other answers are the
+untouched base LLM's. Adapters that the modality chooses are those of Abouelenin et al. 2025
+("Phi-4-Mini", arXiv 2503.01743). An adapter that acts on answers alone could share the base LLM's
+cache (activated LoRA: Greenewald et al. 2025, arXiv 2504.12397), but has to learn anew, through
+what the base LLM makes of them, to read media: docs/benchmarks.md has what that costs.
 
 D width of the LLM.
 """

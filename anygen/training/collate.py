@@ -45,7 +45,6 @@ class Batch:
     shared: int = 0  # leading positions that are the same in every row
     branches: Tensor | None = None  # (B, T), see `branches_of`
     media: Tensor | None = None  # (B, T) bool: a feature of a medium stands here
-    answers: Tensor | None = None  # (B, T), see `answer_numbers`
     spans: dict[MediaModality, "SpanGroup"] | None = None  # of the step that this is a part of
 
 
@@ -122,7 +121,6 @@ def assemble(model: MultimodalModel, dialogues: Sequence[Dialogue]) -> Batch:
         shared=min(common_prefix_length(prompts), int(lengths.min()) - 1),
         branches=branches_of(model.llm.signals, targets, labels_BT),
         media=pad_sequence([media_mask(model, prompt) for prompt in prompts], batch_first=True),
-        answers=pad_sequence([answer_numbers(model, p) for p in prompts], batch_first=True),
     )
 
 
@@ -223,22 +221,3 @@ def media_mask(model: MultimodalModel, prompt: Sequence[Piece]) -> Tensor:
     """Where features of media stand in a prompt, (T,) bool."""
     keys = [key for piece in prompt for key in model.cache_keys(piece)]
     return torch.tensor([is_medium(key) for key in keys], device=model.llm.signal_rows.device)
-
-
-def answer_numbers(model: MultimodalModel, prompt: Sequence[Piece]) -> Tensor:
-    """The number of the answer that each position of a prompt belongs to, (T,), 0 for none.
-
-    An answer begins with the position before its first token, which predicts that token.
-    """
-    learned: list[bool] = []
-    for piece in prompt:
-        by_assistant = isinstance(piece, Span) or piece.learned
-        learned += [by_assistant] * len(model.cache_keys(piece))
-    numbers, count = [0] * len(learned), 0
-    for index, own in enumerate(learned):
-        if own:
-            if not (index and learned[index - 1]):
-                count += 1
-                numbers[max(0, index - 1)] = count
-            numbers[index] = count
-    return torch.tensor(numbers, device=model.llm.signal_rows.device)

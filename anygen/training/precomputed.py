@@ -23,8 +23,7 @@ from anygen.core.modality import MediaModality
 from anygen.core.records import Record, captions_of
 from anygen.llm.prompt import Piece, Span, build_prompt
 from anygen.model.multimodal import MultimodalModel
-from anygen.training.answers import answer_states, middle_states
-from anygen.training.collate import answer_numbers, common_prefix_length, media_mask
+from anygen.training.collate import common_prefix_length, media_mask
 from anygen.training.data.captions import captions_of_data
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
@@ -296,7 +295,7 @@ def states_of_prompts(model: MultimodalModel, records: Sequence[Record]) -> Tens
         messages = model.with_system_prompt(read_record(record).messages)
         rows.append(model.embed(build_prompt(messages, model.llm.tokenizer, reply=True)))
     lengths = torch.tensor([len(row) for row in rows])
-    return middle_states(model.llm, pad_sequence(rows, batch_first=True), lengths)
+    return model.llm.routed_states(pad_sequence(rows, batch_first=True), lengths)
 
 
 def last_spans(
@@ -313,11 +312,7 @@ def last_spans(
     media = pad_sequence([media_mask(model, prompt) for prompt in prompts], batch_first=True)
     embeds = pad_sequence(rows, batch_first=True)
     shared = common_prefix_length(prompts)
-    if model.llm.router is not None:
-        answers = pad_sequence([answer_numbers(model, p) for p in prompts], batch_first=True)
-        hidden = answer_states(model.llm, embeds, answers, shared, media_BT=media)
-    else:
-        hidden = hidden_states(model.llm, embeds, lengths, shared, media=media)
+    hidden = hidden_states(model.llm, embeds, lengths, shared, media=media)
     length = model.llm.signals.length(modality)
     spans = [row[end - length : end] for row, end in zip(hidden, lengths.tolist())]
     return model.llm.signals.conditions(torch.stack(spans))

@@ -12,7 +12,6 @@ from torch import Tensor
 from anygen.config.run import Run
 from anygen.core.modality import MediaModality
 from anygen.model.multimodal import MultimodalModel
-from anygen.training.answers import answer_states
 from anygen.training.collate import (
     IGNORED,
     Batch,
@@ -91,10 +90,6 @@ def share(own: Sequence[int], summaries: Sequence[RowSummary], *, plain: bool) -
 
 
 def hidden_of(model: MultimodalModel, batch: Batch) -> Tensor:
-    if model.llm.router is not None:
-        return answer_states(
-            model.llm, batch.embeds, batch.answers, batch.shared, batch.branches, batch.media
-        )
     return hidden_states(
         model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches, batch.media
     )

@@ -96,6 +96,25 @@ def test_the_expert_answers_otherwise_and_with_media(model, route):
     assert has_media(answer)
 
 
+def test_media_that_options_force_are_not_decided_about(model, route):
+    route(PLAIN)
+    with observed(model) as work:
+        unread(model).generate([user("a cat")], exactly={"image": 1}, **LIMITS)
+    assert all(isinstance(key, Adapted) for keys in work.pieces for key in keys)
+
+
+def test_a_conversation_goes_on_where_the_base_and_the_expert_have_read_it(model, route):
+    first = [user("draw me a cat")]
+    for bias in (PLAIN, EXPERT):
+        route(bias)
+        made = model.generate(first, **LIMITS)
+        messages = [*first, made, user("now a dog")]
+        goes_on = list(model.reply(messages, seed=1, **LIMITS))
+        anew = list(unread(model).reply(messages, seed=1, **LIMITS))
+        assert told(goes_on) == told(anew)
+        assert anew[-1].cached_tokens == 0 < goes_on[-1].cached_tokens
+
+
 def test_after_an_answer_with_media_the_base_reads_it_as_if_for_the_first_time(model, route):
     route(EXPERT)
     first = [user("draw me a cat")]

@@ -27,7 +27,6 @@ from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Tokens, build_prompt, plain_ids
 from anygen.llm.router import Router
 from anygen.model.building import find_base
-from anygen.training.answers import middle_states
 
 KEYS = ("ours_tokens", "ours_sum", "base_tokens", "base_sum")
 
@@ -67,7 +66,7 @@ def compare(
 def is_left(router: Router, llm: LanguageModel, ids: Sequence[int]) -> bool:
     """Whether a router leaves a prompt to the base LLM, whose states it reads."""
     embeds_1TD = llm.base.get_input_embeddings()(torch.tensor([ids]))
-    state_1D = middle_states(llm, embeds_1TD, torch.tensor([len(ids)]))
+    state_1D = llm.routed_states(embeds_1TD, torch.tensor([len(ids)]))
     return bool(router(state_1D.to(router.linear.weight.device)) <= 0)
 
 
