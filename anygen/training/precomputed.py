@@ -21,6 +21,7 @@ from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.core.records import Record, captions_of
+from anygen.llm.kv_cache import KVCache
 from anygen.llm.prompt import Piece, Span, build_prompt
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import common_prefix_length, media_mask
@@ -275,6 +276,7 @@ class RoutePool(nn.Module):
             raise ValueError("stage route: this system has no router; write llm.adapter: activated")
         rng = random.Random(f"{run.seed}/routes")
         each = run.pool["text"] // 2
+        model.llm.prepare_answering()
         rows = [prompt_for_expert(model, rng) for _ in range(each)]
         rows += [plain_prompt(rng) for _ in range(each)]
         states = cached(run, "routes", partial(states_of_prompts, model), rows)
@@ -289,13 +291,21 @@ class RoutePool(nn.Module):
 
 
 def states_of_prompts(model: MultimodalModel, records: Sequence[Record]) -> Tensor:
-    """What the router reads, (B, D), at the ends of dialogues that an answer follows."""
-    rows = []
+    """What the router reads, (B, D), at the ends of dialogues that an answer follows.
+
+    They are read as in answering, one after the other: this is several times faster than padded
+    batches, and no other states are what the router will see.
+    """
+    cache, states = KVCache(), []
     for record in records:
         messages = model.with_system_prompt(read_record(record).messages)
-        rows.append(model.embed(build_prompt(messages, model.llm.tokenizer, reply=True)))
-    lengths = torch.tensor([len(row) for row in rows])
-    return model.llm.routed_states(pad_sequence(rows, batch_first=True), lengths)
+        prompt = build_prompt(messages, model.llm.tokenizer, reply=True)
+        keys = [key for piece in prompt for key in model.cache_keys(piece)]
+        cache.crop(min(cache.common_prefix(keys), len(keys) - 1))
+        read = cache.length
+        model.llm.read([(cache, model.embed(prompt)[read:], keys[read:])])
+        states.append(cast(Tensor, cache.middle))
+    return torch.stack(states)
 
 
 def last_spans(
