@@ -33,7 +33,9 @@ StageName = Literal[
     "route",
 ]
 
-DATA_STAGES: tuple[StageName, ...] = ("encode", "decode", "instruct")  # which learn from records
+DIALOGUE_STAGES: tuple[StageName, ...] = ("encode", "decode", "instruct")
+CAPTIONED_STAGES: tuple[StageName, ...] = ("denoise", "joint")  # learn from a pool of pairs
+MEDIA_STAGES: tuple[StageName, ...] = ("vae", "vae_decoder", "vocoder", *CAPTIONED_STAGES)
 
 
 class Run(Strict):
@@ -53,7 +55,8 @@ class Run(Strict):
     batch_size: PositiveInt  # rows of a step; of each process in stages without dialogues
     accumulation: PositiveInt = 1  # passes that each process divides its rows of a step into
     rows: dict[MediaModality, PositiveInt] = {}  # batch sizes that differ from batch_size
-    # number of scenes, or of prompts, to encode once; an encoder learns the media that are named
+    # number of media, or of prompts, to encode once, which the sources in `data` divide by their
+    # shares; an encoder learns the media that are named
     pool: dict[Modality, PositiveInt] = {}
     # captions per modality that contrastive losses compare with: enough that some differ in the
     # object alone
@@ -82,15 +85,21 @@ class Run(Strict):
 
     @model_validator(mode="after")
     def _check_data(self) -> "Run":
-        if self.data and self.stage not in DATA_STAGES:
+        readers = (*MEDIA_STAGES, *DIALOGUE_STAGES)
+        if self.data and self.stage not in readers:
             raise ValueError(
-                f"data: stage {self.stage} does not read dialogues; {', '.join(DATA_STAGES)} do"
+                f"data: stage {self.stage} learns from the small world alone; "
+                f"{', '.join(readers)} take data"
+            )
+        if self.stage not in ("decode", "instruct") and any(s.plain for s in self.data):
+            raise ValueError(
+                f"data: plain answers hold no media, and stage {self.stage} learns from media"
             )
         check_shares(self.data)
-        if self.accumulation > 1 and self.stage not in DATA_STAGES:
+        if self.accumulation > 1 and self.stage not in DIALOGUE_STAGES:
             raise ValueError(
                 f"accumulation: stage {self.stage} computes its batch in one pass; only "
-                f"{', '.join(DATA_STAGES)} divide theirs"
+                f"{', '.join(DIALOGUE_STAGES)} divide theirs"
             )
         return self
 
@@ -113,3 +122,15 @@ class Run(Strict):
     def pooled_media(self) -> list[MediaModality]:
         """The modalities of media in the pool."""
         return [modality for modality in MEDIA if modality in self.pool]
+
+    @property
+    def turns(self) -> list[MediaModality]:
+        """The modalities that learn in a component stage: one in each step, by turns."""
+        return self.pooled_media if self.stage in ("joint", "calibrate") else self.decoders
+
+    def turn(self, step: int) -> tuple[MediaModality, int]:
+        """The modality that learns in a step, and in how many earlier steps it has learned."""
+        rounds, place = divmod(step, len(self.turns))
+        modality = self.turns[place]
+        earlier = rounds * self.turns.count(modality) + self.turns[:place].count(modality)
+        return modality, earlier

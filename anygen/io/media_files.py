@@ -8,6 +8,7 @@ The modules of `anygen.io.formats` describe the details.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -32,6 +33,7 @@ from anygen.io.formats.writing import write_exact, write_media
 
 __all__ = [
     "MediaError",
+    "hash_media",
     "is_media",
     "printable",
     "read_bytes",
@@ -88,6 +90,15 @@ def read_media(path: str | Path) -> Media:
     """The picture, sound or video in a file. Raises MediaError."""
     with _opened(path) as (stream, name):
         return replace(_read(stream, name), path=Path(path))
+
+
+def hash_media(path: str | Path) -> str:
+    """The SHA-256 of the bytes of a file, in hexadecimal. Raises MediaError."""
+    digest = hashlib.sha256()
+    with _opened(path) as (stream, _):
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_media(data: bytes) -> bool:

@@ -17,6 +17,7 @@ from anygen.core.media import Audio, Media, Message
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import Record, media_of_record
 from anygen.model.multimodal import MultimodalModel
+from anygen.training.data.media import OwnMedium
 from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import PLACEHOLDERS, Dialogue, read_record
 from encoders.base import Domain, JointEncoder
@@ -77,10 +78,16 @@ def draw_scenes(modality: MediaModality, run: Run, count: int, rng: random.Rando
     return [sample_scene(modality, rng, "train", full) for _ in range(count)]
 
 
-def draw_media(modality: MediaModality, run: Run, rng: random.Random) -> list[Media]:
-    """One batch of the training split."""
-    rows = run.rows.get(modality, run.batch_size)
-    return [render(scene) for scene in draw_scenes(modality, run, rows, rng)]
+def draw_media(
+    modality: MediaModality,
+    run: Run,
+    rng: random.Random,
+    rows: StepRows[OwnMedium] | None = None,
+) -> list[Media]:
+    """One batch: the media of the run's files, and scenes of the training split."""
+    rows = rows or StepRows(world=run.rows.get(modality, run.batch_size))
+    scenes = draw_scenes(modality, run, rows.world, rng)
+    return [*(medium.media for medium in rows.own), *map(render, scenes)]
 
 
 def encode_dialogues(
@@ -128,14 +135,14 @@ DRAW: dict[
 def draw_dialogues(
     model: MultimodalModel,
     run: Run,
-    rows: StepRows | None,
+    rows: StepRows[Dialogue] | None,
     rng: random.Random,
     generator: torch.Generator,
 ) -> list[Dialogue]:
     """The rows of a step: of the run's files, what its stage draws by itself, and plain answers."""
     rows = rows or StepRows(world=run.batch_size)
     drawn = DRAW[run.stage](model, rows.world, rng, generator)
-    return [*rows.dialogues, *drawn, *(plain_dialogue(rng) for _ in range(rows.plain))]
+    return [*rows.own, *drawn, *(plain_dialogue(rng) for _ in range(rows.plain))]
 
 
 def plain_dialogue(rng: random.Random) -> Dialogue:

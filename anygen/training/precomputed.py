@@ -7,7 +7,7 @@ T tokens and W width of a condition, D width of the LLM.
 import logging
 import random
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import TypeVar, cast
 
@@ -26,6 +26,8 @@ from anygen.llm.prompt import Piece, Span, build_prompt
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import common_prefix_length, media_mask
 from anygen.training.data.captions import captions_of_data
+from anygen.training.data.feature_cache import CHUNK, FeatureCache
+from anygen.training.data.media import OwnPool
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
 from anygen.training.mixtures import (
@@ -37,6 +39,7 @@ from anygen.training.mixtures import (
     reordered,
     request_record,
 )
+from anygen.training.runs.step import Step
 from decoders.base import TrainableDecoder, pooled_condition
 from encoders.base import JointEncoder
 from mosit_data.unfamiliar.media import render_unfamiliar, sample_unfamiliar
@@ -47,7 +50,6 @@ from mosit_data.world.vocabulary import with_article
 log = logging.getLogger(__name__)
 
 POOL_FILE = "pool.safetensors"  # in the folder of a run
-CHUNK = 64  # rows that are encoded at a time
 
 Encode = Callable[[MediaModality, Sequence[Media]], Tensor]  # one row per medium
 T = TypeVar("T")
@@ -80,59 +82,82 @@ class NegativeBank(nn.Module):
 
 
 class PrecomputedPool(nn.Module):
-    """`run.pool` scenes of the training split per modality, drawn and encoded once.
+    """`run.pool` media per modality, encoded once: scenes of the training split, and the user's.
 
     Encoding a scene takes as long as a step of a small network, which meets each scene many times.
     """
 
-    def __init__(self, run: Run, modalities: Iterable[MediaModality], encode: Encode) -> None:
+    def __init__(self, run: Run, networks: nn.Module, encode: Encode) -> None:
+        """`networks` hold what `encode` computes with."""
         super().__init__()
-        self.scenes = {modality: draw_pool(modality, run) for modality in modalities}
-        self.captions: dict[MediaModality, list[str]] = {}
-        for modality, scenes in self.scenes.items():
-            self.captions[modality] = [caption(scene) for scene in scenes]
-            encoded = cached(run, modality, partial(encode_scenes, encode, modality), scenes)
-            self.register_buffer(modality, encoded, persistent=False)
+        self.run = run
+        self.cache = FeatureCache(run.out, "media", networks) if run.data else None
+        self.own = OwnPool(run, self.cache) if self.cache else None
+        self.scenes: dict[MediaModality, list[Scene]] = {}
+        self.captions: dict[MediaModality, list[str]] = {}  # of scenes, then of the user's media
+        for modality in dict.fromkeys(run.turns):
+            count = self.own.scenes[modality] if self.own else run.pool[modality]
+            scenes = draw_pool(modality, run, count)
+            captions, rows = [caption(scene) for scene in scenes], []
+            if scenes:
+                encode_all = partial(encode_scenes, encode, modality)
+                rows.append(cached(run, modality, encode_all, scenes))
+            if self.own and any(self.own.sizes[modality].values()):
+                encoded, own_captions = self.own.fill(modality, partial(encode, modality))
+                rows.append(encoded)
+                captions += own_captions
+            self.scenes[modality], self.captions[modality] = scenes, captions
+            self.register_buffer(modality, torch.cat(rows), persistent=False)
 
     def rows(self, modality: MediaModality, indices: Sequence[int]) -> Tensor:
-        """The encoded scenes at these indices."""
+        """The encoded media at these indices."""
         return self.get_buffer(modality)[torch.tensor(indices)].float()
+
+    def own_rows(self, modality: MediaModality, step: Step) -> tuple[list[int], int]:
+        """Indices of the user's media in a step, and how many scenes it has beside them."""
+        if self.own is None:
+            return [], self.run.rows.get(modality, self.run.batch_size)
+        chosen, scenes = self.own.choose(step.index, step.part, step.parts)
+        return [len(self.scenes[modality]) + index for index in chosen], scenes
 
     def choose(self, modality: MediaModality, count: int, rng: random.Random) -> list[int]:
         """Indices of random scenes."""
-        return [rng.randrange(len(self.captions[modality])) for _ in range(count)]
+        return [rng.randrange(len(self.scenes[modality])) for _ in range(count)]
 
 
 class LatentPool(nn.Module):
-    """Latents of scenes, and the conditions of their captions."""
+    """Latents of media, and the conditions of their captions."""
 
     def __init__(self, model: MultimodalModel, run: Run) -> None:
         super().__init__()
         self.pool = PrecomputedPool(
             run,
-            run.decoders,
+            model.decoders,
             lambda m, media: cast(TrainableDecoder, model.decoders[m]).to_latents(media),
         )
+        kept = FeatureCache(run.out, "captions", model.decoders) if run.data else None
         for modality, captions in self.pool.captions.items():
-            conditions = in_chunks(model.decoders[modality].encode_prompt, captions)
-            self.register_buffer(modality, conditions, persistent=False)
+            encode, scenes = model.decoders[modality].encode_prompt, len(self.pool.scenes[modality])
+            rows = [in_chunks(encode, captions[:scenes])] if scenes else []
+            if kept is not None and captions[scenes:]:
+                rows.append(kept.rows(modality, captions[scenes:], encode))
+            self.register_buffer(modality, torch.cat(rows), persistent=False)
 
-    def draw(
-        self, modality: MediaModality, count: int, rng: random.Random
-    ) -> tuple[Tensor, Tensor]:
-        """Latents (count, C, ...) and conditions (count, T, W) of random scenes."""
-        indices = self.pool.choose(modality, count, rng)
+    def draw(self, modality: MediaModality, step: Step) -> tuple[Tensor, Tensor]:
+        """Latents (B, C, ...) and conditions (B, T, W) of the media of a step."""
+        own, scenes = self.pool.own_rows(modality, step)
+        indices = [*own, *self.pool.choose(modality, scenes, step.rng)]
         conditions = self.get_buffer(modality)[torch.tensor(indices)].float()
         return self.pool.rows(modality, indices), conditions
 
 
 class FeaturePool(nn.Module):
-    """What the frozen part of the encoder computes of scenes, and their captions.
+    """What the frozen part of the encoder computes of media, and their captions.
 
-    Half of the sounds are mixes: up to three clips of one sound at once, each cut into pieces in
-    random order, with the name of the sound alone as their caption. Without them the encoder
-    learns that held-out combinations are impossible: it took a chord for proof that no accordion
-    was playing. Raises ValueError if the encoder is not one that this stage can train.
+    Half of the sounds of the small world are mixes: up to three clips of one sound at once, each
+    cut into pieces in random order, with the name of the sound alone as their caption. Without them
+    the encoder learns that held-out combinations are impossible: it took a chord for proof that no
+    accordion was playing. Raises ValueError if the encoder is not one that this stage can train.
     """
 
     def __init__(self, model: MultimodalModel, run: Run) -> None:
@@ -145,23 +170,22 @@ class FeaturePool(nn.Module):
             )
         self.mix = encoder.mix
         self.pool = PrecomputedPool(
-            run, run.pooled_media, lambda m, media: torch.stack(encoder.observe(m, media))
+            run, model.encoder, lambda m, media: torch.stack(encoder.observe(m, media))
         )
         self.clips: dict[str, list[int]] = {}  # indices in the pool, by the name of the sound
         for index, scene in enumerate(self.pool.scenes.get("audio", [])):
             assert isinstance(scene, SoundScene)
             self.clips.setdefault(scene.sound, []).append(index)
 
-    def draw(
-        self, modality: MediaModality, count: int, rng: random.Random
-    ) -> tuple[Tensor, list[str]]:
-        """Observations (count, ...), see `JointEncoder.observe`, and captions of random scenes."""
-        mixes = count // 2 if modality == "audio" else 0
-        indices = self.pool.choose(modality, count - mixes, rng)
+    def draw(self, modality: MediaModality, step: Step) -> tuple[Tensor, list[str]]:
+        """Observations (B, ...), see `JointEncoder.observe`, and captions of a step's media."""
+        own, scenes = self.pool.own_rows(modality, step)
+        mixes = scenes // 2 if modality == "audio" else 0
+        indices = [*own, *self.pool.choose(modality, scenes - mixes, step.rng)]
         captions = [self.pool.captions[modality][index] for index in indices]
         observed = [self.pool.rows(modality, indices)]
-        for name in rng.choices(list(self.clips), k=mixes):
-            observed.append(self.sound_mix(name, rng))
+        for name in step.rng.choices(list(self.clips), k=mixes) if mixes else []:
+            observed.append(self.sound_mix(name, step.rng))
             captions.append(with_article(name, name))
         return torch.cat(observed), captions
 
@@ -335,10 +359,9 @@ def up_to_last_span(prompt: Sequence[Piece], *, alone: bool) -> list[Piece]:
     return [*before, prompt[last]]
 
 
-def draw_pool(modality: MediaModality, run: Run) -> list[Scene]:
+def draw_pool(modality: MediaModality, run: Run, count: int) -> list[Scene]:
     """The scenes of a pool: a function of the run's seed alone."""
-    rng = random.Random(f"{run.seed}/pool/{modality}")
-    return draw_scenes(modality, run, run.pool[modality], rng)
+    return draw_scenes(modality, run, count, random.Random(f"{run.seed}/pool/{modality}"))
 
 
 def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:

@@ -9,6 +9,8 @@ from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.multimodal import MultimodalModel
+from anygen.training.data.media import some_media
+from anygen.training.data.mixture import StepRows
 from anygen.training.mixtures import draw_media
 from decoders.base import (
     AutoencodingDecoder,
@@ -46,9 +48,13 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 
 
 def true_media(run: Run) -> dict[MediaModality, list[Media]]:
-    """A few true media of each of the run's decoders, the same at every step."""
-    small = run.model_copy(update={"batch_size": EXAMPLES, "rows": {}})
-    return {m: draw_media(m, small, random.Random(0)) for m in run.decoders}
+    """A few true media of each decoder, the same at every step; the user's if there are any."""
+    shown = {}
+    for modality in dict.fromkeys(run.decoders):
+        own = some_media(run, modality, EXAMPLES)
+        rows = StepRows(own, world=EXAMPLES - len(own))
+        shown[modality] = draw_media(modality, run, random.Random(0), rows)
+    return shown
 
 
 def pairs(modality: MediaModality, true: list[Media], decoded: list[Media]) -> dict[str, Media]:
@@ -81,11 +87,12 @@ def resynthesis(model: MultimodalModel, run: Run) -> dict[str, Media]:
 
 @torch.no_grad()
 def renderings(model: MultimodalModel, run: Run) -> dict[str, Media]:
-    """What the decoders render from a few fixed captions."""
+    """What the decoders render from a few fixed captions, those of the user's data if there are."""
     shown: dict[str, Media] = {}
     for modality in dict.fromkeys(run.decoders):
         decoder = model.decoders[modality]
-        captions = SAMPLE_CAPTIONS[modality]
+        fixed = SAMPLE_CAPTIONS[modality]
+        captions = [own.caption for own in some_media(run, modality, len(fixed))] or fixed
         conditions = decoder.encode_prompt(captions)
         requests = [RenderRequest(condition, seed) for seed, condition in enumerate(conditions)]
         media = decoder.sample(requests, no_progress, never)

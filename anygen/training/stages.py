@@ -69,19 +69,15 @@ def no_auxiliaries(model: MultimodalModel, run: Run) -> None:
 
 
 def learning_modality(run: Run, step: Step) -> MediaModality:
-    """The decoders of a run take turns: the modality of the one that learns in this step."""
-    return run.decoders[step.index % len(run.decoders)]
-
-
-def pooled_modality(run: Run, step: Step) -> MediaModality:
-    """The same for the modalities in the pool of a run that trains the encoder."""
-    return run.pooled_media[step.index % len(run.pooled_media)]
+    """The one that learns in this step."""
+    modality, _ = run.turn(step.index)
+    return modality
 
 
 def vae_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     modality = learning_modality(run, step)
     decoder = cast(AutoencodingDecoder, model.decoders[modality])
-    media = mixtures.draw_media(modality, run, step.rng)
+    media = mixtures.draw_media(modality, run, step.rng, step.media)
     return {"autoencoding": decoder.autoencoding_loss(media, step.generators[0])}
 
 
@@ -92,7 +88,7 @@ def vae_decoder_losses(model: MultimodalModel, critic: Critic, run: Run, step: S
     """
     modality = learning_modality(run, step)
     decoder = cast(PixelDecoder, model.decoders[modality])
-    media = mixtures.draw_media(modality, run, step.rng)
+    media = mixtures.draw_media(modality, run, step.rng, step.media)
     drawn, true = decoder.redraw(media, LATENT_NOISE, step.generators[0])
     adverse = step.index >= ADVERSE_FROM * run.steps
     pixels = (drawn - true).abs().flatten(1).mean(1)
@@ -113,7 +109,7 @@ def make_critic(model: MultimodalModel, run: Run) -> Critic:
 def vocoder_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     modality = learning_modality(run, step)
     decoder = cast(VocoderDecoder, model.decoders[modality])
-    media = mixtures.draw_media(modality, run, step.rng)
+    media = mixtures.draw_media(modality, run, step.rng, step.media)
     return {"spectrum": decoder.vocoder_loss(media)}
 
 
@@ -129,8 +125,8 @@ def caption_losses(model: MultimodalModel, probe: LinearProbe, run: Run, step: S
 def denoise_losses(model: MultimodalModel, pool: LatentPool, run: Run, step: Step) -> Losses:
     modality = learning_modality(run, step)
     decoder = cast(TrainableDecoder, model.decoders[modality])
-    rows = run.rows.get(modality, run.batch_size)
-    latents, conditions = pool.draw(modality, rows, step.rng)
+    latents, conditions = pool.draw(modality, step)
+    rows = len(latents)
     conditional = [step.rng.random() >= EMPTY_CAPTIONS for _ in range(rows)]
     conditional_B11 = torch.tensor(conditional, device=conditions.device)[:, None, None]
     conditions = conditions.where(conditional_B11, unconditional(decoder))
@@ -143,8 +139,8 @@ def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step
     Both losses share the features, and the LLM itself does not run: this is five times cheaper
     than finding the words in stage `encode`. Imagined photographs teach the names of ImageNet.
     """
-    modality = pooled_modality(run, step)
-    observed, captions = pool.draw(modality, run.rows.get(modality, run.batch_size), step.rng)
+    modality = learning_modality(run, step)
+    observed, captions = pool.draw(modality, step)
     encoder = cast(JointEncoder, model.encoder)
     features_BKW = encoder.read(modality, observed)
     embedded = encoder.embed_features(modality, features_BKW)
@@ -164,7 +160,7 @@ def joint_losses(model: MultimodalModel, pool: FeaturePool, run: Run, step: Step
 
 def calibrate_losses(model: MultimodalModel, pool: DomainPool, run: Run, step: Step) -> Losses:
     """What is familiar, learned by half of the pool; the other half sets the threshold."""
-    modality = pooled_modality(run, step)
+    modality = learning_modality(run, step)
     familiarity = cast(JointEncoder, model.encoder).familiarity[modality]
     learning, other, unseen = pool.draw(modality, run.batch_size, step.rng)
     return {

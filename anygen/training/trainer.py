@@ -22,14 +22,16 @@ from anygen.checkpoints.checkpoint import (
 from anygen.checkpoints.run_weights import find_weights, weights_of
 from anygen.config.loader import find_config, load_run, system_of
 from anygen.config.placement import Placement
-from anygen.config.run import DATA_STAGES, Run
+from anygen.config.run import CAPTIONED_STAGES, DIALOGUE_STAGES, Run
 from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
 from anygen.io.media_files import write_media
 from anygen.model.multimodal import MultimodalModel
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
-from anygen.training.data.mixture import Mixture
+from anygen.training.data.media import MediaMixture
+from anygen.training.data.mixture import DialogueMixture
+from anygen.training.data.refused import RefusedRows
 from anygen.training.mixtures import draw_dialogues
 from anygen.training.runs.averaging import AveragedWeights
 from anygen.training.runs.checkpoints import write_weights
@@ -123,7 +125,7 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
 def check_parts(run: Run, processes: int) -> None:
     """Raises ValueError if some pass of a process would have no row."""
     parts = processes * run.accumulation
-    if run.stage in DATA_STAGES and run.batch_size < parts:
+    if run.stage in DIALOGUE_STAGES and run.batch_size < parts:
         raise ValueError(
             f"batch_size: {run.batch_size} rows cannot be divided among {processes} processes with "
             f"{run.accumulation} passes each; give at least {parts}"
@@ -187,9 +189,16 @@ class Trainer:
         self.run, self.stage, self.accelerator = run, stage, accelerator
         self.model, self.origin = model, origin or {}
         check_parts(run, accelerator.num_processes)
-        self.mixture = Mixture(run, model, accelerator.is_main_process) if run.data else None
+        self.dialogues: DialogueMixture | None = None
+        self.media: MediaMixture | None = None
+        if run.data and run.stage in DIALOGUE_STAGES:
+            self.dialogues = DialogueMixture(run, model, accelerator.is_main_process)
+        elif run.data and run.stage not in CAPTIONED_STAGES:  # those learn from a pool
+            self.media = MediaMixture(run, accelerator.is_main_process)
         with accelerator.main_process_first():  # the others find in its folder what it computes
             self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
+        mixture = self.dialogues or self.media
+        self.refused = mixture.refused if mixture else RefusedRows(run.out)
         self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
         if run.precision == "bf16":
             narrow_frozen(model, torch.bfloat16)
@@ -284,15 +293,17 @@ class Trainer:
         All processes draw the same dialogues, of which each computes a part: what is learned does
         not depend on their number. In stages without dialogues each draws a batch of its own.
         """
-        shared, process = self.run.stage in DATA_STAGES, self.accelerator.process_index
+        shared, process = self.run.stage in DIALOGUE_STAGES, self.accelerator.process_index
         rng = random.Random(f"{self.run.seed}/{self.step}/{0 if shared else process}")
         torch.manual_seed(rng.getrandbits(48))
         largest = max(self.run.batch_size, self.run.denoised, *self.run.rows.values())
         seeds = [rng.getrandbits(48) for _ in range(largest)]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         if not shared:
-            return Step(self.step, rng, generators)
-        rows = self.mixture.rows(self.step) if self.mixture else None
+            place = (self.step, process, self.accelerator.num_processes)
+            media = self.media.rows(*place) if self.media else None
+            return Step(self.step, rng, generators, media=media, part=process, parts=place[2])
+        rows = self.dialogues.rows(self.step) if self.dialogues else None
         dialogues = draw_dialogues(self.model, self.run, rows, rng, generators[0])
         return Step(self.step, rng, generators, dialogues)
 
@@ -318,8 +329,8 @@ class Trainer:
         names = dict.fromkeys(name for step in steps for name in step)
         values = {name: [step[name] for step in steps if name in step] for name in names}
         row: dict[str, Any] = {"step": self.step, **finite_means(values)}
-        if self.mixture and len(self.mixture.refused):
-            row["refused"] = len(self.mixture.refused)
+        if len(self.refused):
+            row["refused"] = len(self.refused)
         row["learning_rate"] = learning_rate(self.run, self.step - 1)
         if self.skipped:
             row["skipped"] = self.skipped

@@ -53,3 +53,16 @@ def write_dialogues(folder: Path, count: int = 6) -> Path:
         ]
         rows.append(kinds[index % len(kinds)])
     return write_records(folder / "mine.jsonl", *rows)
+
+
+def captioned_pictures(folder: Path, count: int) -> list[dict]:
+    """Writes mine.jsonl, a request for each of `count` pictures of one colour; returns its rows."""
+    rows, generator = [], torch.Generator().manual_seed(0)
+    (folder / "media").mkdir(parents=True)
+    for index in range(count):
+        colour = torch.randint(0, 256, (3, 1, 1), dtype=torch.uint8, generator=generator)
+        write_media(Image(colour.expand(3, 16, 16)), folder / f"media/{index}.png")
+        made = picture(f"media/{index}.png", f"a ball {index}")
+        rows.append(talk(f"row-{index}", f"draw {index}", [made]))
+    write_records(folder / "mine.jsonl", *rows)
+    return rows

@@ -46,20 +46,20 @@ class Schedule:
     """Deals the rows of a run to sources in a random order, in exact shares in every period."""
 
     shares: tuple[float, ...]
-    seed: int
+    key: str
 
     def visit(self, row: int) -> Visit:
         """The source of the run's row of this number, counted over all steps."""
         period, place = divmod(row, PERIOD)
-        return deal(self.shares, self.seed, period)[place]
+        return deal(self.shares, self.key, period)[place]
 
 
-@lru_cache(maxsize=4)
-def deal(shares: tuple[float, ...], seed: int, period: int) -> list[Visit]:
+@lru_cache(maxsize=8)
+def deal(shares: tuple[float, ...], key: str, period: int) -> list[Visit]:
     """The visits of one period. All periods have equally many of a source, so none is counted."""
     counts = apportioned(shares, PERIOD)
     sources = [source for source, count in enumerate(counts) for _ in range(count)]
-    random.Random(f"{seed}/sources/{period}").shuffle(sources)
+    random.Random(f"{key}/sources/{period}").shuffle(sources)
     numbers = [period * count for count in counts]
     visits = []
     for source in sources:
@@ -69,11 +69,15 @@ def deal(shares: tuple[float, ...], seed: int, period: int) -> list[Visit]:
 
 
 def apportioned(shares: Sequence[float], total: int) -> list[int]:
-    """Whole numbers of sum `total` in these shares, each at least 1: by largest remainders."""
-    rest = total - len(shares)
+    """Whole numbers of sum `total` in these shares, by largest remainders.
+
+    Each is at least 1 but for shares of 0.
+    """
+    least = [int(share > 0) for share in shares]
+    rest = total - sum(least)
     exact = [rest * share / sum(shares) for share in shares]
     counts = [int(value) for value in exact]
     by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - exact[i])
     for index in by_remainder[: rest - sum(counts)]:
         counts[index] += 1
-    return [1 + count for count in counts]
+    return [one + count for one, count in zip(least, counts)]

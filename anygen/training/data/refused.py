@@ -21,6 +21,12 @@ class RefusedRows:
     def __len__(self) -> int:
         return len(self.known)
 
+    def refuse(self, error: RowError, policy: str) -> None:
+        """Lists a row, or raises ValueError, by the policy `bad_rows` of the run."""
+        if policy == "stop":
+            raise ValueError(f"{error}; bad_rows: skip passes over such rows") from None
+        self.add(error)
+
     def add(self, error: RowError) -> None:
         file, line = str(error.file), error.line
         row = {"id": error.row_id, "file": file, "line": line, "reason": error.reason}

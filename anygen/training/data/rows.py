@@ -7,7 +7,6 @@ from threading import Lock
 from anygen.core.record_faults import faults_of
 from anygen.core.records import Record, media_of_record
 from anygen.core.schema import explain_in_line
-from anygen.io.media_files import read_media
 from anygen.llm.prompt import Features, Piece, Span, Tokens
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import prompt_of
@@ -42,7 +41,7 @@ class RowReader:
         """Raises ValueError."""
         for fault in (*faults_of(record), *self.misfits(record)):
             raise ValueError(fault)
-        dialogue = read_record(record, lambda path: read_media(place.media / path))
+        dialogue = read_record(record, place.media.read)
         if fault := self.too_long(self.length(dialogue)):
             raise ValueError(fault)
         return dialogue

@@ -10,18 +10,43 @@ from typing import Any, Protocol
 
 from anygen.config.data import DataSource
 from anygen.config.run import Run
+from anygen.core.media import Media
 from anygen.core.records import Record
+from anygen.io.media_files import hash_media, read_media
 from anygen.training.data.files import RecordFile, find_files
 from anygen.training.data.order import permuted
 
 
+class MediaFiles(Protocol):
+    """Where the media of a record are, by the paths in it."""
+
+    def read(self, path: str) -> Media:
+        """Raises MediaError."""
+
+    def sha256(self, path: str) -> str:
+        """Of the bytes of a file. Raises MediaError."""
+
+
+@dataclass(frozen=True)
+class MediaFolder:
+    """Media as files of a folder, and of those in it."""
+
+    folder: Path
+
+    def read(self, path: str) -> Media:
+        return read_media(self.folder / path)
+
+    def sha256(self, path: str) -> str:
+        return hash_media(self.folder / path)
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where a record is, and the folder that the paths of its media are relative to."""
+    """Where a record is, and where its media are."""
 
     file: Path
     line: int  # from 1
-    media: Path
+    media: MediaFiles
 
 
 class Source(Protocol):
@@ -59,7 +84,7 @@ class FileSource:
 
     def place(self, row: int) -> Place:
         file, number = self.find(row)
-        return Place(file.path, file.line(number), self.media or file.path.parent)
+        return Place(file.path, file.line(number), MediaFolder(self.media or file.path.parent))
 
     def read(self, row: int) -> Record:
         file, number = self.find(row)

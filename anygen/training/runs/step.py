@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from anygen.training.data.media import OwnMedium
+from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import Dialogue
 
 
@@ -21,6 +23,7 @@ class Step:
     rng: random.Random
     generators: list[torch.Generator]  # one per row
     dialogues: Sequence[Dialogue] = ()
+    media: StepRows[OwnMedium] | None = None  # if the run has `data`, and learns from pixels
     part: int = 0
     parts: int = 1
     processes: int = 1  # whose gradients are averaged

@@ -11,7 +11,7 @@ from anygen.config.loader import load_run, load_system
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.precomputed import SpanPool
 from anygen.training.trainer import train
-from support.own_data import talk, write_dialogues, write_records
+from support.own_data import captioned_pictures, talk, write_dialogues, write_records
 
 DATA = [{"path": "mine.jsonl"}, {"world": True, "share": 0.3}, {"plain": True, "share": 0.2}]
 RUNS = {"encode": DATA[:2], "decode": DATA, "instruct": DATA}
@@ -51,6 +51,41 @@ def test_own_dialogues_are_learned(write_run, tmp_path):
     assert losses[-1] < losses[0] / 2
     assert "image_align" in rows[0]
     assert "audio_align" not in rows[0]
+
+
+COMPONENTS = {
+    "vae": {"steps": 40, "learning_rate": 1e-2},
+    "denoise": {"steps": 50, "learning_rate": 1e-2, "pool": {"image": 16}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", COMPONENTS)
+def test_an_autoencoder_and_a_denoiser_learn_sixteen_pictures(stage, write_run, tmp_path):
+    captioned_pictures(tmp_path, 16)
+    data = {"data": [{"path": "mine.jsonl"}], "decoders": ["image"], "batch_size": 16}
+    out = train(write_run(stage, log_every=10, warmup=5, **data, **COMPONENTS[stage]), [])
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    losses = [
+        row["autoencoding" if stage == "vae" else "image"] for row in rows if "seconds" in row
+    ]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.slow
+def test_a_denoiser_of_own_pictures_that_was_stopped_ends_with_the_same_weights(
+    write_run, tmp_path
+):
+    captioned_pictures(tmp_path, 5)
+    data = [{"path": "mine.jsonl"}, {"world": True, "share": 0.4}]
+    settings = {"data": data, "decoders": ["image"], "pool": {"image": 8}, "steps": 4}
+    name = write_run("denoise", **settings, **RISING)
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    train(name, [f"out={once}"])
+    train(name, [f"out={twice}", "steps=2"])
+    train(name, [f"out={twice}"], change=["steps"])
+    expected, resumed = (load_file(out / "weights.safetensors") for out in (once, twice))
+    assert all(torch.equal(expected[key], resumed[key]) for key in expected)
 
 
 def test_rows_that_were_skipped_are_counted_in_the_log(write_run, tmp_path):

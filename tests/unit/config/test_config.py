@@ -246,7 +246,7 @@ def test_data_are_found_beside_the_file_of_a_run_and_overrides_beside_the_user(
         ),
         (
             {"data": [{"path": "a"}], "stage": "route", "pool": {"text": 4}},
-            "data: stage route does not read dialogues; encode, decode, instruct do",
+            "data: stage route learns from the small world alone; vae, .*, instruct take data",
         ),
     ],
 )

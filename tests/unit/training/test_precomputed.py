@@ -8,6 +8,7 @@ import torch
 
 from anygen.config.loader import load_run
 from anygen.training.precomputed import FeaturePool
+from anygen.training.runs.step import Step
 from encoders import imagebind
 from encoders.parts.readers import mix
 from mosit_data.world.vocabulary import SOUNDS
@@ -15,14 +16,15 @@ from mosit_data.world.vocabulary import SOUNDS
 
 @pytest.fixture
 def pool(make_model, write_run):
-    name = write_run("joint", pool={"image": 2, "audio": 40, "video": 2})
+    pools = {"image": 2, "audio": 40, "video": 2}
+    name = write_run("joint", pool=pools, batch_size=6, rows={"audio": 20})
     run = load_run(name)
     run.out.mkdir()
     return FeaturePool(make_model("encoder", "llm", "input_projector"), run)
 
 
 def test_half_of_the_sounds_are_mixes_whose_captions_only_name_the_sound(pool):
-    observed, captions = pool.draw("audio", 20, random.Random(0))
+    observed, captions = pool.draw("audio", Step(1, random.Random(0), []))
     assert len(observed) == len(captions) == 20
     names = {name for name in SOUNDS if any(name in caption for caption in captions[10:])}
     assert names <= set(pool.clips)
@@ -41,7 +43,7 @@ def test_an_encoder_that_stage_joint_cannot_train_is_refused(make_model, write_r
 
 def test_pictures_and_videos_come_with_their_own_captions(pool):
     for modality in ("image", "video"):
-        observed, captions = pool.draw(modality, 6, random.Random(0))
+        observed, captions = pool.draw(modality, Step(0, random.Random(0), []))
         assert len(observed) == 6
         assert set(captions) <= set(pool.pool.captions[modality])
 

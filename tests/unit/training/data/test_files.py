@@ -4,7 +4,7 @@ import pytest
 
 from anygen.config.data import DataSource
 from anygen.training.data.files import RecordFile, RowError, find_files
-from anygen.training.data.sources import open_source
+from anygen.training.data.sources import MediaFolder, open_source
 from support.own_data import talk, write_records
 
 
@@ -86,7 +86,7 @@ def test_rows_of_several_files_count_on(tmp_path):
     source = open_source(DataSource(path=str(tmp_path / "*.jsonl")), seed=0)
     assert [source.read(row).id for row in range(len(source))] == ["a0", "a1", "b0"]
     assert (source.place(2).file.name, source.place(2).line) == ("b.jsonl", 1)
-    assert source.place(0).media == tmp_path
+    assert source.place(0).media == MediaFolder(tmp_path)
 
 
 def test_a_limit_is_a_random_choice_that_stays(tmp_path):

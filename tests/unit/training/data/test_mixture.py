@@ -7,7 +7,7 @@ import pytest
 from anygen.config.loader import load_run, load_system
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.data.captions import captions_of_data
-from anygen.training.data.mixture import Mixture, open_sources, shares_of
+from anygen.training.data.mixture import DialogueMixture, open_sources, shares_of
 from support.own_data import picture, talk, write_picture, write_records, write_sound
 
 
@@ -16,13 +16,13 @@ def mixture(tiny_model, write_run):
     """The rows that a run of these settings would read."""
 
     def make(stage="instruct", model=tiny_model, **settings):
-        return Mixture(load_run(write_run(stage, **settings)), model)
+        return DialogueMixture(load_run(write_run(stage, **settings)), model)
 
     return make
 
 
 def answers(rows):
-    return [dialogue.messages[-1].parts[0] for dialogue in rows.dialogues]
+    return [dialogue.messages[-1].parts[0] for dialogue in rows.own]
 
 
 def own_rows(folder, count):
@@ -52,7 +52,7 @@ def test_sources_have_their_shares_of_the_rows(tmp_path, mixture):
     own_rows(tmp_path, 4)
     data = [{"path": "mine.jsonl"}, {"world": True, "share": 0.3}, {"plain": True, "share": 0.2}]
     rows = mixture(data=data, batch_size=1000).rows(0)
-    assert (len(rows.dialogues), rows.world, rows.plain) == (500, 300, 200)
+    assert (len(rows.own), rows.world, rows.plain) == (500, 300, 200)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_row_longer_than_the_limit_is_refused_by_its_positions(tmp_path, mixtu
     content = [picture("a.png"), {"type": "text", "text": "cat " * 60}]
     write_records(tmp_path / "mine.jsonl", talk("long", content))
     data = [{"path": "mine.jsonl"}]
-    assert len(mixture(data=data).rows(0).dialogues) == 2
+    assert len(mixture(data=data).rows(0).own) == 2
     with pytest.raises(ValueError, match=r"record long: takes \d+ positions, and 50 can be"):
         mixture(data=data, max_length=50).rows(0)
 
@@ -161,7 +161,7 @@ def test_media_are_read_from_the_folder_of_the_file_or_the_one_that_is_named(tmp
         {"path": "pictures/mine.jsonl"},
         {"path": "elsewhere/mine.jsonl", "media": "pictures"},
     ):
-        assert len(mixture(data=[data]).rows(0).dialogues) == 2
+        assert len(mixture(data=[data]).rows(0).own) == 2
     with pytest.raises(ValueError, match=r"a\.png: no such file"):
         mixture(data=[{"path": "elsewhere/mine.jsonl"}]).rows(0)
 

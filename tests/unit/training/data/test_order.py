@@ -28,7 +28,7 @@ def test_a_place_in_an_order_of_a_thousand_million_rows_is_found_at_once():
 
 
 def test_sources_get_their_share_and_each_of_their_rows_in_turn():
-    schedule = Schedule((0.5, 0.3, 0.2), seed=3)
+    schedule = Schedule((0.5, 0.3, 0.2), key="3")
     visits = [schedule.visit(row) for row in range(2 * PERIOD)]
     counts = Counter(visit.source for visit in visits)
     assert [counts[source] / len(visits) for source in range(3)] == pytest.approx(
@@ -46,3 +46,4 @@ def test_the_smallest_share_gets_a_row_and_none_is_lost():
     assert apportioned([1e-9, 1.0], 1000) == [1, 999]
     assert sum(apportioned([1, 1, 1], 1000)) == 1000
     assert apportioned([5, 3, 2], 13) == [6, 4, 3]
+    assert apportioned([5, 0, 5], 10) == [5, 0, 5]
