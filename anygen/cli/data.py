@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,6 @@ LAYOUTS = (
     *("mmc4", "multiinstruct", "nextgpt", "obelics", "openai", "parquet", "records", "sharegpt"),
     *("spider", "swift", "webdataset"),
 )
-PRESETS = ("mosit",)  # of `build`
 WRITERS = ("llamafactory", "llava", "openai", "records", "swift")
 
 
@@ -67,43 +65,3 @@ def convert(  # the options of a command
             f"{counts.as_text} media of the assistant are written as text, <Image>caption</Image>: "
             f"{writer} has no place for them"
         )
-
-
-@data.command()
-def build(  # noqa: PLR0913  # the options of a command
-    preset: Annotated[str, typer.Argument(help=f"What to build: {', '.join(PRESETS)}.")],
-    topics: Annotated[Path, typer.Option(help="A text file with a topic on each line.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
-    writer: Annotated[
-        str,
-        typer.Option(help="What writes: grammar, which needs no LLM, or endpoint, an LLM's URL."),
-    ] = "grammar",
-    url: Annotated[
-        str, typer.Option(help="Of an OpenAI-compatible endpoint; its key is in ANYGEN_API_KEY.")
-    ] = "http://localhost:8000/v1",
-    model: Annotated[str, typer.Option(help="The name of the endpoint's model.")] = "default",
-    count: Annotated[int, typer.Option(min=1, help="How many dialogues to write.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Another one gives other dialogues.")] = 0,
-) -> None:
-    """Build dialogues with media of the small world; the same arguments give the same bytes."""
-    from anygen.core.schema import did_you_mean
-    from anygen.io.media_files import printable
-    from mosit_data.build.endpoint import EndpointWriter
-    from mosit_data.build.jobs import read_topics
-    from mosit_data.build.pipeline import FILES, build
-    from mosit_data.build.writers import GrammarWriter, Writer
-
-    writers: dict[str, Callable[[], Writer]] = {
-        "grammar": GrammarWriter,
-        "endpoint": lambda: EndpointWriter(url, model),
-    }
-    for name, known, kind in ((preset, PRESETS, "preset"), (writer, writers, "writer")):
-        if name not in known:
-            guess = did_you_mean(name, known) or f"; there is {', '.join(known)}"
-            raise ValueError(f"no {kind} {name!r}{guess}")
-    built = build(read_topics(topics), count, seed, writers[writer](), out)
-    for split, file in FILES.items():
-        print(f"{len(built.records[split])} dialogues: {printable(out / file)}")
-    if built.refused:
-        reasons = ", ".join(f"{reason} {number}" for reason, number in built.reasons.items())
-        print(f"{len(built.refused)} refused ({reasons}): {printable(out / 'refused.jsonl')}")

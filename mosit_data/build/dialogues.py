@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,8 @@ from anygen.core.schema import Strict, explain
 from anygen.core.text import from_json
 from mosit_data.build.jobs import Job
 
+# The medium of a caption in a job's dialogue. Raises RefusalError if there is none.
+Find = Callable[[Job, MediaModality, str], MediaContent]
 FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 
 
@@ -52,7 +55,7 @@ class RawDialogue(Strict):
     turns: list[RawTurn]
 
 
-def parse(text: str) -> RawDialogue:
+def parse_json(text: str) -> RawDialogue:
     """Raises RefusalError unless the text, or what a fence in it holds, is a dialogue in JSON."""
     fenced = FENCE.search(text)
     try:
@@ -61,27 +64,33 @@ def parse(text: str) -> RawDialogue:
         raise RefusalError("parse", explain(error).splitlines()[0]) from None
 
 
-def ground(raw: RawDialogue, job: Job, made_by: MadeBy) -> Record:
-    """The record of a dialogue, with the job's scenes in the place of their captions.
+def exchange(question: str, answer: str) -> RawDialogue:
+    """A question and its answer. Raises RefusalError if one is empty."""
+    if not question.strip() or not answer.strip():
+        raise RefusalError("parse", "the writer's answer is empty")
+    texts = {"user": question.strip(), "assistant": answer.strip()}
+    turns = [{"role": role, "parts": [{"text": text}]} for role, text in texts.items()]
+    return RawDialogue.model_validate({"turns": turns})
 
-    Raises RefusalError for a caption that the job does not have.
+
+def ground(raw: RawDialogue, job: Job, find: Find, made_by: MadeBy) -> Record:
+    """The record of a dialogue, with media in the place of their captions.
+
+    Raises RefusalError for a caption without a medium.
     """
-    scenes = {(medium.type, medium.caption): medium.scene for medium in job.media}
 
     def content(part: RawPart, role: str) -> Content:
         if part.medium is None:
             return TextContent(text=part.text or "")
         modality, caption = part.medium
-        if part.medium not in scenes:
-            raise RefusalError("ground", f"{caption!r} is no {modality} of the job")
         learned = caption if role == "assistant" else None
-        return MediaContent(type=modality, scene=scenes[part.medium], caption=learned)
+        return find(job, modality, caption).model_copy(update={"caption": learned})
 
     messages = [
         RecordMessage(role=turn.role, content=merged([content(p, turn.role) for p in turn.parts]))
         for turn in raw.turns
     ]
-    return Record(id=job.id, messages=messages, made_by=made_by)
+    return Record(id=job.id, messages=messages, source=job.source, made_by=made_by)
 
 
 def merged(content: list[Content]) -> list[Content]:

@@ -13,7 +13,8 @@ import re
 
 import numpy as np
 
-from anygen.core.records import Record, TextContent
+from anygen.core.records import MediaContent, Record, TextContent
+from anygen.core.text import to_json
 
 WORDS = 5
 BANDS, PLACES = 16, 8
@@ -48,10 +49,17 @@ class Duplicates:
 
 
 def words_of(record: Record) -> list[str]:
-    """All words, captions included, in lower case."""
+    """All words in lower case, with captions, and names of media that have none.
+
+    The same words about another picture are another dialogue.
+    """
     parts = (part for message in record.messages for part in message.content)
-    texts = (p.text if isinstance(p, TextContent) else p.caption or p.type for p in parts)
+    texts = (p.text if isinstance(p, TextContent) else p.caption or name_of(p) for p in parts)
     return re.findall(r"\w+", " ".join(texts).lower())
+
+
+def name_of(medium: MediaContent) -> str:
+    return hashlib.sha256(to_json([medium.path, medium.scene]).encode()).hexdigest()
 
 
 def signature_of(words: list[str]) -> np.ndarray:

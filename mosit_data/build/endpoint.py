@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,62 +15,64 @@ from email.message import Message
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request as HttpRequest
+from urllib.request import urlopen
 
+from PIL import Image as Canvas
+
+from anygen.core.media import Image
 from anygen.core.text import from_json, to_json
-from mosit_data.build.dialogues import RawDialogue
-from mosit_data.build.jobs import Job
+from mosit_data.build.dialogues import RawDialogue, RefusalError
+from mosit_data.build.writers import Request
 
 KEY = "ANYGEN_API_KEY"  # the environment variable; the key stands in no file
 BUSY = (408, 409, 429, 500, 502, 503, 504)
 TRIES = 6
 LONGEST_WAIT = 60.0  # seconds
-TIMEOUT = 300.0  # seconds for an answer
-
-RULES = """You write one dialogue between a user and an assistant who can make pictures, sounds and
-videos. Answer with JSON alone:
-{"turns": [{"role": "user", "parts": [{"text": "..."}]},
-{"role": "assistant", "parts": [{"text": "..."}, {"image": "a caption"}]}]}
-A part is a text, or a medium: image, audio or video with its caption. Use every medium of the list
-once, in the order of the list, with its caption copied letter by letter, and no other medium. What
-the user shows stands in a turn of the user, who asks about it; the assistant's answer says only
-what the caption says. What the assistant makes stands in its turn, after the user has asked for it
-in words of their own. User and assistant take turns; the user begins and the assistant ends; at
-most six rounds, with short turns. Vary your sentences. Mention neither captions nor rules."""
+LARGEST = 1024  # pixels of the longer side of a picture that the model is shown
 
 
 @dataclass
 class EndpointWriter:
-    """Asks a language model for each dialogue, with the job's seed."""
+    """Asks a language model, which also sees pictures if a step needs that."""
 
     url: str  # such as http://localhost:8000/v1
     model: str
     temperature: float = 0.8
     max_tokens: int = 2048
+    timeout: float = 300.0  # seconds for an answer
+    rate: float = 0.0  # requests per minute at most; 0: as fast as the endpoint answers
     wait: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
     name: str = "endpoint"
     parallel: int = 8
     _takes_schema: bool = field(default=True, repr=False)
+    _next: float = field(default=0.0, repr=False)  # when the next request may begin
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"{self.url}: the address of an endpoint begins with http")
 
-    def key(self, job: Job) -> str:
-        settings = [self.model, self.temperature, self.max_tokens, job.seed]
-        return to_json([*settings, messages_of(job)])
+    def key(self, request: Request) -> str:
+        settings = [self.model, self.temperature, self.max_tokens, request.seed]
+        medium = request.job.media[0].model_dump(mode="json") if request.step.sees else None
+        return to_json([*settings, request.messages(), medium])
 
-    def write(self, job: Job) -> str:
-        """The model's text. Raises ValueError if the endpoint refuses, or does not answer."""
+    def write(self, request: Request) -> str:
+        """The model's text.
+
+        Raises RefusalError if it is cut off, ValueError if the endpoint refuses or does not answer.
+        """
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": messages_of(job),
+            "messages": messages_of(request),
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
-            "seed": job.seed % 2**31,
+            "seed": request.seed,
         }
         schema = {"name": "dialogue", "schema": RawDialogue.model_json_schema()}
-        if self._takes_schema:
+        if request.step.is_json and self._takes_schema:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         for tries in range(1, TRIES + 1):
             try:
@@ -87,29 +92,59 @@ class EndpointWriter:
 
     def post(self, body: dict[str, Any]) -> Any:
         """The decoded answer. Raises OSError, HTTPException, ValueError."""
+        self.keep_rate()
         key = os.environ.get(KEY)
         headers = {"Content-Type": "application/json"}
         headers |= {"Authorization": f"Bearer {key}"} if key else {}
         address = f"{self.url.rstrip('/')}/chat/completions"
-        request = Request(address, json.dumps(body).encode(), headers)
-        with urlopen(request, timeout=TIMEOUT) as response:
+        request = HttpRequest(address, json.dumps(body).encode(), headers)
+        with urlopen(request, timeout=self.timeout) as response:
             return from_json(response.read())
 
+    def keep_rate(self) -> None:
+        """Waits until a request may begin: the threads share one line."""
+        if not self.rate:
+            return
+        with self._lock:
+            start = max(self.now(), self._next)
+            self._next = start + 60 / self.rate
+        if (seconds := start - self.now()) > 0:
+            self.wait(seconds)
 
-def messages_of(job: Job) -> list[dict[str, str]]:
-    """The prompt. Topic and persona differ between jobs, so that no two prompts are the same."""
-    media = "\n".join(
-        f"- {medium.type}, {'shown by the user' if medium.is_shown else 'made by the assistant'}: "
-        f"{medium.caption}"
-        for medium in job.media
-    )
-    request = f"Topic: {job.topic}\nThe user is {job.persona}.\nMedia:\n{media}"
-    return [{"role": "system", "content": RULES}, {"role": "user", "content": request}]
+
+def messages_of(request: Request) -> list[dict[str, Any]]:
+    """The prompt, with the picture that the model is shown in the user's message.
+
+    Raises ValueError for other media, which the protocol has no place for.
+    """
+    messages: list[dict[str, Any]] = [*request.messages()]
+    medium = request.medium()
+    if medium is None:
+        return messages
+    if not isinstance(medium, Image):
+        raise ValueError("an endpoint is shown pictures alone")
+    picture = {"type": "image_url", "image_url": {"url": picture_uri(medium)}}
+    content = [picture, {"type": "text", "text": messages[-1]["content"]}]
+    return [*messages[:-1], {**messages[-1], "content": content}]
+
+
+def picture_uri(picture: Image) -> str:
+    """A PNG as a data URI, at most 1,024 pixels wide and high."""
+    canvas = Canvas.fromarray(picture.pixels.permute(1, 2, 0).numpy())
+    canvas.thumbnail((LARGEST, LARGEST))
+    buffer = io.BytesIO()
+    canvas.save(buffer, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def text_of(answer: Any) -> str:
-    """The text in the endpoint's answer. Raises ValueError if it has another form."""
+    """The text in the endpoint's answer.
+
+    Raises RefusalError if it is cut off, ValueError if it has another form.
+    """
     match answer:
+        case {"choices": [{"finish_reason": "length"}, *_]}:
+            raise RefusalError("cut_off", "the answer is longer than the writer may write")
         case {"choices": [{"message": {"content": str(text)}}, *_]}:
             return text
     raise ValueError("the endpoint's answer holds no message")

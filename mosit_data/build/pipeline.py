@@ -1,154 +1,297 @@
 """Builds a set of dialogues in a folder: the stages one after the other, and a report.
 
-jobs.jsonl      the plan
-raw.jsonl       what the writer answered, a line at once; a run that was stopped continues here
-records.jsonl   the dialogues to train on
-held_out.jsonl  dialogues of held-out scenes and phrasings, to measure with
-refused.jsonl   what was left out, with the name of the reason
-report.json     counts
+jobs.jsonl      plan: what each dialogue is about
+raw.jsonl       write: what the writer answered, a line at once
+parsed.jsonl    parse: turns of texts and captions
+grounded.jsonl  ground: records with media
+checked.jsonl   check: those that pass
+unique.jsonl    dedup: those that repeat no other, as a person has decided about them
+records.jsonl   split: to train on
+held_out.jsonl  split: of held-out media and phrasings, to measure with
+report.json     pack: counts
+refused.jsonl   what was left out so far, with the stage and the name of the reason
+
+A build that was stopped, or that ended before its last stage, goes on with the same arguments:
+answers and media are kept, and what is cheap is computed again.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from anygen.core.records import MadeBy, Record
-from anygen.core.text import from_json, to_json
+from anygen.core.text import to_json
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable
-from mosit_data.build.checks import check, media_by
-from mosit_data.build.dialogues import RefusalError, ground, parse
+from mosit_data.build.answers import Answers, Desk, Examples, Written, examples_for
+from mosit_data.build.checks import Expected, check, media_by
+from mosit_data.build.cold_start import Round, find_examples
+from mosit_data.build.decisions import Decisions, decided, decisions_path, read_decisions
+from mosit_data.build.dialogues import RawDialogue, RefusalError, ground
 from mosit_data.build.duplicates import Duplicates
-from mosit_data.build.jobs import Job, plan
+from mosit_data.build.grounding import Grounder, JobGrounder, captions_in
+from mosit_data.build.jobs import Job
+from mosit_data.build.presets.base import Kind, Preset, Source
+from mosit_data.build.presets.table import PRESETS
+from mosit_data.build.subjects import fault_of
 from mosit_data.build.writers import Writer
+from mosit_data.formats.rows import Refusal
 from mosit_data.formats.tables.records import write as record_row
 
 FILES = {"train": "records.jsonl", "heldout": "held_out.jsonl"}
 
 
-@dataclass
-class Built:
-    """The dialogues that were kept, and why others were not."""
+@dataclass(frozen=True)
+class Order:
+    """What is to be built. The same order gives the same bytes."""
 
-    records: dict[str, list[Record]] = field(default_factory=lambda: {split: [] for split in FILES})
-    refused: list[dict[str, str]] = field(default_factory=list)  # id, reason, sentence
-    mixes: Counter[str] = field(default_factory=Counter)
+    preset: str
+    source: Source
+    count: int
+    writer: Writer
+    out: Path
+    seed: int = 0
+    grounder: Grounder = field(default_factory=JobGrounder)
+    licence: str | None = None  # of all records
+    refused: Sequence[Refusal] = ()  # rows of the source that could not be read
+
+
+@dataclass
+class Dialogue:
+    """A dialogue on its way through the stages."""
+
+    job: Job
+    written: Written | None = None
+    raw: RawDialogue | None = None
+    record: Record | None = None
+
+
+class Build:
+    """The state of a build: dialogues that are still in, and those that are refused."""
+
+    def __init__(self, order: Order) -> None:
+        """Raises ValueError if the order cannot be met, OSError."""
+        self.order = order
+        self.preset: Preset = PRESETS[order.preset]
+        self.kinds: Mapping[str, Kind] = {kind.name: kind for kind in self.preset.kinds}
+        self.dialogues: list[Dialogue] = []
+        self.refused = [
+            {"id": row.id, "stage": "plan", "reason": "source", "sentence": row.reason}
+            for row in order.refused
+        ]
+        self.examples: Examples = {}
+        self.rounds: list[Round] = []
+        self.decisions: Decisions = {}
+        for name in FILES.values():
+            self.decisions = {**self.decisions, **read_decisions(decisions_path(order.out / name))}
+
+    # --- the stages
+
+    def plan(self) -> None:
+        source = self.order.source
+        if source.media is not None:
+            faults = [(medium, fault_of(medium, self.preset)) for medium in source.media]
+            for medium, fault in faults:
+                if fault:
+                    self.refuse(medium.path or "", "plan", RefusalError("source", fault))
+            usable = [medium for medium, fault in faults if not fault]
+            if not usable:
+                first = f"; first: {self.refused[0]['sentence']}" if self.refused else ""
+                raise ValueError(f"none of the media can be used{first}")
+            source = Source(source.topics, usable, source.own_captions)
+        order = self.order
+        jobs = self.preset.plan(order.preset, self.preset, source, order.count, order.seed)
+        self.dialogues = [Dialogue(job) for job in jobs]
+        self.store("jobs.jsonl", (job.model_dump(mode="json") for job in jobs))
+
+    def write(self) -> None:
+        order = self.order
+        desk = Desk(order.writer, Answers(order.out / "raw.jsonl"), self.kinds, order.out)
+        jobs = [dialogue.job for dialogue in self.dialogues]
+        used: list[Written] = []
+
+        def judge(written: Written) -> Record | None:
+            used.append(written)
+            try:
+                record = self.grounded(written, self.parsed(written), JobGrounder())
+                check(record, self.expected(written.job))
+            except RefusalError:
+                return None
+            return record
+
+        if self.preset.examples:
+            self.examples, self.rounds = find_examples(jobs, desk, judge, self.preset.examples)
+        written = desk.write_all(jobs, self.examples)
+        for dialogue, one in zip(self.dialogues, written):
+            dialogue.written = one
+        desk.answers.store([key for one in (*used, *written) for key in one.answer_keys])
+
+    def parse(self) -> None:
+        self.each("parse", self.parse_one)
+        self.store("parsed.jsonl", ({"id": d.job.id, **dumped(d.raw)} for d in self.dialogues))
+
+    def parse_one(self, dialogue: Dialogue) -> None:
+        dialogue.raw = self.parsed(written_of(dialogue))
+
+    def ground(self) -> None:
+        raws = [dialogue.raw for dialogue in self.dialogues if dialogue.raw]
+        self.order.grounder.prepare([text for raw in raws for text in captions_in(raw)])
+        self.each("ground", self.ground_one)
+        self.store_records("grounded.jsonl")
+
+    def ground_one(self, dialogue: Dialogue) -> None:
+        assert dialogue.raw is not None
+        written = written_of(dialogue)
+        dialogue.record = self.grounded(written, dialogue.raw, self.order.grounder)
+
+    def check(self) -> None:
+        self.each("check", lambda d: check(record_of(d), self.expected(d.job)))
+        self.store_records("checked.jsonl")
+
+    def dedup(self) -> None:
+        duplicates = Duplicates()
+
+        def unique(dialogue: Dialogue) -> None:
+            if earlier := duplicates.find_or_add(record_of(dialogue)):
+                raise RefusalError("duplicate", f"its words are nearly those of {earlier}")
+
+        self.each("dedup", unique)
+        self.each("dedup", self.decide)
+        self.store_records("unique.jsonl")
+
+    def decide(self, dialogue: Dialogue) -> None:
+        dialogue.record = decided(record_of(dialogue), self.decisions)
+        if dialogue.record is None:
+            raise RefusalError("review", "a person has dropped it")
+
+    def split(self) -> None:
+        for split, name in FILES.items():
+            records = [record_of(d) for d in self.dialogues if d.job.split == split]
+            self.store(name, map(record_row, records))
+
+    def pack(self) -> None:
+        write_json(self.report(), self.order.out / "report.json")
+
+    # --- one dialogue
+
+    def parsed(self, written: Written) -> RawDialogue:
+        if written.refusal is not None:
+            raise written.refusal
+        return self.kinds[written.job.kind].parse(written.job, written.texts)
+
+    def grounded(self, written: Written, raw: RawDialogue, grounder: Grounder) -> Record:
+        job = written.job
+        made_by = MadeBy(writer=self.order.writer.name, prompt=written.prompt, seed=job.seed)
+        record = ground(raw, job, grounder.find, made_by)
+        return record.model_copy(update={"licence": self.order.licence})
+
+    def expected(self, job: Job) -> Expected:
+        shown = tuple(example.answer for example in examples_for(job, self.examples))
+        return Expected(job, self.kinds[job.kind].max_words, shown)
+
+    # --- what all stages share
+
+    def each(self, stage: str, step: Callable[[Dialogue], None]) -> None:
+        """Runs a step of every dialogue, and takes out those that it refuses."""
+        kept = []
+        for dialogue in self.dialogues:
+            try:
+                step(dialogue)
+            except RefusalError as refusal:
+                self.refuse(dialogue.job.id, stage, refusal)
+            else:
+                kept.append(dialogue)
+        self.dialogues = kept
+
+    def refuse(self, name: str, stage: str, refusal: RefusalError) -> None:
+        row = {"id": name, "stage": stage, "reason": refusal.reason, "sentence": str(refusal)}
+        self.refused.append(row)
+
+    def store(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        path = self.order.out / name
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            stream.writelines(to_json(row) + "\n" for row in rows)
+
+    def store_records(self, name: str) -> None:
+        self.store(name, (record_row(record_of(dialogue)) for dialogue in self.dialogues))
 
     @property
     def reasons(self) -> dict[str, int]:
         return dict(Counter(row["reason"] for row in self.refused).most_common())
 
-    def report(self, writer: str, seed: int) -> dict[str, Any]:
-        kept = [record for records in self.records.values() for record in records]
-        generated = Counter(part.type for record in kept for part in media_by(record, "assistant"))
-        shown = Counter(part.type for record in kept for part in media_by(record, "user"))
+    def kept(self, split: str) -> int:
+        return sum(dialogue.job.split == split for dialogue in self.dialogues)
+
+    def report(self) -> dict[str, Any]:
+        records = [record_of(dialogue) for dialogue in self.dialogues]
+        jobs = [dialogue.job for dialogue in self.dialogues]
+        counts: dict[str, Counter[Any]] = {
+            "kinds": Counter(job.kind for job in jobs),
+            "mixes": Counter("+".join(job.mix) for job in jobs if job.mix),
+            "tasks": Counter(job.task for job in jobs if job.task),
+            "media of the assistant": Counter(
+                p.type for r in records for p in media_by(r, "assistant")
+            ),
+            "media of the user": Counter(p.type for r in records for p in media_by(r, "user")),
+            "rounds": Counter(len(r.messages) // 2 for r in records),
+        }
         return {
-            "writer": writer,
-            "seed": seed,
-            "kept": {split: len(records) for split, records in self.records.items()},
+            "preset": self.order.preset,
+            "writer": self.order.writer.name,
+            "grounded by": self.order.grounder.name,
+            "seed": self.order.seed,
+            "licence": self.order.licence,
+            "kept": {split: self.kept(split) for split in FILES},
             "refused": self.reasons,
-            "mixes": dict(sorted(self.mixes.items())),
-            "media of the assistant": dict(sorted(generated.items())),
-            "media of the user": dict(sorted(shown.items())),
-            "rounds": dict(sorted(Counter(len(r.messages) // 2 for r in kept).items())),
+            **{name: dict(sorted(count.items())) for name, count in counts.items() if count},
+            **({"cold start": [asdict(one) for one in self.rounds]} if self.rounds else {}),
         }
 
 
-def build(topics: Sequence[str], count: int, seed: int, writer: Writer, out: Path) -> Built:
-    """Builds `count` dialogues less those that are refused; the same arguments give the same bytes.
+STAGES: Mapping[str, Callable[[Build], None]] = {
+    stage.__name__: stage
+    for stage in (
+        *(Build.plan, Build.write, Build.parse, Build.ground),
+        *(Build.check, Build.dedup, Build.split, Build.pack),
+    )
+}
+
+
+def build(order: Order, until: str = "pack") -> Build:
+    """Runs the stages up to `until`.
 
     Raises ValueError if `out` cannot be a folder or every dialogue is refused, OSError.
     """
+    out = order.out
     if out.exists() and not out.is_dir():
         raise ValueError(f"{printable(out)}: is a file; name a folder")
     out.mkdir(parents=True, exist_ok=True)
-    jobs = list(plan(topics, count, seed))
-    write_lines((job.model_dump(mode="json") for job in jobs), out / "jobs.jsonl")
-    built = collect(write_raw(jobs, writer, out / "raw.jsonl"), writer.name)
-    for split, name in FILES.items():
-        write_lines(map(record_row, built.records[split]), out / name)
-    write_lines(built.refused, out / "refused.jsonl")
-    write_json(built.report(writer.name, seed), out / "report.json")
-    if not any(built.records.values()):
-        first = built.refused[0]["sentence"]
+    result = Build(order)
+    for name, stage in STAGES.items():
+        stage(result)
+        result.store("refused.jsonl", result.refused)
+        if name == until:
+            break
+    if not result.dialogues:
+        first = next(row["sentence"] for row in result.refused if row["stage"] != "plan")
         raise ValueError(f"every dialogue is refused, see {out / 'refused.jsonl'}; first: {first}")
-    return built
+    return result
 
 
-def write_raw(jobs: Iterable[Job], writer: Writer, path: Path) -> Iterator[tuple[Job, str, str]]:
-    """Each job with the hash of its prompt and the answer; those in the file are not new."""
-    known = {(row["id"], row["key"]): row["text"] for row in read_whole_lines(path)}
-    keyed = [(job, hashlib.sha256(writer.key(job).encode()).hexdigest()) for job in jobs]
-    kept = [(job, key) for job, key in keyed if (job.id, key) in known]
-    write_lines(({"id": job.id, "key": key, "text": known[job.id, key]} for job, key in kept), path)
-    new = [job for job, key in keyed if (job.id, key) not in known]
-    with path.open("a", encoding="utf-8") as stream, answers_of(new, writer) as answers:
-        for job, key in keyed:
-            text = known.get((job.id, key))
-            if text is None:
-                text = next(answers)
-                stream.write(to_json({"id": job.id, "key": key, "text": text}) + "\n")
-                stream.flush()
-            yield job, key, text
+def written_of(dialogue: Dialogue) -> Written:
+    assert dialogue.written is not None
+    return dialogue.written
 
 
-@contextmanager
-def answers_of(jobs: Sequence[Job], writer: Writer) -> Iterator[Iterator[str]]:
-    """The writer's answers in the order of the jobs; none is begun after the end of the context."""
-    if writer.parallel == 1:
-        yield map(writer.write, jobs)
-        return
-    with ThreadPoolExecutor(writer.parallel) as pool:
-        try:
-            yield pool.map(writer.write, jobs)
-        finally:
-            pool.shutdown(cancel_futures=True)
+def record_of(dialogue: Dialogue) -> Record:
+    assert dialogue.record is not None
+    return dialogue.record
 
 
-def read_whole_lines(path: Path) -> list[dict[str, str]]:
-    """The rows of raw.jsonl without a last line that was cut off. Raises ValueError, OSError."""
-    if not path.exists():
-        return []
-    *lines, _ = path.read_bytes().split(b"\n")
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = from_json(line)
-            rows.append({key: str(row[key]) for key in ("id", "key", "text")})
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                f"{printable(path)}:{number}: is damaged; remove the file to write all anew"
-            ) from None
-    return rows
-
-
-def collect(answers: Iterable[tuple[Job, str, str]], writer: str) -> Built:
-    """Parses, grounds and checks what `write_raw` gives, and leaves out near repetitions."""
-    built, duplicates = Built(), Duplicates()
-    for job, prompt, text in answers:
-        made_by = MadeBy(writer=writer, prompt=prompt, seed=job.seed)
-        try:
-            record = ground(parse(text), job, made_by)
-            check(record, job)
-            if earlier := duplicates.find_or_add(record):
-                raise RefusalError("duplicate", f"its words are nearly those of {earlier}")
-        except RefusalError as refusal:
-            row = {"id": job.id, "reason": refusal.reason, "sentence": str(refusal)}
-            built.refused.append(row)
-        else:
-            built.records[job.split].append(record)
-            built.mixes["+".join(job.mix)] += 1
-    return built
-
-
-def write_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
-    """Writes JSON lines, atomically."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.writelines(to_json(row) + "\n" for row in rows)
+def dumped(raw: RawDialogue | None) -> dict[str, Any]:
+    assert raw is not None
+    return raw.model_dump(mode="json", exclude_unset=True)

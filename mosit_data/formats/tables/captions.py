@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from anygen.core.modality import MEDIA
+from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import RecordMessage
 from anygen.io.media_files import printable
 from mosit_data.formats.media_folder import MediaFolder, has_media_suffix, modality_of_name
@@ -22,6 +23,7 @@ from mosit_data.formats.rows import RawRow, read_rows
 from mosit_data.formats.schema import Files, Row, captioned, reader
 
 FILES = ("file", "path", "file_name", "filename")
+CAPTION = AliasChoices("caption", "text")
 
 
 class CaptionRow(Row):
@@ -29,16 +31,22 @@ class CaptionRow(Row):
     video: Files = []
     audio: Files = []
     file: str | None = Field(None, validation_alias=AliasChoices(*FILES))
-    caption: str = Field(validation_alias=AliasChoices("caption", "text"))
+    caption: str = Field(validation_alias=CAPTION)
 
     def to_messages(self, media: MediaFolder) -> list[RecordMessage]:
-        named = [(m, value) for m in MEDIA for value in getattr(self, m) if value]
+        modality, value = self.named_medium()
+        return captioned(media.medium(modality, value, self.caption.strip()))
+
+    def named_medium(self) -> tuple[MediaModality, Any]:
+        """The modality and the file of the row. Raises ValueError unless there is one."""
+        named: list[tuple[MediaModality, Any]] = [
+            (m, value) for m in MEDIA for value in getattr(self, m) if value
+        ]
         if self.file:
             named.append((modality_of_name(self.file), self.file))
         if len(named) != 1:
             raise ValueError(f"the row has {len(named)} media, where one with a caption should be")
-        [(modality, value)] = named
-        return captioned(media.medium(modality, value, self.caption.strip()))
+        return named[0]
 
 
 def rows(path: Path, media: MediaFolder) -> Iterator[RawRow]:

@@ -8,12 +8,22 @@ import pytest
 from anygen.core.records import MediaContent, Record
 from anygen.training.dialogues import read_record
 from mosit_data.build.duplicates import Duplicates
-from mosit_data.build.jobs import plan, read_topics, things_in
-from mosit_data.build.pipeline import build
+from mosit_data.build.pipeline import STAGES, Order, build
+from mosit_data.build.presets.base import Source
+from mosit_data.build.presets.mosit import MOSIT
+from mosit_data.build.topics import plan_topics, read_topics, things_in
 from mosit_data.build.writers import GrammarWriter
 from mosit_data.world.scene import in_split, parse_scene
 
 TOPICS = ["a rainy weekend", "cats", "music for dinner"]
+
+
+def order(out: Path, count: int, writer=None, topics=TOPICS, seed: int = 0) -> Order:
+    return Order("mosit", Source(topics), count, writer or GrammarWriter(), out, seed)
+
+
+def plan(topics, count, seed):
+    return plan_topics("mosit", MOSIT, Source(topics), count, seed)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -27,21 +37,20 @@ def lines(path: Path) -> list:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("built") / "set"
-    build(TOPICS, 120, 0, GrammarWriter(), folder)
+    build(order(folder, 120))
     return folder
 
 
 def test_the_same_words_give_the_same_bytes(built, tmp_path):
-    build(TOPICS, 120, 0, GrammarWriter(), tmp_path / "again")
+    build(order(tmp_path / "again", 120))
     assert files_of(tmp_path / "again") == files_of(built)
-    build(TOPICS, 120, 1, GrammarWriter(), tmp_path / "other")
+    build(order(tmp_path / "other", 120, seed=1))
     assert files_of(tmp_path / "other")["records.jsonl"] != files_of(built)["records.jsonl"]
 
 
 def test_every_dialogue_is_kept_or_refused_with_a_reason(built):
-    rows = [
-        row for name in ("records", "held_out", "refused") for row in lines(built / f"{name}.jsonl")
-    ]
+    names = ("records", "held_out", "refused")
+    rows = [row for name in names for row in lines(built / f"{name}.jsonl")]
     assert sorted(row["id"] for row in rows) == [f"mosit-{n:06d}" for n in range(120)]
     report = json.loads((built / "report.json").read_text())
     assert sum(report["kept"].values()) + sum(report["refused"].values()) == 120
@@ -87,9 +96,9 @@ class Counting(GrammarWriter):
     def __init__(self):
         self.written = []
 
-    def write(self, job):
-        self.written.append(job.id)
-        return super().write(job)
+    def write(self, request):
+        self.written.append(request.job.id)
+        return super().write(request)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5000, 20_000])
@@ -97,7 +106,7 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(built, tmp_path, cut):
     raw = (built / "raw.jsonl").read_bytes()[:cut]
     (tmp_path / "raw.jsonl").write_bytes(raw)
     writer = Counting()
-    build(TOPICS, 120, 0, writer, tmp_path)
+    build(order(tmp_path, 120, writer))
     assert files_of(tmp_path) == files_of(built)
     assert len(writer.written) == 120 - raw.count(b"\n")
 
@@ -105,7 +114,7 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(built, tmp_path, cut):
 def test_more_dialogues_leave_the_first_as_they_were(built, tmp_path):
     (tmp_path / "raw.jsonl").write_bytes((built / "raw.jsonl").read_bytes())
     writer = Counting()
-    build(TOPICS, 125, 0, writer, tmp_path)
+    build(order(tmp_path, 125, writer))
     assert writer.written == [f"mosit-{n:06d}" for n in range(120, 125)]
     assert list(plan(TOPICS, 5, 0)) == list(plan(TOPICS, 9, 0))[:5]
 
@@ -119,11 +128,11 @@ class Scripted:
     def __init__(self, *turns):
         self.turns = turns
 
-    def key(self, job):
-        return job.id
+    def key(self, request):
+        return request.job.id
 
-    def write(self, job):
-        medium = job.media[0]
+    def write(self, request):
+        medium = request.job.media[0]
         turns = [
             {"role": role, "parts": [self.part(part, medium) for part in parts]}
             for role, *parts in self.turns
@@ -166,7 +175,7 @@ USER = ("user", {"text": "Draw one"})
 )
 def test_a_dialogue_that_fails_a_check_is_refused_under_its_name(tmp_path, turns, reason, sentence):
     with pytest.raises(ValueError, match="every dialogue is refused"):
-        build(["a walk"], 1, 0, Scripted(*turns), tmp_path)
+        build(order(tmp_path, 1, Scripted(*turns), ["a walk"]))
     [row] = lines(tmp_path / "refused.jsonl")
     assert (row["id"], row["reason"]) == ("mosit-000000", reason)
     assert row["sentence"].startswith(sentence)
@@ -174,12 +183,12 @@ def test_a_dialogue_that_fails_a_check_is_refused_under_its_name(tmp_path, turns
 
 def test_what_is_no_json_is_refused_and_a_fence_around_it_is_not(tmp_path):
     class Fenced(Scripted):
-        def write(self, job):
-            text = super().write(job)
-            return f"Sure!\n```json\n{text}\n```" if job.id.endswith("0") else text[:20]
+        def write(self, request):
+            text = super().write(request)
+            return f"Sure!\n```json\n{text}\n```" if request.job.id.endswith("0") else text[:20]
 
-    result = build(["a walk"], 2, 0, Fenced(USER, ("assistant", None)), tmp_path)
-    assert [record.id for record in result.records["train"]] == ["mosit-000000"]
+    result = build(order(tmp_path, 2, Fenced(USER, ("assistant", None)), ["a walk"]))
+    assert [dialogue.job.id for dialogue in result.dialogues] == ["mosit-000000"]
     assert result.reasons == {"parse": 1}
 
 
@@ -225,4 +234,20 @@ def test_topics_are_lines(tmp_path):
 def test_a_damaged_line_of_an_earlier_build_is_named(tmp_path):
     (tmp_path / "raw.jsonl").write_text('{"id": "x"}\n')
     with pytest.raises(ValueError, match=r"raw\.jsonl:1: is damaged"):
-        build(TOPICS, 1, 0, GrammarWriter(), tmp_path)
+        build(order(tmp_path, 1))
+
+
+def test_a_build_stops_after_any_stage_and_goes_on(tmp_path):
+    last = {"plan": "jobs", "write": "raw", "parse": "parsed", "ground": "grounded"}
+    last |= {"check": "checked", "dedup": "unique", "split": "held_out", "pack": "report"}
+    assert [*STAGES] == [*last]
+    writer = Counting()
+    before = set()
+    for stage, name in last.items():
+        build(order(tmp_path / "steps", 20, writer), until=stage)
+        files = {path.name for path in (tmp_path / "steps").iterdir()}
+        assert {f"{name}.jsonl", f"{name}.json"} & (files - before)
+        before = files
+    build(order(tmp_path / "whole", 20))
+    assert files_of(tmp_path / "steps") == files_of(tmp_path / "whole")
+    assert len(writer.written) == 20

@@ -1,47 +1,37 @@
 """A language model behind an endpoint writes, and its failures are waited out or named."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from mosit_data.build.dialogues import RefusalError
 from mosit_data.build.endpoint import EndpointWriter
-from mosit_data.build.jobs import plan
-from mosit_data.build.pipeline import build
-from mosit_data.build.writers import GrammarWriter
+from mosit_data.build.pipeline import Order, build
+from mosit_data.build.presets.base import Source
+from mosit_data.build.presets.mosit import MOSIT
+from mosit_data.build.topics import plan_topics
+from mosit_data.build.writers import GrammarWriter, Request
 
-TOPICS = ["a walk"]
+[STEP] = next(iter(MOSIT.kinds)).steps
+
+
+def requests_of(count: int) -> list[Request]:
+    jobs = plan_topics("mosit", MOSIT, Source(["a walk"]), count, 0)
+    return [Request(job, STEP, 0) for job in jobs]
+
+
+def order(out, writer) -> Order:
+    return Order("mosit", Source(["a walk"]), 20, writer, out)
 
 
 @pytest.fixture
-def endpoint():
+def endpoint(serve):
     """A server that answers as `server.replies` says, a status or a text; then as the grammar."""
-    written = {job.seed % 2**31: GrammarWriter().write(job) for job in plan(TOPICS, 20, 0)}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            server.requests.append((self.path, body, self.headers))
-            reply = server.replies.pop(0) if server.replies else written[body["seed"]]
-            self.send_response(reply if isinstance(reply, int) else 200)
-            self.send_header("Retry-After", "7")
-            self.end_headers()
-            if isinstance(reply, str):
-                answer = {"choices": [{"message": {"content": reply}}]}
-                self.wfile.write(json.dumps(answer).encode())
-
-        def log_message(self, *arguments):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.replies, server.requests = [], []
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    written = {one.seed: GrammarWriter().write(one) for one in requests_of(20)}
+    replies = []
+    server = serve(lambda body: replies.pop(0) if replies else written[body["seed"]])
+    server.replies = replies
+    return server
 
 
 def writer_of(server, waits):
@@ -51,8 +41,8 @@ def writer_of(server, waits):
 def test_dialogues_of_an_endpoint_are_those_of_its_answers(endpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("ANYGEN_API_KEY", "secret")
     waits = []
-    build(TOPICS, 20, 0, writer_of(endpoint, waits), tmp_path / "llm")
-    build(TOPICS, 20, 0, GrammarWriter(), tmp_path / "grammar")
+    build(order(tmp_path / "llm", writer_of(endpoint, waits)))
+    build(order(tmp_path / "grammar", GrammarWriter()))
     texts = [
         [json.loads(line)["text"] for line in (folder / "raw.jsonl").read_text().splitlines()]
         for folder in (tmp_path / "llm", tmp_path / "grammar")
@@ -68,47 +58,48 @@ def test_dialogues_of_an_endpoint_are_those_of_its_answers(endpoint, tmp_path, m
 
 
 def test_a_busy_endpoint_is_asked_again_after_the_time_that_it_names(endpoint, tmp_path):
-    endpoint.replies, waits = [429, 503], []
-    [job] = plan(TOPICS, 1, 0)
-    assert writer_of(endpoint, waits).write(job) == GrammarWriter().write(job)
+    waits = []
+    endpoint.replies += [429, 503]
+    [request] = requests_of(1)
+    assert writer_of(endpoint, waits).write(request) == GrammarWriter().write(request)
     assert waits == [7, 7]
 
 
 def test_an_endpoint_that_takes_no_schema_is_asked_without(endpoint):
-    endpoint.replies = [400]
-    writer, jobs = writer_of(endpoint, []), [*plan(TOPICS, 2, 0)]
+    endpoint.replies += [400]
+    writer, jobs = writer_of(endpoint, []), requests_of(2)
     assert [*map(writer.write, jobs)] == [*map(GrammarWriter().write, jobs)]
     assert ["response_format" in body for _, body, _ in endpoint.requests] == [True, False, False]
 
 
 @pytest.mark.parametrize(("status", "requests"), [(401, 1), (500, 6)])
 def test_an_endpoint_that_refuses_is_named(endpoint, status, requests):
-    endpoint.replies = [status] * 6
-    [job] = plan(TOPICS, 1, 0)
+    endpoint.replies += [status] * 6
+    [request] = requests_of(1)
     with pytest.raises(ValueError, match=rf"127\.0\.0\.1:\d+/v1: HTTP {status} "):
-        writer_of(endpoint, []).write(job)
+        writer_of(endpoint, []).write(request)
     assert len(endpoint.requests) == requests
 
 
 def test_answers_before_a_failure_are_kept(endpoint, tmp_path):
     writer = writer_of(endpoint, [])
     writer.parallel = 1
-    first = [GrammarWriter().write(job) for job in plan(TOPICS, 3, 0)]
-    endpoint.replies = [*first, 401]
+    first = [GrammarWriter().write(request) for request in requests_of(3)]
+    endpoint.replies += [*first, 401]
     with pytest.raises(ValueError, match="HTTP 401"):
-        build(TOPICS, 20, 0, writer, tmp_path)
+        build(order(tmp_path, writer))
     assert len((tmp_path / "raw.jsonl").read_text().splitlines()) == 3
     endpoint.requests.clear()
-    build(TOPICS, 20, 0, writer, tmp_path)
+    build(order(tmp_path, writer))
     assert len(endpoint.requests) == 17
 
 
 def test_nobody_there_is_one_sentence(endpoint):
     waits = []
-    [job] = plan(TOPICS, 1, 0)
+    [request] = requests_of(1)
     writer = EndpointWriter("http://127.0.0.1:9/v1", "m", wait=waits.append)
     with pytest.raises(ValueError, match=r"127\.0\.0\.1:9/v1: .*; what is written so far is kept"):
-        writer.write(job)
+        writer.write(request)
     assert len(waits) == 6
     assert all(2**tries / 2 <= wait <= 2**tries for tries, wait in enumerate(waits, start=1))
 
@@ -116,3 +107,26 @@ def test_nobody_there_is_one_sentence(endpoint):
 def test_the_address_of_a_file_is_no_endpoint():
     with pytest.raises(ValueError, match="begins with http"):
         EndpointWriter("file:///etc", "m")
+
+
+def test_an_answer_that_is_cut_off_is_refused(endpoint):
+    endpoint.finish_reason = "length"
+    [request] = requests_of(1)
+    with pytest.raises(RefusalError) as refusal:
+        writer_of(endpoint, []).write(request)
+    assert refusal.value.reason == "cut_off"
+
+
+def test_requests_keep_the_rate_whatever_asks(endpoint):
+    clock = [100.0]
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        clock[0] += seconds
+
+    url = f"http://127.0.0.1:{endpoint.server_port}/v1"
+    writer = EndpointWriter(url, "m", rate=30, wait=wait, now=lambda: clock[0])
+    for request in requests_of(3):
+        writer.write(request)
+    assert waits == [2, 2]

@@ -1,0 +1,1 @@
+"""Presets: the kinds of dialogues of published sets, each a row of small functions."""

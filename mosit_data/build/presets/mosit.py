@@ -1,0 +1,132 @@
+"""MosIT (NExT-GPT, Wu et al. 2023): several rounds about a topic, answered with media."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from anygen.core.records import Content, RecordMessage, TextContent
+from anygen.core.text import to_json
+from mosit_data.build.dialogues import RawDialogue, parse_json
+from mosit_data.build.jobs import Job, Medium
+from mosit_data.build.presets.base import FORM, Kind, Preset, Step, Texts
+from mosit_data.build.topics import plan_topics
+from mosit_data.world.language.english.question_phrases import DESCRIBE
+from mosit_data.world.language.english.questions import described
+from mosit_data.world.language.grammar import Bank, say
+from mosit_data.world.language.kinds.single import request_and_answer
+from mosit_data.world.language.kinds.talking import asking, talk
+from mosit_data.world.language.turns import Turns, assistant, shuffled, user
+from mosit_data.world.scene import caption, parse_scene
+
+TALK = 0.25  # chance of small talk at the end
+
+RULES = f"""You write one dialogue between a user and an assistant who can make pictures, sounds and
+videos. {FORM}
+A part is a text, or a medium: {{"image": "a caption"}}, audio or video with its caption.
+What the user shows stands in a turn of the user, who asks about it; the assistant's answer says
+only what the caption says. What the assistant makes stands in its turn, after the user has asked
+for it in words of their own. At most six rounds, with short turns. Vary your sentences. Mention
+neither captions nor rules."""
+LISTED = """Use every medium of this list once, in the order of the list, with its caption copied
+letter by letter, and no other medium:"""
+FREE = """Write captions of your own, of 3 to 30 words each, that say all that is to be seen or
+heard and need no other words. The assistant makes, at least once each and nothing else:"""
+
+OPENINGS: Bank = (
+    "[let's|let us|I want to|can we] talk about {topic}[. |, please. |! ]",
+    "[today|this week|this morning|tonight] [it is|it's] all about {topic}[. |, you know. |! ]",
+    "[I am|I'm] {persona}, and [all I think of is|I am busy with|today is about] {topic}. ",
+    "[I can't stop thinking|I keep thinking|I was just thinking] [about|of] {topic}. ",
+    "[my day was|my head is|this house is] full of {topic}[. |, as always. |! ]",
+    "as {persona} I [love|never tire of|dream of] {topic}. ",
+    "{topic}, [that is all I want|what else|again]! ",
+    "[this is|it is] for {topic}[. |: | again. ]",
+    "[help me|get me ready] with {topic}[. |, please. ]",
+    "[we are|I am] planning something [about|around|with] {topic}. ",
+)
+
+
+HERE: Bank = (
+    "[here it is|here you are|there you go][.|!|:]",
+    "[sure|of course]. [here you are|here it is][.|:]",
+)
+
+
+def request(job: Job, earlier: Texts) -> str:
+    """Topic and persona differ between jobs, so that no two prompts are the same."""
+    lines = [f"Topic: {job.topic}", f"The user is {job.persona}."]
+    if job.own_captions:
+        return "\n".join([*lines, FREE, *(f"- {modality}" for modality in job.mix)])
+    lines.append(LISTED)
+    for medium in job.media:
+        owner = "shown by the user" if medium.is_shown else "made by the assistant"
+        lines.append(f"- {medium.type}, {owner}: {medium.caption}")
+    return "\n".join(lines)
+
+
+def phrase(rng: random.Random, job: Job, earlier: Texts) -> str:
+    turns: list[dict[str, Any]] = []
+    for medium in job.media:
+        if medium.scene is None:
+            turns += captioned(rng, job, medium)
+        else:
+            of_scene = shown if medium.is_shown else requested
+            turns += map(raw_turn, of_scene(rng, job, medium.scene))
+    if rng.random() < TALK:
+        turns += map(raw_turn, talk(rng, job.split, "english"))
+    opening = say(rng, OPENINGS, job.split, topic=job.topic, persona=job.persona)
+    turns[0]["parts"].insert(0, {"text": opening[0].upper() + opening[1:]})
+    return to_json({"turns": turns})
+
+
+def requested(rng: random.Random, job: Job, scene: dict[str, Any]) -> Turns:
+    return request_and_answer(rng, parse_scene(scene), "english", job.split)
+
+
+def shown(rng: random.Random, job: Job, scene: dict[str, Any]) -> Turns:
+    parsed = parse_scene(scene)
+    question, answer = described(rng, parsed, job.split)
+    return [user(*shuffled(rng, parsed, question)), assistant(answer)]
+
+
+def captioned(rng: random.Random, job: Job, medium: Medium) -> list[dict[str, Any]]:
+    """A round about a medium of which only a caption is known."""
+    part = {medium.type: medium.caption}
+    if medium.is_shown:
+        question = {"text": say(rng, DESCRIBE[medium.type], job.split)}
+        answer = {"text": as_sentence(medium.caption)}
+        pairs = [("user", [part, question]), ("assistant", [answer])]
+    else:
+        question = {"text": asking(rng, medium.type, medium.caption, job.split)}
+        here = say(rng, HERE, job.split)
+        answer = {"text": here[0].upper() + here[1:]}
+        pairs = [("user", [question]), ("assistant", [answer, part])]
+    return [{"role": role, "parts": parts} for role, parts in pairs]
+
+
+def as_sentence(caption: str) -> str:
+    return caption[0].upper() + caption[1:] + ("" if caption.endswith((".", "!", "?")) else ".")
+
+
+def raw_turn(turn: RecordMessage) -> dict[str, Any]:
+    return {"role": turn.role, "parts": [raw_part(part) for part in turn.content]}
+
+
+def raw_part(part: Content) -> dict[str, Any]:
+    if isinstance(part, TextContent):
+        return {"text": part.text}
+    return {part.type: caption(parse_scene(part.scene or {}))}
+
+
+def parse(job: Job, texts: Sequence[str]) -> RawDialogue:
+    return parse_json(texts[-1])
+
+
+MOSIT = Preset(
+    kinds={Kind("mosit", (Step(RULES, request, phrase, is_json=True),), parse): 1},
+    plan=plan_topics,
+    needs_topics=True,
+    grammar_reads_captions=True,
+)
