@@ -14,20 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 DEPTH = 5 / 6  # share of the layers before the hidden state that it reads
+HIDDEN = 128  # a linear classifier errs on half as many prompts again
 
 
 class Router(nn.Module):
-    """A linear classifier of the hidden state at the last position of a prompt."""
+    """A small classifier of the hidden state at the last position of a prompt."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.hidden = nn.Linear(width, HIDDEN)
+        self.output = nn.Linear(HIDDEN, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Hidden states (..., D) of the untouched base LLM -> log-odds of the expert, (...)."""
-        scores: Tensor = self.linear(F.layer_norm(hidden.float(), hidden.shape[-1:]))
+    def forward(self, states: Tensor, kept: Tensor | float = 1.0) -> Tensor:
+        """Hidden states (..., D) of the untouched base LLM -> log-odds of the expert, (...).
+
+        In training they are multiplied by `kept` (..., D), the factors of dropout.
+        """
+        normalized = F.layer_norm(states.float(), states.shape[-1:])
+        scores: Tensor = self.output(F.gelu(self.hidden(normalized * kept)))
         return scores[..., 0]
 
 

@@ -46,6 +46,7 @@ from mosit_data.world.scene import caption
 
 LATENT_NOISE = 0.2  # of the latents' standard deviation: a denoiser's are not perfect
 ADVERSE_FROM = 0.5  # share of the steps of stage `vae_decoder` that are without a discriminator
+UNREAD = 0.5  # share of a prompt's state that the router does not see in a step (dropout)
 MISSED = 0.015  # share of familiar media that may be called unfamiliar
 
 
@@ -184,7 +185,9 @@ def route_losses(model: MultimodalModel, pool: RoutePool, run: Run, step: Step) 
     """The router alone: who answers a prompt."""
     assert model.llm.router is not None
     states_BD, expert_B = pool.draw(run.batch_size, step.rng)
-    scores_B = model.llm.router(states_BD)
+    random_BD = torch.rand(states_BD.shape, generator=step.generators[0])
+    kept_BD = (random_BD >= UNREAD).to(states_BD) / (1 - UNREAD)
+    scores_B = model.llm.router(states_BD, kept_BD)
     loss = F.binary_cross_entropy_with_logits(scores_B, expert_B)
     return {"route": loss}
 

@@ -43,7 +43,7 @@ def route(model):
     """Sets who answers."""
 
     def set_bias(bias):
-        unread(model).model.llm.router.linear.bias.data.fill_(bias)
+        unread(model).model.llm.router.output.bias.data.fill_(bias)
 
     yield set_bias
     set_bias(0.0)
@@ -120,7 +120,7 @@ def test_after_an_answer_with_media_the_base_reads_it_as_if_for_the_first_time(m
     first = [user("draw me a cat")]
     made = model.generate(first, **LIMITS)
     messages = [*first, made, user("thanks")]
-    model.model.llm.router.linear.bias.data.fill_(PLAIN)
+    model.model.llm.router.output.bias.data.fill_(PLAIN)
     goes_on = list(model.reply(messages, seed=1, **LIMITS))
     anew = list(unread(model).reply(messages, seed=1, **LIMITS))
     assert told(goes_on) == told(anew)
@@ -128,7 +128,7 @@ def test_after_an_answer_with_media_the_base_reads_it_as_if_for_the_first_time(m
 
 def test_both_kinds_of_answers_are_the_same_alone_and_in_company(model, route):
     router = model.model.llm.router
-    torch.nn.init.normal_(router.linear.weight, generator=torch.Generator().manual_seed(2))
+    torch.nn.init.normal_(router.output.weight, generator=torch.Generator().manual_seed(2))
     options, scores = AnswerOptions(**LIMITS), []
     requests = [Request([user(text)], 1, options) for text in PROMPTS]
     hook = router.register_forward_hook(lambda *args: scores.append(args[-1].item()))
@@ -140,7 +140,7 @@ def test_both_kinds_of_answers_are_the_same_alone_and_in_company(model, route):
     assert {has_media(answer.message) for answer in alone} == {True, False}
     for one, other in zip(alone, together, strict=True):
         assert same_parts(one.message, other.message)
-    router.linear.weight.data.zero_()
+    router.output.weight.data.zero_()
 
 
 @pytest.mark.parametrize(

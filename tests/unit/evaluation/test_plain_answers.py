@@ -55,7 +55,7 @@ def test_a_router_is_asked_about_the_last_position_of_the_prompt(llm, ids):
     router = Router(llm.width)
     for bias, left in ((1.0, False), (-1.0, True)):
         with torch.no_grad():
-            router.linear.bias.fill_(bias)
+            router.output.bias.fill_(bias)
         assert plain_answers.is_left(router, llm, ids) is left
 
 

@@ -67,7 +67,7 @@ def is_left(router: Router, llm: LanguageModel, ids: Sequence[int]) -> bool:
     """Whether a router leaves a prompt to the base LLM, whose states it reads."""
     embeds_1TD = llm.base.get_input_embeddings()(torch.tensor([ids]))
     state_1D = llm.routed_states(embeds_1TD, torch.tensor([len(ids)]))
-    return bool(router(state_1D.to(router.linear.weight.device)) <= 0)
+    return bool(router(state_1D.to(router.output.weight.device)) <= 0)
 
 
 def prompt_ids(llm: LanguageModel, system_prompt: str, messages: Sequence[Message]) -> list[int]:
