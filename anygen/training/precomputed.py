@@ -14,22 +14,19 @@ from typing import TypeVar, cast
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from anygen.checkpoints.checkpoint import save_weights
 from anygen.config.run import Run
 from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.core.records import Record, captions_of
-from anygen.llm.kv_cache import KVCache
+from anygen.llm.kv_cache import Adapted, KVCache
 from anygen.llm.prompt import Piece, Span, build_prompt
 from anygen.model.multimodal import MultimodalModel
-from anygen.training.collate import common_prefix_length, media_mask
 from anygen.training.data.captions import captions_of_data
 from anygen.training.data.feature_cache import CHUNK, FeatureCache
 from anygen.training.data.media import OwnPool
 from anygen.training.dialogues import read_record
-from anygen.training.losses import hidden_states
 from anygen.training.mixtures import (
     UNCLEAR,
     class_shares,
@@ -300,7 +297,6 @@ class RoutePool(nn.Module):
             raise ValueError("stage route: this system has no router; write llm.adapter: activated")
         rng = random.Random(f"{run.seed}/routes")
         each = run.pool["text"] // 2
-        model.llm.prepare_answering()
         rows = [prompt_for_expert(model, rng) for _ in range(each)]
         rows += [plain_prompt(rng) for _ in range(each)]
         states = cached(run, "routes", partial(states_of_prompts, model), rows)
@@ -315,19 +311,12 @@ class RoutePool(nn.Module):
 
 
 def states_of_prompts(model: MultimodalModel, records: Sequence[Record]) -> Tensor:
-    """What the router reads, (B, D), at the ends of dialogues that an answer follows.
-
-    They are read as in answering, one after the other: this is several times faster than padded
-    batches, and no other states are what the router will see.
-    """
+    """What the router reads, (B, D), at the ends of dialogues that an answer follows."""
     cache, states = KVCache(), []
     for record in records:
         messages = model.with_system_prompt(read_record(record).messages)
         prompt = build_prompt(messages, model.llm.tokenizer, reply=True)
-        keys = [key for piece in prompt for key in model.cache_keys(piece)]
-        cache.crop(min(cache.common_prefix(keys), len(keys) - 1))
-        read = cache.length
-        model.llm.read([(cache, model.embed(prompt)[read:], keys[read:])])
+        read_prompt(model, prompt, cache, expert=False)
         states.append(cast(Tensor, cache.middle))
     return torch.stack(states)
 
@@ -336,20 +325,30 @@ def last_spans(
     model: MultimodalModel, modality: MediaModality, records: Sequence[Record]
 ) -> Tensor:
     """Hidden states (B, S, D) that condition the decoder, of the last spans of dialogues."""
-    rows, prompts = [], []
+    signals, cache, spans = model.llm.signals, KVCache(), []
     for record in records:
         messages = model.with_system_prompt(read_record(record).messages)
         prompt = build_prompt(messages, model.llm.tokenizer, reply=False)
-        prompts.append(up_to_last_span(prompt, alone=model.llm.signals.droppable))
-        rows.append(model.embed(prompts[-1]))
-    lengths = torch.tensor([len(row) for row in rows])
-    media = pad_sequence([media_mask(model, prompt) for prompt in prompts], batch_first=True)
-    embeds = pad_sequence(rows, batch_first=True)
-    shared = common_prefix_length(prompts)
-    hidden = hidden_states(model.llm, embeds, lengths, shared, media=media)
-    length = model.llm.signals.length(modality)
-    spans = [row[end - length : end] for row, end in zip(hidden, lengths.tolist())]
-    return model.llm.signals.conditions(torch.stack(spans))
+        prompt = up_to_last_span(prompt, alone=signals.droppable)
+        expert = model.llm.router is not None
+        spans.append(read_prompt(model, prompt, cache, expert, signals.length(modality)))
+    return signals.conditions(torch.stack(spans))
+
+
+def read_prompt(
+    model: MultimodalModel, prompt: Sequence[Piece], cache: KVCache, expert: bool, last: int = 1
+) -> Tensor:
+    """Hidden states (`last`, D) of the last positions of a prompt, read as in answering.
+
+    This is several times faster than padded batches, and gives what the engine will see. What the
+    prompt before had in common with it is not read again.
+    """
+    keys = [key for piece in prompt for key in model.cache_keys(piece)]
+    keys = [Adapted(key) for key in keys] if expert else keys
+    cache.crop(min(cache.common_prefix(keys), len(keys) - last))
+    read = cache.length
+    [hidden_TD] = model.llm.read([(cache, model.embed(prompt)[read:], keys[read:])])
+    return hidden_TD[-last:]
 
 
 def up_to_last_span(prompt: Sequence[Piece], *, alone: bool) -> list[Piece]:

@@ -63,6 +63,7 @@ class Stage(Generic[Auxiliaries]):
     samples: Callable[[MultimodalModel, Run], Samples]
     auxiliaries: Callable[[MultimodalModel, Run], Auxiliaries]  # a further input of `losses`
     decoder: type[Any] = Decoder  # the contract of decoders that it trains, or trains through
+    llm_answers: bool = False  # the LLM computes what is learned from, and nothing before it learns
 
 
 def no_auxiliaries(model: MultimodalModel, run: Run) -> None:
@@ -286,6 +287,7 @@ STAGES: dict[str, Stage[Any]] = {
         route_losses,
         samples.no_samples,
         RoutePool,
+        llm_answers=True,
     ),
     "project": Stage(
         PARTS,
@@ -293,6 +295,7 @@ STAGES: dict[str, Stage[Any]] = {
         project_losses,
         samples.no_samples,
         SpanPool,
+        llm_answers=True,
     ),
 }
 

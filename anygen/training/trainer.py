@@ -115,7 +115,9 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
     )
     check_decoders(model, run)
     load_weights(model, weights_of(map(find_weights, run.init)))
-    if "llm" in stage.needs:
+    if stage.llm_answers:
+        model.llm.prepare_answering()
+    elif "llm" in stage.needs:
         int8 = run.precision == "int8" and has_fast_int8(accelerator.device)
         fused = accelerator.device.type != "cpu"
         model.llm.prepare_training(int8, run.gradient_checkpointing, fused)
