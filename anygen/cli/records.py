@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from anygen.training.data.rows import RowReader
 
 FilesArgument = Annotated[
-    list[str], typer.Argument(help="JSONL files, or patterns such as 'clips/*.jsonl'.")
+    list[str],
+    typer.Argument(help="JSONL files, tar archives, or patterns such as 'clips/*.tar'."),
 ]
 MediaOption = Annotated[
     Path | None,
@@ -29,7 +30,7 @@ SystemOption = Annotated[
 def check(files: FilesArgument, media: MediaOption = None, system: SystemOption = None) -> None:
     """Name every fault as file:line, and say what is in the files. Exit code 1 if there are any."""
     from anygen.training.data.check import Checker
-    from anygen.training.data.files import find_all
+    from anygen.training.data.sources import find_all
 
     checker, bad = Checker(media, row_reader(system) if system else None), set()
     count = 0
@@ -46,13 +47,13 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
 
 def stats(files: FilesArgument) -> None:
     """Say what is in the files, without opening their media."""
-    from anygen.training.data.files import find_all, parse
+    from anygen.training.data.sources import find_all
     from anygen.training.data.statistics import Statistics
 
     statistics = Statistics()
     for file in find_all(files):
-        for number, line in file:
-            statistics.add(parse(line, file.path, number))
+        for row in range(len(file)):
+            statistics.add(file.read(row))
     print(*statistics.lines(), sep="\n")
 
 
@@ -64,7 +65,7 @@ def split(
     media: MediaOption = None,
 ) -> None:
     """Write NAME.train.jsonl and NAME.held_out.jsonl beside each file."""
-    from anygen.training.data.files import find_all
+    from anygen.training.data.sources import find_all
     from anygen.training.data.split import split
 
     for path, rows in split(find_all(files), held_out, media).items():
@@ -72,11 +73,12 @@ def split(
 
 
 def index(files: FilesArgument) -> None:
-    """Store where the lines of large files are, so that runs begin without reading them whole."""
-    from anygen.training.data.files import find_all, store_index
+    """Store where the rows of large files are, so that runs begin without reading them whole."""
+    from anygen.training.data.files import store_index
+    from anygen.training.data.sources import find_all
 
     for file in find_all(files):
-        print(store_index(file))
+        print(store_index(file.path, file.index))
 
 
 def preview(

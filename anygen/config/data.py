@@ -16,7 +16,7 @@ class DataSource(Strict):
     the run's `mixing`.
     """
 
-    path: str | None = None  # of JSONL files: one, or a pattern such as clips/*.jsonl
+    path: str | None = None  # of JSONL files or tar archives: one, or a pattern such as clips/*.tar
     world: Literal[True] | None = None  # what the run would draw without `data`
     plain: Literal[True] | None = None  # prompts that the base LLM answers: its style is kept
     share: PositiveFloat | None = None

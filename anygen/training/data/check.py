@@ -8,9 +8,10 @@ from anygen.core.media import modality_of
 from anygen.core.modality import MEDIA
 from anygen.core.record_faults import faults_of, path_fault
 from anygen.core.records import MediaContent, Record, media_of_record
-from anygen.io.media_files import MediaError, read_media
-from anygen.training.data.files import RecordFile, RowError, parse
+from anygen.io.media_files import MediaError
+from anygen.training.data.files import RowError
 from anygen.training.data.rows import RowReader
+from anygen.training.data.sources import DataFile, MediaFiles, Place
 from anygen.training.data.statistics import Statistics
 from anygen.training.dialogues import read_record
 from mosit_data.world.scene import parse_scene
@@ -27,38 +28,40 @@ class Checker:
     reader: RowReader | None = None
     statistics: Statistics = field(default_factory=Statistics)
     ids: dict[str, str] = field(default_factory=dict)  # where the rows of these ids are
-    known: dict[Path, str] = field(default_factory=dict)  # media: their modality, or their fault
+    # media: their modality, or their fault
+    known: dict[tuple[MediaFiles, str], str] = field(default_factory=dict)
 
-    def faults(self, file: RecordFile) -> Iterator[RowError]:
-        """All faults of a file, line by line. Raises ValueError if it is not UTF-8."""
+    def faults(self, file: DataFile) -> Iterator[RowError]:
+        """All faults of a file, row by row. Raises ValueError if it is damaged as a whole."""
         if not len(file):
             yield RowError(file.path, 1, "", "the file holds no records")
-        for number, line in file:
+        for row in range(len(file)):
             try:
-                record = parse(line, file.path, number)
+                record = file.read(row)
             except RowError as error:
                 yield error
                 continue
-            for reason in self.reasons(record, file.path, number):
-                yield RowError(file.path, number, record.id, reason)
+            place = Place(file.path, file.line(row), file.media(row, self.media))
+            for reason in self.reasons(record, place):
+                yield RowError(place.file, place.line, record.id, reason)
 
-    def reasons(self, record: Record, file: Path, number: int) -> Iterator[str]:
+    def reasons(self, record: Record, where: Place) -> Iterator[str]:
         """What is wrong with one record."""
         self.statistics.add(record)
-        place = f"{file}:{number}"
+        place = f"{where.file}:{where.line}"
         if (earlier := self.ids.setdefault(record.id, place)) != place:
             yield f"its id is that of {earlier}; give each record its own"
-        found = [*faults_of(record), *self.media_faults(record, self.media or file.parent)]
+        found = [*faults_of(record), *self.media_faults(record, where.media)]
         if self.reader is not None:
             found += self.reader.misfits(record)
             if not found:
-                yield from self.measured(record, self.media or file.parent)
+                yield from self.measured(record, where.media)
         yield from found
 
-    def media_faults(self, record: Record, folder: Path) -> Iterator[str]:
+    def media_faults(self, record: Record, media: MediaFiles) -> Iterator[str]:
         for number, (_, medium) in enumerate(media_of_record(record), start=1):
             if medium.path is not None:
-                fault = path_fault(medium.path) or self.file_fault(folder / medium.path, medium)
+                fault = path_fault(medium.path) or self.file_fault(media, medium)
             elif medium.scene is not None:
                 fault = scene_fault(medium)
             else:
@@ -66,23 +69,23 @@ class Checker:
             if fault:
                 yield f"medium {number}: {fault}"
 
-    def file_fault(self, path: Path, medium: MediaContent) -> str:
+    def file_fault(self, media: MediaFiles, medium: MediaContent) -> str:
         """Why a file is not the medium that a record calls it; empty if it is. Read once."""
-        if path not in self.known:
+        path = medium.path or ""
+        if (media, path) not in self.known:
             try:
-                self.known[path] = modality_of(read_media(path))
+                self.known[media, path] = modality_of(media.read(path))
             except MediaError as error:
-                self.known[path] = str(error)
-        if self.known[path] == medium.type:
-            return ""
-        if self.known[path] in MEDIA:
-            return f"{medium.path} is called {medium.type} and is {self.known[path]}"
-        return self.known[path]
+                self.known[media, path] = str(error)
+        found = self.known[media, path]
+        if found in MEDIA and found != medium.type:
+            return f"{path} is called {medium.type} and is {found}"
+        return "" if found in MEDIA else found
 
-    def measured(self, record: Record, folder: Path) -> Iterator[str]:
+    def measured(self, record: Record, media: MediaFiles) -> Iterator[str]:
         """Adds the length of a record to the statistics; yields a fault if it is too long."""
         assert self.reader is not None
-        dialogue = read_record(record, lambda path: read_media(folder / path))
+        dialogue = read_record(record, media.read)
         length = self.reader.length(dialogue)
         self.statistics.positions.append(length)
         if fault := self.reader.too_long(length):

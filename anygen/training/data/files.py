@@ -3,24 +3,24 @@
 import codecs
 import hashlib
 import json
-import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from anygen.core.media import Media
 from anygen.core.records import Record
 from anygen.core.schema import explain_in_line
 from anygen.io.atomic import replacing
-from anygen.io.media_files import printable
+from anygen.io.media_files import hash_media, printable, read_media
 
-MAGIC = re.compile(r"[*?[]")  # of a pattern
 ID_LENGTH = 80  # characters of an id in messages
 FOREIGN = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
@@ -28,9 +28,11 @@ FOREIGN = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 class RowError(ValueError):
     """A row that cannot be learned from: where it is, its id if it has one, and why."""
 
-    def __init__(self, file: Path, line: int, row_id: str, reason: str) -> None:
+    def __init__(self, file: Path, line: int | str, row_id: str, reason: str) -> None:
+        """`line` is the number of a line, or the name of a sample in an archive."""
         name = f"record {row_id[:ID_LENGTH]}: " if row_id else ""
-        super().__init__(f"{printable(file)}:{line}: {printable(name)}{reason}")
+        place = f"{printable(file)}:{printable(str(line))}"
+        super().__init__(f"{place}: {printable(name)}{reason}")
         self.file, self.line, self.row_id, self.reason = file, line, row_id, reason
 
 
@@ -42,6 +44,21 @@ class LineIndex:
     ends: NDArray[np.int64]
     numbers: NDArray[np.int64]  # of lines, from 1
     sha256: str
+
+
+@dataclass(frozen=True)
+class MediaFolder:
+    """Media as files, by their paths below a folder."""
+
+    folder: Path
+
+    def read(self, path: str) -> Media:
+        """Raises MediaError."""
+        return read_media(self.folder / path)
+
+    def sha256(self, path: str) -> str:
+        """Of the bytes of a file. Raises MediaError."""
+        return hash_media(self.folder / path)
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,10 @@ class RecordFile:
         with self.path.open("rb") as stream:
             stream.seek(start)
             return parse(stream.read(end - start), self.path, self.line(row))
+
+    def media(self, row: int, folder: Path | None) -> MediaFolder:
+        """Where the media of a row are: in `folder`, by default that of the file."""
+        return MediaFolder(folder or self.path.parent)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """The numbers of lines that are not blank, and the lines."""
@@ -105,34 +126,34 @@ def find_lines(path: Path, size: int, modified: int) -> LineIndex:
 
     Raises ValueError if it is not UTF-8.
     """
+    stored = stored_index(path, size, modified)
+    return LineIndex(**stored) if stored else index_lines(path)
+
+
+def stored_index(path: Path, size: int, modified: int) -> dict[str, Any] | None:
+    """The index that lies beside a file of this size and time, by field, if there is one."""
     stored = index_path(path)
     if stored.is_file():
         try:
             with np.load(stored, allow_pickle=False) as columns:
-                if columns["status"].tolist() == [size, modified]:
-                    starts, ends, numbers = (columns[n] for n in ("starts", "ends", "numbers"))
-                    return LineIndex(starts, ends, numbers, str(columns["sha256"]))
+                found = {name: columns[name] for name in columns.files}
+            if found.pop("status").tolist() == [size, modified]:
+                return {**found, "sha256": str(found["sha256"])}
         except (ValueError, KeyError, OSError, BadZipFile):  # damaged, or of something else
             pass
-    return index_lines(path)
+    return None
 
 
 def index_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.index.npz")
 
 
-def store_index(file: RecordFile) -> Path:
+def store_index(file: Path, index: object) -> Path:
     """Writes the index beside its file; returns where. It is used while the file stays as it is."""
-    path, index, status = index_path(file.path), index_lines(file.path), file.path.stat()
+    path, status = index_path(file), file.stat()
+    columns: dict[str, Any] = {name: np.array(value) for name, value in vars(index).items()}
     with replacing(path) as temporary:
-        np.savez(
-            temporary,
-            starts=index.starts,
-            ends=index.ends,
-            numbers=index.numbers,
-            sha256=np.array(index.sha256),
-            status=np.array([status.st_size, status.st_mtime_ns]),
-        )
+        np.savez(temporary, status=np.array([status.st_size, status.st_mtime_ns]), **columns)
     return path
 
 
@@ -152,32 +173,3 @@ def index_lines(path: Path) -> LineIndex:
             offset += len(line)
     first, last, number_of = (np.frombuffer(c, dtype=np.int64) for c in (starts, ends, numbers))
     return LineIndex(first, last, number_of, digest.hexdigest())
-
-
-def find_all(patterns: Iterable[str]) -> list[RecordFile]:
-    """The files of several paths or patterns, in their order. Raises ValueError."""
-    return [file for pattern in patterns for file in find_files(pattern)]
-
-
-def find_files(pattern: str) -> list[RecordFile]:
-    """The JSONL files of a path, or of a pattern such as clips/**/*.jsonl, sorted by name.
-
-    Raises ValueError if there are none, or if one is not JSONL.
-    """
-    whole = Path(pattern).absolute()
-    paths = [Path(pattern)]
-    if not whole.is_file() and MAGIC.search(pattern):
-        paths = sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
-    if not paths:
-        raise ValueError(f"{printable(pattern)}: no file has such a name")
-    files = []
-    for path in paths:
-        if not path.is_file():
-            raise ValueError(f"{printable(path)}: no such file")
-        if path.suffix.lower() != ".jsonl":
-            raise ValueError(
-                f"{printable(path)}: records are a .jsonl file, one JSON object per line; "
-                f"anygen data convert makes one from other formats"
-            )
-        files.append(RecordFile(path))
-    return files

@@ -86,7 +86,7 @@ class Mixture(Generic[Row]):
         """The row of a visit, or one instead of it. Raises ValueError."""
         source = self.sources[visit.source]
         row = self.order(visit, len(source))
-        for attempt in range(len(source)):
+        for attempt in range(len(source) + 1):  # the row, then all others in a further order
             try:
                 return self.read_row(source, row)
             except RowError as error:

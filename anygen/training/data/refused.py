@@ -16,7 +16,9 @@ class RefusedRows:
     def __init__(self, folder: Path, writes: bool = True) -> None:
         self.writes = writes
         self.path, self.lock = folder / NAME, Lock()
-        self.known = {(row["file"], row["line"]) for row in read_json_lines(self.path)}
+        self.known = {
+            (row["file"], row.get("line", row.get("member"))) for row in read_json_lines(self.path)
+        }
 
     def __len__(self) -> int:
         return len(self.known)
@@ -29,7 +31,8 @@ class RefusedRows:
 
     def add(self, error: RowError) -> None:
         file, line = str(error.file), error.line
-        row = {"id": error.row_id, "file": file, "line": line, "reason": error.reason}
+        place = "line" if isinstance(line, int) else "member"
+        row = {"id": error.row_id, "file": file, place: line, "reason": error.reason}
         with self.lock:
             if (file, line) in self.known:
                 return

@@ -1,7 +1,8 @@
 """Sources of records: what a run needs to know of one is how many rows it has, and each row."""
 
+import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -10,34 +11,15 @@ from typing import Any, Protocol
 
 from anygen.config.data import DataSource
 from anygen.config.run import Run
-from anygen.core.media import Media
 from anygen.core.records import Record
-from anygen.io.media_files import hash_media, read_media
-from anygen.training.data.files import RecordFile, find_files
+from anygen.io.media_files import printable
+from anygen.training.data.files import MediaFolder, RecordFile
 from anygen.training.data.order import permuted
+from anygen.training.data.shards import ShardFile, ShardMedia
 
-
-class MediaFiles(Protocol):
-    """Where the media of a record are, by the paths in it."""
-
-    def read(self, path: str) -> Media:
-        """Raises MediaError."""
-
-    def sha256(self, path: str) -> str:
-        """Of the bytes of a file. Raises MediaError."""
-
-
-@dataclass(frozen=True)
-class MediaFolder:
-    """Media as files of a folder, and of those in it."""
-
-    folder: Path
-
-    def read(self, path: str) -> Media:
-        return read_media(self.folder / path)
-
-    def sha256(self, path: str) -> str:
-        return hash_media(self.folder / path)
+MediaFiles = MediaFolder | ShardMedia  # where the media of records are
+DataFile = RecordFile | ShardFile
+MAGIC = re.compile(r"[*?[]")  # of a pattern
 
 
 @dataclass(frozen=True)
@@ -45,7 +27,7 @@ class Place:
     """Where a record is, and where its media are."""
 
     file: Path
-    line: int  # from 1
+    line: int | str  # from 1, or the name of a sample in an archive
     media: MediaFiles
 
 
@@ -62,7 +44,7 @@ class Source(Protocol):
 class FileSource:
     """The rows of one file after the other, or a random `limit` of them."""
 
-    files: Sequence[RecordFile]
+    files: Sequence[DataFile]
     media: Path | None = None
     limit: int | None = None
     seed: int = 0
@@ -75,7 +57,7 @@ class FileSource:
     def __len__(self) -> int:
         return min(self.ends[-1], self.limit or self.ends[-1])
 
-    def find(self, row: int) -> tuple[RecordFile, int]:
+    def find(self, row: int) -> tuple[DataFile, int]:
         """The file of a row, and the number of the row within it, from 0."""
         if self.limit is not None:
             row = permuted(row, self.ends[-1], f"{self.seed}/limit")
@@ -84,7 +66,7 @@ class FileSource:
 
     def place(self, row: int) -> Place:
         file, number = self.find(row)
-        return Place(file.path, file.line(number), MediaFolder(self.media or file.path.parent))
+        return Place(file.path, file.line(number), file.media(number, self.media))
 
     def read(self, row: int) -> Record:
         file, number = self.find(row)
@@ -96,6 +78,8 @@ def open_source(settings: DataSource, seed: int) -> FileSource:
     assert settings.path is not None
     media = Path(settings.media) if settings.media else None
     source = FileSource(find_files(settings.path), media, settings.limit, seed)
+    if media and any(isinstance(file, ShardFile) for file in source.files):
+        raise ValueError(f"{settings.path}: a tar archive holds its media; remove 'media'")
     if not len(source):
         raise ValueError(f"{settings.path}: holds no records")
     return source
@@ -110,3 +94,34 @@ def fingerprints(run: Run) -> list[dict[str, Any]]:
             known["files"] = [file.index.sha256 for file in find_files(settings.path)]
         found.append(known)
     return found
+
+
+def find_all(patterns: Iterable[str]) -> list[DataFile]:
+    """The files of several paths or patterns, in their order. Raises ValueError."""
+    return [file for pattern in patterns for file in find_files(pattern)]
+
+
+def find_files(pattern: str) -> list[DataFile]:
+    """The files of a path, or of a pattern such as clips/**/*.tar, sorted by name.
+
+    Raises ValueError if there are none, or if one is neither JSONL nor a tar archive.
+    """
+    whole = Path(pattern).absolute()
+    paths = [Path(pattern)]
+    if not whole.is_file() and MAGIC.search(pattern):
+        paths = sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
+    if not paths:
+        raise ValueError(f"{printable(pattern)}: no file has such a name")
+    kinds: dict[str, type[DataFile]] = {".jsonl": RecordFile, ".tar": ShardFile}
+    files: list[DataFile] = []
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"{printable(path)}: no such file")
+        kind = kinds.get(path.suffix.lower())
+        if kind is None:
+            raise ValueError(
+                f"{printable(path)}: records are a .jsonl file, one JSON object per line, or a "
+                f".tar archive of samples; anygen data convert makes one from other formats"
+            )
+        files.append(kind(path))
+    return files

@@ -14,17 +14,21 @@ from anygen.core.records import Record, TextContent, media_of_record
 from anygen.core.text import folded
 from anygen.io.atomic import replacing
 from anygen.training.data.files import RecordFile, parse
+from anygen.training.data.sources import DataFile
 
 PARTS = ("train", "held_out")
 
 
-def split(files: Sequence[RecordFile], share: float, media: Path | None) -> dict[Path, int]:
+def split(found: Sequence[DataFile], share: float, media: Path | None) -> dict[Path, int]:
     """Writes mine.train.jsonl and mine.held_out.jsonl beside mine.jsonl; how many rows each has.
 
     About `share` of the groups of rows are held out, chosen by the SHA-256 of what they share: more
     rows or another order move no group that stays as it is. Lines are copied as they are. Raises
-    ValueError for a line that is no record.
+    ValueError for a line that is no record, and for archives.
     """
+    files = [file for file in found if isinstance(file, RecordFile)]
+    if len(files) < len(found):
+        raise ValueError("archives are not split; hold some of the .tar files out instead")
     groups = Groups()
     for file in files:
         for number, line in file:

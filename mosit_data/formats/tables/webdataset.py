@@ -9,7 +9,7 @@ The JSON may hold the caption, too. Media are written beside the records.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,25 @@ def members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, bytes]]:
     """The sample, the rest of the name behind the first dot, and the bytes of each file."""
     for member in archive:
         content = archive.extractfile(member) if member.isfile() else None
-        folder, _, name = member.name.rpartition("/")
-        stem, _, end = name.partition(".")
-        if content is not None and stem:
-            yield f"{folder}/{stem}".removeprefix("/"), end.lower(), content.read()
+        key, end = parts_of(member.name)
+        if content is not None and key:
+            yield key, end, content.read()
 
 
-def sample(place: str, key: str, contents: list[tuple[str, bytes]]) -> RawRow:
+def parts_of(name: str) -> tuple[str, str]:
+    """The sample that a file belongs to, empty if to none, and what follows the first dot."""
+    folder, _, last = name.rpartition("/")
+    stem, _, end = last.partition(".")
+    return f"{folder}/{stem}".removeprefix("/") if stem else "", end.lower()
+
+
+def sample(place: str, key: str, contents: Iterable[tuple[str, Any]]) -> RawRow:
+    """The row of the files of a sample: what follows the first dot of a name, and its bytes.
+
+    In the place of the bytes of a medium may stand what a row would hold of it.
+    """
     data: dict[str, Any] = {}
-    files: dict[str, list[dict[str, bytes]]] = {}
+    files: dict[str, list[Any]] = {}
     try:
         for end, content in contents:
             modality = suffix_modality(f"x.{end}")
@@ -58,7 +68,8 @@ def sample(place: str, key: str, contents: list[tuple[str, bytes]]) -> RawRow:
             elif end in TEXTS:
                 data["caption"] = content.decode("utf-8-sig")
             elif modality:
-                files.setdefault(modality, []).append({"bytes": content})
+                file = {"bytes": content} if isinstance(content, bytes) else content
+                files.setdefault(modality, []).append(file)
     except ValueError as error:
         return RawRow(place, key, error=f"holds a damaged text: {error}")
     names = {f"{modality}s" for modality in files}  # in the JSON, of files that are here

@@ -3,8 +3,8 @@
 import pytest
 
 from anygen.config.data import DataSource
-from anygen.training.data.files import RecordFile, RowError, find_files
-from anygen.training.data.sources import MediaFolder, open_source
+from anygen.training.data.files import MediaFolder, RecordFile, RowError
+from anygen.training.data.sources import find_files, open_source
 from support.own_data import talk, write_records
 
 
@@ -69,7 +69,10 @@ def test_a_pattern_is_all_files_of_such_names_in_order(tmp_path):
     [
         ("none.jsonl", "none.jsonl: no such file"),
         ("*.nothing", "nothing: no file has such a name"),
-        ("a.json", r"a.json: records are a .jsonl file, one JSON object per line; anygen data con"),
+        (
+            "a.json",
+            r"a.json: records are a .jsonl file, one JSON object per line, or a .tar",
+        ),
         ("empty.jsonl", "empty.jsonl: holds no records"),
     ],
 )

@@ -73,7 +73,7 @@ def test_a_line_that_is_no_record_stops_the_split_before_anything_is_written(tmp
 
 def test_a_stored_index_is_used_until_its_file_changes(tmp_path):
     path = write_dialogues(tmp_path)
-    stored = store_index(RecordFile(path))
+    stored = store_index(path, RecordFile(path).index)
     assert stored == index_path(path)
     with np.load(stored) as columns:
         changed = {**columns, "starts": columns["starts"][::-1], "ends": columns["ends"][::-1]}
