@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from anygen.cli.build import build
+from anygen.cli.build import build, review
 from anygen.cli.chat import chat
 from anygen.cli.data import data
 from anygen.cli.evaluate import evaluation
@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 app.command(rich_help_panel=TALK)(chat)
 app.command(rich_help_panel=GENERATE)(generate)
-for command in (build, check, stats, split, index, preview):
+for command in (build, review, check, stats, split, index, preview):
     data.command()(command)
 app.add_typer(data, name="data", rich_help_panel=TRAIN)
 app.command(rich_help_panel=TRAIN)(train)

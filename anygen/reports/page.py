@@ -1,4 +1,4 @@
-"""HTML pages without network or scripts: pictures, sounds and videos are data URIs.
+"""HTML pages without network: pictures, sounds and videos are data URIs.
 
 The templates lie beside this file. They escape all text.
 """

@@ -39,6 +39,7 @@ ROOMS = (
     "terminal",
     "chat",
     "batch",
+    "building",
     "testing",
     "integrations",
     "doctor",

@@ -11,10 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from anygen.core.records import Record, TextContent, media_of_record
-from anygen.core.text import folded
+from anygen.core.text import folded, to_json
 from anygen.io.atomic import replacing
 from anygen.training.data.files import RecordFile, parse
 from anygen.training.data.sources import DataFile
+from mosit_data.build.decisions import decided, decisions_path, read_decisions
+from mosit_data.formats.tables.records import write as record_row
 
 PARTS = ("train", "held_out")
 
@@ -23,8 +25,9 @@ def split(found: Sequence[DataFile], share: float, media: Path | None) -> dict[P
     """Writes mine.train.jsonl and mine.held_out.jsonl beside mine.jsonl; how many rows each has.
 
     About `share` of the groups of rows are held out, chosen by the SHA-256 of what they share: more
-    rows or another order move no group that stays as it is. Lines are copied as they are. Raises
-    ValueError for a line that is no record, and for archives.
+    rows or another order move no group that stays as it is. Lines are copied as they are, unless a
+    person has decided to drop or mend them (`decisions_path`). Raises ValueError for a line that is
+    no record, and for archives.
     """
     files = [file for file in found if isinstance(file, RecordFile)]
     if len(files) < len(found):
@@ -43,13 +46,22 @@ def split(found: Sequence[DataFile], share: float, media: Path | None) -> dict[P
                 temporary = stack.enter_context(replacing(output))
                 streams.append(stack.enter_context(temporary.open("wb")))
             counts |= dict.fromkeys(outputs, 0)
-            for number, line in file:
-                record = parse(line, file.path, number)
+            for record, line in kept_lines(file):
                 first = next(identities(record, media or file.path.parent))
                 part = int(groups.fraction(first) < share)
                 streams[part].write(line.rstrip(b"\r\n") + b"\n")
                 counts[outputs[part]] += 1
     return counts
+
+
+def kept_lines(file: RecordFile) -> Iterator[tuple[Record, bytes]]:
+    """The records that nobody has dropped, each with its line as a person wants it."""
+    decisions = read_decisions(decisions_path(file.path))
+    for number, line in file:
+        record = parse(line, file.path, number)
+        result = decided(record, decisions)
+        if result is not None:
+            yield record, line if result == record else to_json(record_row(result)).encode()
 
 
 class Groups:
