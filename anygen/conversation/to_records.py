@@ -13,8 +13,9 @@ from mosit_data.formats.rows import Kept, Refusal
 
 
 def read_chat(path: Path, media: MediaFolder) -> Iterator[Kept | Refusal]:
-    """One record for a saved chat, whose media lie beside it. Raises ValueError, OSError.
+    """One record for a saved chat. Raises ValueError, OSError.
 
+    Its media, which lie beside it, are copied if records could only name them by `..`.
     Unfinished answers are left out, so that no model learns to break off.
     """
     transcript = read_transcript(path)
@@ -25,7 +26,7 @@ def read_chat(path: Path, media: MediaFolder) -> Iterator[Kept | Refusal]:
             if isinstance(part, TextContent)
             else MediaContent(
                 type=part.type,
-                path=media.relative(path.parent / (part.path or "")),
+                path=media.moved(path.parent / (part.path or "")),
                 caption=caption,
             )
             for part in parts

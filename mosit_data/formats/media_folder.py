@@ -61,6 +61,12 @@ class MediaFolder:
     def relative(self, path: Path) -> str:
         return Path(os.path.relpath(path.absolute(), self.out.absolute())).as_posix()
 
+    def moved(self, path: Path) -> str:
+        """The path in the record of a file that may lie anywhere: outside `out` it is copied."""
+        if path.absolute().is_relative_to(self.out.absolute()) or not is_file(path):
+            return self.relative(path)
+        return self.store(path.read_bytes())
+
     def store(self, data: bytes) -> str:
         """Writes the bytes of a file once. Raises ValueError if they are not a medium."""
         suffix = suffix_of(data, "the bytes in the row")

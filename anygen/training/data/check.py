@@ -85,7 +85,7 @@ class Checker:
     def measured(self, record: Record, media: MediaFiles) -> Iterator[str]:
         """Adds the length of a record to the statistics; yields a fault if it is too long."""
         assert self.reader is not None
-        dialogue = read_record(record, media.read)
+        dialogue = read_record(self.reader.phrased(record), media.read)
         length = self.reader.length(dialogue)
         self.statistics.positions.append(length)
         if fault := self.reader.too_long(length):

@@ -107,8 +107,8 @@ class DialogueMixture(Mixture[Dialogue]):
         Raises ValueError for sources that do not exist or that the model cannot learn from.
         """
         check_plain(run, model)
-        reader, refused = RowReader(model, run.max_length), RefusedRows(run.out, writes)
-        sources = open_sources(run)
+        reader = RowReader(model, run.max_length, run.stage, run.seed)
+        sources, refused = open_sources(run), RefusedRows(run.out, writes)
         super().__init__(run, sources, reader.read, refused, str(run.seed), run.batch_size)
 
     def rows(self, step: int) -> StepRows[Dialogue]:

@@ -1,9 +1,11 @@
 """From a record to a dialogue that a model can learn from, or to the reason why it cannot."""
 
+import random
 from collections.abc import Iterator
 from copy import deepcopy
 from threading import Lock
 
+from anygen.config.run import StageName
 from anygen.core.record_faults import faults_of
 from anygen.core.records import Record, media_of_record
 from anygen.core.schema import explain_in_line
@@ -13,6 +15,7 @@ from anygen.training.collate import prompt_of
 from anygen.training.data.files import RowError
 from anygen.training.data.sources import Place, Source
 from anygen.training.dialogues import Dialogue, read_record
+from mosit_data.world.language.captioned import bare_medium, describe, request
 
 
 class RowReader:
@@ -22,8 +25,15 @@ class RowReader:
     used twice at the same time, and no thread reads its length while another does.
     """
 
-    def __init__(self, model: MultimodalModel, max_length: int | None) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: MultimodalModel,
+        max_length: int | None,
+        stage: StageName = "instruct",
+        seed: int = 0,
+    ) -> None:
+        """A medium with nothing but a caption becomes a question or a request, by the `stage`."""
+        self.model, self.stage, self.seed = model, stage, seed
         self.max_length = min(max_length or model.llm.context, model.llm.context)  # positions
         self.tokenizer, self.lock = deepcopy(model.llm.tokenizer), Lock()
 
@@ -39,12 +49,33 @@ class RowReader:
 
     def dialogue(self, record: Record, place: Place) -> Dialogue:
         """Raises ValueError."""
+        record = self.phrased(record)
         for fault in (*faults_of(record), *self.misfits(record)):
             raise ValueError(fault)
         dialogue = read_record(record, place.media.read)
         if fault := self.too_long(self.length(dialogue)):
             raise ValueError(fault)
         return dialogue
+
+    def phrased(self, record: Record) -> Record:
+        """A record with a medium and its caption alone as a dialogue; others as they are.
+
+        The words depend on the seed and on the id of the record.
+        """
+        medium = bare_medium(record)
+        if medium is None:
+            return record
+        rng = random.Random(f"{self.seed}/{record.id}")
+        phrasings = []
+        readable = not medium.is_caption_only and medium.type in self.model.encoder.modalities
+        if self.stage != "decode" and readable:
+            phrasings.append(describe)
+        if self.stage != "encode" and medium.type in self.model.llm.signals.modalities:
+            phrasings.append(request)
+        if not phrasings:
+            return record
+        turns = rng.choice(phrasings)(rng, medium)
+        return record.model_copy(update={"messages": turns})
 
     def too_long(self, length: int) -> str:
         """Why a row of this length cannot be learned from; empty if it can."""

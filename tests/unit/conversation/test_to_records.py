@@ -9,7 +9,7 @@ from anygen.conversation.history import Conversation
 from anygen.conversation.to_records import read_chat
 from anygen.core.content_hash import content_hash
 from anygen.core.media import Message
-from anygen.core.records import Record, captions_of
+from anygen.core.records import Record, captions_of, media_of_record
 from anygen.generation.request import Request
 from anygen.terminal.screen import Screen
 from mosit_data.formats.convert import Job
@@ -48,6 +48,20 @@ def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio)
     asked, answered, *_ = [read_parts(turn, out.parent, [], "x") for turn in record.messages]
     assert content_hash(asked[1]) == content_hash(image)
     assert content_hash(answered[1]) == content_hash(audio)
+
+
+def test_a_chat_saved_elsewhere_becomes_records_that_can_be_moved(talk, tmp_path):
+    """Its media are copied; a path that leads out of the folder is a fault."""
+    out = tmp_path / "data" / "rows.jsonl"
+    counts = convert([talk], out)
+    assert counts.outside == 0
+    record = Record.model_validate_json(out.read_text())
+    paths = [medium.path for _, medium in media_of_record(record)]
+    assert len(paths) == 2
+    assert all(path.startswith("rows_media/") for path in paths)
+    assert all((out.parent / path).is_file() for path in paths)
+    convert([talk], tmp_path / "rows.jsonl")  # above the media: nothing to copy
+    assert not (tmp_path / "rows_media").exists()
 
 
 def save(exchanges, tmp_path):
