@@ -67,7 +67,7 @@ def build(  # noqa: PLR0913  # the options of a command
     threshold: Annotated[
         float,
         typer.Option(min=-1, max=1, help="For --ground search: the least cosine with a caption."),
-    ] = 0.2,
+    ] = 0.6,
     using: Annotated[
         str, typer.Option(help="For --ground search and generate: the model of anygen.")
     ] = "mini",
@@ -97,7 +97,12 @@ def build(  # noqa: PLR0913  # the options of a command
     grounder, unreadable = open_grounder(ground, media, out, threshold, using)
     order = Order(
         preset,
-        Source(read_topics(topics) if topics else (), subjects, grounder.own_captions),
+        Source(
+            read_topics(topics) if topics else (),
+            subjects,
+            grounder.own_captions,
+            grounder.modalities,
+        ),
         count,
         open_writer(writer, url, model, timeout, rate),
         out,

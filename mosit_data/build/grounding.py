@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from anygen.core.modality import MediaModality
+from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import MediaContent
 from mosit_data.build.dialogues import RawDialogue, RefusalError
 from mosit_data.build.jobs import Job
@@ -31,6 +31,10 @@ class Grounder(Protocol):
     name: str
     own_captions: bool  # captions need not be those of the job
 
+    @property
+    def modalities(self) -> tuple[MediaModality, ...]:
+        """Of the media that it can find or make."""
+
     def prepare(self, captions: Sequence[str]) -> None:
         """Called once with all captions that are going to be looked for."""
 
@@ -43,6 +47,7 @@ class JobGrounder:
 
     name = "job"
     own_captions = False
+    modalities = MEDIA
 
     def prepare(self, captions: Sequence[str]) -> None:
         pass
@@ -96,15 +101,19 @@ class SearchGrounder:
     _vectors: dict[str, Floats] = field(default_factory=dict, repr=False)
     _used: dict[str, list[Floats]] = field(default_factory=lambda: defaultdict(list), repr=False)
 
+    @property
+    def modalities(self) -> tuple[MediaModality, ...]:
+        return tuple(modality for modality in MEDIA if modality in self.pools)
+
     def prepare(self, captions: Sequence[str]) -> None:
         new = [text for text in dict.fromkeys(captions) if text not in self._vectors]
         if new:
             self._vectors.update(zip(new, self.embed(new)))
 
     def find(self, job: Job, modality: MediaModality, caption: str) -> MediaContent:
-        pool = self.pools.get(modality)
-        if pool is None or not pool.paths:
+        if modality not in self.pools:
             raise RefusalError("ground", f"the folder of media has no {modality}")
+        pool = self.pools[modality]
         self.prepare([caption])
         vector = self._vectors[caption]
         best = -1.0
@@ -126,7 +135,8 @@ class SearchGrounder:
 class MakingGrounder:
     """Media are made for their captions, by decoders."""
 
-    make: Callable[[MediaModality, str], str]  # -> the path; raises RefusalError
+    make: Callable[[MediaModality, str], str]  # -> the path
+    modalities: tuple[MediaModality, ...]
     name: str = "generate"
     own_captions: bool = True
 
@@ -134,6 +144,8 @@ class MakingGrounder:
         pass
 
     def find(self, job: Job, modality: MediaModality, caption: str) -> MediaContent:
+        if modality not in self.modalities:
+            raise RefusalError("ground", f"the model has no decoder of {modality}")
         return MediaContent(type=modality, path=self.make(modality, caption))
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Build:
             if not usable:
                 first = f"; first: {self.refused[0]['sentence']}" if self.refused else ""
                 raise ValueError(f"none of the media can be used{first}")
-            source = Source(source.topics, usable, source.own_captions)
+            source = replace(source, media=usable)
         order = self.order
         jobs = self.preset.plan(order.preset, self.preset, source, order.count, order.seed)
         self.dialogues = [Dialogue(job) for job in jobs]

@@ -65,7 +65,9 @@ def plan_topics(name: str, preset: Preset, source: Source, count: int, seed: int
     """
     [kind] = preset.kinds
     pools: dict[Split, Pool] = {split: pool_of(source.media, split) for split in SPLITS}
-    mixes = [mix for mix in MIXES if serves(pools["train"], mix)]
+    mixes = [
+        mix for mix in MIXES if serves(pools["train"], mix) and set(mix) <= set(source.modalities)
+    ]
     if not mixes:
         raise ValueError("none of the media has a caption and lies in the part to train on")
     jobs = []

@@ -58,6 +58,7 @@ class Source:
     topics: Sequence[str] = ()
     media: Sequence[Medium] | None = None
     own_captions: bool = False
+    modalities: tuple[MediaModality, ...] = MEDIA  # of media that can be found or made
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,9 @@ def test_refusals_of_the_search_are_counted(tmp_path):
     names = [f"{number}.png" for number in range(40)]
     pool = Pool(names, np.stack([unit(name) for name in names]))
     found = SearchGrounder({"image": pool}, lambda texts: np.stack([*map(unit, texts)]), 0.95)
-    source = Source(["cats", "a walk"], own_captions=True)
+    source = Source(["cats", "a walk"], own_captions=True, modalities=found.modalities)
     result = build(Order("mosit", source, 60, GrammarWriter(), tmp_path, grounder=found))
-    assert result.reasons["ground"] > 0  # there are neither sounds nor videos
+    assert {dialogue.job.mix for dialogue in result.dialogues} == {("image",)}
     assert result.reasons["similarity"] > 0
     assert len(result.refused) + len(result.dialogues) == 60
     used = [p for d in result.dialogues for m in d.record.messages for p in m.content]
@@ -103,13 +103,9 @@ def test_refusals_of_the_search_are_counted(tmp_path):
 
 
 def test_what_a_decoder_cannot_make_is_refused(tmp_path):
-    def make(modality, caption):
-        if modality != "image":
-            raise RefusalError("ground", f"the model has no decoder of {modality}")
-        return f"media/{len(caption)}.png"
-
+    grounder = MakingGrounder(lambda modality, caption: f"{len(caption)}.png", ("image",))
     source = Source(["cats"], own_captions=True)
-    order = Order("mosit", source, 14, GrammarWriter(), tmp_path, grounder=MakingGrounder(make))
+    order = Order("mosit", source, 14, GrammarWriter(), tmp_path, grounder=grounder)
     result = build(order)
     assert {dialogue.job.mix for dialogue in result.dialogues} == {("image",)}
     assert result.reasons == {"ground": 14 - len(result.dialogues)}
