@@ -197,12 +197,16 @@ def request_record(model: MultimodalModel, modality: MediaModality, rng: random.
 
 
 def first_usable(model: MultimodalModel, sample: Callable[[], Record]) -> Record:
-    """The first sample whose media the encoder takes and, in answers, a decoder makes."""
+    """The first sample whose media the encoder takes and, in answers, a decoder makes.
+
+    The decoders count that the system has, also where a stage does not build them.
+    """
+    decoders = model.system.decoders
     while True:
         record = sample()
         media = [(role, medium.type) for role, medium in media_of_record(record)]
         rendered = {modality for role, modality in media if role == "assistant"}
-        if {m for _, m in media} <= {*model.encoder.modalities} and rendered <= {*model.decoders}:
+        if {m for _, m in media} <= {*model.encoder.modalities} and rendered <= {*decoders}:
             return record
 
 

@@ -5,7 +5,9 @@ import random
 import torch
 
 from anygen.core.media import Audio
-from anygen.training.mixtures import clip, reordered, sound_mix
+from anygen.core.records import captions_of
+from anygen.training.mixtures import clip, prompt_for_expert, reordered, sound_mix, world_record
+from anygen.training.stages import STAGES
 from mosit_data.world.scene import in_split
 from mosit_data.world.vocabulary import SOUNDS
 
@@ -42,3 +44,13 @@ def test_a_sound_mix_is_as_long_as_a_clip_and_only_named():
         [answer] = answered.parts
         assert any(name in str(answer).lower() for name in SOUNDS)
         assert "playing" not in str(answer)
+
+
+def test_the_router_meets_requests_though_its_stage_builds_no_decoders(make_model):
+    model = make_model(*STAGES["route"].needs)
+    assert not model.decoders
+    dialogues = [world_record(model, random.Random(seed)) for seed in range(40)]
+    requests = [seed for seed, dialogue in enumerate(dialogues) if captions_of(dialogue)]
+    assert len(requests) > 20
+    for seed in requests:
+        assert prompt_for_expert(model, random.Random(seed)).messages[-1].role == "user"
