@@ -62,15 +62,21 @@ def with_paths_below(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
         moved["out"] = str(folder / data["out"])
     if isinstance(data.get("data"), list):
         moved["data"] = [source_below(folder, source) for source in data["data"]]
+    if "held_out" in data:
+        moved["held_out"] = source_below(folder, data["held_out"])
     return moved
 
 
 def source_below(folder: Path, source: Any) -> Any:
-    """A source of data with paths that are relative to the folder."""
+    """A source of data, or several paths of one, with paths that are relative to the folder."""
+    if isinstance(source, str):
+        return str(folder / user_path(source))
+    if isinstance(source, list):
+        return [source_below(folder, path) for path in source]
     if not isinstance(source, dict):
         return source
-    paths = {key: source[key] for key in ("path", "media") if isinstance(source.get(key), str)}
-    return {**source, **{key: str(folder / user_path(path)) for key, path in paths.items()}}
+    paths = {key: source_below(folder, source[key]) for key in ("path", "media") if key in source}
+    return source | paths
 
 
 def path_below(folder: Path, name: Any) -> Any:

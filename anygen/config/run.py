@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from anygen.config.data import DataSource, Mixing, check_shares
+from anygen.config.held_out import HeldOut
 from anygen.config.system import Lora
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
@@ -50,6 +51,7 @@ class Run(Strict):
     mixing: Mixing = "sqrt"  # sources without a share: by their rows, by the root of that, or equal
     bad_rows: Literal["stop", "skip"] = "stop"  # skip: they are listed in refused.jsonl
     max_length: PositiveInt | None = None  # positions of a row; by default the LLM's context
+    held_out: HeldOut | None = None  # rows whose losses are logged, and which are not learned
     vocabulary: Literal["core", "full"] = "core"
     steps: PositiveInt
     batch_size: PositiveInt  # rows of a step; of each process in stages without dialogues
@@ -94,6 +96,11 @@ class Run(Strict):
         if self.stage not in ("decode", "instruct") and any(s.plain for s in self.data):
             raise ValueError(
                 f"data: plain answers hold no media, and stage {self.stage} learns from media"
+            )
+        if self.held_out and self.stage not in DIALOGUE_STAGES:
+            raise ValueError(
+                f"held_out: stage {self.stage} does not read dialogues; "
+                f"{', '.join(DIALOGUE_STAGES)} do"
             )
         check_shares(self.data)
         if self.accumulation > 1 and self.stage not in DIALOGUE_STAGES:

@@ -11,10 +11,12 @@ from anygen.reports.page import Shown, show, svg_uri, write_page
 from anygen.training.runs.folder import RUN_FILE
 from anygen.training.runs.log import LOG, LogRow
 from anygen.training.runs.progress import duration
+from anygen.training.samples import TEXT
 
 PAGE = "report.html"
 STEPS = 6  # whose samples are shown
 POINTS = 400  # of a curve
+NO_CURVES = ("step", "seconds", "best_step")
 
 
 def write(out: Path) -> Path:
@@ -26,6 +28,7 @@ def write(out: Path) -> Path:
         "folder": out.name,
         "config": config,
         "step": logged[-1]["step"] if logged else 0,
+        "best": [0, *(row["best_step"] for row in logged if "best_step" in row)][-1],
         "remaining": remaining(logged, read_yaml(config)["steps"]),
         "curves": [
             {"name": name, "last": values[-1], "plot": svg_uri(plots.curve_svg(steps, values))}
@@ -48,8 +51,10 @@ def remaining(rows: Sequence[LogRow], steps: int) -> str:
 
 def curves(rows: Sequence[LogRow]) -> Iterator[tuple[str, list[int], list[float]]]:
     """Name, steps and values of every quantity in the log; of a repeated step the last values."""
-    by_step = {row["step"]: row for row in rows}
-    names = dict.fromkeys(name for row in rows for name in row if name not in ("step", "seconds"))
+    by_step: dict[int, LogRow] = {}
+    for row in rows:
+        by_step[row["step"]] = by_step.get(row["step"], {}) | row
+    names = dict.fromkeys(name for row in rows for name in row if name not in NO_CURVES)
     for name in names:
         steps = evenly_spaced([step for step in sorted(by_step) if name in by_step[step]], POINTS)
         yield name, steps, [by_step[step][name] for step in steps]
@@ -71,7 +76,9 @@ def shown_samples(out: Path, rows: Sequence[LogRow]) -> dict[str, Any]:
     return {"steps": steps, "samples": samples}
 
 
-def sample(out: Path, paths: Sequence[str], name: str) -> Shown | None:
-    """The sample of this name among the files of a step, if there is one."""
+def sample(out: Path, paths: Sequence[str], name: str) -> Shown | str | None:
+    """The sample of this name among the files of a step, if there is one: a medium or a text."""
     found = [out / path for path in paths if Path(path).name == name and (out / path).is_file()]
+    if found and found[0].suffix == TEXT:
+        return found[0].read_text(encoding="utf-8")
     return show(found[0], name) if found else None

@@ -1,17 +1,26 @@
-"""Sample media that show what a run has learned; they are written beside its log."""
+"""Samples that show what a run has learned, media and answers; they are written beside its log."""
 
 import random
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, zip_longest
+from pathlib import Path
 from typing import cast
 
 import torch
 
+from anygen.anygen import AnyGen
 from anygen.config.run import Run
-from anygen.core.media import Media
-from anygen.core.modality import MediaModality
+from anygen.core.media import Media, Message, Part, media_of, modality_of
+from anygen.core.modality import TABLE, MediaModality
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
+from anygen.io.media_files import write_media
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.data.media import some_media
 from anygen.training.data.mixture import StepRows
+from anygen.training.dialogues import Dialogue
 from anygen.training.mixtures import draw_media
+from anygen.training.runs.held_out import WORLD, read_all, world_rows
 from decoders.base import (
     AutoencodingDecoder,
     RenderRequest,
@@ -20,7 +29,12 @@ from decoders.base import (
     no_progress,
 )
 
-EXAMPLES = 4  # true media per decoder
+EXAMPLES = 4  # true media per decoder, and dialogues that are answered
+DRAWN = 8  # dialogues to choose these from, if the run has no held-out files
+MAX_TOKENS, MAX_ANSWER_MEDIA = 64, 2  # of an answer
+TEXT = ".txt"  # suffix of a sample that is a text
+
+Samples = dict[str, Part]  # by the names of their files, without suffix
 SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
     "image": [
         "a flat cat on a blue background",
@@ -47,6 +61,50 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 }
 
 
+@torch.no_grad()
+def answers(model: MultimodalModel, run: Run) -> Samples:
+    """What the model answers to a few dialogues that the run does not learn from."""
+    options = AnswerOptions(max_new_tokens=MAX_TOKENS, max_media=MAX_ANSWER_MEDIA)
+    if not model.decoders:
+        options = options.model_copy(update={"modalities": ("text",)})
+    dialogues = list(islice(questions(model, run), EXAMPLES))
+    requests = [Request(messages, seed, options) for seed, messages in enumerate(dialogues)]
+    shown: Samples = {}
+    for index, answer in enumerate(AnyGen(model).reply_many(requests)):
+        for name, message in (("question", dialogues[index][-1]), ("answer", answer.message)):
+            shown |= {f"{index}_{name}_{n}": part for n, part in enumerate(message.parts)}
+    return shown
+
+
+def questions(model: MultimodalModel, run: Run) -> Iterator[Sequence[Message]]:
+    """Dialogues up to their last answer: of the held-out rows, or else of the small world."""
+    drawn = {} if run.held_out else {WORLD: world_rows(model, run, DRAWN)}
+    sources = read_all(model, run) if run.held_out else drawn
+    for row in filter(None, chain.from_iterable(zip_longest(*sources.values()))):
+        last = max(n for n, message in enumerate(row.messages) if message.role == "assistant")
+        if last and row.messages[last - 1].role == "user" and is_visible(row, last):
+            yield row.messages[:last]
+
+
+def is_visible(row: Dialogue, length: int) -> bool:
+    """Whether all media of a dialogue of so many messages have pixels or samples."""
+    media = len(media_of(row.messages[:length]))
+    return not row.features and not any(index < media for index in row.unseen)
+
+
+def write_samples(samples: Samples, folder: Path) -> list[Path]:
+    """A file for each sample; returns their paths."""
+    paths = []
+    for name, part in samples.items():
+        if isinstance(part, str):
+            paths.append(folder / f"{name}{TEXT}")
+            folder.mkdir(parents=True, exist_ok=True)
+            paths[-1].write_text(part, encoding="utf-8")
+        else:
+            paths.append(write_media(part, folder / f"{name}{TABLE[modality_of(part)].suffix}"))
+    return paths
+
+
 def true_media(run: Run) -> dict[MediaModality, list[Media]]:
     """A few true media of each decoder, the same at every step; the user's if there are any."""
     shown = {}
@@ -57,18 +115,18 @@ def true_media(run: Run) -> dict[MediaModality, list[Media]]:
     return shown
 
 
-def pairs(modality: MediaModality, true: list[Media], decoded: list[Media]) -> dict[str, Media]:
+def pairs(modality: MediaModality, true: list[Media], decoded: list[Media]) -> Samples:
     """True media and what became of them, by the names of their files."""
-    names: dict[str, Media] = {}
+    names: Samples = {}
     for index, (before, after) in enumerate(zip(true, decoded)):
         names |= {f"{modality}_{index}_true": before, f"{modality}_{index}_made": after}
     return names
 
 
 @torch.no_grad()
-def reconstructions(model: MultimodalModel, run: Run) -> dict[str, Media]:
+def reconstructions(model: MultimodalModel, run: Run) -> Samples:
     """True media, and their reconstruction by the autoencoder."""
-    shown: dict[str, Media] = {}
+    shown: Samples = {}
     for modality, media in true_media(run).items():
         decoder = cast(AutoencodingDecoder, model.decoders[modality])
         shown |= pairs(modality, media, decoder.from_latents(decoder.to_latents(media)))
@@ -76,9 +134,9 @@ def reconstructions(model: MultimodalModel, run: Run) -> dict[str, Media]:
 
 
 @torch.no_grad()
-def resynthesis(model: MultimodalModel, run: Run) -> dict[str, Media]:
+def resynthesis(model: MultimodalModel, run: Run) -> Samples:
     """True sounds, and the vocoder's sounds from their spectrograms."""
-    shown: dict[str, Media] = {}
+    shown: Samples = {}
     for modality, media in true_media(run).items():
         decoder = cast(VocoderDecoder, model.decoders[modality])
         shown |= pairs(modality, media, decoder.resynthesize(media))
@@ -86,9 +144,9 @@ def resynthesis(model: MultimodalModel, run: Run) -> dict[str, Media]:
 
 
 @torch.no_grad()
-def renderings(model: MultimodalModel, run: Run) -> dict[str, Media]:
+def renderings(model: MultimodalModel, run: Run) -> Samples:
     """What the decoders render from a few fixed captions, those of the user's data if there are."""
-    shown: dict[str, Media] = {}
+    shown: Samples = {}
     for modality in dict.fromkeys(run.decoders):
         decoder = model.decoders[modality]
         fixed = SAMPLE_CAPTIONS[modality]
@@ -100,6 +158,6 @@ def renderings(model: MultimodalModel, run: Run) -> dict[str, Media]:
     return shown
 
 
-def no_samples(model: MultimodalModel, run: Run) -> dict[str, Media]:
+def no_samples(model: MultimodalModel, run: Run) -> Samples:
     """For stages whose results can be judged by their losses alone."""
     return {}

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anygen.config.run import Run
-from anygen.core.media import Media
 from anygen.core.modality import MediaModality
 from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
@@ -51,7 +50,6 @@ MISSED = 0.015  # share of familiar media that may be called unfamiliar
 
 
 Losses = dict[str, Tensor]  # every term (B,) or (); the names stand in the run's log
-Samples = dict[str, Media]
 Auxiliaries = TypeVar("Auxiliaries")  # an nn.Module, or None
 
 
@@ -60,7 +58,7 @@ class Stage(Generic[Auxiliaries]):
     needs: tuple[str, ...]  # the parts of the system that are built
     learns: tuple[str, ...]  # prefixes of parameter names; {decoder} stands for each of the run's
     losses: Callable[[MultimodalModel, Auxiliaries, Run, Step], Losses]
-    samples: Callable[[MultimodalModel, Run], Samples]
+    samples: Callable[[MultimodalModel, Run], samples.Samples]
     auxiliaries: Callable[[MultimodalModel, Run], Auxiliaries]  # a further input of `losses`
     decoder: type[Any] = Decoder  # the contract of decoders that it trains, or trains through
     llm_answers: bool = False  # the LLM computes what is learned from, and nothing before it learns
@@ -255,14 +253,14 @@ STAGES: dict[str, Stage[Any]] = {
         ("encoder", "llm", "input_projector"),
         ("input_projector.", "llm.signal_rows"),
         text_losses,
-        samples.no_samples,
+        samples.answers,
         no_auxiliaries,
     ),
     "decode": Stage(
         PARTS,
         ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
         dialogue_losses,
-        samples.no_samples,
+        samples.answers,
         NegativeBank,
         TrainableDecoder,
     ),
@@ -277,7 +275,7 @@ STAGES: dict[str, Stage[Any]] = {
             "llm.trigger_",
         ),
         dialogue_losses,
-        samples.no_samples,
+        samples.answers,
         NegativeBank,
         TrainableDecoder,
     ),

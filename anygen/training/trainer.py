@@ -1,17 +1,15 @@
 """The training loop. A step's batch and noise are functions of its number: resuming is exact."""
 
 import logging
-import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import gather_object
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import (
@@ -21,20 +19,22 @@ from anygen.checkpoints.checkpoint import (
 )
 from anygen.checkpoints.run_weights import find_weights, weights_of
 from anygen.config.loader import find_config, load_run, system_of
-from anygen.config.placement import Placement
 from anygen.config.run import CAPTIONED_STAGES, DIALOGUE_STAGES, Run
-from anygen.core.media import modality_of
-from anygen.core.modality import TABLE
-from anygen.io.media_files import write_media
 from anygen.model.multimodal import MultimodalModel
-from anygen.numerics.int8_linear import has_vnni
 from anygen.training import report
 from anygen.training.data.media import MediaMixture
 from anygen.training.data.mixture import DialogueMixture
 from anygen.training.data.refused import RefusedRows
 from anygen.training.mixtures import draw_dialogues
 from anygen.training.runs.averaging import AveragedWeights
-from anygen.training.runs.checkpoints import write_weights
+from anygen.training.runs.checkpoints import BEST, keep_weights, write_weights
+from anygen.training.runs.devices import (
+    check_parts,
+    has_fast_int8,
+    make_accelerator,
+    mean_of_processes,
+    placement_of,
+)
 from anygen.training.runs.folder import (
     Origin,
     check_changes,
@@ -42,6 +42,7 @@ from anygen.training.runs.folder import (
     origin_of,
     write_settings,
 )
+from anygen.training.runs.held_out import HeldOutRows
 from anygen.training.runs.log import LOG, append_row, drop_rows_after, finite_means
 from anygen.training.runs.optimizers import learning_rate, make_optimizer
 from anygen.training.runs.progress import progress_bar
@@ -49,6 +50,7 @@ from anygen.training.runs.state import STATE_FILE, State, read_state, write_stat
 from anygen.training.runs.step import Step
 from anygen.training.runs.stopping import end_process, stop_requests
 from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
+from anygen.training.samples import write_samples
 from anygen.training.stages import STAGES, Stage, check_decoders, learned_prefixes
 
 log = logging.getLogger(__name__)
@@ -73,22 +75,10 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
             trainer.resume(state)
         if accelerator.is_main_process:
             write_settings(run, origin)
-            drop_rows_after(trainer.step, run.out / LOG)
+            drop_rows_after(trainer.step if state else -1, run.out / LOG)
         log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(trainer.model))
         trainer.fit()
     return run.out
-
-
-def make_accelerator(run: Run) -> Accelerator:
-    """Where a run computes, alone or as one of the processes that torchrun has started.
-
-    Without `cpu` processes on CPUs would not notice each other. A part of a step may have no medium
-    of a modality, and then what learns from it has no gradient.
-    """
-    on_cpus = "LOCAL_RANK" in os.environ and not torch.accelerator.is_available()
-    parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
-    precision = "bf16" if run.precision == "bf16" else "no"
-    return Accelerator(mixed_precision=precision, cpu=on_cpus, kwargs_handlers=[parallel])
 
 
 def check_state(run: Run, state: State, origin: Origin, change: Sequence[str]) -> None:
@@ -122,44 +112,6 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
         fused = accelerator.device.type != "cpu"
         model.llm.prepare_training(int8, run.gradient_checkpointing, fused)
     return Trainer(run, stage, model, accelerator, origin)
-
-
-def check_parts(run: Run, processes: int) -> None:
-    """Raises ValueError if some pass of a process would have no row."""
-    parts = processes * run.accumulation
-    if run.stage in DIALOGUE_STAGES and run.batch_size < parts:
-        raise ValueError(
-            f"batch_size: {run.batch_size} rows cannot be divided among {processes} processes with "
-            f"{run.accumulation} passes each; give at least {parts}"
-        )
-
-
-def mean_of_processes(count: int, steps: list[dict[str, float]]) -> list[dict[str, float]]:
-    """The terms of each step; where a process had nothing of one, it adds 0 to the mean."""
-    if count == 1:
-        return steps
-    means = []
-    for rows in zip(*gather_object([steps])):
-        names = dict.fromkeys(name for row in rows for name in row)
-        means.append({name: sum(row.get(name, 0.0) for row in rows) / count for name in names})
-    return means
-
-
-def placement_of(run: Run, accelerator: Accelerator) -> Placement:
-    """The base LLM's. 4-bit weights are quantized on the device that computes."""
-    if run.precision != "nf4":
-        return Placement(dtype="bfloat16" if run.precision == "bf16" else "float32")
-    return Placement(
-        device=str(accelerator.device), dtype="float32", quant="nf4"
-    ).validate_available()
-
-
-def has_fast_int8(device: torch.device, vnni: Callable[[], bool] = has_vnni) -> bool:
-    """Whether 8-bit layers are faster than float32 ones; logs if they are not."""
-    if device.type != "cpu" or vnni():
-        return True
-    log.info("this CPU has no VNNI: the base LLM stays in float32, two to four times as slow")
-    return False
 
 
 class StageLoss(nn.Module):
@@ -208,10 +160,17 @@ class Trainer:
         loss = StageLoss(model, self.auxiliaries, run, stage)
         wrapped = accelerator.prepare(loss, optimizer)
         self.loss, self.optimizer = wrapped
+        self.held_out = HeldOutRows(model, run, run.held_out) if run.held_out else None
         self.average = AveragedWeights(self.learned, run.ema)
         self.step = 0
         self.skipped = 0  # steps in all whose loss or gradient was not finite
         self.skipped_in_a_row = 0
+
+    @property
+    def is_done(self) -> bool:
+        """After the last step, or when losses of held-out rows have not improved for too long."""
+        exhausted = self.held_out is not None and self.held_out.is_exhausted
+        return self.step >= self.run.steps or exhausted
 
     def fit(self) -> None:
         """Train up to the last step; log, save and write samples on the way.
@@ -225,16 +184,19 @@ class Trainer:
         shown = self.accelerator.is_main_process
         bar = progress_bar(self.run.stage, self.step, self.run.steps, shown)
         with stop_requests() as request, bar as advance:
-            while self.step < self.run.steps:
+            if self.held_out and not (self.held_out.best.start or self.is_done):
+                self.evaluate(self.held_out)
+            while not self.is_done:
                 terms.append(self.update())
                 self.step += 1
                 advance(self.step)
+                better = self.is_best()
                 if self.is_due(self.run.log_every):
                     self.write_log(terms, time.perf_counter() - start_time)
                     terms, start_time = [], time.perf_counter()
                 stopping = self.highest(request.number)
-                if stopping or self.is_due(self.run.save_every):
-                    self.save()
+                if stopping or better or self.is_due(self.run.save_every):
+                    self.save(better)
                 if stopping:
                     log.info("stopped at step %d; the same command goes on from there", self.step)
                     end_process(stopping)
@@ -320,7 +282,28 @@ class Trainer:
             yield replace(step, part=part, parts=parts, processes=processes)
 
     def is_due(self, every: int) -> bool:
-        return self.step % every == 0 or self.step == self.run.steps
+        return self.step % every == 0 or self.is_done
+
+    def is_best(self) -> bool:
+        """Whether losses of held-out rows are due in this step, and better than ever before."""
+        return self.held_out is not None and (
+            self.is_due(self.held_out.settings.every) and self.evaluate(self.held_out)
+        )
+
+    def evaluate(self, held_out: HeldOutRows) -> bool:
+        """Log the losses of held-out rows; whether they are better than ever before."""
+        self.model.eval()
+        with self.average.in_use(), self.accelerator.autocast():
+            losses = held_out.losses(
+                lambda step: self.stage.losses(self.model, self.auxiliaries, self.run, step),
+                self.accelerator.process_index,
+                self.accelerator.num_processes,
+            )
+        self.model.train()
+        row, better = held_out.add(losses, self.step)
+        if self.accelerator.is_main_process:
+            self.write_row({"step": self.step, **row})
+        return better
 
     def write_log(self, terms: Sequence[dict[str, Tensor]], seconds: float) -> None:
         """One line of JSON: means since the last line, the learning rate, the seconds in all."""
@@ -346,14 +329,10 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         self.model.eval()
-        with self.average.in_use():
-            media = self.stage.samples(self.model, self.run)
+        with self.average.in_use(), self.accelerator.autocast():
+            samples = self.stage.samples(self.model, self.run)
         self.model.train()
-        folder = self.run.out / "samples" / f"{self.step:06d}"
-        paths = []
-        for name, medium in media.items():
-            suffix = TABLE[modality_of(medium)].suffix
-            paths.append(write_media(medium, folder / f"{name}{suffix}"))
+        paths = write_samples(samples, self.run.out / "samples" / f"{self.step:06d}")
         if paths:
             names = [str(path.relative_to(self.run.out)) for path in paths]
             self.write_row({"step": self.step, "samples": names})
@@ -367,12 +346,17 @@ class Trainer:
         own = own_tensors(self.model, learned_prefixes(self.run))
         return own | saved_names(self.auxiliaries)
 
-    def save(self) -> None:
-        """Write the (averaged) weights for later use, then the state to resume from."""
+    def save(self, best: bool = False) -> None:
+        """Write the (averaged) weights for later use, then the state to resume from.
+
+        The `best` weights also stay in a folder of their own.
+        """
         if not self.accelerator.is_main_process:
             return
         with self.average.in_use():
             write_weights(self.tensors(), self.run, self.model.system, self.model.folder, self.step)
+        if best:
+            keep_weights(self.run, self.model.system, self.model.folder, BEST)
         state = {
             "origin": self.origin,
             "step": self.step,
@@ -381,6 +365,7 @@ class Trainer:
             "average": self.average.tensors,
             "optimizer": self.optimizer.state_dict(),
             "kind": self.run.optimizer,
+            "held_out": self.held_out.state() if self.held_out else None,
         }
         write_state(state, self.run.out)
 
@@ -395,4 +380,6 @@ class Trainer:
             raise ValueError(f"{self.run.out / STATE_FILE}: {error}") from error
         self.step = state["step"]
         self.skipped, self.skipped_in_a_row = state.get("skipped", (0, 0))
+        if self.held_out:
+            self.held_out.resume(state.get("held_out"))
         log.info("resumed %s at step %d", self.run.out, self.step)

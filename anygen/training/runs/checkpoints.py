@@ -15,6 +15,7 @@ from anygen.training.runs.folder import relative
 
 MODEL_STAGES = ("encode", "decode", "instruct", "project", "route")
 CHECKPOINTS = "checkpoints"  # the folder of earlier weights, in folders named by their steps
+BEST = "best"  # the one of those with the lowest loss of held-out rows
 
 
 def write_weights(

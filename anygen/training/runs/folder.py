@@ -13,6 +13,7 @@ import yaml
 
 from anygen.checkpoints.checkpoint import WEIGHTS
 from anygen.checkpoints.run_weights import find_weights, fingerprint
+from anygen.config.held_out import HeldOut
 from anygen.config.run import Run
 from anygen.config.system import System
 from anygen.core.schema import did_you_mean
@@ -28,7 +29,7 @@ LIBRARIES = ("torch", "transformers", "diffusers", "accelerate")
 # Settings that may differ when a run goes on: no weight depends on them, or they are compared by
 # what they refer to.
 FREE = {"system", "lora", "init", "out", "bad_rows"}
-FREE |= {"log_every", "save_every", "sample_every", "keep"}
+FREE |= {"log_every", "save_every", "sample_every", "keep", "held_out"}
 SHOWN = 3  # changed settings in a message
 
 Origin = dict[str, Any]  # what the weights of a run depend on, as JSON
@@ -133,11 +134,19 @@ def write_settings(run: Run, origin: Origin) -> None:
         {k: v if k not in ("path", "media") else str(Path(v).absolute()) for k, v in source.items()}
         for source in run.model_dump(mode="json", exclude_none=True)["data"]
     ]
+    if run.held_out:
+        settings["held_out"] |= absolute(run.held_out)
     write_yaml(settings, run.out / RUN_FILE)
     versions = {"anygen": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in LIBRARIES}
     resolved = {"versions": versions, "init": origin["init"], "system": origin["system"]}
     write_yaml(resolved, run.out / RESOLVED_FILE)
+
+
+def absolute(held_out: HeldOut) -> dict[str, Any]:
+    """The paths of held-out rows, from wherever the run goes on."""
+    media = held_out.media and str(Path(held_out.media).absolute())
+    return {"path": [str(Path(path).absolute()) for path in held_out.path], "media": media}
 
 
 def relative(name: str, folder: Path) -> str:

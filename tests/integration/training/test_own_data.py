@@ -94,7 +94,7 @@ def test_rows_that_were_skipped_are_counted_in_the_log(write_run, tmp_path):
     data = [{"path": "mine.jsonl"}]
     name = write_run("encode", data=data, batch_size=7, steps=1, bad_rows="skip")
     out = train(name, [])
-    [row] = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    [row, _] = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert row["refused"] == 1
     assert json.loads((out / "refused.jsonl").read_text())["line"] == 7
 

@@ -1,0 +1,209 @@
+"""The losses of rows that a run does not learn from, and what follows from them."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from anygen.config.data import DataSource
+from anygen.config.held_out import HeldOut
+from anygen.config.run import Run
+from anygen.core.media import media_of, modality_of
+from anygen.core.modality import MEDIA
+from anygen.io.media_files import printable
+from anygen.model.multimodal import MultimodalModel
+from anygen.training.data.mixture import StepRows, open_sources
+from anygen.training.data.rows import RowReader
+from anygen.training.data.sources import FileSource, open_source
+from anygen.training.dialogues import Dialogue
+from anygen.training.mixtures import draw_dialogues
+from anygen.training.runs.step import Step
+
+WORLD = "world"
+PREFIX = "held_out/"  # of the names of losses in the log
+
+Losses = dict[str, float]
+
+
+@dataclass
+class Best:
+    """How the losses went so far; a run keeps it in its state."""
+
+    rows: Any = None  # what the losses are of
+    start: Losses = field(default_factory=dict)  # of each source before the first step
+    loss: float | None = None
+    step: int = 0
+    waiting: int = 0  # losses in a row that were no better
+
+    def add(self, loss: float | None, step: int) -> bool:
+        """Whether the loss of a step is the best one so far; None is one that is not finite."""
+        better = loss is not None and (self.loss is None or loss < self.loss)
+        if better:
+            self.loss, self.step, self.waiting = loss, step, 0
+        else:
+            self.waiting += 1
+        return better
+
+
+class HeldOutRows:
+    """Rows of every source, by the modalities of their media, and their losses.
+
+    All of them stay in memory. Raises ValueError for sources that do not exist, and for rows that
+    the model cannot learn from.
+    """
+
+    def __init__(self, model: MultimodalModel, run: Run, settings: HeldOut) -> None:
+        self.run, self.settings = run, settings
+        self.files = open_files(settings, run.seed)
+        check_disjoint(run, self.files.values())
+        self.sources = {name: grouped(rows) for name, rows in read_all(model, run).items()}
+        self.best = Best(self.fingerprint())
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the losses depend on beside the model."""
+        hashes = [file.index.sha256 for source in self.files.values() for file in source.files]
+        return {"files": hashes, "world": self.settings.world, "rows": self.settings.rows}
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self.best)
+
+    def resume(self, state: Mapping[str, Any] | None) -> None:
+        """Goes on from a state; one of other rows says nothing about these."""
+        if state is not None and state["rows"] == self.best.rows:
+            self.best = Best(**state)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the losses have not improved for so long that the run ends."""
+        return self.settings.patience is not None and self.best.waiting >= self.settings.patience
+
+    def add(self, losses: Losses, step: int) -> tuple[Losses, bool]:
+        """The line of the log for the losses of a step, and whether they are the best ones so far.
+
+        Best is the mean of the files, or without files that of the small world. `forgetting` is by
+        how much the loss of the small world has grown since the first step.
+        """
+        row = {f"{PREFIX}{name}": loss for name, loss in losses.items()}
+        if not self.best.start:
+            self.best.start = {name: losses[name] for name in self.sources if name in losses}
+        if self.files and {WORLD} <= losses.keys() & self.best.start.keys():
+            row["forgetting"] = round(losses[WORLD] - self.best.start[WORLD], 5)
+        names = list(self.files) or [WORLD]
+        finite = [losses[name] for name in names if name in losses]
+        loss = sum(finite) / len(finite) if len(finite) == len(names) else None
+        better = self.best.add(loss, step)
+        return {**row, "best_step": self.best.step}, better
+
+    @torch.no_grad()
+    def losses(
+        self, compute: Callable[[Step], Mapping[str, Tensor]], process: int, processes: int
+    ) -> Losses:
+        """Of every term by source and modalities, and of every source: the mean over its rows.
+
+        The processes divide the rows, and all of them get all losses. Losses that are not finite
+        are left out.
+        """
+        found: Losses = {}
+        for name, groups in self.sources.items():
+            whole = 0.0
+            for group, rows in groups.items():
+                terms = self.terms(f"{name}/{group}", rows, compute, process, processes)
+                found |= {f"{name}/{group}/{term}": value for term, value in terms.items()}
+                whole += len(rows) * sum(terms.values())
+            found[name] = whole / sum(map(len, groups.values()))
+        finite = {name: round(value, 5) for name, value in found.items() if is_finite(value)}
+        return {name: finite[name] for name in sorted(finite)}
+
+    def terms(
+        self,
+        name: str,
+        rows: Sequence[Dialogue],
+        compute: Callable[[Step], Mapping[str, Tensor]],
+        process: int,
+        processes: int,
+    ) -> Losses:
+        """The loss of rows of one kind: as of one step, which passes divide."""
+        size = max(1, self.run.batch_size // (processes * self.run.accumulation))
+        parts = -(-len(rows) // size)
+        sums: Losses = {}
+        for part in range(process, parts, processes):
+            rng = random.Random(f"{self.run.seed}/{PREFIX}{name}")
+            count = max(len(rows), self.run.denoised)
+            noise = [torch.Generator().manual_seed(rng.getrandbits(48)) for _ in range(count)]
+            step = Step(0, rng, noise, rows, part=part, parts=parts)
+            for term, value in compute(step).items():
+                sums[term] = sums.get(term, 0.0) + float(value)
+        gathered = gather_object([sums]) if processes > 1 else [sums]
+        names = dict.fromkeys(chain.from_iterable(gathered))
+        return {term: sum(own.get(term, 0.0) for own in gathered) for term in names}
+
+
+def is_finite(value: float) -> bool:
+    return abs(value) < float("inf")
+
+
+def open_files(settings: HeldOut, seed: int) -> dict[str, FileSource]:
+    """The sources of files by name. Raises ValueError if there are none of such a name."""
+    found: dict[str, FileSource] = {}
+    for path in settings.path:
+        source = DataSource(path=path, media=settings.media, limit=settings.rows)
+        found[name_of(path, found)] = open_source(source, seed)
+    return found
+
+
+def check_disjoint(run: Run, sources: Iterable[FileSource]) -> None:
+    """Raises ValueError for a held-out file that the run learns from; its name may be another."""
+    learned = {file.index.sha256 for own in open_sources(run).values() for file in own.files}
+    for file in chain.from_iterable(source.files for source in sources):
+        if file.index.sha256 in learned:
+            raise ValueError(
+                f"held_out: the run learns from {printable(file.path)}, too; anygen data split "
+                "holds rows out of a file"
+            )
+
+
+def name_of(path: str, others: Mapping[str, Any]) -> str:
+    """`mine` for mine.held_out.jsonl; a second one of that name is `mine-2`."""
+    stem = Path(path).name.removesuffix(".jsonl").removesuffix(".held_out") or "files"
+    same = sum(other in (WORLD, stem) or other.startswith(f"{stem}-") for other in others)
+    return f"{stem}-{same + 1}" if same or stem == WORLD else stem
+
+
+def read_all(model: MultimodalModel, run: Run) -> dict[str, list[Dialogue]]:
+    """The held-out rows of a run by source, the same whenever they are read. Raises ValueError."""
+    settings = run.held_out
+    assert settings is not None
+    reader = RowReader(model, run.max_length)
+    found = {
+        name: [reader.read(source, row) for row in range(len(source))]
+        for name, source in open_files(settings, run.seed).items()
+    }
+    if settings.world:
+        found[WORLD] = world_rows(model, run, settings.world)
+    return found
+
+
+def world_rows(model: MultimodalModel, run: Run, count: int) -> list[Dialogue]:
+    """Dialogues as the stage draws them, but of a random generator of their own."""
+    rng = random.Random(f"{run.seed}/{PREFIX}{WORLD}")
+    generator = torch.Generator().manual_seed(rng.getrandbits(48))
+    return draw_dialogues(model, run, StepRows(world=count), rng, generator)
+
+
+def grouped(rows: Sequence[Dialogue]) -> dict[str, list[Dialogue]]:
+    """Rows by the modalities of all their media, such as `image+audio`, or `text`."""
+    groups: dict[str, list[Dialogue]] = {}
+    for row in rows:
+        groups.setdefault("+".join(modalities_of(row)) or "text", []).append(row)
+    return groups
+
+
+def modalities_of(row: Dialogue) -> Iterator[str]:
+    present = {modality_of(medium) for medium in media_of(row.messages)}
+    return (modality for modality in MEDIA if modality in present)

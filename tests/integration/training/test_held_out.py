@@ -1,0 +1,177 @@
+"""Rows that a run does not learn from: their losses, the best weights, and an early end."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from anygen import AnyGen
+from anygen.config.loader import load_run
+from anygen.training.precomputed import NegativeBank
+from anygen.training.runs.dialogue_losses import dialogue_losses
+from anygen.training.runs.held_out import Best, HeldOutRows, name_of
+from anygen.training.trainer import train
+from support.html_page import Page
+from support.own_data import picture, talk, write_dialogues, write_picture, write_records
+
+DATA = [{"path": "mine.jsonl"}]
+FAST = {"batch_size": 4, "learning_rate": 1e-2, "warmup": 1, "log_every": 2}
+
+
+@pytest.fixture
+def held_out_run(write_run, tmp_path):
+    """The name of a run with held-out rows of other answers than those it learns."""
+
+    def write(stage="instruct", **settings):
+        write_dialogues(tmp_path, 8)
+        lines = (tmp_path / "mine.jsonl").read_text().splitlines()
+        (tmp_path / "mine.jsonl").write_text("\n".join(lines[:4]) + "\n")
+        (tmp_path / "mine.held_out.jsonl").write_text("\n".join(lines[4:]) + "\n")
+        held_out = {"path": "mine.held_out.jsonl", "every": 2, **settings.pop("held_out", {})}
+        return write_run(stage, data=DATA, held_out=held_out, **FAST | settings)
+
+    return write
+
+
+def rows_of(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def evaluations(out):
+    return [row for row in rows_of(out) if "best_step" in row]
+
+
+@pytest.mark.slow
+def test_losses_are_logged_by_source_by_modalities_and_by_term(held_out_run):
+    out = train(held_out_run(steps=6, held_out={"world": 3}), [])
+    rows = evaluations(out)
+    assert [row["step"] for row in rows] == [0, 2, 4, 6]
+    assert {
+        "held_out/mine",
+        "held_out/mine/image/text",
+        "held_out/mine/image/image_align",
+        "held_out/mine/text/text",
+        "held_out/world",
+    } <= rows[0].keys()
+    grown = [round(row["held_out/world"] - rows[0]["held_out/world"], 5) for row in rows]
+    assert [row["forgetting"] for row in rows] == grown
+    assert rows[-1]["held_out/mine"] < rows[0]["held_out/mine"]
+    page = Page(out / "report.html")
+    assert "held_out/mine/image/text: " in page.text
+    assert f"best at step {rows[-1]['best_step']}" in page.text
+
+
+@pytest.mark.slow
+def test_the_best_weights_are_kept_and_the_run_ends_when_nothing_improves(held_out_run, tmp_path):
+    settings = {"learning_rate": 0.3, "held_out": {"every": 1, "patience": 3}, "steps": 40}
+    name = held_out_run(**settings)
+    out = train(name, [])
+    rows = evaluations(out)
+    losses = {row["step"]: row["held_out/mine"] for row in rows}
+    best, last = rows[-1]["best_step"], rows[-1]["step"]
+    assert losses[best] == min(losses.values())
+    assert (best, last) == (best, best + 3)
+    assert 0 < best < last < 40
+    kept, present = (
+        load_file(folder / "weights.safetensors") for folder in (out / "checkpoints" / "best", out)
+    )
+    assert any(not torch.equal(kept[key], present[key]) for key in kept)
+    before = (out / "state.pt").read_bytes()
+    assert train(name, []) == out
+    assert (out / "state.pt").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_knows_its_best_loss_and_learns_the_same(held_out_run, tmp_path):
+    settings = {"held_out": {"world": 2, "every": 1}, "warmup": 100}
+    name = held_out_run(steps=4, **settings)
+    never, twice = tmp_path / "never", tmp_path / "twice"
+    train(name, [f"out={twice}", "steps=2"])
+    train(name, [f"out={twice}"], ["steps"])
+    assert [row["step"] for row in evaluations(twice)] == [0, 1, 2, 3, 4]
+    losses = [row["held_out/mine"] for row in evaluations(twice)]
+    assert evaluations(twice)[-1]["best_step"] == losses.index(min(losses))
+    train(name, [f"out={never}", "held_out=null"])
+    weights = [load_file(out / "weights.safetensors") for out in (twice, never)]
+    assert all(tensor.equal(weights[1][key]) for key, tensor in weights[0].items())
+
+
+@pytest.mark.slow
+def test_the_loss_does_not_depend_on_how_passes_divide_the_rows(held_out_run, make_model):
+    run, found = load_run(held_out_run(denoised=1, held_out={"world": 3})), []
+    model = make_model().eval()
+    bank = NegativeBank(model, run)
+    for size in (1, 8):
+        resized = run.model_copy(update={"batch_size": size})
+        rows = HeldOutRows(model, resized, run.held_out)
+        found.append(rows.losses(lambda step: dialogue_losses(model, bank, run, step), 0, 1))
+    assert {"mine/image/image_denoise", "world"} <= found[0].keys()
+    assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-4)
+
+
+def test_a_run_answers_held_out_questions(held_out_run):
+    out = train(held_out_run(steps=1), [])
+    [samples] = [row["samples"] for row in rows_of(out) if "samples" in row]
+    texts = {path.name: path.read_text() for path in (out / "samples" / "000001").glob("*.txt")}
+    assert "say 7" in texts.values()
+    assert any("question" in path and path.endswith(".png") for path in samples)
+    assert any("answer" in path for path in samples)
+    assert "say 7" in Page(out / "report.html").text
+
+
+def test_a_run_that_has_no_decoders_answers_in_words(write_run):
+    out = train(write_run("encode", steps=1), [])
+    [samples] = [row["samples"] for row in rows_of(out) if "samples" in row]
+    answers = [path for path in samples if "answer" in path]
+    assert all(path.endswith(".txt") for path in answers)
+
+
+def test_a_file_that_is_learned_from_is_not_held_out(write_run, tmp_path):
+    path = write_records(tmp_path / "mine.jsonl", talk("a"))
+    (tmp_path / "copy.jsonl").write_bytes(path.read_bytes())
+    name = write_run("encode", data=DATA, held_out={"path": "copy.jsonl"})
+    with pytest.raises(ValueError, match=r"held_out: the run learns from .*copy\.jsonl, too"):
+        train(name, [])
+
+
+@pytest.mark.parametrize(
+    ("held_out", "stage", "sentence"),
+    [
+        ({}, "encode", "held_out: give a 'path' of files, or with 'world' the number"),
+        ({"world": 2}, "project", "held_out: stage project does not read dialogues; encode"),
+        ({"path": "gone.jsonl"}, "encode", r"gone\.jsonl: no such file"),
+    ],
+)
+def test_held_out_rows_that_cannot_be(write_run, held_out, stage, sentence):
+    name = write_run(stage, held_out=held_out, decoders=["image"], pool={"image": 2})
+    with pytest.raises(ValueError, match=sentence):
+        train(name, [])
+
+
+def test_a_loss_that_is_not_finite_is_no_best_one():
+    best = Best()
+    assert [best.add(loss, step) for step, loss in enumerate([2.0, None, 3.0, 1.0])] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert (best.loss, best.step, best.waiting) == (1.0, 3, 0)
+
+
+def test_sources_of_one_name_are_told_apart():
+    names = {}
+    for path in ("a/mine.held_out.jsonl", "b/mine.jsonl", "world.jsonl", "c/mine.jsonl"):
+        names[name_of(path, names)] = path
+    assert list(names) == ["mine", "mine-2", "world-1", "mine-3"]
+
+
+def test_the_best_weights_are_a_model(write_run, saved_model, tmp_path):
+    write_picture(tmp_path / "a.png")
+    write_records(tmp_path / "mine.jsonl", talk("a", [picture("a.png")], "a cat"))
+    write_records(tmp_path / "held.jsonl", talk("b", [picture("a.png")], "a cat."))
+    held_out = {"path": ["held.jsonl"], "every": 1}
+    settings = FAST | {"init": [str(saved_model)], "steps": 1}
+    out = train(write_run("encode", data=DATA, held_out=held_out, **settings), [])
+    assert AnyGen.from_pretrained(out / "checkpoints" / "best").model.llm is not None
