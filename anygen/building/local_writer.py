@@ -37,13 +37,16 @@ class LocalWriter:
         Raises ValueError, OSError.
         """
         self.model, self.max_new_tokens = model, max_new_tokens
+        self.weights = ""  # those of a model of ours, which training changes
         if is_model(model):
-            self.answer: Answer = model_answers(AnyGen.from_pretrained(model), max_new_tokens)
+            ours = AnyGen.from_pretrained(model)
+            self.weights = ours.model_id.weights
+            self.answer: Answer = model_answers(ours, max_new_tokens)
         else:
             self.answer = llm_answers(find_base(model, Path()), max_new_tokens)
 
     def key(self, request: Request) -> str:
-        settings = [self.model, TEMPERATURE, self.max_new_tokens, request.seed]
+        settings = [self.model, self.weights, TEMPERATURE, self.max_new_tokens, request.seed]
         medium = request.job.media[0].model_dump(mode="json") if request.step.sees else None
         return to_json([*settings, request.messages(), medium])
 

@@ -18,6 +18,7 @@ from mosit_data.build.subjects import endless, job_about, world_medium
 from mosit_data.world.language.grammar import Bank, say
 
 MAX_OPTIONS = 4
+MAX_WORDS = 5  # of a label; a longer one is no short answer
 MAX_VALUES = 100  # of a label with options to choose from
 CAPTION, PLACE, ANSWER, QUESTION = "caption", "place", "answer", "question"
 
@@ -58,7 +59,9 @@ alone."""
 
 
 def tasks_of(medium: Medium) -> list[str]:
-    labels = set(medium.labels) - {QUESTION, ANSWER}
+    """Its labels of a few words, its question, its caption and the place of a thing."""
+    labels = {name for name, value in medium.labels.items() if len(value.split()) <= MAX_WORDS}
+    labels -= {QUESTION, ANSWER}
     if {QUESTION, ANSWER} <= set(medium.labels):
         labels.add(ANSWER)
     return sorted({CAPTION, *labels, *([PLACE] if has_single_box(medium) else [])})

@@ -2,6 +2,10 @@
 
 import pytest
 
+from anygen.cli import build as command
+from mosit_data.build.pipeline import STAGES
+from mosit_data.build.presets.table import PRESETS
+
 TOPICS = "topics.txt"
 
 
@@ -39,6 +43,11 @@ def test_what_cannot_be_built_is_one_sentence(anygen_cli, folder, words, sentenc
     assert (code, err.count("\n")) == (2, 1)
     assert sentence in err
     assert not (folder / "out").exists()
+
+
+def test_the_command_names_what_there_is():
+    assert sorted(PRESETS) == list(command.PRESETS)
+    assert list(STAGES) == list(command.STAGES)
 
 
 def test_a_build_stops_where_it_is_told(anygen_cli, folder):

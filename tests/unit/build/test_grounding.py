@@ -1,12 +1,14 @@
 """Captions are grounded in the nearest media, never one medium for nearly equal captions."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
 
 from mosit_data.build import grounding
 from mosit_data.build.dialogues import RefusalError
+from mosit_data.build.endpoint import EndpointWriter
 from mosit_data.build.grounding import NEAR_CAPTIONS, MakingGrounder, Pool, SearchGrounder
 from mosit_data.build.pipeline import Order, build
 from mosit_data.build.presets.base import Source
@@ -109,3 +111,26 @@ def test_what_a_decoder_cannot_make_is_refused(tmp_path):
     result = build(order)
     assert {dialogue.job.mix for dialogue in result.dialogues} == {("image",)}
     assert result.reasons == {"ground": 14 - len(result.dialogues)}
+
+
+def test_an_endpoint_writes_captions_of_its_own(tmp_path, serve):
+    def reply(body):
+        prompt = body["messages"][-1]["content"]
+        assert "Write captions of your own" in prompt
+        assert not any(medium.caption in prompt for job in jobs for medium in job.media)
+        turns = [
+            {"role": "user", "parts": [{"text": f"Show me number {body['seed']}."}]},
+            {"role": "assistant", "parts": [{"text": "With pleasure."}, {"image": "a dog"}]},
+        ]
+        return json.dumps({"turns": turns})
+
+    found = grounder()
+    source = Source(["a walk"], own_captions=True, modalities=found.modalities)
+    jobs = plan_topics("mosit", MOSIT, source, 3, 0)
+    writer = EndpointWriter(serve(reply).url, "m")
+    result = build(Order("mosit", source, 3, writer, tmp_path, grounder=found))
+    kept = [dialogue.record.messages[1].content[1] for dialogue in result.dialogues]
+    assert [(part.path, part.caption) for part in kept][:1] == [("dog.png", "a dog")]
+    # the same caption again never has the same picture, and no other is near enough
+    assert len({part.path for part in kept}) == len(kept)
+    assert result.reasons["reuse"] == 3 - len(kept)

@@ -214,6 +214,7 @@ def medium(number: int, labels: dict) -> Medium:
 
 def test_a_question_of_the_users_is_asked_as_it_is():
     labels = {"question": "How many kites?", "answer": "two", "weather": "sunny"}
+    labels["story"] = "one day a girl went out to fly her kite"  # no short answer
     picture = medium(0, labels)
     assert tasks.tasks_of(picture) == ["answer", "caption", "weather"]
     jobs = tasks.plan_tasks("x", PRESETS["multiinstruct"], Source((), [picture]), 30, 0)
