@@ -20,7 +20,9 @@ from mosit_data.world.language.grammar import Bank, say
 MAX_OPTIONS = 4
 MAX_WORDS = 5  # of a label; a longer one is no short answer
 MAX_VALUES = 100  # of a label with options to choose from
-CAPTION, PLACE, ANSWER, QUESTION = "caption", "place", "answer", "question"
+# Tasks that are no labels have the names of columns that are none.
+CAPTION, PLACE = "caption", "instances"
+ANSWER, QUESTION = "answer", "question"
 
 # Labels with a short answer say so, or a model becomes terse everywhere.
 LABEL: Bank = (

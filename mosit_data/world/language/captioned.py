@@ -31,9 +31,9 @@ def bare_medium(record: Record) -> MediaContent | None:
     [medium] = last.content
     if isinstance(medium, TextContent) or medium.ref is not None or not medium.caption:
         return None
-    asked = [(message.role, message.content) for message in before]
+    earlier = [(message.role, message.content) for message in before]
     caption = [("user", [TextContent(text=medium.caption)])]
-    return medium if asked in ([], caption) else None
+    return medium if earlier in ([], caption) else None
 
 
 def describe(rng: random.Random, medium: MediaContent) -> Turns:

@@ -10,7 +10,7 @@ from anygen.core.record_faults import faults_of
 from anygen.core.records import MediaContent, Record
 from anygen.io.media_files import write_media
 from mosit_data.build.endpoint import EndpointWriter
-from mosit_data.build.jobs import Medium
+from mosit_data.build.jobs import Box, Medium
 from mosit_data.build.pipeline import Order, build
 from mosit_data.build.presets import describing, tasks
 from mosit_data.build.presets.base import Source
@@ -251,3 +251,13 @@ def test_rows_of_the_user_that_cannot_be_used_are_named(tmp_path, pictures):
     starts = ("the row has no caption", "instances.0", "../k.png: leads out", "the row has 0 media")
     for row, start in zip(refused, starts, strict=True):
         assert row.reason.startswith(start)
+
+
+def test_a_label_may_have_any_name():
+    picture = medium(0, {"place": "indoors"}).model_copy(
+        update={"boxes": (Box(name="kite", corners=(0.1, 0.2, 0.3, 0.4)),)}
+    )
+    jobs = tasks.plan_tasks("x", PRESETS["multiinstruct"], Source((), [picture]), 30, 0)
+    answers = {job.task: tasks.answer(job) for job in jobs}
+    assert answers["place"] == "Indoors."
+    assert answers["instances"] == "[0.10, 0.20, 0.30, 0.40]"
