@@ -83,6 +83,7 @@ class Run(Strict):
     save_every: PositiveInt = 200
     keep: NonNegativeInt = 0  # of the last saved weights that stay in checkpoints/
     sample_every: PositiveInt = 1000
+    tracker: Literal["tensorboard", "wandb", "trackio"] | None = None  # also shows the log
     seed: int = 0
 
     @model_validator(mode="after")

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 FOREIGN = "anygen"  # an unrelated distribution on PyPI, whose modules have the same name
 EXTRAS = {  # of pyproject.toml, and their purpose
     "data": "tables in Parquet as training data",
+    "track": "training runs in TensorBoard",
     "audio": "playing sounds in the chat, and recording them",
     "dev": "the tests, the style and the types",
     "quant": "an LLM in 8 or 4 bits",

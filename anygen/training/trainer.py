@@ -49,6 +49,7 @@ from anygen.training.runs.progress import progress_bar
 from anygen.training.runs.state import STATE_FILE, State, read_state, write_state
 from anygen.training.runs.step import Step
 from anygen.training.runs.stopping import end_process, stop_requests
+from anygen.training.runs.trackers import check_tracker, report_row, tracking
 from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
 from anygen.training.samples import write_samples
 from anygen.training.stages import STAGES, Stage, check_decoders, learned_prefixes
@@ -65,6 +66,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     continues with other settings only if they are in `change`. Raises ValueError.
     """
     run = load_run(name, overrides)
+    check_tracker(run)
     accelerator = make_accelerator(run)
     with locked(run.out, held=accelerator.is_main_process):
         origin, state = origin_of(run, system_of(run)), read_state(run.out)
@@ -77,7 +79,8 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
             write_settings(run, origin)
             drop_rows_after(trainer.step if state else -1, run.out / LOG)
         log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(trainer.model))
-        trainer.fit()
+        with tracking(run, accelerator, trainer.step):
+            trainer.fit()
     return run.out
 
 
@@ -323,6 +326,7 @@ class Trainer:
 
     def write_row(self, row: dict[str, Any]) -> None:
         append_row(row, self.run.out / LOG)
+        report_row(self.accelerator, row)
         log.info("%s", row)
 
     def write_samples(self) -> None:

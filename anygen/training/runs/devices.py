@@ -24,7 +24,13 @@ def make_accelerator(run: Run) -> Accelerator:
     on_cpus = "LOCAL_RANK" in os.environ and not torch.accelerator.is_available()
     parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
     precision = "bf16" if run.precision == "bf16" else "no"
-    return Accelerator(mixed_precision=precision, cpu=on_cpus, kwargs_handlers=[parallel])
+    return Accelerator(
+        mixed_precision=precision,
+        cpu=on_cpus,
+        kwargs_handlers=[parallel],
+        log_with=run.tracker,
+        project_dir=run.out,
+    )
 
 
 def check_parts(run: Run, processes: int) -> None:

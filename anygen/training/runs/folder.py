@@ -29,7 +29,7 @@ LIBRARIES = ("torch", "transformers", "diffusers", "accelerate")
 # Settings that may differ when a run goes on: no weight depends on them, or they are compared by
 # what they refer to.
 FREE = {"system", "lora", "init", "out", "bad_rows"}
-FREE |= {"log_every", "save_every", "sample_every", "keep", "held_out"}
+FREE |= {"log_every", "save_every", "sample_every", "keep", "held_out", "tracker"}
 SHOWN = 3  # changed settings in a message
 
 Origin = dict[str, Any]  # what the weights of a run depend on, as JSON
