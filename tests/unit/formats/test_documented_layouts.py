@@ -11,7 +11,8 @@ from support.layouts import read_layout, write_rows
 from support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-TABLE = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*?) ?\|$", PAGE, re.MULTILINE))
+SECTION = PAGE.split("\n## Layouts\n")[1].split("\n## ")[0]
+TABLE = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*?) ?\|$", SECTION, re.MULTILINE))
 ROWS = {name: json.loads(cell.strip("`")) for name, cell in TABLE.items() if cell}
 
 
