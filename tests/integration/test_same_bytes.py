@@ -42,7 +42,7 @@ def threads(request):
 def test_mini_gives_the_same_bytes_alone_and_in_any_batch(mini):
     """On its real shapes: what rests on a measurement of one CPU's kernels fails on another."""
     options = AnswerOptions.model_validate(
-        {"max_new_tokens": 12, "media": {m: {"steps": 2} for m in ("image", "audio", "video")}}
+        {"max_new_tokens": 24, "media": {m: {"steps": 2} for m in ("image", "audio", "video")}}
     )
     requests = [Request([user(text)], seed, options) for seed, text in enumerate(PROMPTS)]
 

@@ -70,7 +70,7 @@ def test_samples_of_archives_are_rows_whose_media_lie_in_them(shards, png, wav):
 
 def test_runs_of_dialogues_and_of_media_draw_from_archives(shards, tiny_model, write_run, tmp_path):
     data = [{"path": "clips/*.tar"}]
-    run = load_run(write_run("instruct", data=data, batch_size=4))
+    run = load_run(write_run("decode", data=data, batch_size=4))
     rows = DialogueMixture(run, tiny_model).rows(0)
     assert sorted(caption for d in rows.own for caption in d.captions.values()) == [
         "a bell",
