@@ -20,7 +20,7 @@ from anygen.training.data.media import some_media
 from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import Dialogue
 from anygen.training.mixtures import draw_media
-from anygen.training.runs.held_out import WORLD, read_all, world_rows
+from anygen.training.runs.held_out import WORLD, open_files, read_all, world_rows
 from decoders.base import (
     AutoencodingDecoder,
     RenderRequest,
@@ -78,8 +78,10 @@ def answers(model: MultimodalModel, run: Run) -> Samples:
 
 def questions(model: MultimodalModel, run: Run) -> Iterator[Sequence[Message]]:
     """Dialogues up to their last answer: of the held-out rows, or else of the small world."""
-    drawn = {} if run.held_out else {WORLD: world_rows(model, run, DRAWN)}
-    sources = read_all(model, run) if run.held_out else drawn
+    if run.held_out:
+        sources = read_all(model, run, open_files(run.held_out, run.seed))
+    else:
+        sources = {WORLD: world_rows(model, run, DRAWN)}
     for row in filter(None, chain.from_iterable(zip_longest(*sources.values()))):
         last = max(n for n, message in enumerate(row.messages) if message.role == "assistant")
         if last and row.messages[last - 1].role == "user" and is_visible(row, last):

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ class HeldOutRows:
         self.run, self.settings = run, settings
         self.files = open_files(settings, run.seed)
         check_disjoint(run, self.files.values())
-        self.sources = {name: grouped(rows) for name, rows in read_all(model, run).items()}
+        rows = read_all(model, run, self.files)
+        self.sources = {name: grouped(own) for name, own in rows.items()}
         self.best = Best(self.fingerprint())
 
     def fingerprint(self) -> dict[str, Any]:
@@ -175,17 +177,21 @@ def name_of(path: str, others: Mapping[str, Any]) -> str:
     return f"{stem}-{same + 1}" if same or stem == WORLD else stem
 
 
-def read_all(model: MultimodalModel, run: Run) -> dict[str, list[Dialogue]]:
-    """The held-out rows of a run by source, the same whenever they are read. Raises ValueError."""
-    settings = run.held_out
-    assert settings is not None
-    reader = RowReader(model, run.max_length)
-    found = {
-        name: [reader.read(source, row) for row in range(len(source))]
-        for name, source in open_files(settings, run.seed).items()
+def read_all(
+    model: MultimodalModel, run: Run, files: Mapping[str, FileSource]
+) -> dict[str, Iterable[Dialogue]]:
+    """The held-out rows of a run by source, the same whenever they are read.
+
+    Those of files are read as they are asked for, which raises ValueError.
+    """
+    assert run.held_out is not None
+    reader = RowReader(model, run.max_length, run.stage, run.seed)
+    found: dict[str, Iterable[Dialogue]] = {
+        name: map(partial(reader.read, source), range(len(source)))
+        for name, source in files.items()
     }
-    if settings.world:
-        found[WORLD] = world_rows(model, run, settings.world)
+    if run.held_out.world:
+        found[WORLD] = world_rows(model, run, run.held_out.world)
     return found
 
 
@@ -196,7 +202,7 @@ def world_rows(model: MultimodalModel, run: Run, count: int) -> list[Dialogue]:
     return draw_dialogues(model, run, StepRows(world=count), rng, generator)
 
 
-def grouped(rows: Sequence[Dialogue]) -> dict[str, list[Dialogue]]:
+def grouped(rows: Iterable[Dialogue]) -> dict[str, list[Dialogue]]:
     """Rows by the modalities of all their media, such as `image+audio`, or `text`."""
     groups: dict[str, list[Dialogue]] = {}
     for row in rows:

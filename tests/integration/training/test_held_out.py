@@ -10,7 +10,7 @@ from anygen import AnyGen
 from anygen.config.loader import load_run
 from anygen.training.precomputed import NegativeBank
 from anygen.training.runs.dialogue_losses import dialogue_losses
-from anygen.training.runs.held_out import Best, HeldOutRows, name_of
+from anygen.training.runs.held_out import Best, HeldOutRows, name_of, open_files, read_all
 from anygen.training.trainer import train
 from support.html_page import Page
 from support.own_data import picture, talk, write_dialogues, write_picture, write_records
@@ -175,3 +175,16 @@ def test_the_best_weights_are_a_model(write_run, saved_model, tmp_path):
     settings = FAST | {"init": [str(saved_model)], "steps": 1}
     out = train(write_run("encode", data=DATA, held_out=held_out, **settings), [])
     assert AnyGen.from_pretrained(out / "checkpoints" / "best").model.llm is not None
+
+
+def test_captioned_media_that_are_held_out_are_requests_for_stage_decode(
+    held_out_run, tiny_model, tmp_path
+):
+    name = held_out_run("decode")
+    turns = [{"role": "assistant", "content": [picture("k.png", "a kite")]}]
+    records = [{"id": f"k{index}", "messages": turns} for index in range(12)]
+    write_picture(tmp_path / "k.png")
+    write_records(tmp_path / "mine.held_out.jsonl", *records)
+    run = load_run(name)
+    rows = list(read_all(tiny_model, run, open_files(run.held_out, run.seed))["mine"])
+    assert [list(row.captions.values()) for row in rows] == [["a kite"]] * 12
