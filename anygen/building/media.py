@@ -16,7 +16,7 @@ from anygen.core.media import Media
 from anygen.core.modality import TABLE, MediaModality
 from anygen.generation.request import derive_seed
 from anygen.io.atomic import replacing
-from anygen.io.media_files import printable, read_media, write_media
+from anygen.io.media_files import hash_media, printable, read_media, write_media
 from decoders.base import RenderRequest, never, no_progress
 from mosit_data.build.grounding import Floats, MakingGrounder, Pool, SearchGrounder
 from mosit_data.formats.media_folder import MediaFolder, has_media_suffix, modality_of_name
@@ -87,7 +87,7 @@ class Vectors:
 
     def of(self, path: Path, encoder: Any) -> Floats:
         """Raises ValueError (a MediaError) for a file that cannot be read."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hash_media(path)
         if digest not in self._known:
             self._known[digest] = embed(encoder, [read_media(path)])[0]
         self._used[digest] = self._known[digest]

@@ -143,13 +143,6 @@ class LanguageModel(nn.Module):
             )
         return output.last_hidden_state
 
-    @torch.no_grad()
-    def routed_states(self, embeds_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """What the router reads of prompts, (B, D): states of the base LLM at their ends."""
-        with self.middle_states() as states, self.without_lora():
-            self.hidden(embeds_BTD)
-        return states[0][torch.arange(len(lengths_B)), lengths_B - 1]
-
     @contextmanager
     def media_at(self, media: Tensor | None, embeds: Tensor) -> Iterator[None]:
         """Within the context, embeddings (B, T, D) have media at the positions `media` (B, T)."""
@@ -355,19 +348,14 @@ class LanguageModel(nn.Module):
             layer.enabled = enabled
 
     @contextmanager
-    def without_lora(self) -> Iterator[None]:
-        """Inside, the text is the base model's own."""
+    def as_published(self) -> Iterator[None]:
+        """Inside, the text is the base model's own, and nothing learns."""
         self.use_lora(False)
         try:
-            yield
+            with torch.no_grad():
+                yield
         finally:
             self.use_lora(True)
-
-    @contextmanager
-    def as_published(self) -> Iterator[None]:
-        """The same, and nothing learns."""
-        with self.without_lora(), torch.no_grad():
-            yield
 
 
 def branch_arguments(branches_BP: Tensor, embeds_BTD: Tensor) -> dict[str, Tensor]:

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from anygen.llm.kv_cache import Adapted, KVCache
+from anygen.llm.prompt import build_prompt
 from anygen.training.collate import assemble
 from anygen.training.dialogues import read_record
 from anygen.training.losses import hidden_states
+from anygen.training.mixtures import prompt_for_expert
+from anygen.training.precomputed import states_of_prompts
 from mosit_data.world.language.dialogues import sample_dialogue
 from support.precision import unpacked
 
@@ -46,10 +49,13 @@ def test_what_the_expert_reads_has_the_states_that_training_computes(model):
 
 @torch.no_grad()
 def test_the_router_is_trained_on_the_states_that_it_reads_in_answering(model):
-    llm = model.llm
-    embeds_BTD, lengths = torch.randn(3, 9, llm.width), torch.tensor([9, 4, 6])
-    states = llm.routed_states(embeds_BTD, lengths)
-    llm.prepare_answering(unpacked)
-    for embeds, length, state in zip(embeds_BTD, lengths.tolist(), states, strict=True):
-        cache, _ = read_alone(llm, embeds[:length], list(range(length)))
+    rng = random.Random(5)
+    prompts = [prompt_for_expert(model, rng) for _ in range(3)]
+    states = states_of_prompts(model, prompts)
+    model.llm.prepare_answering(unpacked)
+    for record, state in zip(prompts, states, strict=True):
+        messages = model.with_system_prompt(read_record(record).messages)
+        pieces = build_prompt(messages, model.llm.tokenizer, reply=True)
+        keys = [key for piece in pieces for key in model.cache_keys(piece)]
+        cache, _ = read_alone(model.llm, model.embed(pieces), keys)
         torch.testing.assert_close(cache.middle, state, atol=2e-4, rtol=0)

@@ -23,6 +23,7 @@ from anygen.evaluation.suites.base import (
     text_of,
 )
 from anygen.generation.answer import Answer
+from anygen.llm.kv_cache import KVCache
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Tokens, build_prompt, plain_ids
 from anygen.llm.router import Router
@@ -65,9 +66,11 @@ def compare(
 
 def is_left(router: Router, llm: LanguageModel, ids: Sequence[int]) -> bool:
     """Whether a router leaves a prompt to the base LLM, whose states it reads."""
-    embeds_1TD = llm.base.get_input_embeddings()(torch.tensor([ids]))
-    state_1D = llm.routed_states(embeds_1TD, torch.tensor([len(ids)]))
-    return bool(router(state_1D.to(router.output.weight.device)) <= 0)
+    cache = KVCache()
+    with torch.inference_mode():
+        llm.read([(cache, llm.embed(torch.tensor(ids)), ids)])
+        assert cache.middle is not None
+        return bool(router(cache.middle.to(router.output.weight.device)) <= 0)
 
 
 def prompt_ids(llm: LanguageModel, system_prompt: str, messages: Sequence[Message]) -> list[int]:
