@@ -2,9 +2,9 @@
 
 | a part | is read as |
 |---|---|
-| `"hi"`, `{"type": "input_text", "text": "hi"}` | text |
+| `"hi"`, `{"type": "input_text", "text": "hi"}`, also output_text | text |
 | `{"type": "image_url", "image_url": {"url": URL}}`, also audio_url and video_url | a medium |
-| `{"type": "input_image", "image_url": URL}` | a medium |
+| `{"type": "input_image", "image_url": URL}`, also input_video | a medium |
 | `{"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}` | a medium |
 
 A URL, and the `path` of a medium, is a path, a file: URL or a data: URL (RFC 2397).
@@ -29,8 +29,9 @@ URLS: dict[str, tuple[MediaModality, str]] = {
     "input_image": ("image", "image_url"),
     "audio_url": ("audio", "audio_url"),
     "video_url": ("video", "video_url"),
+    "input_video": ("video", "video_url"),
 }
-TYPES = (*MODALITIES, *URLS, "input_audio", "input_text")
+TYPES = (*MODALITIES, *URLS, "input_audio", "input_text", "output_text")
 
 
 def plain_content(content: Any, field: str) -> Any:
@@ -57,6 +58,8 @@ def plain_part(part: Any, field: str) -> Any:
         raise ValueError(f"{field}.type: {kind!r} is none of {', '.join(TYPES)}")
     if kind == "input_text":
         return {**part, "type": "text"}
+    if kind == "output_text":  # what an answer has beside its text, such as annotations, is dropped
+        return {"type": "text", "text": part.get("text")}
     if kind == "input_audio":
         data = inside(part, "input_audio", "data", field)
         return {"type": "audio", "path": f"data:;base64,{data}"}
@@ -84,24 +87,37 @@ def named(value: Any) -> str:
 
 def read_location(location: str, folder: Path, modality: MediaModality, field: str) -> Media:
     """The medium at a path relative to `folder`, or in a URL. Raises ValueError."""
-    found = re.match(r"([a-z][a-z0-9+.-]+):", location.lower())
-    scheme = found[1] if found else ""
+    scheme = scheme_of(location)
     if scheme == "data":
-        name = f"{field}: the data URL"
-        media = read_bytes(data_of(location, name), name)
-    elif scheme != "file" and location[len(scheme) :].startswith("://"):
+        return read_data_url(location, modality, field)
+    if scheme != "file" and location[len(scheme) :].startswith("://"):
         raise MediaError(f"{field}: nothing is downloaded from {scheme}: URLs; give a local path")
-    else:
-        path = url2pathname(urlsplit(location).path) if scheme == "file" else location
-        name = printable(folder / path)
-        media = read_media(folder / path)
+    path = url2pathname(urlsplit(location).path) if scheme == "file" else location
+    media = read_media(folder / path)
+    return checked(media, modality, field, printable(folder / path))
+
+
+def scheme_of(location: str) -> str:
+    """`data` of `data:,hi`, in small letters; nothing of a path."""
+    found = re.match(r"([a-z][a-z0-9+.-]+):", location.lower())
+    return found[1] if found else ""
+
+
+def read_data_url(url: str, modality: MediaModality, field: str) -> Media:
+    """The medium in a data: URL. Raises MediaError."""
+    name = f"{field}: the data URL"
+    return checked(read_bytes(data_of(url, name), name), modality, field, name)
+
+
+def checked(media: Media, modality: MediaModality, field: str, name: str) -> Media:
+    """The medium, if it is of the modality. Raises MediaError; `name` is where it was found."""
     if modality_of(media) != modality:
         raise MediaError(f"{field}: the type is {modality}, and {name} holds {modality_of(media)}")
     return media
 
 
 def data_of(url: str, name: str) -> bytes:
-    """The bytes in a data: URL."""
+    """The bytes in a data: URL. Raises MediaError."""
     head, comma, data = url.partition(",")
     if not comma:
         raise MediaError(f"{name} has no comma before its data")
@@ -109,6 +125,6 @@ def data_of(url: str, name: str) -> bytes:
     if not re.search(r";\s*base64\s*$", head, re.IGNORECASE):
         return raw
     try:
-        return b64decode(raw)
+        return b64decode(b"".join(raw.split()), validate=True)
     except ValueError:
         raise MediaError(f"{name} is not base64") from None

@@ -21,14 +21,15 @@ from anygen.cli.evaluate import evaluation
 from anygen.cli.generate import generate
 from anygen.cli.inspect import config, doctor, models, plan
 from anygen.cli.records import check, index, preview, split, stats
+from anygen.cli.serve import serve
 from anygen.cli.train import convert_checkpoint, pack, train
 from anygen.core.version import __version__
 
 INTERRUPTED = 130  # the exit code of a shell for SIGINT
-TALK, GENERATE, TRAIN = "Talk", "Generate", "Data and training"
+TALK, GENERATE, SERVE, TRAIN = "Talk", "Generate", "Serve", "Data and training"
 EVALUATE, LOOK = "Evaluate", "Look"
 ORDER = (
-    *("chat", "generate"),
+    *("chat", "generate", "serve"),
     *("data", "train", "pack", "convert"),
     *("evaluate", "models", "config", "plan", "doctor"),
 )
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 app.command(rich_help_panel=TALK)(chat)
 app.command(rich_help_panel=GENERATE)(generate)
+app.command(rich_help_panel=SERVE)(serve)
 for command in (build, review, check, stats, split, index, preview):
     data.command()(command)
 app.add_typer(data, name="data", rich_help_panel=TRAIN)

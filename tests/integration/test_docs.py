@@ -39,6 +39,7 @@ from support.pages import PAGES, Command, blocks, commands
 from support.paths import ROOT
 
 PLUGINS = ROOT / "docs" / "plugins.md"
+SERVE = ROOT / "docs" / "serve.md"  # its recipes are run against a server, by tests of their own
 
 
 # --- what is not run, and what is checked instead
@@ -100,6 +101,8 @@ def check_make(command: Command) -> None:
 NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "pip install": ("changes the environment", check_pip),
     "make ": ("installs, or runs these very tests", check_make),
+    "anygen serve": ("runs until it is stopped", parse),
+    "ANYGEN_API_KEYS=": ("runs until it is stopped", parse_example),
     "anygen train": ("minutes to hours", check_train),
     "anygen plan": ("a minute for mini; its own tests plan the tiny system", check_plan),
     "anygen convert": ("needs a checkpoint that others published", check_convert),
@@ -175,7 +178,9 @@ def test_a_command_runs(folder, anygen_cli, command):
         assert isinstance(yaml.safe_load(out), dict)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != PLUGINS], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page not in (PLUGINS, SERVE)], ids=lambda p: p.name
+)
 def test_python_of_a_page_runs(folder, page):
     """It prints something or, as an answer of media alone does, writes files."""
     for _, text in blocks(page, "python"):

@@ -40,6 +40,7 @@ ROOMS = (
     "chat",
     "batch",
     "building",
+    "serve",
     "testing",
     "integrations",
     "doctor",

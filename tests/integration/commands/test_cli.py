@@ -15,7 +15,7 @@ import anygen
 from anygen.cli.main import ORDER, app
 from anygen.cli.options import read_placement
 
-PANELS = ("Talk", "Generate", "Data", "Evaluate", "Look")
+PANELS = ("Talk", "Generate", "Serve", "Data", "Evaluate", "Look")
 
 
 def test_help_and_version_import_nothing_heavy():
@@ -65,7 +65,7 @@ def test_help_lists_the_commands_by_use(anygen_cli):
     words = [line.split()[1] for line in out.splitlines() if line.startswith(("│", "|", "╭"))]
     listed = [word for word in words if word in ORDER or word in PANELS]
     assert listed == [
-        *("Talk", "chat", "Generate", "generate"),
+        *("Talk", "chat", "Generate", "generate", "Serve", "serve"),
         *("Data", "data", "train", "pack", "convert", "Evaluate", "evaluate"),
         *("Look", "models", "config", "plan", "doctor"),
     ]
@@ -74,7 +74,7 @@ def test_help_lists_the_commands_by_use(anygen_cli):
 def test_every_command_that_takes_a_device_chooses_one_itself():
     commands = typer.main.get_command(app).commands
     devices = [p for c in commands.values() for p in c.params if p.name == "device"]
-    assert len(devices) == 4
+    assert len(devices) == 5
     assert {p.default or p.show_default for p in devices} == {"auto"}
 
 

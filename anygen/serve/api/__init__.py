@@ -1,0 +1,1 @@
+"""The endpoints: what clients send, and what they get."""

@@ -1,0 +1,198 @@
+"""POST /v1/chat/completions: the same answers, in the form that most clients know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import NonNegativeInt, PositiveInt
+from starlette.requests import Request as HTTPRequest
+
+from anygen.core.media import Media
+from anygen.core.modality import Modality
+from anygen.core.schema import Strict, Text
+from anygen.generation.events import Done
+from anygen.generation.options import AnswerOptions
+from anygen.serve.api.chat_deltas import Delta, DeltaWriter, add_up
+from anygen.serve.api.chat_history import read_messages
+from anygen.serve.api.common import ServiceOf, failure, new_id
+from anygen.serve.engine_thread import Job
+from anygen.serve.media_store import EncodedMedia
+from anygen.serve.parameters import Extension, Ignored, draw_seed, merged_options, only
+from anygen.serve.service import Service
+from anygen.serve.wire import DONE, EventStream, frame, plain
+
+router = APIRouter()
+FINISH = {"length": "length", "deadline": "length", "cancelled": "length"}  # else it is stop
+
+
+class StreamOptions(Strict):
+    include_usage: bool = False
+    include_obfuscation: Ignored = None
+
+
+class AudioFormat(Strict):
+    format: Literal["wav", "flac", "opus"] = "wav"
+    voice: Ignored = None  # OpenAI's client wants one; the sounds of this model are no speech
+
+
+class ChatRequest(Strict):
+    model: str | None = None
+    messages: list[Any]
+    seed: NonNegativeInt | None = None
+    max_tokens: PositiveInt | None = None
+    max_completion_tokens: PositiveInt | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: Text | list[Text] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    modalities: list[Modality] | None = None
+    audio: AudioFormat | None = None
+    anygen: Extension = Extension()
+
+    n: Annotated[Any, only(1)] = None
+    frequency_penalty: Annotated[Any, only(0)] = None
+    presence_penalty: Annotated[Any, only(0)] = None
+    logit_bias: Annotated[Any, only({})] = None
+    logprobs: Annotated[Any, only(False)] = None
+    top_logprobs: Annotated[Any, only(0)] = None
+    response_format: Annotated[Any, only({"type": "text"})] = None
+    tools: Annotated[Any, only([])] = None
+    tool_choice: Annotated[Any, only("none", "auto")] = None
+    functions: Annotated[Any, only([])] = None
+    function_call: Annotated[Any, only("none", "auto")] = None
+    prediction: Annotated[Any, only()] = None
+    web_search_options: Annotated[Any, only()] = None
+    reasoning_effort: Annotated[Any, only("none")] = None
+    verbosity: Annotated[Any, only("medium")] = None
+    store: Annotated[Any, only(False)] = None
+    service_tier: Annotated[Any, only("auto", "default")] = None
+    parallel_tool_calls: Ignored = None
+    metadata: Ignored = None
+    moderation: Ignored = None
+    user: Ignored = None
+    safety_identifier: Ignored = None
+    prompt_cache_key: Ignored = None
+    prompt_cache_retention: Ignored = None
+    prompt_cache_options: Ignored = None
+
+
+@router.post("/v1/chat/completions")
+async def create_completion(body: ChatRequest, http: HTTPRequest, service: ServiceOf) -> Any:
+    """Answers with a completion, or with its chunks if `stream` is true."""
+    service.check_model(body.model)
+    options = options_of(body, service)
+    seed = draw_seed(body.seed if body.seed is not None else body.anygen.seed)
+    place, job = await service.open(read_messages, body.messages, seed, options)
+    answer = ChatWriter(body, seed, service, http)
+    if body.stream:
+        return EventStream(answer.frames(job), place)
+    return await plain(http, place, answer.whole(job))
+
+
+def options_of(body: ChatRequest, service: Service) -> AnswerOptions:
+    """Raises ApiError."""
+    stop = (body.stop,) if isinstance(body.stop, str) else body.stop
+    limits = (body.max_completion_tokens, body.max_tokens)
+    return merged_options(
+        service.settings.options,
+        body.anygen.options,
+        max_new_tokens=next((limit for limit in limits if limit is not None), None),
+        temperature=body.temperature,
+        top_p=body.top_p,
+        stop=stop,
+        modalities=body.modalities,
+    )
+
+
+class ChatWriter:
+    """A completion as it grows, and its chunks."""
+
+    def __init__(self, body: ChatRequest, seed: int, service: Service, http: HTTPRequest) -> None:
+        self.body, self.seed, self.service = body, seed, service
+        self.created = int(time.time())
+        self.id = new_id("chatcmpl").replace("_", "-")
+        self.audio_format = body.audio.format if body.audio else None
+        linked = body.anygen.deliver == "url"
+        link = (lambda encoded: service.link(http, encoded)) if linked else None
+        expires_at = self.created + int(service.settings.media_seconds)
+        self.writer = DeltaWriter(self.encode, link, expires_at)
+
+    async def encode(self, medium: Media) -> EncodedMedia:
+        return await self.service.encode(medium, audio=self.audio_format)
+
+    async def frames(self, job: Job) -> AsyncIterator[bytes]:
+        yield self.chunk({"role": "assistant", "content": ""})
+        try:
+            async for delta, own in self.writer.deltas(job.events()):
+                yield self.chunk(delta, anygen=own) if own else self.chunk(delta)
+        except Exception as error:
+            yield frame(failure(error).envelope)
+            yield DONE
+            return
+        yield self.chunk({}, self.finish_reason, anygen=self.own())
+        if self.body.stream_options and self.body.stream_options.include_usage:
+            yield frame({**self.head("chat.completion.chunk"), "choices": [], **self.usage()})
+        yield DONE
+
+    def chunk(self, delta: Delta, finish: str | None = None, **own: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return frame({**self.head("chat.completion.chunk"), "choices": [choice], **own})
+
+    async def whole(self, job: Job) -> dict[str, Any]:
+        """The completion once it is finished. Raises ApiError if it could not be made."""
+        message: Delta = {"role": "assistant", "content": "", "refusal": None}
+        try:
+            async for delta, _ in self.writer.deltas(job.events()):
+                add_up(message, delta)
+        except ValueError as error:
+            raise failure(error) from error
+        self.drop_announcement(message)
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": self.finish_reason,
+        }
+        head = self.head("chat.completion")
+        return {**head, "choices": [choice], **self.usage(), "anygen": self.own()}
+
+    def drop_announcement(self, message: Delta) -> None:
+        """A text that announces a withheld medium ends before that."""
+        if self.done.finish_reason != "withheld":
+            return
+        texts = [part for part in self.writer.builder.parts if isinstance(part, str)]
+        message["content"] = "".join(texts)
+        message["parts"][-1]["end"] = len(message["content"])
+
+    def head(self, kind: str) -> dict[str, Any]:
+        name = self.service.name
+        return {"id": self.id, "object": kind, "created": self.created, "model": name}
+
+    @property
+    def done(self) -> Done:
+        return self.writer.done or Done("cancelled", 0, 0, 0)
+
+    @property
+    def finish_reason(self) -> str:
+        return FINISH.get(self.done.finish_reason, "stop")
+
+    def own(self) -> dict[str, Any]:
+        own: dict[str, Any] = {"seed": self.seed, "finish": self.done.finish_reason}
+        if self.writer.forgotten:
+            own["forgotten"] = vars(self.writer.forgotten)
+        return own
+
+    def usage(self) -> dict[str, Any]:
+        prompt, new = self.done.prompt_tokens, self.done.new_tokens
+        return {
+            "usage": {
+                "prompt_tokens": prompt,
+                "completion_tokens": new,
+                "total_tokens": prompt + new,
+                "prompt_tokens_details": {"cached_tokens": self.done.cached_tokens},
+            }
+        }

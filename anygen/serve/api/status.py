@@ -1,0 +1,73 @@
+"""Whether the server works, what it runs, and the media that it has made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from anygen.core.version import __version__
+from anygen.serve.api.common import ServiceOf
+from anygen.serve.errors import ApiError
+from anygen.serve.service import Service
+
+router = APIRouter()
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(service: ServiceOf) -> dict[str, str]:
+    """Whether new requests are answered; 503 when the server is about to end."""
+    if service.is_draining:
+        raise ApiError(503, "the server is about to end", "draining", headers={"Retry-After": "5"})
+    return {"status": "ready"}
+
+
+@router.get("/version")
+async def version() -> dict[str, str]:
+    return {"version": __version__}
+
+
+@router.get("/v1/models")
+async def list_models(service: ServiceOf) -> dict[str, Any]:
+    return {"object": "list", "data": [describe_model(service)]}
+
+
+@router.get("/v1/models/{name}")
+async def read_model(name: str, service: ServiceOf) -> dict[str, Any]:
+    service.check_model(name)
+    return describe_model(service)
+
+
+def describe_model(service: Service) -> dict[str, Any]:
+    network = service.model.model
+    return {
+        "id": service.name,
+        "object": "model",
+        "created": service.created,
+        "owned_by": "anygen",
+        "anygen": {
+            "modalities_in": ["text", *network.encoder.widths],
+            "modalities_out": ["text", *network.decoders],
+            "context": network.llm.context,
+        },
+    }
+
+
+@router.get("/v1/media/{sha256}", response_class=Response)
+async def read_stored_medium(sha256: str, service: ServiceOf) -> Response:
+    """A generated file, for as long as it is kept."""
+    encoded = service.store.get(sha256)
+    if encoded is None:
+        raise ApiError(404, "this server no longer has that medium", "media_not_found")
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Content-Security-Policy": "sandbox",
+    }
+    return Response(encoded.data, media_type=encoded.media_type, headers=headers)

@@ -1,0 +1,86 @@
+"""The application: routes, errors and the guard in front of them; and its process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from anygen.core.version import __version__
+from anygen.serve.api import chat, media, responses, status
+from anygen.serve.errors import WireResponse, install_handlers
+from anygen.serve.guard import Guard
+from anygen.serve.service import Service
+from anygen.serve.settings import ServeSettings
+
+ROUTERS = (status.router, responses.router, chat.router, media.router)
+LAST_SECONDS = 5  # for answers that were cancelled to be sent
+
+
+def build_app(service: Service) -> ASGIApp:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.loop = asyncio.get_running_loop()
+        yield
+        service.close()
+
+    app = FastAPI(
+        title="anygen",
+        version=__version__,
+        docs_url=None,  # its page loads scripts of another host
+        redoc_url=None,
+        redirect_slashes=False,
+        default_response_class=WireResponse,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    install_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return Guard(app, service.settings)
+
+
+class Server(uvicorn.Server):
+    """A server that answers what is open before it ends."""
+
+    def __init__(self, service: Service) -> None:
+        drain = service.settings.drain
+        config = uvicorn.Config(
+            build_app(service),
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=int(drain) + LAST_SECONDS,
+        )
+        super().__init__(config)
+        self.service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.service.drain()
+        super().handle_exit(sig, frame)
+
+
+def bind(settings: ServeSettings) -> socket.socket:
+    """A socket at the address of the settings. Raises ValueError if it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((settings.host, settings.port))
+    except OSError as error:
+        found.close()
+        raise ValueError(
+            f"{settings.host}:{settings.port}: cannot listen there: {error.strerror}; choose "
+            "another --host or --port"
+        ) from None
+    return found
+
+
+def address_of(found: socket.socket) -> str:
+    host, port, *_ = found.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

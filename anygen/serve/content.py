@@ -1,0 +1,101 @@
+"""Messages of clients as messages of the model: the parts of batch files, with inline media."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from anygen.batch.parts import plain_content, read_data_url, scheme_of
+from anygen.core.media import Media, Message, Part, modality_of
+from anygen.core.modality import MediaModality
+from anygen.core.records import MediaContent, RecordMessage, TextContent
+from anygen.core.schema import explain
+from anygen.io.media_files import MediaError, read_bytes
+from anygen.serve.errors import ApiError
+from anygen.serve.media_store import MediaStore
+
+ROLES = {"developer": "system"}  # as OpenAI calls it -> as the model does
+STORED = re.compile(r"(?:https?://[^/?#]+)?/v1/media/([0-9a-f]{64})")
+
+
+@dataclass
+class MessageReader:
+    """Reads the messages of one request; media lie in it, or in the store. For any thread."""
+
+    store: MediaStore
+    max_media: int
+    media: int = field(default=0, init=False)  # so far
+
+    def message(self, role: str, content: Any, where: str) -> Message:
+        """`where` names the message in errors. Raises ApiError and ValueError."""
+        role = ROLES.get(role, role)
+        name = f"{where}.content"
+        data = {"role": role, "content": plain_content(content, name)}
+        try:
+            record = RecordMessage.model_validate(data)
+        except ValidationError as error:
+            problem = explain(error).splitlines()[0]
+            raise ValueError(f"{where}.{problem}") from None
+        parts = [self.part(one, f"{name}.{i}") for i, one in enumerate(record.content)]
+        return Message(record.role, tuple(parts))
+
+    def part(self, content: TextContent | MediaContent, where: str) -> Part:
+        if isinstance(content, TextContent):
+            return content.text
+        if content.path is None:
+            raise ValueError(f"{where}: a medium of a request has a URL")
+        return self.medium(content.path, content.type, where)
+
+    def medium(self, url: str, modality: MediaModality, where: str) -> Media:
+        """The medium in a data: URL, or one that this server has made."""
+        self.media += 1
+        if self.media > self.max_media:
+            raise ApiError(
+                400, f"{where}: a request has at most {self.max_media} media", "too_many_media"
+            )
+        if scheme_of(url) == "data":
+            return read_data_url(url, modality, where)
+        stored = STORED.fullmatch(url)
+        if stored:
+            return self.stored(stored[1], modality, where)
+        raise ApiError(
+            400,
+            f"{where}: media are neither downloaded nor read from paths; send a data: URL",
+            "remote_media_refused",
+            where,
+        )
+
+    def stored(self, sha256: str, modality: MediaModality, where: str) -> Media:
+        encoded = self.store.get(sha256)
+        if encoded is None:
+            raise ApiError(
+                404, f"{where}: this server no longer has that medium", "media_not_found", where
+            )
+        medium = read_bytes(encoded.data, where)
+        if modality_of(medium) != modality:
+            raise MediaError(f"{where}: the type is {modality}, and it is {modality_of(medium)}")
+        return medium
+
+
+def merged(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Messages in which neighbours of the assistant are one: an answer may be several items."""
+    found: list[Message] = []
+    for message in messages:
+        if found and message.role == found[-1].role == "assistant":
+            found[-1] = Message("assistant", (*found[-1].parts, *message.parts))
+        else:
+            found.append(message)
+    return tuple(found)
+
+
+def answerable(messages: Sequence[Message], where: str) -> tuple[Message, ...]:
+    """The messages, if the user has the last word. Raises ValueError."""
+    if not messages or messages[-1].role != "user":
+        raise ValueError(f"{where}: the last message must be the user's: it is answered")
+    if messages[-1].is_empty:
+        raise ValueError(f"{where}: the last message is empty; write a text or add a medium")
+    return tuple(messages)

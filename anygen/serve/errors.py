@@ -1,0 +1,122 @@
+"""One shape for all errors: `{"error": {"message", "type", "param", "code"}}`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
+
+MAX_MESSAGE = 500  # characters
+# OpenAI's clients repeat 408, 409, 429 and every 5xx; what fails again should not be repeated.
+NO_RETRY = {"x-should-retry": "false"}
+KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found",
+    429: "rate_limit",
+    500: "server_error",
+    503: "server_error",
+}
+
+HINTS = {"extra_body": "; what stands in it, such as anygen, belongs at the top of the body"}
+
+
+class ApiError(HTTPException):
+    """An error that a client gets; `kind` is its type, by default that of the status."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        *,
+        kind: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, headers)
+        self.code, self.param = code, param
+        self.kind = kind or KINDS.get(status, KINDS[400])
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        return {"error": self.body}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        message = self.detail
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[:MAX_MESSAGE]} ..."
+        return {"message": message, "type": self.kind, "param": self.param, "code": self.code}
+
+
+class WireResponse(JSONResponse):
+    """JSON in ASCII: a text may hold half a surrogate pair, which UTF-8 cannot."""
+
+    def render(self, content: Any) -> bytes:
+        return to_json(content)
+
+
+def to_json(content: Any) -> bytes:
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+def invalid(error: ValueError, param: str | None = None) -> ApiError:
+    """A request that the model cannot meet; most sentences begin with the field."""
+    named = re.match(r"([\w.]+): ", str(error))
+    return ApiError(400, str(error), "invalid_value", param or (named[1] if named else None))
+
+
+def model_error(message: str) -> ApiError:
+    """The answer could not be made, and would fail again."""
+    return ApiError(500, message, "model_error", kind="model_error", headers=NO_RETRY)
+
+
+def error_response(error: ApiError) -> WireResponse:
+    return WireResponse(error.envelope, error.status_code, error.headers)
+
+
+def validation_error(error: RequestValidationError) -> ApiError:
+    """The first problem of a body."""
+    problem = error.errors()[0]
+    keys = [str(key) for key in problem["loc"] if key != "body"]
+    param, kind = ".".join(keys) or None, problem["type"]
+    message = problem["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        hint = HINTS.get(keys[-1], "")
+        return ApiError(400, f"unknown parameter: {param}{hint}", "unknown_parameter", param)
+    if kind == "json_invalid":
+        return ApiError(400, "the body is not JSON", "invalid_json")
+    code = {"missing": "missing_parameter", "unsupported_value": "unsupported_value"}
+    text = f"{param}: {message}" if param else message
+    return ApiError(400, text, code.get(kind, "invalid_value"), param)
+
+
+def install_handlers(app: FastAPI) -> None:
+    @app.exception_handler(HTTPException)
+    async def refused(_: HTTPRequest, error: HTTPException) -> WireResponse:
+        if not isinstance(error, ApiError):
+            code = {404: "unknown_path", 405: "method_not_allowed"}.get(
+                error.status_code, "invalid_request"
+            )
+            error = ApiError(error.status_code, str(error.detail), code, headers=error.headers)
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: HTTPRequest, error: RequestValidationError) -> WireResponse:
+        return error_response(validation_error(error))
+
+    @app.exception_handler(Exception)
+    async def failed(_: HTTPRequest, error: Exception) -> WireResponse:
+        """Says nothing of the error, which uvicorn writes to stderr."""
+        return error_response(
+            ApiError(500, "the server failed; its log says why", "internal", headers=NO_RETRY)
+        )

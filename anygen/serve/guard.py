@@ -1,0 +1,129 @@
+"""What every request passes first: host, origin, key and size. A plain ASGI middleware."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import uuid
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from anygen.serve.errors import ApiError, error_response
+from anygen.serve.settings import ServeSettings, is_loopback
+
+OPEN_PATHS = ("/health",)  # without a key
+SAFE_METHODS = ("GET", "HEAD")
+BODY_SECONDS = 60.0  # for the whole body of a request
+
+
+class Guard:
+    """Refuses what the settings do not allow, and gives each reply an id."""
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
+        self.app, self.settings = app, settings
+        self.keys = [key.encode() for key in settings.keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = f"req_{uuid.uuid4().hex}"
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            self.check(scope)
+            received = await self.read(Headers(scope=scope), receive)
+        except ApiError as error:
+            await error_response(error)(scope, receive, send_with_id)
+            return
+        if received is not None:
+            await self.app(scope, replay(received, receive), send_with_id)
+
+    def check(self, scope: Scope) -> None:
+        """Raises ApiError."""
+        headers = Headers(scope=scope)
+        self.check_host(headers.get("host", ""))
+        if scope["method"] not in SAFE_METHODS:
+            check_origin(headers)
+        if self.keys and scope["path"] not in OPEN_PATHS:
+            self.check_key(headers.get("authorization", ""))
+
+    def check_host(self, host: str) -> None:
+        """Names that lead to this machine by the will of others are refused (DNS rebinding)."""
+        name = name_of(host)
+        allowed = [host.lower() for host in self.settings.allow_hosts]
+        if name in allowed or (self.settings.is_local and is_loopback(name)):
+            return
+        if self.settings.is_local or allowed:
+            raise ApiError(403, "this server does not answer to that host name", "unknown_host")
+
+    def check_key(self, authorization: str) -> None:
+        scheme, _, key = authorization.partition(" ")
+        given_key = key.strip().encode() if scheme.lower() == "bearer" else b""
+        same = [hmac.compare_digest(given_key, known) for known in self.keys]  # all of them, always
+        if not any(same):
+            raise ApiError(
+                401,
+                "give a valid key: Authorization: Bearer KEY",
+                "invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    async def read(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole body; None if the client is gone. Raises ApiError."""
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self.settings.max_body:
+            raise self.too_large()
+        try:
+            return await asyncio.wait_for(self.collect(receive), BODY_SECONDS)
+        except TimeoutError:
+            raise ApiError(
+                400, f"the body did not arrive within {BODY_SECONDS:.0f} s", "body_timeout"
+            ) from None
+
+    async def collect(self, receive: Receive) -> bytes | None:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self.settings.max_body:
+                raise self.too_large()
+            if not message.get("more_body"):
+                return bytes(body)
+
+    def too_large(self) -> ApiError:
+        limit = self.settings.max_body
+        return ApiError(413, f"the body has more than {limit} bytes", "body_too_large")
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once more, and then what follows it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
+
+
+def check_origin(headers: Headers) -> None:
+    """A browser names the page that sends a request; only pages of this server may."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        raise ApiError(403, "pages of other hosts may not call this server", "foreign_origin")
+
+
+def name_of(host: str) -> str:
+    """`[::1]:8000` -> `::1`, `localhost:8000` -> `localhost`."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

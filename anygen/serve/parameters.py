@@ -1,0 +1,119 @@
+"""What may stand in a request: what counts, what changes nothing, and what is refused.
+
+A parameter that OpenAI's clients know is a field of the endpoint's schema. What the model can do
+has its own type; what changes no answer is `Ignored`; what it cannot do is `only` its neutral
+values. All else is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, NonNegativeInt, ValidationError
+from pydantic_core import PydanticCustomError
+
+from anygen.core.schema import Strict, explain
+from anygen.generation.options import AnswerOptions
+from anygen.serve.errors import ApiError
+
+Ignored = Any
+SEED_BITS = 48  # of seeds that are drawn
+SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+def only(*neutral: Any) -> AfterValidator:
+    """Says of a parameter that it may have these values alone, or be null."""
+
+    def check(value: Any) -> Any:
+        if value is not None and not any(same(value, each) for each in neutral):
+            shown = " or ".join(repr(each) for each in neutral) or "null"
+            raise PydanticCustomError(
+                "unsupported_value",
+                "this model cannot do that; leave it out or give {shown}",
+                {"shown": shown},
+            )
+        return value
+
+    return AfterValidator(check)
+
+
+def same(value: Any, neutral: Any) -> bool:
+    """Equal, where true is not 1."""
+    return value == neutral and isinstance(value, bool) == isinstance(neutral, bool)
+
+
+class Extension(Strict):
+    """The object `anygen` of a request: its own keys, and any option of `AnswerOptions`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seed: NonNegativeInt | None = None  # None: one is drawn, and returned with the answer
+    deliver: Literal["inline", "url"] = "inline"  # media in the answer, or where to fetch them
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def draw_seed(seed: int | None) -> int:
+    return secrets.randbits(SEED_BITS) if seed is None else seed
+
+
+def merged_options(defaults: AnswerOptions, own: dict[str, Any], **named: Any) -> AnswerOptions:
+    """The options of a request: `own` of `anygen`, and those that parameters of OpenAI's name.
+
+    Parameters that are None do not count. Raises ApiError.
+    """
+    clash = [name for name in named if named[name] is not None and name in own]
+    if clash:
+        raise ApiError(
+            400,
+            f"anygen.{clash[0]}: the request already says so outside of anygen",
+            "invalid_value",
+            f"anygen.{clash[0]}",
+        )
+    fields = {name: value for name, value in named.items() if value is not None}
+    try:
+        return AnswerOptions.model_validate(
+            {**defaults.model_dump(exclude_unset=True), **own, **fields}
+        )
+    except ValidationError as error:
+        raise refused_option(error, own) from None
+
+
+def refused_option(error: ValidationError, own: dict[str, Any]) -> ApiError:
+    """An error that names an option as the client wrote it."""
+    problem = error.errors()[0]
+    message = explain(error, AnswerOptions).splitlines()[0]
+    name = re.split(r"[.:]", message, maxsplit=1)[0]
+    param = f"anygen.{name}" if name in own else name
+    unknown = problem["type"] == "extra_forbidden"
+    text = f"anygen.{message}" if name in own else message
+    return ApiError(400, text, "unknown_parameter" if unknown else "invalid_value", param)
+
+
+def with_sample(own: dict[str, Any], modality: str, **fields: Any) -> dict[str, Any]:
+    """The options with more settings for media of a modality; fields that are None do not count."""
+    media = own.get("media", {})
+    sample = media.get(modality, {}) if isinstance(media, dict) else None
+    found = {name: value for name, value in fields.items() if value is not None}
+    if not found or not isinstance(sample, dict):  # the latter is refused later
+        return own
+    return {**own, "media": {**media, modality: {**sample, **found}}}
+
+
+def side_of(size: str | None, field: str) -> int | None:
+    """The side of a square, of `64x64`; None for `auto`. Raises ApiError."""
+    if size in (None, "auto"):
+        return None
+    found = SIZE.fullmatch(str(size))
+    if not found or found[1] != found[2] or not int(found[1]):
+        raise ApiError(
+            400,
+            f"{field}: {size!r} is no size of a square picture, such as 64x64, or auto",
+            "unsupported_value",
+            field,
+        )
+    return int(found[1])

@@ -1,0 +1,201 @@
+"""Admits requests to the engine, as many as may wait, and keeps what outlives one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from starlette.requests import Request as HTTPRequest
+
+from anygen.anygen import AnyGen
+from anygen.core.media import Media, Message, modality_of
+from anygen.core.modality import MediaModality
+from anygen.generation.engine import MAX_SLOTS
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
+from anygen.generation.request_checks import prepare
+from anygen.serve.content import MessageReader
+from anygen.serve.engine_thread import EngineThread, Job
+from anygen.serve.errors import ApiError, invalid
+from anygen.serve.media_store import EncodedMedia, MediaStore, encode_media
+from anygen.serve.settings import ServeSettings
+
+Result = TypeVar("Result")
+MAX_RETRY = 120  # seconds; OpenAI's clients wait no longer than that
+SMOOTHING = 0.2  # weight of the latest answer in the mean time of answers
+
+
+class Place:
+    """The right of a request to be answered, or to wait for it; given up by `release`."""
+
+    def __init__(self, service: Service) -> None:
+        self.service, self.started = service, time.monotonic()
+        self.jobs: list[Job] = []
+        self.is_open = True
+        service.places.add(self)
+
+    def release(self) -> None:
+        """Ends what is still being answered. May be called again."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        for job in self.jobs:
+            job.cancel()
+        self.service.places.discard(self)
+        if self.jobs:
+            self.service.note_seconds(time.monotonic() - self.started)
+
+
+@contextmanager
+def released_on_error(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        place.release()
+        raise
+
+
+class Service:
+    """The model behind the endpoints. All but the work in threads is for one event loop."""
+
+    def __init__(self, model: AnyGen, settings: ServeSettings) -> None:
+        self.model, self.settings = model, settings
+        self.name = model.model.folder.name
+        self.created = int(time.time())
+        self.store = MediaStore(settings.media_bytes, settings.media_seconds)
+        self.places: set[Place] = set()
+        self.seconds = 1.0  # of an answer, in the mean
+        self.is_draining = False
+        self.loop: asyncio.AbstractEventLoop | None = None  # of the server, while it runs
+        self.engine = EngineThread(model.engine)
+        # One at a time: a request is prepared with the tokenizer and the decoders of the model.
+        self.preparing = ThreadPoolExecutor(1, "prepare")
+
+    # --- admission
+
+    def admit(self) -> Place:
+        """Raises ApiError if the server is full, or about to end."""
+        if self.is_draining:
+            raise ApiError(
+                503, "the server is about to end", "draining", headers={"Retry-After": "5"}
+            )
+        if len(self.places) >= MAX_SLOTS + self.settings.queue:
+            raise ApiError(
+                429,
+                f"{len(self.places)} requests are being answered or wait; try again later",
+                "queue_full",
+                headers={"Retry-After": str(self.retry_after())},
+            )
+        return Place(self)
+
+    def retry_after(self) -> int:
+        """Seconds until a place is free, as answers have lately taken."""
+        turns = max(1, len(self.places) - self.settings.queue) / MAX_SLOTS
+        return max(1, min(MAX_RETRY, math.ceil(self.seconds * turns)))
+
+    def note_seconds(self, seconds: float) -> None:
+        self.seconds += SMOOTHING * (seconds - self.seconds)
+
+    async def open(
+        self,
+        read: Callable[[Any, MessageReader], Sequence[Message]],
+        source: Any,
+        seed: int,
+        options: AnswerOptions,
+    ) -> tuple[Place, Job]:
+        """Admits a request, and begins its answer; `read` makes its messages of what was sent.
+
+        Raises ApiError. The caller releases the place.
+        """
+        place = self.admit()
+        with released_on_error(place):
+            reader = MessageReader(self.store, self.settings.max_media)
+            messages = await in_thread(read, source, reader)
+            return place, await self.start(place, Request(messages, seed, options))
+
+    async def open_all(
+        self, prompt: str, seeds: Sequence[int], options: AnswerOptions
+    ) -> tuple[Place, list[Job]]:
+        """Admits one prompt with several seeds. Raises ApiError. The caller releases the place."""
+        place, messages = self.admit(), (Message("user", (prompt,)),)
+        with released_on_error(place):
+            return place, [
+                await self.start(place, Request(messages, seed, options)) for seed in seeds
+            ]
+
+    async def start(self, place: Place, request: Request) -> Job:
+        """Begins the answer to a request. Raises ApiError if the model cannot meet it."""
+        loop = asyncio.get_running_loop()
+        network = self.model.model
+        try:
+            prepared = await loop.run_in_executor(self.preparing, prepare, network, request)
+        except ValueError as error:
+            raise invalid(error) from error
+        job = self.engine.submit(prepared)
+        place.jobs.append(job)
+        if not place.is_open:  # released while it was prepared
+            job.cancel()
+        return job
+
+    # --- models
+
+    @property
+    def modalities(self) -> tuple[MediaModality, ...]:
+        return tuple(self.model.model.decoders)
+
+    def check_model(self, name: str | None) -> None:
+        if name is not None and name != self.name:
+            raise ApiError(
+                404,
+                f"there is no model {name!r}; this server has {self.name!r}",
+                "model_not_found",
+                "model",
+            )
+
+    # --- media
+
+    async def encode(self, medium: Media, **formats: str | None) -> EncodedMedia:
+        """The file of a generated medium, kept for `/v1/media` from now on.
+
+        `formats` are those of modalities, where they are not the default.
+        """
+        form = formats.get(modality_of(medium))
+        encoded = await asyncio.to_thread(encode_media, medium, form)
+        self.store.put(encoded)
+        return encoded
+
+    def link(self, http: HTTPRequest, encoded: EncodedMedia) -> str:
+        """Where the file of a medium can be fetched for a while."""
+        return str(http.url_for("read_stored_medium", sha256=encoded.sha256))
+
+    # --- the end
+
+    def drain(self) -> None:
+        """No more requests; open ones end within the settings' seconds. For signal handlers."""
+        self.is_draining = True
+        if self.loop is not None:
+            seconds = self.settings.drain
+            self.loop.call_soon_threadsafe(self.loop.call_later, seconds, self.cancel_all)
+
+    def cancel_all(self) -> None:
+        for place in list(self.places):
+            for job in place.jobs:
+                job.cancel()
+
+    def close(self) -> None:
+        self.cancel_all()
+        self.engine.close()
+        self.preparing.shutdown()
+
+
+async def in_thread(work: Callable[..., Result], *arguments: Any) -> Result:
+    """The result of work that raises ValueError for what is wrong with the request."""
+    try:
+        return await asyncio.to_thread(work, *arguments)
+    except ValueError as error:
+        raise invalid(error) from error

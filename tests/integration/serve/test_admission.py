@@ -1,0 +1,55 @@
+"""How many requests are taken at a time, and how a server ends."""
+
+import signal
+import time
+
+import pytest
+
+from anygen.generation.engine import MAX_SLOTS
+from support.served import IMAGE, serving
+
+BODY = {"input": "draw", "anygen": IMAGE}
+TEXT = {"input": "hi", "max_output_tokens": 2, "anygen": {"modalities": ["text"]}}
+
+
+@pytest.fixture
+def small(model):
+    with serving(model, queue=1, drain=0.1) as found:
+        yield found
+
+
+def test_what_is_too_much_is_refused_until_there_is_room(small, hanging):
+    begun, _ = hanging
+    connections = [small.send("/v1/responses", BODY) for _ in range(MAX_SLOTS + 1)]
+    assert begun.acquire(timeout=60)
+    while len(small.service.places) <= MAX_SLOTS:
+        time.sleep(0.01)
+    reply = small.http.post("/v1/responses", json=TEXT)
+    assert reply.status_code == 429
+    assert reply.json()["error"]["code"] == "queue_full"
+    assert 1 <= int(reply.headers["retry-after"]) <= 120
+    for connection in connections:  # also the one that waits for a slot
+        connection.close()
+    assert small.is_idle()
+    assert small.http.post("/v1/responses", json=TEXT).status_code == 200
+
+
+def test_a_server_that_ends_takes_nothing_more_and_ends_what_is_open(small, hanging):
+    begun, ended = hanging
+    with small.send("/v1/responses", BODY) as connection:
+        assert begun.acquire(timeout=60)
+        small.http.get("/ready").raise_for_status()
+        small.service.drain()
+        for path in ("/ready", "/v1/models"):
+            assert small.http.get(path).status_code == {"/ready": 503}.get(path, 200)
+        refused = small.http.post("/v1/responses", json=TEXT)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+        assert ended.acquire(timeout=60)  # after `drain` seconds
+        assert b'"status":"cancelled"' in connection.makefile("rb").read()
+
+
+def test_a_signal_drains_the_server(small):
+    small.server.handle_exit(signal.SIGTERM, None)
+    assert small.service.is_draining
+    assert small.server.should_exit

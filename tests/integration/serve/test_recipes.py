@@ -1,0 +1,50 @@
+"""The recipes of docs/serve.md, as they stand there, against a tiny model."""
+
+import contextlib
+import io
+import shutil
+import subprocess
+
+import pytest
+
+from anygen.generation.options import AnswerOptions
+from support.pages import blocks
+from support.paths import ROOT
+from support.served import STEPS, serving
+
+PAGE = ROOT / "docs" / "serve.md"
+MEDIA = {modality: STEPS for modality in ("image", "audio", "video")}
+
+
+@pytest.fixture(scope="module")
+def server(model):
+    options = AnswerOptions(max_new_tokens=4, max_media=2, media=MEDIA)
+    with serving(model, options=options) as found:
+        yield found
+
+
+def adapted(server, text):
+    """The recipe, for the port and the model of the test."""
+    return text.replace("http://127.0.0.1:8000", server.url).replace(
+        '"mini"', f'"{server.service.name}"'
+    )
+
+
+@pytest.mark.parametrize("text", [text for _, text in blocks(PAGE, "python")])
+def test_a_recipe_in_python_runs(server, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(adapted(server, text), str(PAGE), "exec"), {})
+    assert printed.getvalue() or list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+def test_the_recipes_for_curl_run(server, tmp_path):
+    [(_, text)] = blocks(PAGE, "sh")
+    command = ["sh", "-e", "-c", adapted(server, text)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert '"error":{' not in done.stdout
+    assert done.stdout.count('"object":"response"') == 1
+    assert done.stdout.endswith("data: [DONE]\n\n")
+    assert (tmp_path / "bell.wav").read_bytes().startswith(b"RIFF")
