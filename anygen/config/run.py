@@ -36,7 +36,7 @@ StageName = Literal[
 
 DIALOGUE_STAGES: tuple[StageName, ...] = ("encode", "decode", "instruct")
 CAPTIONED_STAGES: tuple[StageName, ...] = ("denoise", "joint")  # learn from a pool of pairs
-MEDIA_STAGES: tuple[StageName, ...] = ("vae", "vae_decoder", "vocoder", *CAPTIONED_STAGES)
+PIXEL_STAGES: tuple[StageName, ...] = ("vae", "vae_decoder", "vocoder")  # from media alone
 
 
 class Run(Strict):
@@ -88,7 +88,7 @@ class Run(Strict):
 
     @model_validator(mode="after")
     def _check_data(self) -> "Run":
-        readers = (*MEDIA_STAGES, *DIALOGUE_STAGES)
+        readers = (*PIXEL_STAGES, *CAPTIONED_STAGES, *DIALOGUE_STAGES)
         if self.data and self.stage not in readers:
             raise ValueError(
                 f"data: stage {self.stage} learns from the small world alone; "

@@ -19,7 +19,7 @@ from anygen.checkpoints.checkpoint import (
 )
 from anygen.checkpoints.run_weights import find_weights, weights_of
 from anygen.config.loader import find_config, load_run, system_of
-from anygen.config.run import CAPTIONED_STAGES, DIALOGUE_STAGES, Run
+from anygen.config.run import DIALOGUE_STAGES, PIXEL_STAGES, Run
 from anygen.model.multimodal import MultimodalModel
 from anygen.training import report
 from anygen.training.data.media import MediaMixture
@@ -146,12 +146,10 @@ class Trainer:
         self.run, self.stage, self.accelerator = run, stage, accelerator
         self.model, self.origin = model, origin or {}
         check_parts(run, accelerator.num_processes)
-        self.dialogues: DialogueMixture | None = None
-        self.media: MediaMixture | None = None
-        if run.data and run.stage in DIALOGUE_STAGES:
-            self.dialogues = DialogueMixture(run, model, accelerator.is_main_process)
-        elif run.data and run.stage not in CAPTIONED_STAGES:  # those learn from a pool
-            self.media = MediaMixture(run, accelerator.is_main_process)
+        main, process = accelerator.is_main_process, accelerator.process_index
+        reads = run.stage if run.data else ""
+        self.dialogues = DialogueMixture(run, model, process) if reads in DIALOGUE_STAGES else None
+        self.media = MediaMixture(run, main) if reads in PIXEL_STAGES else None
         with accelerator.main_process_first():  # the others find in its folder what it computes
             self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
         mixture = self.dialogues or self.media
@@ -220,6 +218,8 @@ class Trainer:
         terms: dict[str, Tensor] = {}
         for part in self.own_parts(step):
             with self.accelerator.autocast():
+                if self.dialogues:
+                    self.dialogues.kept.fill(part.dialogues[part.part :: part.parts])
                 total, losses = self.loss(part)
             self.accelerator.backward(total)
             for name, loss in losses.items():
@@ -355,6 +355,8 @@ class Trainer:
 
         The `best` weights also stay in a folder of their own.
         """
+        if self.dialogues:
+            self.dialogues.kept.cache.flush()
         if not self.accelerator.is_main_process:
             return
         with self.average.in_use():

@@ -7,7 +7,7 @@ content of which it was computed: the same picture under another name is not enc
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,13 +50,16 @@ class FeatureCache:
 
     @torch.no_grad()
     def fill(
-        self, keys: Sequence[str], items: Sequence[Item], encode: Callable[[list[Item]], Tensor]
+        self,
+        keys: Sequence[str],
+        items: Sequence[Item],
+        encode: Callable[[list[Item]], Iterable[Tensor]],
     ) -> None:
         """Computes what is not known of the items, one row each, all at once."""
         missing = {key: item for key, item in zip(keys, items) if key not in self}
         if missing:
-            rows = encode(list(missing.values())).cpu()
-            self.waiting |= {key: row.clone() for key, row in zip(missing, rows)}
+            rows = encode(list(missing.values()))
+            self.waiting |= {key: row.cpu().clone() for key, row in zip(missing, rows)}
         if sum(row.nbytes for row in self.waiting.values()) >= FLUSH_AT:
             self.flush()
 

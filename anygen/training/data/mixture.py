@@ -11,7 +11,7 @@ from anygen.model.multimodal import MultimodalModel
 from anygen.training.data.files import RowError
 from anygen.training.data.order import Schedule, Visit, permuted
 from anygen.training.data.refused import RefusedRows
-from anygen.training.data.rows import RowReader
+from anygen.training.data.rows import KeptFeatures, RowReader
 from anygen.training.data.sources import FileSource, open_source
 from anygen.training.dialogues import Dialogue
 
@@ -101,14 +101,15 @@ class Mixture(Generic[Row]):
 class DialogueMixture(Mixture[Dialogue]):
     """The dialogues of every step. All processes read all of them."""
 
-    def __init__(self, run: Run, model: MultimodalModel, writes: bool = True) -> None:
-        """One process of a run `writes` what rows were refused.
+    def __init__(self, run: Run, model: MultimodalModel, process: int = 0) -> None:
+        """The first process of a run writes what rows were refused.
 
         Raises ValueError for sources that do not exist or that the model cannot learn from.
         """
         check_plain(run, model)
-        reader = RowReader(model, run.max_length, run.stage, run.seed)
-        sources, refused = open_sources(run), RefusedRows(run.out, writes)
+        sources, refused = open_sources(run), RefusedRows(run.out, process == 0)
+        self.kept = KeptFeatures(model, run, process)
+        reader = RowReader(model, run.max_length, run.stage, run.seed, self.kept)
         super().__init__(run, sources, reader.read, refused, str(run.seed), run.batch_size)
 
     def rows(self, step: int) -> StepRows[Dialogue]:

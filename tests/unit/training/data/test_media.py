@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from anygen.config.loader import load_run
+from anygen.core.media import media_of
+from anygen.training.collate import assemble
 from anygen.training.data.feature_cache import FeatureCache
 from anygen.training.data.media import MediaMixture, OwnPool, some_media
+from anygen.training.data.mixture import DialogueMixture
 from anygen.training.mixtures import draw_media
 from anygen.training.precomputed import FeaturePool, LatentPool
 from anygen.training.runs.step import Step
@@ -211,3 +214,43 @@ def test_an_encoder_learns_from_own_pictures_with_their_captions(tmp_path, write
     observed, captions = pool.draw("image", Step(0, random.Random(0), []))
     assert len(observed) == 5
     assert {*captions} == {f"a ball {i}" for i in range(5)}
+
+
+def test_features_of_a_dialogues_media_are_computed_once_and_are_the_same(
+    tmp_path, write_run, make_model
+):
+    """Another epoch, a run that goes on and a copy of a picture find what is kept."""
+    rows = captioned_pictures(tmp_path, 3)
+    (tmp_path / "copy.png").write_bytes((tmp_path / "media/0.png").read_bytes())
+    write_records(tmp_path / "mine.jsonl", *rows, talk("d", [picture("copy.png")], "a ball"))
+    model = make_model("encoder", "llm", "input_projector")
+    run = load_run(write_run("encode", data=DATA, batch_size=4))
+    calls, encode = [], model.encoder.encode
+    model.encoder.encode = lambda media: calls.append(len(media)) or encode(media)
+
+    def embeds(mixture, step):
+        dialogues = mixture.rows(step).own
+        mixture.kept.fill(dialogues)
+        return assemble(model, dialogues).embeds
+
+    mixture = DialogueMixture(run, model)
+    unkept = DialogueMixture(run, model).rows(0).own
+    first = embeds(mixture, 0)
+    assert calls == [3]
+    assert embeds(mixture, 5).shape == first.shape
+    mixture.kept.cache.flush()
+    again = DialogueMixture(run, model)
+    assert embeds(again, 0).equal(first)
+    assert calls == [3]
+    read = again.rows(1).own
+    assert all(medium.pixels.shape == (3, 1, 1) for d in read for medium in media_of(d.messages))
+    torch.testing.assert_close(assemble(model, unkept).embeds, first)
+
+
+def test_pixels_are_read_where_the_denoising_loss_needs_them(tmp_path, write_run, tiny_model):
+    captioned_pictures(tmp_path, 3)
+    run = load_run(write_run("decode", data=DATA, batch_size=3, denoised=1))
+    mixture = DialogueMixture(run, tiny_model)
+    mixture.kept.fill(mixture.rows(0).own)
+    read = [medium for d in mixture.rows(1).own for medium in media_of(d.messages)]
+    assert [medium.pixels.shape for medium in read] == [(3, 16, 16)] * 3
