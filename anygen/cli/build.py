@@ -28,6 +28,10 @@ def build(  # noqa: PLR0913  # the options of a command
     topics: Annotated[
         Path | None, typer.Option(help="For mosit: a text file with a topic on each line.")
     ] = None,
+    character: Annotated[
+        Path | None,
+        typer.Option(help="For mosit: a YAML file with the assistant's system prompt and phrases."),
+    ] = None,
     captions: Annotated[
         Path | None,
         typer.Option(
@@ -81,6 +85,7 @@ def build(  # noqa: PLR0913  # the options of a command
     ] = "pack",
 ) -> None:
     """Build dialogues in the manner of published sets; the same arguments give the same bytes."""
+    from mosit_data.build.character import read_character
     from mosit_data.build.pipeline import Order, build
     from mosit_data.build.presets.base import Source
     from mosit_data.build.presets.table import PRESETS as TABLE
@@ -92,6 +97,8 @@ def build(  # noqa: PLR0913  # the options of a command
     ground = "search" if media and ground == "job" else ground
     choose("way to ground", ground, GROUNDERS)
     check_needs(preset, TABLE[preset], topics, captions, writer)
+    if character and not TABLE[preset].needs_topics:
+        raise ValueError(f"{preset} has no use for --character")
     check_grounding(preset, TABLE[preset], ground, media, captions)
     subjects, refused = read_captions(captions, out)
     grounder, unreadable = open_grounder(ground, media, out, threshold, using)
@@ -102,6 +109,7 @@ def build(  # noqa: PLR0913  # the options of a command
             subjects,
             grounder.own_captions,
             grounder.modalities,
+            read_character(character) if character else None,
         ),
         count,
         open_writer(writer, url, model, timeout, rate),

@@ -90,6 +90,9 @@ def ground(raw: RawDialogue, job: Job, find: Find, made_by: MadeBy) -> Record:
         RecordMessage(role=turn.role, content=merged([content(p, turn.role) for p in turn.parts]))
         for turn in raw.turns
     ]
+    if job.character is not None:
+        system = TextContent(text=job.character.system)
+        messages.insert(0, RecordMessage(role="system", content=[system]))
     return Record(id=job.id, messages=messages, source=job.source, made_by=made_by)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
+from mosit_data.build.character import Character
 from mosit_data.world.scene import Split
 
 
@@ -50,6 +51,7 @@ class Job(Strict):
     mix: tuple[MediaModality, ...] = ()  # what the assistant makes
     topic: str = ""
     persona: str = ""  # who talks to the assistant
+    character: Character | None = None  # of the assistant
     task: str = ""  # the label that is the answer
     options: tuple[str, ...] = ()  # the answer and wrong ones
     source: str | None = None  # of the record: the name of the medium it is about

@@ -87,6 +87,7 @@ def plan_topics(name: str, preset: Preset, source: Source, count: int, seed: int
             mix=mix,
             topic=topic,
             persona=rng.choice(PERSONAS),
+            character=source.character,
             own_captions=source.own_captions,
         )
         jobs.append(job)

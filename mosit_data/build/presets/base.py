@@ -9,6 +9,7 @@ from typing import Any
 
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.text import to_json
+from mosit_data.build.character import Character
 from mosit_data.build.dialogues import RawDialogue
 from mosit_data.build.jobs import Job, Medium
 
@@ -59,6 +60,7 @@ class Source:
     media: Sequence[Medium] | None = None
     own_captions: bool = False
     modalities: tuple[MediaModality, ...] = MEDIA  # of media that can be found or made
+    character: Character | None = None  # of the assistant
 
 
 @dataclass(frozen=True)

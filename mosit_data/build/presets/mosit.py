@@ -57,6 +57,8 @@ HERE: Bank = (
 def request(job: Job, earlier: Texts) -> str:
     """Topic and persona differ between jobs, so that no two prompts are the same."""
     lines = [f"Topic: {job.topic}", f"The user is {job.persona}."]
+    if job.character is not None:
+        lines += job.character.described()
     if job.own_captions:
         return "\n".join([*lines, FREE, *(f"- {modality}" for modality in job.mix)])
     lines.append(LISTED)
@@ -74,11 +76,19 @@ def phrase(rng: random.Random, job: Job, earlier: Texts) -> str:
         else:
             of_scene = shown if medium.is_shown else requested
             turns += map(raw_turn, of_scene(rng, job, medium.scene))
+    if job.character is not None:
+        turns = job.character.rephrase(rng, turns)
     if rng.random() < TALK:
-        turns += map(raw_turn, talk(rng, job.split, "english"))
+        turns += small_talk(rng, job)
     opening = say(rng, OPENINGS, job.split, topic=job.topic, persona=job.persona)
     turns[0]["parts"].insert(0, {"text": opening[0].upper() + opening[1:]})
     return to_json({"turns": turns})
+
+
+def small_talk(rng: random.Random, job: Job) -> list[dict[str, Any]]:
+    if job.character is not None and job.character.talk:
+        return job.character.small_talk(rng)
+    return [raw_turn(turn) for turn in talk(rng, job.split, "english")]
 
 
 def requested(rng: random.Random, job: Job, scene: dict[str, Any]) -> Turns:

@@ -29,6 +29,9 @@ def folder(tmp_path, monkeypatch):
         (["multiinstruct", "--captions", "gone"], "gone: no such file or folder"),
         (["multiinstruct", "--captions", "empty"], "empty: holds no medium with a caption"),
         (["llava", "--ground", "generate"], "--ground generate is for mosit"),
+        (["llava", "--character", TOPICS], "llava has no use for --character"),
+        (["mosit", "--topics", TOPICS, "--character", "gone"], "gone: No such file"),
+        (["mosit", "--topics", TOPICS, "--character", TOPICS], "topics.txt: "),
         (["mosit", "--topics", TOPICS, "--ground", "search"], "search needs --media, a folder"),
         (["mosit", "--topics", TOPICS, "--media", "gone"], "gone: no such folder"),
         (

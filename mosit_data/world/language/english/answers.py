@@ -2,18 +2,22 @@
 
 import random
 
-from mosit_data.world.scene import PictureScene, Scene, SoundScene, VideoScene, caption
+from anygen.core.modality import MediaModality
+from mosit_data.world.scene import PictureScene, Scene, caption
 
 LEAD_INS = {"{here}.": 74, "Sure, {low}.": 10, "Of course. {here}.": 6, "": 10}
 CLOSINGS = ("I hope you like it.", "Tell me if I should change something.")
 
 
 def name_of(scene: Scene) -> str:
-    """ "a video of a car moving left", "two cats": the caption with the word for its modality."""
-    text = caption(scene)
-    if isinstance(scene, VideoScene):
+    return named(scene.type, caption(scene))
+
+
+def named(modality: MediaModality, text: str) -> str:
+    """ "a video of a car moving left", "two cats": a caption with the word for its modality."""
+    if modality == "video":
         return f"a video of {text}"
-    if isinstance(scene, SoundScene) and not text.startswith("the sound") and "playing" not in text:
+    if modality == "audio" and not text.startswith("the sound") and "playing" not in text:
         return f"the sound of {text}"
     return text
 
