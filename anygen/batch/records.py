@@ -24,7 +24,7 @@ from anygen.io.media_files import printable, write_media
 
 RECORDS = "records.jsonl"
 LOCK = f".{RECORDS}.lock"
-MAX_ERROR = 200  # characters; a URL or a path in it may be longer
+MAX_ERROR = 500  # characters; a URL or a path in it may be longer
 ERROR_END = 80  # of them, after what is left out: sentences begin with a name and end with a reason
 
 

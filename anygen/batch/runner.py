@@ -21,10 +21,12 @@ from anygen.batch.records import (
     locked,
     short_error,
 )
-from anygen.batch.rows import BatchRow, open_row, prompt_row, read_rows
+from anygen.batch.rows import BatchRow, open_row, prompt_row
 from anygen.batch.skipped import RowHashes, SkippedRows, find_skipped, row_hashes
+from anygen.batch.sources import read_rows
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Turn
+from anygen.core.modality import Modality
 from anygen.generation.answer import Answer
 from anygen.generation.events import FinishReason
 from anygen.generation.options import AnswerOptions
@@ -56,6 +58,7 @@ class BatchSettings:
     out: Path  # the folder of records.jsonl and the media
     seed: int = 0
     options: AnswerOptions = AnswerOptions()  # unless a row sets others
+    modality: tuple[Modality, ...] = ()  # what answers are, unless a row says it; (): anything
     batch_size: int = 1
     metadata: bool = True  # whether generated files record how they were made
     model: str = ""  # which one: a row that another one has answered is reported
@@ -74,7 +77,7 @@ def generate_file(
     settings: BatchSettings,
     on_skipped: Callable[[SkippedRows], None] = ignore,
 ) -> Iterator[BatchRecord]:
-    """Yields each new record once it is on the disk; `source` is a JSONL file or a single prompt.
+    """Yields each new record once it is on the disk; `source` is a file of prompts, or a prompt.
 
     Rows with an answer are skipped, errors are tried again; `on_skipped` is called with the former
     if there are any. The model is loaded only if all ids are valid and some rows are left. Raises
@@ -84,7 +87,9 @@ def generate_file(
     if isinstance(source, Path):
         rows, folder = read_rows(source), source.parent
     else:
-        rows, folder = [prompt_row(source, settings.seed, settings.options)], Path()
+        row = prompt_row(source, settings.seed, settings.options, settings.modality)
+        rows, folder = [row], Path()
+    rows = [row.with_modality(settings.modality) for row in rows]
     settings.out.mkdir(parents=True, exist_ok=True)
     with locked(settings.out):
         finished = keep_finished(settings.out / RECORDS, {row.id for row in rows})

@@ -29,18 +29,23 @@ from anygen.cli.options import (
     read_placement,
     use_threads,
 )
+from anygen.core.modality import MODALITIES
 
 if TYPE_CHECKING:
     from anygen import AnyGen
     from anygen.batch.runner import BatchSettings
     from anygen.batch.skipped import SkippedRows
 
+ANSWER_IS = "The answer is {}, and holds nothing else unless another such option is given."
+
 
 def generate(  # noqa: PLR0913  # the options of a command
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PROMPT|FILE.jsonl]", help="A prompt, or a file with one JSON object per line."
+            metavar="[PROMPT|FILE]",
+            help="A prompt, or a file of prompts: JSON lines, CSV, TSV, Parquet or a prompt per "
+            "line of a .txt; - is standard input.",
         ),
     ] = None,
     again: Annotated[
@@ -49,6 +54,10 @@ def generate(  # noqa: PLR0913  # the options of a command
     model: ModelOption = "mini",
     out: OutOption = Path("out"),
     seed: SeedOption = 0,
+    image: Annotated[bool, typer.Option("--image", help=ANSWER_IS.format("a picture"))] = False,
+    audio: Annotated[bool, typer.Option("--audio", help=ANSWER_IS.format("a sound"))] = False,
+    video: Annotated[bool, typer.Option("--video", help=ANSWER_IS.format("a video"))] = False,
+    text: Annotated[bool, typer.Option("--text", help=ANSWER_IS.format("words"))] = False,
     modalities: ModalitiesOption = None,
     max_new_tokens: LengthOption = 256,
     settings: SetOption = None,
@@ -63,10 +72,10 @@ def generate(  # noqa: PLR0913  # the options of a command
 ) -> None:
     """Answer a prompt, or every prompt in a file, into a folder of media and records.
 
-    A line of the file is {"id": "a", "prompt": "draw a red car"}, or holds a dialogue under
-    "messages". The folder gets records.jsonl; its new lines are also printed. Running the same
-    command again continues where it stopped. Exit code 3 means that some rows failed: their
-    records say why.
+    anygen generate --image "a red car" makes a picture of the caption. A line of a file is
+    {"id": "a", "prompt": "draw a red car"}, or holds a dialogue under "messages". The folder gets
+    records.jsonl; its new lines are also printed. Running the same command again continues where
+    it stopped. Exit code 3 means that some rows failed: their records say why.
     """
     from anygen.batch.runner import BatchSettings
 
@@ -75,18 +84,24 @@ def generate(  # noqa: PLR0913  # the options of a command
     if again is not None:
         generate_again(again, out)
         return
+    flags = {"text": text, "image": image, "audio": audio, "video": video}
+    modality = tuple(name for name in MODALITIES if flags[name])
+    if modality and modalities is not None:
+        raise ValueError(
+            f"--{modality[0]} says what an answer is, and --modalities what it may hold; give one"
+        )
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
     place = read_placement(device, dtype, quant, offload, device_map)
     which = f"{model} {place.non_defaults}"
-    batch = BatchSettings(out, seed, options, batch_size, metadata, which)
+    batch = BatchSettings(out, seed, options, modality, batch_size, metadata, which)
     answer_rows(str(source), batch, lambda: load_model(model, place))
 
 
 def answer_rows(source: str, settings: BatchSettings, open_model: Callable[[], AnyGen]) -> None:
     from anygen.batch.records import RECORDS, record_line
-    from anygen.batch.rows import source_of
     from anygen.batch.runner import generate_file
+    from anygen.batch.sources import source_of
 
     answered = failed = 0
     for record in generate_file(open_model, source_of(source), settings, print_skipped):

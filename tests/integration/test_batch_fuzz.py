@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from anygen.batch.parts import URLS as URL_PARTS
 from anygen.batch.records import MAX_ERROR, RECORDS, record_line
-from anygen.batch.rows import read_rows
 from anygen.batch.runner import BatchSettings, generate_file
+from anygen.batch.sources import read_rows
 from anygen.core.media import Image
 from anygen.core.modality import MEDIA, MODALITIES
 from anygen.generation.answer import Answer

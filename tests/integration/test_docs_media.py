@@ -33,6 +33,7 @@ MADE: dict[str, dict[str, int]] = {
         "image": 1
     },
     'chat -p "write a limerick about a frog" --set temperature=0.8 --set top_p=0.9 --seed 7': {},
+    'generate --image "a 3d pizza on a red background" --out out/': {"image": 1},
     'generate "a 3d pizza on a red background" --out out/': {"image": 1},
     'generate "draw a red car" --out out/ --set max_media=1 --set image.negative="a tree"': {
         "image": 1
@@ -54,7 +55,7 @@ def answers(command: Command) -> bool:
     """Whether a command answers what it, or the file that it names, asks."""
     _, name, *arguments = command.words
     return (name == "chat" and "-p" in arguments) or (
-        name == "generate" and not arguments[0].startswith("-")
+        name == "generate" and "--from" not in arguments
     )
 
 

@@ -126,9 +126,13 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
         (["generate", "gone.jsonl"], "gone.jsonl: No such file or directory"),
         (["generate", " "], "the prompt is empty; write a text"),
         (
-            ["generate", "prompts.txt"],
-            "prompts.txt: a file of prompts has one JSON object per line, and its name ends in "
-            ".jsonl",
+            ["generate", "prompts.yaml"],
+            "prompts.yaml: the name of a file of prompts ends in one of .jsonl, .ndjson, .csv, "
+            ".tsv, .parquet, .txt",
+        ),
+        (
+            ["generate", "--image", "a cat", "--modalities", "text"],
+            "--image says what an answer is, and --modalities what it may hold; give one",
         ),
         (
             ["evaluate", "compare", "gone", "b"],
