@@ -47,13 +47,16 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
 
 def stats(files: FilesArgument) -> None:
     """Say what is in the files, without opening their media."""
+    from anygen.training.data.files import RowError
     from anygen.training.data.sources import find_all
     from anygen.training.data.statistics import Statistics
 
     statistics = Statistics()
     for file in find_all(files):
-        for row in range(len(file)):
-            statistics.add(file.read(row))
+        for record in file.read_all():
+            if isinstance(record, RowError):
+                raise record
+            statistics.add(record)
     print(*statistics.lines(), sep="\n")
 
 

@@ -6,7 +6,7 @@ Plots are black on transparent: a page in dark mode inverts them.
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ STYLE: dict[Any, Any] = {
     "axes.formatter.limits": (-2, 4),  # powers of ten outside of these get an offset text
 }
 
+Curve = tuple[Sequence[int], Sequence[float]]  # steps and values
 Pair = tuple[str, str]  # the true and the judged class
 
 
@@ -86,15 +87,19 @@ def draw_confusion(figure: Any, names: list[str], matrix: np.ndarray) -> None:
     axes.spines[:].set_alpha(0.3)
 
 
-def curve_svg(steps: Sequence[int], values: Sequence[float]) -> str:
-    """One quantity over the steps; the axis is logarithmic if it spans orders of magnitude."""
-    return svg(partial(draw_curve, steps=steps, values=values), 3.4, 2.0)
+def curves_svg(curves: Mapping[str, Curve]) -> str:
+    """Quantities over the steps; the axis is logarithmic if it spans orders of magnitude."""
+    return svg(partial(draw_curves, curves=curves), 3.4, 2.0)
 
 
-def draw_curve(figure: Any, steps: Sequence[int], values: Sequence[float]) -> None:
+def draw_curves(figure: Any, curves: Mapping[str, Curve]) -> None:
     """Fixed margins and few ticks make this fast: training waits for it."""
     axes = figure.add_axes((0.13, 0.12, 0.84, 0.78), facecolor="none")
-    axes.plot(steps, values, linewidth=1)
+    for name, (steps, values) in curves.items():
+        axes.plot(steps, values, linewidth=1, label=name)
+    if len(curves) > 1:
+        axes.legend(fontsize=6, frameon=False, loc="upper right")
+    values = [value for _, values in curves.values() for value in values]
     if max(values) > SPAN * min(values) > 0:
         axes.set_yscale("log")
         axes.minorticks_off()

@@ -1,6 +1,6 @@
 """The HTML page of a training run: its config, its curves, and its samples step by step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,13 @@ def write(out: Path) -> Path:
         "step": logged[-1]["step"] if logged else 0,
         "best": [0, *(row["best_step"] for row in logged if "best_step" in row)][-1],
         "remaining": remaining(logged, read_yaml(config)["steps"]),
-        "curves": [
-            {"name": name, "last": values[-1], "plot": svg_uri(plots.curve_svg(steps, values))}
-            for name, steps, values in curves(logged)
+        "plots": [
+            {
+                "name": name,
+                "last": {curve: values[-1] for curve, (_, values) in group.items()},
+                "image": svg_uri(plots.curves_svg(group)),
+            }
+            for name, group in grouped(curves(logged)).items()
         ],
         **shown_samples(out, [row for row in rows if "samples" in row]),
     }
@@ -58,6 +62,17 @@ def curves(rows: Sequence[LogRow]) -> Iterator[tuple[str, list[int], list[float]
     for name in names:
         steps = evenly_spaced([step for step in sorted(by_step) if name in by_step[step]], POINTS)
         yield name, steps, [by_step[step][name] for step in steps]
+
+
+def grouped(
+    found: Iterable[tuple[str, list[int], list[float]]],
+) -> dict[str, dict[str, plots.Curve]]:
+    """The curves of each plot: `a/b/text` and `a/b/image_align` share one, which is `a/b`."""
+    groups: dict[str, dict[str, plots.Curve]] = {}
+    for name, steps, values in found:
+        group, _, curve = name.rpartition("/")
+        groups.setdefault(group or name, {})[curve] = steps, values
+    return groups
 
 
 def evenly_spaced(items: list[int], count: int) -> list[int]:

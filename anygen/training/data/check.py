@@ -35,11 +35,9 @@ class Checker:
         """All faults of a file, row by row. Raises ValueError if it is damaged as a whole."""
         if not len(file):
             yield RowError(file.path, 1, "", "the file holds no records")
-        for row in range(len(file)):
-            try:
-                record = file.read(row)
-            except RowError as error:
-                yield error
+        for row, record in enumerate(file.read_all()):
+            if isinstance(record, RowError):
+                yield record
                 continue
             place = Place(file.path, file.line(row), file.media(row, self.media))
             for reason in self.reasons(record, place):

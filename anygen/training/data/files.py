@@ -86,6 +86,14 @@ class RecordFile:
             stream.seek(start)
             return parse(stream.read(end - start), self.path, self.line(row))
 
+    def read_all(self) -> Iterator[Record | RowError]:
+        """All rows in order, in one pass over the file; an error for each that is no record."""
+        for number, line in self:
+            try:
+                yield parse(line, self.path, number)
+            except RowError as error:
+                yield error
+
     def media(self, row: int, folder: Path | None) -> MediaFolder:
         """Where the media of a row are: in `folder`, by default that of the file."""
         return MediaFolder(folder or self.path.parent)

@@ -201,11 +201,9 @@ def find_media(
 ) -> dict[MediaModality, MediaSource]:
     """Where the media are that a run can learn from. Raises ValueError for a row that stops it."""
     found = {modality: MediaSource(source) for modality in run.turns}
-    for row in range(len(source)):
-        try:
-            record = source.read(row)
-        except RowError as error:
-            refused.refuse(error, run.bad_rows)
+    for row, record in enumerate(source.read_all()):
+        if isinstance(record, RowError):
+            refused.refuse(record, run.bad_rows)
             continue
         for number, content in usable_media(record, run.stage in CAPTIONED_STAGES):
             if content.type in found:

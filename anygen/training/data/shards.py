@@ -10,6 +10,7 @@ is unpacked, and rows may be read in any order.
 import hashlib
 import tarfile
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -81,6 +82,14 @@ class ShardFile:
         if isinstance(outcome, Refusal):
             raise RowError(self.path, key, outcome.id, outcome.reason)
         return outcome.record.model_copy(update={"source": self.path.name})
+
+    def read_all(self) -> Iterator[Record | RowError]:
+        """All samples in order; an error for each that nothing can be learned from."""
+        for row in range(len(self)):
+            try:
+                yield self.read(row)
+            except RowError as error:
+                yield error
 
     def media(self, row: int, folder: Path | None) -> "ShardMedia":
         """The media of a sample; there is no other `folder`."""

@@ -2,10 +2,10 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from anygen.config.data import DataSource
 from anygen.config.run import Run
 from anygen.core.records import Record
 from anygen.io.media_files import printable
-from anygen.training.data.files import MediaFolder, RecordFile
+from anygen.training.data.files import MediaFolder, RecordFile, RowError
 from anygen.training.data.order import permuted
 from anygen.training.data.shards import ShardFile, ShardMedia
 
@@ -71,6 +71,17 @@ class FileSource:
     def read(self, row: int) -> Record:
         file, number = self.find(row)
         return file.read(number)
+
+    def read_all(self) -> Iterator[Record | RowError]:
+        """All rows in order, each file in one pass; an error for each that is no record."""
+        if self.limit is None:
+            yield from chain.from_iterable(file.read_all() for file in self.files)
+            return
+        for row in range(len(self)):
+            try:
+                yield self.read(row)
+            except RowError as error:
+                yield error
 
 
 def open_source(settings: DataSource, seed: int) -> FileSource:

@@ -222,6 +222,16 @@ def test_a_log_with_a_line_cut_short_and_a_step_done_twice_has_curves(tmp_path):
     ]
 
 
+def test_terms_of_the_same_rows_share_a_plot():
+    found = [(name, [1], [0.5]) for name in ("text", "held_out/mine", "a/b/text", "a/b/image")]
+    curve = [1], [0.5]
+    assert training_report.grouped(found) == {
+        "text": {"text": curve},
+        "held_out": {"mine": curve},
+        "a/b": {"text": curve, "image": curve},
+    }
+
+
 def test_of_many_steps_the_first_the_last_and_some_between_are_shown():
     assert training_report.evenly_spaced(list(range(100)), 4) == [0, 33, 66, 99]
     assert training_report.evenly_spaced([1, 2], 4) == [1, 2]

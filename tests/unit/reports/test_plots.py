@@ -44,4 +44,10 @@ def test_a_plot_takes_names_as_they_are():
 
 def test_a_curve_may_fall_below_zero_or_be_no_number():
     for values in ([0.1, 10.0], [-1.0, 2.0], [float("nan"), float("nan")]):
-        assert "<svg" in plots.curve_svg([1, 2], values)
+        assert "<svg" in plots.curves_svg({"loss": ([1, 2], values)})
+
+
+def test_curves_that_share_a_plot_are_named_in_it():
+    svg = plots.curves_svg({"text": ([1, 2], [0.5, 0.4]), "image_align": ([1], [0.1])})
+    assert ">text<" in svg
+    assert ">image_align<" in svg

@@ -1,5 +1,7 @@
 """Lines are found by their number, and what is wrong with one is said with its place."""
 
+from pathlib import Path
+
 import pytest
 
 from anygen.config.data import DataSource
@@ -100,3 +102,27 @@ def test_a_limit_is_a_random_choice_that_stays(tmp_path):
         choices.append([source.read(row).id for row in range(len(source))])
     assert len(set(choices[0])) == 8
     assert choices[0] == choices[1] != choices[2]
+
+
+def test_all_rows_are_read_in_one_pass_as_one_by_one(tmp_path, monkeypatch):
+    path = write_records(tmp_path / "mine.jsonl", talk("a"), b"", b"{", talk("b"), b"\xff")
+    file = RecordFile(path)
+    single = []
+    for row in range(len(file)):
+        try:
+            single.append(file.read(row))
+        except RowError as error:
+            single.append(str(error))
+    opened, open_path = [], Path.open
+    monkeypatch.setattr(Path, "open", lambda p, *a, **k: opened.append(p) or open_path(p, *a, **k))
+    found = [str(row) if isinstance(row, RowError) else row for row in file.read_all()]
+    assert found == single
+    assert opened == [path]
+
+
+def test_a_limited_source_is_read_in_its_own_order(tmp_path):
+    path = write_records(tmp_path / "mine.jsonl", *(talk(f"row-{n}") for n in range(9)))
+    source = open_source(DataSource(path=str(path), limit=4), seed=1)
+    assert [*source.read_all()] == [source.read(row) for row in range(4)]
+    whole = open_source(DataSource(path=str(path)), seed=1)
+    assert [record.id for record in whole.read_all()] == [f"row-{n}" for n in range(9)]
