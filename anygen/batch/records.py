@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -28,26 +28,34 @@ MAX_ERROR = 500  # characters; a URL or a path in it may be longer
 ERROR_END = 80  # of them, after what is left out: sentences begin with a name and end with a reason
 
 
+# What is wrong with a row: it asks for what cannot be, its answer is empty, or else something has
+# failed, it has taken too long, or it has ended the process that answered it.
+ErrorCode = Literal["invalid", "empty", "failed", "timeout", "worker_died"]
+
+
 class BatchRecord(TypedDict):
     """One line of records.jsonl."""
 
     id: str
     status: Literal["ok", "error"]
     seed: int
-    content: list[dict[str, str]]  # {"type": "text", "text": ...} or {"type": "image", "path": ...}
+    content: list[dict[str, str]]  # a type with a text, or with the path and sha256 of a file
     finish: NotRequired[str]  # why the answer was cut short
     error: NotRequired[str]
+    code: NotRequired[ErrorCode]
+    attempts: NotRequired[int]  # that ended in an error
     prompt_hash: NotRequired[str]  # of the messages; these two tell if the row has changed since
     settings_hash: NotRequired[str]  # of all else that decides the answer
 
 
-def error_record(row_id: str, seed: int, error: Exception) -> BatchRecord:
+def error_record(row_id: str, seed: int, error: Exception, code: ErrorCode) -> BatchRecord:
     return {
         "id": row_id,
         "status": "error",
         "seed": seed,
         "content": [],
         "error": short_error(explain(error)),
+        "code": code,
     }
 
 
@@ -73,8 +81,13 @@ def answer_record(row_id: str, turn: Turn, out: Path, model_id: ModelId | None) 
         index = next(media_info).part
         provenance = provenance_json(model_id, preamble, [turn], index) if model_id else None
         write_media(part, out / name, provenance)
-        content.append({"type": modality, "path": name})
+        content.append({"type": modality, "path": name, "sha256": sha256_of(out / name)})
     return {"id": row_id, "status": "ok", "seed": turn.request.seed, "content": content}
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_stem(row_id: str) -> str:
@@ -98,11 +111,10 @@ def record_line(record: BatchRecord) -> str:
     return json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
-def append_record(record: BatchRecord, path: Path) -> None:
+def append_line(text: str, path: Path) -> None:
     """Appends a whole line in one write; it is on the disk when this returns."""
-    line = (record_line(record) + "\n").encode()
     with path.open("ab", buffering=0) as stream:
-        stream.write(line)
+        stream.write(f"{text}\n".encode())
         os.fsync(stream.fileno())
 
 
@@ -119,35 +131,34 @@ def locked(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def keep_finished(path: Path, ids: Set[str]) -> dict[str, BatchRecord]:
-    """The records of answers, by id.
+def read_records(path: Path) -> list[BatchRecord]:
+    """The whole records in a file, if there is one. Raises ValueError if anygen did not write it.
 
-    Drops a half-written line, and errors of `ids`, to try again. Raises ValueError if anygen did
-    not write the file.
+    What a killed process left incomplete at its end is left out.
     """
     if not path.exists():
-        return {}
-    data = path.read_bytes()
-    *lines, last = data.split(b"\n")
+        return []
+    *lines, last = path.read_bytes().split(b"\n")
     if parse_record(last):  # an editor, or a tool that joins files, took its newline
         lines.append(last)
-    kept: list[bytes] = []
-    finished: dict[str, BatchRecord] = {}
+    records = []
     for number, line in enumerate(lines, start=1):
         record = parse_record(line)
         if record is None and line.strip():
             raise ValueError(
                 f"{printable(path)}: line {number} was not written by anygen; choose another --out"
             )
-        if record is None or (record["status"] != "ok" and record["id"] in ids):
-            continue
-        kept.append(line + b"\n")
-        if record["status"] == "ok":
-            finished[record["id"]] = record
-    if b"".join(kept) != data:
+        if record is not None:
+            records.append(record)
+    return records
+
+
+def write_records(records: Iterable[BatchRecord], path: Path) -> None:
+    """Writes a file of records, atomically. A file that holds them already is left alone."""
+    data = "".join(f"{record_line(record)}\n" for record in records).encode()
+    if not path.exists() or path.read_bytes() != data:
         with replacing(path) as temporary:
-            temporary.write_bytes(b"".join(kept))
-    return finished
+            temporary.write_bytes(data)
 
 
 def parse_record(line: bytes) -> BatchRecord | None:

@@ -192,7 +192,7 @@ def row_options(record: RowRecord, defaults: AnswerOptions) -> AnswerOptions:
     options = dict(record.options)
     if record.modalities is not None:
         options["modalities"] = record.modalities
-    last = record.messages[-1].content
+    last = record.messages[-1].content if record.messages else []
     edits = [part for part in last if isinstance(part, MediaContent) and part.ref is not None]
     if edits:
         options["edit"] = edits[-1].model_dump(include={"ref", "strength"}, exclude_none=True)

@@ -1,182 +1,220 @@
 """Batch generation: answers every row of a file into a folder, and continues where it stopped.
 
-An answer depends on its row and its own seed only: the size and the order of batches, and
-restarts, change nothing.
+An answer depends on its row and its own seed only: the size and the order of batches, the number of
+workers, and restarts, change nothing.
+
+`generate_file` -> tasks (shards/tasks.py: which rows are left) -> workers (shards/workers.py,
+scheduler.py) -> `answer_rows` (answering.py: the model) -> `finish` (shards/finish.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
+from anygen.batch.answering import BatchSettings, LoadModel, Rows, answer_rows
+from anygen.batch.changes import listed, refuse_changed
+from anygen.batch.grid import expand
 from anygen.batch.records import (
     RECORDS,
     BatchRecord,
-    answer_record,
-    append_record,
-    error_record,
-    keep_finished,
+    append_line,
     locked,
-    short_error,
+    read_records,
+    record_line,
+    write_records,
 )
-from anygen.batch.rows import BatchRow, open_row, prompt_row
-from anygen.batch.skipped import RowHashes, SkippedRows, find_skipped, row_hashes
+from anygen.batch.rows import BatchRow, prompt_row
+from anygen.batch.shards.finish import SUCCESS, finish, read_state
+from anygen.batch.shards.formats import FORMATS
+from anygen.batch.shards.job import JOB, claim_job, threads_of
+from anygen.batch.shards.scheduler import Scheduler
+from anygen.batch.shards.tasks import (
+    Task,
+    committed,
+    journaled,
+    last_pass,
+    plan_retry,
+    plan_tasks,
+    run_shard,
+)
+from anygen.batch.shards.workers import LocalPool, open_model
 from anygen.batch.sources import read_rows
-from anygen.checkpoints.model_id import ModelId
-from anygen.conversation.history import Turn
-from anygen.core.modality import Modality
-from anygen.generation.answer import Answer
-from anygen.generation.events import FinishReason
-from anygen.generation.options import AnswerOptions
-from anygen.generation.request import Request, derive_seed
+from anygen.io.media_files import printable
 
-EMPTY: dict[FinishReason, str] = {
-    "stop": "the answer is empty: the model ended it at once, or with a text in stop",
-    "length": "the answer is empty: max_new_tokens or the length of the prompt leaves no room",
-    "deadline": "the answer is empty: the deadline came first",
-    "cancelled": "the answer is empty: it was cancelled",
-    "withheld": "the answer is empty: the options rule out the medium that the model would make",
-}
-
-
-class BatchModel(Protocol):
-    """What batch generation needs of `anygen.AnyGen`."""
-
-    @property
-    def model_id(self) -> ModelId: ...
-
-    def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
-        """One answer per request. Raises ValueError if one of them cannot be answered."""
+RETRIED = ("failed",)  # codes of errors that another try may not meet
 
 
 @dataclass(frozen=True)
-class BatchSettings:
-    """What applies to every row."""
+class BatchStart:
+    """What a run finds in its folder."""
 
-    out: Path  # the folder of records.jsonl and the media
-    seed: int = 0
-    options: AnswerOptions = AnswerOptions()  # unless a row sets others
-    modality: tuple[Modality, ...] = ()  # what answers are, unless a row says it; (): anything
-    batch_size: int = 1
-    metadata: bool = True  # whether generated files record how they were made
-    model: str = ""  # which one: a row that another one has answered is reported
-
-    def hashes_of(self, row: BatchRow) -> RowHashes:
-        return row_hashes(row, self.seed, self.options, self.model)
+    done: int  # rows that were answered before
+    pending: int  # that will be
+    ids: Sequence[str] = field(default=(), compare=False)  # of all rows
 
 
-def ignore(skipped: SkippedRows) -> None:
-    """An `on_skipped` that does nothing."""
+def ignore(start: BatchStart) -> None:
+    """An `on_start` that does nothing."""
 
 
 def generate_file(
-    load_model: Callable[[], BatchModel],
+    load_model: LoadModel,
     source: Path | str,
     settings: BatchSettings,
-    on_skipped: Callable[[SkippedRows], None] = ignore,
+    on_start: Callable[[BatchStart], None] = ignore,
 ) -> Iterator[BatchRecord]:
     """Yields each new record once it is on the disk; `source` is a file of prompts, or a prompt.
 
-    Rows with an answer are skipped, errors are tried again; `on_skipped` is called with the former
-    if there are any. The model is loaded only if all ids are valid and some rows are left. Raises
-    ValueError for invalid ids, a folder that another run writes to and settings that contradict the
-    model's sampling, OSError if a record cannot be written.
+    Rows with an answer are skipped, errors are tried again; `on_start` is called with the number of
+    either. The model is loaded only if the file is sound and some rows are left; with workers, each
+    calls `load_model`, which must be picklable. Raises ValueError for two rows with one id, for
+    rows or settings that have changed since the folder was begun, a folder that another run writes
+    to and settings that contradict the model's sampling, OSError if a record cannot be written.
     """
-    if isinstance(source, Path):
-        rows, folder = read_rows(source), source.parent
-    else:
-        row = prompt_row(source, settings.seed, settings.options, settings.modality)
-        rows, folder = [row], Path()
-    rows = [row.with_modality(settings.modality) for row in rows]
+    if isinstance(source, str):
+        yield from answer_prompt(load_model, source, settings, on_start)
+        return
+    rows = [row.with_modality(settings.modality) for row in read_rows(source)]
+    rows = expand(rows, settings.grid, settings.seed)
     settings.out.mkdir(parents=True, exist_ok=True)
     with locked(settings.out):
-        finished = keep_finished(settings.out / RECORDS, {row.id for row in rows})
-        skipped = find_skipped(rows, finished, settings.out, settings.hashes_of)
-        if skipped.ids:
-            on_skipped(skipped)
-        rows = [row for row in rows if row.id not in finished]
-        yield from run_rows(load_model, rows, folder, settings)
+        yield from answer_file(load_model, Rows(rows, source.parent), settings, on_start)
 
 
-def run_rows(
-    load_model: Callable[[], BatchModel],
-    rows: Sequence[BatchRow],
-    folder: Path,
+def answer_prompt(
+    load_model: LoadModel,
+    prompt: str,
     settings: BatchSettings,
+    on_start: Callable[[BatchStart], None],
 ) -> Iterator[BatchRecord]:
-    if not rows:
+    """A prompt is a line more in records.jsonl: many may share a folder, whatever their options."""
+    row = prompt_row(prompt, settings.seed, settings.options, settings.modality)
+    rows = expand([row.with_modality(settings.modality)], settings.grid, settings.seed)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    path = settings.out / RECORDS
+    with locked(settings.out):
+        before = read_records(path)
+        done = {r["id"]: r for r in before if r["status"] == "ok" and is_whole(r, settings)}
+        refuse_changed(rows, done, settings.hashes_of)
+        pending = [row for row in rows if row.id not in done]
+        ids = [row.id for row in rows]
+        on_start(BatchStart(len(rows) - len(pending), len(pending), ids))
+        if not pending:
+            return
+        model = load_model()
+        settings.options.over(model.model_id.sampling)  # a mistake in every answer
+        again = {row.id for row in pending}
+        write_records([record for record in before if record["id"] not in again], path)
+        for start in range(0, len(pending), settings.batch_size):
+            work = Rows(pending[start : start + settings.batch_size], Path())
+            for record in answer_rows(model, work, settings.out, settings):
+                append_line(record_line(record), path)
+                yield record
+
+
+def answer_file(
+    load_model: LoadModel,
+    work: Rows,
+    settings: BatchSettings,
+    on_start: Callable[[BatchStart], None],
+) -> Iterator[BatchRecord]:
+    rows, out = work.rows, settings.out
+    if (out / JOB).exists():
+        claim_job(settings)
+    state = read_state(settings)
+    done = {r["id"]: r for r in state.values() if r["status"] == "ok" and is_whole(r, settings)}
+    refuse_changed(rows, done, settings.hashes_of)
+    tasks = plan(work, state, done.keys(), settings)
+    refuse_moved(rows, tasks, settings)
+    taken_over = [journaled(out, task, settings) for task in tasks]
+    answered = sum(r["status"] == "ok" for each in taken_over for r in each.values())
+    known = sum(row.id in done for row in rows) + answered
+    pending = sum(len(task.work.rows) for task in tasks) - answered
+    on_start(BatchStart(known, pending, [row.id for row in rows]))
+    if tasks:
+        claim_job(settings)
+        (out / SUCCESS).unlink(missing_ok=True)
+        yield from run_tasks(load_model, tasks, settings)
+        for _ in range(settings.retries):
+            state = read_state(settings)
+            failed = {
+                row.id: state[row.id].get("attempts", 1)
+                for row in rows
+                if state[row.id].get("code") in RETRIED
+            }
+            number = last_pass(out) + 1
+            tasks = plan_retry(rows, failed, work.folder, settings.shard_size, number)
+            yield from run_tasks(load_model, tasks, settings)
+    if tasks or (out / JOB).exists():
+        finish(rows, settings)
+
+
+def plan(
+    work: Rows, state: dict[str, BatchRecord], done: Iterable[str], settings: BatchSettings
+) -> list[Task]:
+    """The shards of rows that no run has tried, and then of those that failed before."""
+    new = {row.id for row in work.rows if row.id not in state}
+    failed = {
+        row.id: state[row.id].get("attempts", 0)
+        for row in work.rows
+        if row.id in state and row.id not in done
+    }
+    size = settings.shard_size
+    number = last_pass(settings.out) + 1
+    return [
+        *plan_tasks(work.rows, new, work.folder, size),
+        *plan_retry(work.rows, failed, work.folder, size, number),
+    ]
+
+
+def refuse_moved(rows: Sequence[BatchRow], tasks: Sequence[Task], settings: BatchSettings) -> None:
+    """Raises ValueError if the file has lost rows, or has new ones between those of before."""
+    paths = committed(settings.out, FORMATS[settings.format].suffix)
+    ids = {row.id for row in rows}
+    lost = [r["id"] for path in paths for r in FORMATS[settings.format].read(path)]
+    lost = [row_id for row_id in dict.fromkeys(lost) if row_id not in ids]
+    if lost:
+        raise ValueError(
+            f"{printable(settings.out)}: holds rows that this file does not have "
+            f"({listed(lost)}): choose another --out"
+        )
+    names = {path.stem for path in paths}
+    moved = [task.work.rows[0].id for task in tasks if task.name in names]
+    if moved:
+        raise ValueError(
+            f"{moved[0]}: this row stands where another one was before; new rows go to the end of "
+            "the file, or choose another --out"
+        )
+
+
+def is_whole(record: BatchRecord, settings: BatchSettings) -> bool:
+    """Whether the files of an answer are there."""
+    if settings.format != "files":
+        return True
+    return all(
+        (settings.out / part["path"]).is_file() for part in record["content"] if "path" in part
+    )
+
+
+def run_tasks(
+    load_model: LoadModel, tasks: Sequence[Task], settings: BatchSettings
+) -> Iterator[BatchRecord]:
+    """Answers shards by workers, or in this process if there are to be none."""
+    if not tasks:
         return
-    model = load_model()
-    settings.options.over(model.model_id.sampling)  # a mistake in all rows at once
-    for start in range(0, len(rows), settings.batch_size):
-        batch = rows[start : start + settings.batch_size]
-        for record in run_batch(model, batch, folder, settings):
-            append_record(record, settings.out / RECORDS)
-            yield record
-
-
-def run_batch(
-    model: BatchModel, rows: Sequence[BatchRow], folder: Path, settings: BatchSettings
-) -> Iterator[BatchRecord]:
-    """One record per row, in order; its media are written before it is yielded.
-
-    Whatever goes wrong with a row becomes its own record, and the others are answered.
-    """
-    requests: dict[str, Request] = {}
-    outcomes: dict[str, Answer | Exception] = {}
-    for row in rows:
-        try:
-            requests[row.id] = open_row(row, folder, settings.seed, settings.options)
-        except Exception as error:
-            outcomes[row.id] = error
-    outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)
-    for row in rows:
-        yield record_of(model, row, requests.get(row.id), outcomes[row.id], settings)
-
-
-def answer_requests(model: BatchModel, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
-    """If a batch fails, its requests are tried one by one, so that only those at fault fail."""
+    threads = settings.threads or threads_of(settings.out)
+    if settings.workers is None:
+        settings = replace(settings, threads=threads)
+        model = open_model(load_model, settings)
+        for task in tasks:
+            yield from run_shard(model, task, settings)
+        return
+    share = max(1, (os.cpu_count() or 1) // settings.workers)
+    pool = LocalPool(load_model, replace(settings, threads=threads or share))
     try:
-        return model.reply_many(requests)
-    except Exception as error:
-        if len(requests) == 1:
-            return [error]
-    # outside of the handler: the memory that the batch took is free again
-    return [answer for request in requests for answer in answer_requests(model, [request])]
-
-
-def record_of(
-    model: BatchModel,
-    row: BatchRow,
-    request: Request | None,
-    outcome: Answer | Exception,
-    settings: BatchSettings,
-) -> BatchRecord:
-    if request and isinstance(outcome, Answer):
-        try:
-            record = finished_record(model, row.id, request, outcome, settings)
-        except Exception as error:  # a medium cannot be written
-            outcome = error
-        else:
-            return {**record, **settings.hashes_of(row)}
-    assert isinstance(outcome, Exception)
-    seed = request.seed if request else derive_seed(settings.seed, row.id)
-    return error_record(row.id, seed, outcome)
-
-
-def finished_record(
-    model: BatchModel, row_id: str, request: Request, answer: Answer, settings: BatchSettings
-) -> BatchRecord:
-    """The record of an answer, which also says if the answer was cut short or lacks media."""
-    turn = Turn(request, answer.message, answer.finish, answer.media_info)
-    model_id = model.model_id if settings.metadata else None
-    record = answer_record(row_id, turn, settings.out, model_id)
-    if answer.finish != "stop":
-        record["finish"] = answer.finish
-    empty = "" if answer.message.parts else EMPTY[answer.finish]
-    problem = "\n".join(answer.failed) or empty
-    if problem:
-        record["status"], record["error"] = "error", short_error(problem)
-    return record
+        yield from Scheduler(pool, settings).run(tasks)
+    finally:
+        pool.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -33,9 +34,10 @@ from anygen.core.modality import MODALITIES
 
 if TYPE_CHECKING:
     from anygen import AnyGen
-    from anygen.batch.runner import BatchSettings
-    from anygen.batch.skipped import SkippedRows
+    from anygen.batch.answering import BatchSettings, FormatName
 
+CLEAR = "\r\x1b[K"  # the line that shows how far a batch is
+MANY = "Many rows"
 ANSWER_IS = "The answer is {}, and holds nothing else unless another such option is given."
 
 
@@ -69,6 +71,62 @@ def generate(  # noqa: PLR0913  # the options of a command
     offload: OffloadOption = "none",
     device_map: DeviceMapOption = None,
     metadata: MetadataOption = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            rich_help_panel=MANY,
+            help="How many processes answer rows; each loads the model. A row that ends its "
+            "process becomes an error.",
+            show_default="answer in this process",
+        ),
+    ] = None,
+    shard_size: Annotated[
+        int, typer.Option(min=1, rich_help_panel=MANY, help="Rows that a worker takes at a time.")
+    ] = 64,
+    format: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=MANY,
+            help="files: records and media in the folder; parquet or webdataset: both in shards.",
+        ),
+    ] = "files",
+    row_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            rich_help_panel=MANY,
+            help="Seconds after which a row is given up; needs --workers.",
+            show_default="none",
+        ),
+    ] = None,
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0, rich_help_panel=MANY, help="How often rows that failed are tried again at once."
+        ),
+    ] = 0,
+    repeat: Annotated[
+        int,
+        typer.Option(
+            min=1, rich_help_panel=MANY, help="Answer each prompt so often, each with its own seed."
+        ),
+    ] = 1,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUES",
+            rich_help_panel=MANY,
+            help="Answer each prompt with each of these values, such as seed=0..7 or "
+            "image.guidance=2,4; several give all combinations.",
+        ),
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", rich_help_panel=MANY, help="Only check the files of the folder --out."
+        ),
+    ] = False,
 ) -> None:
     """Answer a prompt, or every prompt in a file, into a folder of media and records.
 
@@ -77,10 +135,15 @@ def generate(  # noqa: PLR0913  # the options of a command
     records.jsonl; its new lines are also printed. Running the same command again continues where
     it stopped. Exit code 3 means that some rows failed: their records say why.
     """
-    from anygen.batch.runner import BatchSettings
+    from anygen.batch.answering import BatchSettings
+    from anygen.batch.grid import parse_grid
+    from anygen.batch.sources import source_of
 
-    if (source is None) == (again is None):
-        raise ValueError("give either a prompt, a file of prompts or --from FILE")
+    if (source is not None) + (again is not None) + verify != 1:
+        raise ValueError("give either a prompt, a file of prompts, --from FILE or --verify")
+    if verify:
+        verify_folder(out)
+        return
     if again is not None:
         generate_again(again, out)
         return
@@ -90,32 +153,80 @@ def generate(  # noqa: PLR0913  # the options of a command
         raise ValueError(
             f"--{modality[0]} says what an answer is, and --modalities what it may hold; give one"
         )
+    if row_timeout is not None and workers is None:
+        raise ValueError("--row-timeout ends a worker that takes too long: give --workers, too")
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
     place = read_placement(device, dtype, quant, offload, device_map)
-    which = f"{model} {place.non_defaults}"
-    batch = BatchSettings(out, seed, options, modality, batch_size, metadata, which)
-    answer_rows(str(source), batch, lambda: load_model(model, place))
+    batch = BatchSettings(
+        out,
+        seed,
+        options,
+        modality,
+        parse_grid(repeat, sweep or []),
+        batch_size,
+        metadata,
+        model=f"{model} {place.non_defaults}",
+        workers=workers,
+        threads=threads,
+        shard_size=shard_size,
+        format=read_format(format),
+        row_timeout=row_timeout,
+        retries=retries,
+    )
+    answer_rows(source_of(str(source)), batch, partial(load_model, model, place))
 
 
-def answer_rows(source: str, settings: BatchSettings, open_model: Callable[[], AnyGen]) -> None:
+def read_format(name: str) -> FormatName:
+    """Raises ValueError, also if a library that the format needs is missing."""
+    from anygen.batch.shards.formats import FORMATS, import_pyarrow
+
+    if name not in FORMATS:
+        raise ValueError(f"--format: {name!r} is none of {', '.join(FORMATS)}")
+    if name == "parquet":
+        import_pyarrow()
+    return cast("FormatName", name)
+
+
+def answer_rows(source: Path | str, settings: BatchSettings, load: Callable[[], AnyGen]) -> None:
+    from anygen.batch.progress import Progress
     from anygen.batch.records import RECORDS, record_line
-    from anygen.batch.runner import generate_file
-    from anygen.batch.sources import source_of
+    from anygen.batch.report import write_report
+    from anygen.batch.runner import BatchStart, generate_file
 
-    answered = failed = 0
-    for record in generate_file(open_model, source_of(source), settings, print_skipped):
+    progress, is_seen = Progress(), sys.stderr.isatty()
+    ids: list[str] = []
+
+    def start(found: BatchStart) -> None:
+        progress.begin(found.pending)
+        ids.extend(found.ids)
+        if found.done:
+            print(f"{found.done} done before", file=sys.stderr)
+
+    for record in generate_file(load, source, settings, start):
+        progress.add(record)
+        print(CLEAR if is_seen else "", end="", file=sys.stderr, flush=True)
         print(record_line(record), flush=True)
-        answered += record["status"] == "ok"
-        failed += record["status"] == "error"
-    print(f"{answered} answered, {failed} failed: {settings.out / RECORDS}", file=sys.stderr)
-    if failed:
+        print(f"{progress}" if is_seen else "", end="", file=sys.stderr, flush=True)
+    if not isinstance(source, str) or len(ids) > 1:
+        write_report(ids, settings, progress)
+    where = settings.out / (RECORDS if settings.format == "files" else "shards")
+    print(f"{CLEAR if is_seen else ''}{progress.counts()}: {where}", file=sys.stderr)
+    if progress.failures:
         raise typer.Exit(3)
 
 
-def print_skipped(skipped: SkippedRows) -> None:
-    hint = "; delete their records, or choose another --out, to answer them again"
-    print(f"{skipped}{hint if skipped.has_changed else ''}", file=sys.stderr)
+def verify_folder(out: Path) -> None:
+    from anygen.batch.shards.finish import verify
+
+    manifest, problems = verify(out)
+    for problem in problems:
+        print(problem)
+    shards = manifest["shards"]
+    counts = f"{manifest['answered']} rows answered, {manifest['failed']} failed"
+    print(f"{counts}, {len(shards)} shards, {len(problems)} problems", file=sys.stderr)
+    if problems:
+        raise typer.Exit(3)
 
 
 def generate_again(source: Path, out: Path) -> None:

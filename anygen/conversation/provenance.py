@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Provenance(SavedConversation):
         ]
 
 
+@cache
 def environment() -> dict[str, str]:
     """The instruction set that torch uses on this CPU, and the versions of the libraries."""
     libraries = {name: version(name) for name in ("torch", "transformers", "diffusers")}

@@ -109,6 +109,8 @@ NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "anygen chat --model nextgpt": ("needs the model that was converted", parse),
     "PYTHONPATH=. pytest": ("run by a test of the example plugins", lambda command: None),
     "anygen pack": ("needs the runs that hours of training wrote", check_pack),
+    "anygen generate --workers": ("run by the test of worker processes", parse),
+    "anygen generate --verify": ("needs a folder; run by the test of worker processes", parse),
     "anygen evaluate": ("minutes, and a soundfont that may have to be fetched", parse),
     "PYTHONPATH=. anygen": ("run by the test of the example plugins", parse_example),
 }

@@ -38,6 +38,8 @@ MADE: dict[str, dict[str, int]] = {
     'generate "draw a red car" --out out/ --set max_media=1 --set image.negative="a tree"': {
         "image": 1
     },
+    'generate --image "a cat on a blue background" --sweep seed=0..1 --sweep image.guidance=2,4 '
+    "--out out/": {"image": 4},
     "generate control.jsonl --out out/ --set max_new_tokens=40": {"image": 3},
     "generate prompts.jsonl --out out/ --batch-size 8": {"image": 1, "audio": 1},
     "generate prompts.jsonl --out out/ --batch-size 8 --seed 1 --modalities text,image,audio": {
@@ -55,7 +57,7 @@ def answers(command: Command) -> bool:
     """Whether a command answers what it, or the file that it names, asks."""
     _, name, *arguments = command.words
     return (name == "chat" and "-p" in arguments) or (
-        name == "generate" and "--from" not in arguments
+        name == "generate" and not {"--from", "--workers", "--verify"} & set(arguments)
     )
 
 

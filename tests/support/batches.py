@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from anygen.batch.runner import BatchSettings, generate_file, ignore
+from anygen.batch.answering import BatchSettings
+from anygen.batch.runner import generate_file, ignore
 from anygen.checkpoints.model_id import ModelId
 from anygen.core.media import Image, Message
 from anygen.generation.answer import Answer, MediaInfo
@@ -57,9 +58,9 @@ def write_rows(folder: Path, *rows: Any) -> Path:
 
 
 def run(
-    load: Callable[[], Painter], source: Path | str, out: Path, on_skipped=ignore, **settings
+    load: Callable[[], Painter], source: Path | str, out: Path, on_start=ignore, **settings
 ) -> list[dict]:
-    return list(generate_file(load, source, BatchSettings(out, **settings), on_skipped))
+    return list(generate_file(load, source, BatchSettings(out, **settings), on_start))
 
 
 def records(out: Path) -> list[dict]:

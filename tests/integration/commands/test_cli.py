@@ -123,6 +123,22 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
             "diffusers_pipeline, stable_diffusion, zeroscope, and modules of your own by their "
             "full names",
         ),
+        (
+            ["generate", "x", "--verify"],
+            "give either a prompt, a file of prompts, --from FILE or --verify",
+        ),
+        (
+            ["generate", "--verify", "--out", "gone"],
+            "gone: has no manifest.json; the batch has not come to its end",
+        ),
+        (
+            ["generate", "x", "--row-timeout", "5"],
+            "--row-timeout ends a worker that takes too long: give --workers, too",
+        ),
+        (
+            ["generate", "x", "--format", "csv"],
+            "--format: 'csv' is none of files, parquet, webdataset",
+        ),
         (["generate", "gone.jsonl"], "gone.jsonl: No such file or directory"),
         (["generate", " "], "the prompt is empty; write a text"),
         (

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from anygen import AnyGen
-from anygen.batch.runner import BatchSettings, generate_file
+from anygen.batch.answering import BatchSettings
+from anygen.batch.runner import generate_file
 from decoders.base import CancelledError
 from support.answers import forget
 from support.served import serving

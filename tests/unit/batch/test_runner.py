@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from anygen.batch.records import file_stem
-from anygen.batch.runner import BatchSettings, generate_file
+from anygen.batch.answering import BatchSettings
+from anygen.batch.records import file_stem, sha256_of
+from anygen.batch.runner import BatchStart, generate_file
 from anygen.conversation.provenance import read_provenance
 from anygen.core.media import Message
 from anygen.generation.answer import Answer, collect
@@ -12,6 +13,11 @@ from anygen.generation.events import Done, MediaDone, MediaFailed, MediaStarted,
 from anygen.generation.request import Request, derive_seed
 from anygen.io.media_files import read_media
 from support.batches import Painter, never_load, records, rows_of, run, write_rows
+
+FILES = (
+    *("records.jsonl", ".records.jsonl.lock", "job.json", "machine.json", "manifest.json"),
+    *("_SUCCESS", "shards"),
+)
 
 
 def test_a_file_of_prompts_becomes_media_and_records(tmp_path):
@@ -27,7 +33,11 @@ def test_a_file_of_prompts_becomes_media_and_records(tmp_path):
             "seed": derive_seed(3, "a"),
             "content": [
                 {"type": "text", "text": "Here is a cat:"},
-                {"type": "image", "path": "a_002_image.png"},
+                {
+                    "type": "image",
+                    "path": "a_002_image.png",
+                    "sha256": sha256_of(out / "a_002_image.png"),
+                },
             ],
         }
     ]
@@ -129,9 +139,10 @@ def test_a_medium_that_failed_is_an_error_and_the_rest_of_the_answer_stands(tmp_
     source, out = write_rows(tmp_path, {"id": "a", "prompt": "both"}), tmp_path / "out"
     (made,) = run(Faulty, source, out)
     assert (made["status"], made["error"]) == ("error", "out of memory")
-    assert made["content"] == [
-        {"type": "text", "text": "Hm."},
-        {"type": "image", "path": "a_002_image.png"},
+    assert made["code"] == "failed"
+    assert [part.get("path", part.get("text")) for part in made["content"]] == [
+        "Hm.",
+        "a_002_image.png",
     ]
     assert read_provenance(out / "a_002_image.png").part == 1
     (again,) = run(Painter, source, out)
@@ -173,7 +184,7 @@ def test_a_second_run_skips_what_is_done_and_tries_errors_again(tmp_path):
     model = Painter()
     source = write_rows(tmp_path, *rows_of("a", "b", "c"))
     made = run(lambda: model, source, tmp_path / "out")
-    assert [record["id"] for record in made] == ["r1", "r2"]
+    assert [record["id"] for record in made] == ["r2", "r1"]
     assert [(r["id"], r["status"]) for r in records(tmp_path / "out")] == [
         ("r0", "ok"),
         ("r1", "ok"),
@@ -182,50 +193,71 @@ def test_a_second_run_skips_what_is_done_and_tries_errors_again(tmp_path):
     assert run(never_load, source, tmp_path / "out") == []
 
 
-def test_errors_of_another_file_in_the_same_folder_are_kept(tmp_path):
+def test_a_row_that_failed_counts_its_attempts_and_says_what_kind_of_error_it_is(tmp_path):
+    source = write_rows(tmp_path, *rows_of("break", "refuse", "a"))
+    made = run(Painter, source, tmp_path / "out", retries=1)
+    assert [(r["id"], r.get("code"), r.get("attempts")) for r in made] == [
+        ("r0", "failed", 1),
+        ("r1", "invalid", 1),
+        ("r2", None, None),
+        ("r0", "failed", 2),
+    ]
+    again = run(Painter, source, tmp_path / "out")
+    assert [(r["id"], r["attempts"]) for r in again] == [("r0", 3), ("r1", 2)]
+
+
+def test_a_row_that_failed_may_be_mended(tmp_path):
     out = tmp_path / "out"
-    run(Painter, write_rows(tmp_path, {"id": "other", "prompt": "refuse"}), out)
-    run(Painter, write_rows(tmp_path, {"id": "mine", "prompt": "a"}), out)
-    assert [(r["id"], r["status"]) for r in records(out)] == [("other", "error"), ("mine", "ok")]
+    run(Painter, write_rows(tmp_path, *rows_of("a", "refuse")), out)
+    assert not (out / "_SUCCESS").exists()
+    run(Painter, write_rows(tmp_path, *rows_of("a", "b")), out)
+    assert [record["status"] for record in records(out)] == ["ok", "ok"]
+    assert (out / "_SUCCESS").exists()
 
 
-def test_ctrl_c_leaves_whole_records_and_the_next_run_goes_on(tmp_path):
+def test_ctrl_c_loses_no_record_and_the_next_run_goes_on(tmp_path):
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         run(Painter, write_rows(tmp_path, *rows_of("a", "stop", "c")), out)
-    assert [record["id"] for record in records(out)] == ["r0"]
-    run(Painter, write_rows(tmp_path, *rows_of("a", "b", "c")), out)
+    starts = []
+    made = run(Painter, write_rows(tmp_path, *rows_of("a", "b", "c")), out, starts.append)
+    assert [record["id"] for record in made] == ["r1", "r2"]
+    assert starts == [BatchStart(done=1, pending=2)]
     assert [record["id"] for record in records(out)] == ["r0", "r1", "r2"]
 
 
-def test_a_half_record_left_by_a_crash_is_taken_out(tmp_path):
+def test_a_half_record_left_by_a_crash_is_made_again(tmp_path):
     source = write_rows(tmp_path, *rows_of("a", "b"))
-    run(Painter, source, tmp_path)
-    path = tmp_path / "records.jsonl"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-10])
-    assert [record["id"] for record in run(Painter, source, tmp_path)] == ["r1"]
-    assert path.read_bytes() == whole
+    run(Painter, source, tmp_path / "whole")
+    first = generate_file(Painter, source, BatchSettings(tmp_path / "out"))
+    next(first)
+    first.close()
+    [journal] = (tmp_path / "out" / "_tmp").iterdir()
+    journal.write_bytes(journal.read_bytes()[:-10])
+    assert [record["id"] for record in run(Painter, source, tmp_path / "out")] == ["r0", "r1"]
+    assert records(tmp_path / "out") == records(tmp_path / "whole")
 
 
-def test_a_last_record_without_its_newline_is_kept(tmp_path):
-    source = write_rows(tmp_path, *rows_of("a", "b"))
-    run(Painter, source, tmp_path)
-    path = tmp_path / "records.jsonl"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
-    assert run(never_load, source, tmp_path) == []
-    assert path.read_bytes() == whole
+def test_prompts_share_a_folder_with_a_file_and_nothing_of_theirs_is_lost(tmp_path):
+    source, out = write_rows(tmp_path, *rows_of("a", "b")), tmp_path / "out"
+    [alone] = run(Painter, "a dog", out)
+    run(Painter, source, out)
+    [other] = run(Painter, "a cat", out, seed=5)
+    assert run(never_load, source, out) == []
+    assert [r["id"] for r in records(out)] == [alone["id"], other["id"], "r0", "r1"]
+    whole = (out / "records.jsonl").read_bytes()
+    (out / "records.jsonl").write_bytes(whole[:-10])  # a crash while a prompt was added
+    run(never_load, source, out)
+    assert (out / "records.jsonl").read_bytes() == whole
 
 
-def test_records_that_a_person_deleted_are_made_again(tmp_path):
-    source = write_rows(tmp_path, *rows_of("a", "b"))
-    run(Painter, source, tmp_path)
-    path = tmp_path / "records.jsonl"
-    first, second = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"\n" + second)
-    assert [record["id"] for record in run(Painter, source, tmp_path)] == ["r0"]
-    assert path.read_bytes() == second + first
+def test_a_file_that_was_deleted_is_made_again(tmp_path):
+    source, out = write_rows(tmp_path, *rows_of("a", "b")), tmp_path / "out"
+    run(Painter, source, out)
+    data = (out / "r1_002_image.png").read_bytes()
+    (out / "r1_002_image.png").unlink()
+    assert [record["id"] for record in run(Painter, source, out)] == ["r1"]
+    assert (out / "r1_002_image.png").read_bytes() == data
 
 
 def test_two_runs_do_not_write_into_one_folder(tmp_path):
@@ -252,7 +284,7 @@ def test_an_id_cannot_leave_the_folder_or_take_the_file_of_another(tmp_path):
     names = [record["content"][1]["path"] for record in made]
     assert len({name.lower() for name in names}) == len(ids)  # as some file systems compare them
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {*names, "records.jsonl", ".records.jsonl.lock"}
+    assert written == {*names, *FILES}
     assert [record["id"] for record in records(tmp_path / "out")] == ids
 
 

@@ -1,0 +1,162 @@
+"""Rows to records: the one place where a batch meets the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from anygen.batch.changes import RowHashes, row_hashes
+from anygen.batch.grid import Grid
+from anygen.batch.records import (
+    BatchRecord,
+    ErrorCode,
+    answer_record,
+    error_record,
+    short_error,
+)
+from anygen.batch.rows import BatchRow, open_row
+from anygen.checkpoints.model_id import ModelId
+from anygen.conversation.history import Turn
+from anygen.core.modality import Modality
+from anygen.generation.answer import Answer
+from anygen.generation.events import FinishReason
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request, derive_seed
+
+EMPTY: dict[FinishReason, str] = {
+    "stop": "the answer is empty: the model ended it at once, or with a text in stop",
+    "length": "the answer is empty: max_new_tokens or the length of the prompt leaves no room",
+    "deadline": "the answer is empty: the deadline came first",
+    "cancelled": "the answer is empty: it was cancelled",
+    "withheld": "the answer is empty: the options rule out the medium that the model would make",
+}
+
+
+class BatchModel(Protocol):
+    """What batch generation needs of `anygen.AnyGen`."""
+
+    @property
+    def model_id(self) -> ModelId: ...
+
+    def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
+        """One answer per request. Raises ValueError if one of them cannot be answered."""
+
+
+LoadModel = Callable[[], BatchModel]
+FormatName = Literal["files", "parquet", "webdataset"]
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """What applies to every row, and how the work is spread.
+
+    Only a file of prompts is spread: in shards of `shard_size` rows, over `workers` processes, or
+    in this one if that is None. A row that keeps a process busy for more than `row_timeout` seconds
+    is given up; that, and to survive a row that kills its process, takes workers.
+    """
+
+    out: Path  # the folder of the records and the media
+    seed: int = 0
+    options: AnswerOptions = AnswerOptions()  # unless a row sets others
+    modality: tuple[Modality, ...] = ()  # what answers are, unless a row says it; (): anything
+    grid: Grid = Grid()  # the variants of each row
+    batch_size: int = 1
+    metadata: bool = True  # whether generated files record how they were made
+    model: str = ""  # which one: a row that another one has answered has changed
+    workers: int | None = None
+    threads: int | None = None  # of the CPU, for each worker
+    shard_size: int = 64
+    format: FormatName = "files"
+    row_timeout: float | None = None
+    retries: int = 0  # of rows that failed for another reason than what they ask for
+
+    def hashes_of(self, row: BatchRow) -> RowHashes:
+        return row_hashes(row, self.seed, self.options, self.model)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to be answered together, and where their media lie."""
+
+    rows: Sequence[BatchRow]
+    folder: Path  # that the paths in the rows are relative to
+    attempts: Mapping[str, int] = field(default_factory=dict)  # of rows that have failed before
+
+
+def answer_rows(
+    model: BatchModel, work: Rows, media: Path, settings: BatchSettings
+) -> Iterator[BatchRecord]:
+    """One record per row, in order; its media are written to `media` before it is yielded.
+
+    Whatever goes wrong with a row becomes its own record, and the others are answered.
+    """
+    requests: dict[str, Request] = {}
+    outcomes: dict[str, Answer | Exception] = {}
+    for row in work.rows:
+        try:
+            requests[row.id] = open_row(row, work.folder, settings.seed, settings.options)
+        except Exception as error:
+            outcomes[row.id] = error
+    outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)
+    for row in work.rows:
+        request, outcome = requests.get(row.id), outcomes[row.id]
+        record = record_of(model, row, request, outcome, media, settings)
+        if record["status"] == "error":
+            record["attempts"] = work.attempts.get(row.id, 0) + 1
+        yield {**record, **settings.hashes_of(row)}
+
+
+def answer_requests(model: BatchModel, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
+    """If a batch fails, its requests are tried one by one, so that only those at fault fail."""
+    if not requests:
+        return []
+    try:
+        return model.reply_many(requests)
+    except Exception as error:
+        if len(requests) == 1:
+            return [error]
+    # outside of the handler: the memory that the batch took is free again
+    return [answer for request in requests for answer in answer_requests(model, [request])]
+
+
+def record_of(  # all that a record is made of
+    model: BatchModel,
+    row: BatchRow,
+    request: Request | None,
+    outcome: Answer | Exception,
+    media: Path,
+    settings: BatchSettings,
+) -> BatchRecord:
+    if request and isinstance(outcome, Answer):
+        try:
+            return finished_record(model, row.id, request, outcome, media, settings)
+        except Exception as error:  # a medium cannot be written
+            return error_record(row.id, request.seed, error, "failed")
+    assert isinstance(outcome, Exception)
+    seed = request.seed if request else derive_seed(settings.seed, row.id)
+    code: ErrorCode = "invalid" if isinstance(outcome, ValueError) else "failed"
+    return error_record(row.id, seed, outcome, code)
+
+
+def finished_record(  # all that a record is made of
+    model: BatchModel,
+    row_id: str,
+    request: Request,
+    answer: Answer,
+    media: Path,
+    settings: BatchSettings,
+) -> BatchRecord:
+    """The record of an answer, which also says if the answer was cut short or lacks media."""
+    turn = Turn(request, answer.message, answer.finish, answer.media_info)
+    model_id = model.model_id if settings.metadata else None
+    record = answer_record(row_id, turn, media, model_id)
+    if answer.finish != "stop":
+        record["finish"] = answer.finish
+    empty = "" if answer.message.parts else EMPTY[answer.finish]
+    problem = "\n".join(answer.failed) or empty
+    if problem:
+        record["status"], record["error"] = "error", short_error(problem)
+        record["code"] = "failed" if answer.failed else "empty"
+    return record
