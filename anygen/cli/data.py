@@ -19,7 +19,7 @@ WRITERS = ("llamafactory", "llava", "openai", "records", "swift")
 
 
 @data.command()
-def convert(  # the options of a command
+def convert(  # noqa: PLR0913  # the options of a command
     sources: Annotated[list[Path], typer.Argument(help="Files, or folders of files.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
     layout: Annotated[
@@ -35,6 +35,10 @@ def convert(  # the options of a command
     licence: Annotated[
         str | None, typer.Option(help="The licence of the data set, for every record.")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="An identifier such as [vqa] that begins every message of a user."),
+    ] = None,
 ) -> None:
     """Convert published data and saved chats to training records, one JSON object per line."""
     from anygen.conversation.to_records import read_chat
@@ -44,7 +48,7 @@ def convert(  # the options of a command
     from mosit_data.formats.markers import plural
 
     reader = find(layout, {**LAYOUTS, "chat": Layout(read_chat)}).read
-    counts = convert(Job(reader, sources, out, writer, media, licence))
+    counts = convert(Job(reader, sources, out, writer, media, licence, task))
     print(f"{plural(counts.kept, 'row')} kept: {printable(out)}")
     if counts.refused:
         print(f"{plural(counts.refused, 'row')} refused: {printable(refused_path(out))}")

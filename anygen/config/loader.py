@@ -32,9 +32,11 @@ def load_run(name: str, overrides: list[str] | None = None) -> Run:
 
 
 def system_of(run: Run) -> System:
-    """The system of a run, with the run's own settings of LoRA. Raises ValueError."""
-    settings = run.lora.model_dump(exclude_unset=True) if run.lora else {}
-    return load_system(run.system, [f"llm.lora.{k}={json.dumps(v)}" for k, v in settings.items()])
+    """The system of a run, with the run's own settings of the LLM. Raises ValueError."""
+    lora = run.lora.model_dump(exclude_unset=True) if run.lora else {}
+    settings = {f"lora.{name}": value for name, value in lora.items()}
+    settings |= run.model_dump(include={"template", "system_prompt"}, exclude_none=True)
+    return load_system(run.system, [f"llm.{k}={json.dumps(v)}" for k, v in settings.items()])
 
 
 def load(kind: type[Document], name: str, overrides: list[str] | None = None) -> Document:

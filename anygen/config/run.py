@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -15,6 +15,7 @@ from pydantic import (
 
 from anygen.config.data import DataSource, Mixing, check_shares
 from anygen.config.held_out import HeldOut
+from anygen.config.losses import LossWeights
 from anygen.config.system import Lora
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
@@ -37,6 +38,25 @@ StageName = Literal[
 DIALOGUE_STAGES: tuple[StageName, ...] = ("encode", "decode", "instruct")
 CAPTIONED_STAGES: tuple[StageName, ...] = ("denoise", "joint")  # learn from a pool of pairs
 PIXEL_STAGES: tuple[StageName, ...] = ("vae", "vae_decoder", "vocoder")  # from media alone
+GENERATING_STAGES: tuple[StageName, ...] = ("decode", "instruct", "project")
+
+# What `freeze` names: prefixes of the parameters that then stay as they are.
+FREEZABLE: dict[str, tuple[str, ...]] = {
+    "input_projector": ("input_projector.",),
+    "output_projectors": ("output_projectors.",),
+    "signals": ("llm.signal_rows", "llm.trigger_"),
+    "llm": ("llm.base.", "llm.media_layers."),
+}
+Freezable = Literal["input_projector", "output_projectors", "signals", "llm"]
+# LLaMA-Factory's names of the same; null is what never learns from dialogues here.
+FREEZE_FLAGS: dict[str, Freezable | None] = {
+    "freeze_vision_tower": None,
+    "freeze_multi_modal_projector": "input_projector",
+    "freeze_language_model": "llm",
+}
+
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Run(Strict):
@@ -45,6 +65,8 @@ class Run(Strict):
     system: str  # a name in configs/, or the path of a system's YAML file
     stage: StageName
     decoders: list[MediaModality] = []  # those whose components a component stage trains
+    # what the stage would learn of the LLM and the projectors, and this run does not
+    freeze: list[Freezable] = []
     init: list[Path] = []  # folders of earlier runs; of two with the same weights the later wins
     out: Path
     data: list[DataSource] = []  # without any, the stage draws dialogues of the small world
@@ -67,8 +89,15 @@ class Run(Strict):
     warmup: NonNegativeInt = 100  # steps
     schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine"  # after the warm-up
     decay: float = Field(default=0.1, gt=0, le=1)  # share of the steps in which wsd falls
+    # share of the learning rate at which every schedule but `constant` ends
+    final_rate: float = Field(default=0.05, ge=0, le=1)
     optimizer: Literal["adamw", "adafactor"] = "adamw"
-    lora: Lora | None = None  # replaces what it sets of the system's llm.lora
+    betas: tuple[Decay, Decay] = (0.9, 0.99)  # of AdamW's averages
+    # These replace what they set of the system's llm.
+    lora: Lora | None = None
+    template: str | None = None
+    system_prompt: str | None = None
+    loss_weights: LossWeights = LossWeights()
     weight_decay: NonNegativeFloat = 0.0
     max_grad_norm: PositiveFloat = 1.0
     ema: float = Field(default=0.0, ge=0, lt=1)  # decay of averaged weights; 0: no average
@@ -85,6 +114,50 @@ class Run(Strict):
     sample_every: PositiveInt = 1000
     tracker: Literal["tensorboard", "wandb", "trackio"] | None = None  # also shows the log
     seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _translate_freeze(cls, data: Any) -> Any:
+        """LLaMA-Factory's names become those of `freeze`."""
+        flags = FREEZE_FLAGS.keys() & data.keys() if isinstance(data, dict) else ()
+        if not flags:
+            return data
+        settings = {key: value for key, value in data.items() if key not in FREEZE_FLAGS}
+        frozen = list(settings.get("freeze") or [])
+        for flag in sorted(flags):
+            part, value = FREEZE_FLAGS[flag], data[flag]
+            if not isinstance(value, bool):
+                raise ValueError(f"{flag}: is true or false, not {value!r}")
+            if part is None and not value:
+                raise ValueError(
+                    f"{flag}: encoders do not learn from dialogues; write true, or leave it out"
+                )
+            frozen += [part] if value and part and part not in frozen else []
+        return {**settings, "freeze": frozen}
+
+    @model_validator(mode="after")
+    def _check_learning(self) -> "Run":
+        if self.freeze and self.stage not in DIALOGUE_STAGES:
+            raise ValueError(
+                f"freeze: is for {', '.join(DIALOGUE_STAGES)}; stage {self.stage} learns one kind "
+                "of component"
+            )
+        weights = self.loss_weights
+        if weights != LossWeights() and self.stage not in GENERATING_STAGES:
+            raise ValueError(
+                f"loss_weights: are for {', '.join(GENERATING_STAGES)}; the loss of stage "
+                f"{self.stage} has no such terms"
+            )
+        spoken = weights.text if self.stage != "project" else 0
+        shown = weights.denoise * self.denoised
+        if self.stage in GENERATING_STAGES and not any(
+            (spoken, weights.align, weights.contrast, shown)
+        ):
+            raise ValueError(
+                "loss_weights: no term is left to learn from; give one of text, align, contrast "
+                "and denoise a weight, the last one with `denoised` above 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_data(self) -> "Run":

@@ -72,8 +72,8 @@ class TrainingStep:
     def __init__(self, model: MultimodalModel, stage: str, rows: int, length: int) -> None:
         self.model, self.rows, self.length = model, rows, length
         self.generates = "output_projectors" in STAGES[stage].needs
-        run = Run.model_construct(stage=stage, decoders=[])
-        self.trained = unfreeze(model, learned_prefixes(run))
+        self.settings = Run.model_construct(stage=stage, decoders=[])
+        self.trained = unfreeze(model, learned_prefixes(self.settings))
         model.train()
         self.optimizer = torch.optim.AdamW(self.trained.values(), foreach=False)
 
@@ -88,7 +88,9 @@ class TrainingStep:
         hidden_BTD = hidden_states(llm, batch.embeds, batch.lengths)
         losses = {"text": text_loss(llm, hidden_BTD, batch.labels)}
         if self.generates:
-            losses |= generation_losses(self.model, hidden_BTD, batch, self.negatives, [], 0)
+            losses |= generation_losses(
+                self.model, hidden_BTD, batch, self.negatives, [], self.settings
+            )
         return torch.stack(list(losses.values())).sum()
 
     def batch(self) -> Batch:

@@ -4,13 +4,15 @@ B rows, T positions, S signal tokens, K features, D width of the LLM, N spans of
 M captions of a bank, V size of the vocabulary, W width of a condition.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anygen.config.losses import LossWeights
+from anygen.config.run import Run
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.signal_tokens import Signals
@@ -20,7 +22,6 @@ from decoders.base import ConditionSpec, TrainableDecoder, pooled_condition
 
 TEMPERATURE = 0.07  # where CLIP starts
 SAME = 0.99  # cosine of pooled conditions above which two captions mean the same
-CONTRAST_SHARE = 0.2  # LoRA serves text and media: a larger share degrades the text
 EMPTY_CAPTIONS = 0.1  # share of rows that train the unconditional branch (Ho and Salimans 2022)
 PASSES = 4  # groups of rows of similar length
 
@@ -112,13 +113,16 @@ def generation_losses(
     batch: Batch,
     negatives: Callable[[MediaModality], Tensor],
     generators: Sequence[torch.Generator],
-    denoised: int,
+    run: Run,
 ) -> dict[str, Tensor]:
-    """The losses of every modality in the batch; denoising on at most `denoised` spans of each.
+    """The losses of every modality in the batch, with the run's weights.
+
+    At most `run.denoised` spans of each have the denoising loss.
 
     `negatives` gives the pooled conditions (M, W) of other captions of a modality.
     """
     losses: dict[str, Tensor] = {}
+    weights = run.loss_weights
     by_modality: dict[MediaModality, list[Target]] = {}
     for target in batch.targets:
         by_modality.setdefault(target.modality, []).append(target)
@@ -127,15 +131,16 @@ def generation_losses(
         decoder, group = model.decoders[modality], groups[modality]
         hidden_NSD = span_hidden(model.llm.signals, hidden_BTD, targets)
         conditions = model.condition_of(modality, hidden_NSD)
-        with torch.no_grad():
-            encoded = decoder.encode_prompt([*group.captions, *group.hard_negatives]).float()
-        spec, whole = decoder.condition_spec, encoded[: len(group.captions)]
-        hard = pooled_condition(spec.split(encoded[len(group.captions) :])[0])
-        others = torch.cat([negatives(modality), hard])
-        own = whole[torch.tensor(group.numbers, device=whole.device)]
-        losses |= condition_losses(modality, spec, conditions, own, others, whole)
-        chosen = [n for n in group.visible[:denoised] if n in group.numbers]
-        if chosen:
+        if weights.align or weights.contrast:
+            with torch.no_grad():
+                encoded = decoder.encode_prompt([*group.captions, *group.hard_negatives]).float()
+            spec, whole = decoder.condition_spec, encoded[: len(group.captions)]
+            others = pooled_condition(spec.split(encoded[len(group.captions) :])[0])
+            others = torch.cat([negatives(modality), others]) if weights.contrast else others[:0]
+            own = whole[torch.tensor(group.numbers, device=whole.device)]
+            losses |= condition_losses(modality, spec, conditions, own, others, whole)
+        chosen = [n for n in group.visible[: run.denoised] if n in group.numbers]
+        if chosen and weights.denoise:
             trainable, places = cast(TrainableDecoder, decoder), [*map(group.numbers.index, chosen)]
             media = [targets[place].media for place in places]
             rows = [noise_of(generators[group.visible.index(n)], modality) for n in chosen]
@@ -143,7 +148,15 @@ def generation_losses(
             if model.llm.signals.settings.guidance == "span":
                 conditions = drop_conditions(model, modality, conditions, rows)
             losses[f"{modality}_denoise"] = trainable.loss(media, conditions, rows)
-    return losses
+    return with_weights(losses, weights)
+
+
+def with_weights(losses: Mapping[str, Tensor], weights: LossWeights) -> dict[str, Tensor]:
+    """Terms of media, each times its weight; those with the weight 0 are left out."""
+    kinds = {"align": weights.align, "gist": weights.align}
+    kinds |= {"contrast": weights.contrast, "denoise": weights.denoise}
+    factors = {name: kinds[name.rpartition("_")[2]] for name in losses}
+    return {name: factors[name] * loss for name, loss in losses.items() if factors[name]}
 
 
 def noise_of(generator: torch.Generator, modality: MediaModality) -> torch.Generator:
@@ -188,17 +201,19 @@ def condition_losses(
     others: Tensor,
     whole: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """The distance of N conditions to those of their captions, and their contrast with others.
+    """The distance of N conditions to those of their captions, and their contrast with any others.
 
     `others` (M, W) are pooled conditions of other captions; `whole` has the targets of the whole
     step, if these are a part of it.
     """
     tokens, target_tokens = spec.split(conditions)[0], spec.split(target)[0]
-    return {
+    losses = {
         f"{modality}_align": alignment_loss(conditions, target, whole),
         f"{modality}_gist": pooled_loss(tokens, target_tokens),
-        f"{modality}_contrast": CONTRAST_SHARE * contrast_loss(tokens, target_tokens, others),
     }
+    if len(others):
+        losses[f"{modality}_contrast"] = contrast_loss(tokens, target_tokens, others)
+    return losses
 
 
 def alignment_loss(conditions: Tensor, target: Tensor, whole: Tensor | None = None) -> Tensor:

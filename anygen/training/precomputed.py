@@ -63,7 +63,7 @@ class NegativeBank(nn.Module):
         super().__init__()
         own = captions_of_data(run) if run.data else {}
         draws_world = not run.data or any(source.world for source in run.data)
-        for modality, decoder in model.decoders.items():
+        for modality, decoder in model.decoders.items() if run.loss_weights.contrast else ():
             rng = random.Random(f"{run.seed}/bank/{modality}")
             captions = list(own.get(modality, []))
             if draws_world or not captions:

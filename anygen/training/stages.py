@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anygen.config.run import Run
+from anygen.config.run import FREEZABLE, Run
 from anygen.core.modality import MediaModality
 from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
@@ -20,6 +20,7 @@ from anygen.training.linear_probe import LinearProbe
 from anygen.training.losses import (
     EMPTY_CAPTIONS,
     condition_losses,
+    with_weights,
     word_alignment_loss,
 )
 from anygen.training.precomputed import (
@@ -177,7 +178,8 @@ def project_losses(model: MultimodalModel, pool: SpanPool, run: Run, step: Step)
     hidden_BSD, target = pool.draw(modality, rows, step.rng)
     conditions = model.condition_of(modality, hidden_BSD)
     others = pool.negatives(modality)
-    return condition_losses(modality, decoder.condition_spec, conditions, target, others)
+    losses = condition_losses(modality, decoder.condition_spec, conditions, target, others)
+    return with_weights(losses, run.loss_weights)
 
 
 def route_losses(model: MultimodalModel, pool: RoutePool, run: Run, step: Step) -> Losses:
@@ -317,9 +319,15 @@ def check_decoders(model: MultimodalModel, run: Run) -> None:
 
 
 def learned_prefixes(run: Run) -> list[str]:
-    """What a run trains of the model, as prefixes of parameter names."""
+    """What a run trains of the model, as prefixes of parameter names.
+
+    Raises ValueError if it is to freeze all that its stage learns.
+    """
     prefixes = []
     for prefix in STAGES[run.stage].learns:
         names = run.decoders if "{decoder}" in prefix else [""]
         prefixes += [prefix.format(decoder=name) for name in names]
-    return prefixes
+    frozen = {prefix for part in run.freeze for prefix in FREEZABLE[part]}
+    if frozen >= {*prefixes}:
+        raise ValueError(f"freeze: names all that stage {run.stage} learns; leave one of them out")
+    return [prefix for prefix in prefixes if prefix not in frozen]

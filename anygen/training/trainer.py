@@ -67,6 +67,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     """
     run = load_run(name, overrides)
     check_tracker(run)
+    learned_prefixes(run)
     accelerator = make_accelerator(run)
     with locked(run.out, held=accelerator.is_main_process):
         origin, state = origin_of(run, system_of(run)), read_state(run.out)

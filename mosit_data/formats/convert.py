@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from anygen.core.records import media_of_record
+from anygen.core.records import Record, TextContent, media_of_record
 from anygen.core.text import from_json, to_json
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable
@@ -46,6 +46,7 @@ class Job:
     # Paths in records are relative to the file of the records.
     media: Path | None = None
     licence: str | None = None  # of all records
+    task: str | None = None  # a text such as [vqa] that begins every message of a user
 
 
 def convert(job: Job) -> Counts:
@@ -129,9 +130,27 @@ def read_all(job: Job) -> Iterator[Kept | Refusal]:
         inline = job.out.with_name(f"{job.out.stem}_media")
         for outcome in job.reader(source, MediaFolder(job.media or own, base, inline)):
             if isinstance(outcome, Kept):
-                yield replace(outcome, record=outcome.record.model_copy(update=update))
+                record = outcome.record.model_copy(update=update)
+                yield replace(outcome, record=for_task(record, job.task))
             else:
                 yield outcome
+
+
+def for_task(record: Record, task: str | None) -> Record:
+    """The record with the task's identifier where each user begins to write (MiniGPT-v2)."""
+    if not task:
+        return record
+    messages = []
+    for message in record.messages:
+        texts = [i for i, part in enumerate(message.content) if isinstance(part, TextContent)]
+        if message.role == "user":
+            content, place = [*message.content], texts[0] if texts else len(message.content)
+            words = content[place : place + 1]
+            text = " ".join([task, *(part.text.lstrip() for part in words)])  # type: ignore[union-attr]
+            content[place : place + 1] = [TextContent(text=text)]
+            message = message.model_copy(update={"content": content})
+        messages.append(message)
+    return record.model_copy(update={"messages": messages})
 
 
 def with_own_ids(outcomes: Iterator[Kept | Refusal]) -> Iterator[Kept | Refusal]:

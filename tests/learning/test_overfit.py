@@ -78,7 +78,7 @@ def study(model, stage, lesson, write_run):
         hidden = hidden_of(model, batch)
         losses = {"text": text_loss(model.llm, hidden, batch.labels)}
         if batch.targets:
-            losses |= generation_losses(model, hidden, batch, auxiliaries.negatives, [], denoised=0)
+            losses |= generation_losses(model, hidden, batch, auxiliaries.negatives, [], run)
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()

@@ -7,7 +7,8 @@ the whole step, and captions of other parts are negatives, too.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from anygen.config.run import Run
 from anygen.core.modality import MediaModality
@@ -24,8 +25,6 @@ from anygen.training.collate import (
 from anygen.training.losses import distillation_loss, generation_losses, hidden_states, text_loss
 from anygen.training.precomputed import NegativeBank
 from anygen.training.runs.step import Step
-
-DISTILLATION_WEIGHT = 16.0  # plain answers are few, and forgetting shows there first
 
 Losses = dict[str, Tensor]  # every term (); the names stand in the run's log
 
@@ -48,16 +47,22 @@ def dialogue_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: 
         rows = range(step.part, len(step.dialogues), step.parts)
         batch = replace(batch, spans=group_spans(targets, rows))
     hidden = hidden_of(model, batch)
-    losses = {}
-    if batch.plain.any():
-        loss = distillation_loss(model.llm, hidden, batch)
-        losses["likeness"] = DISTILLATION_WEIGHT * loss
-    if not batch.plain.all():  # plain answers teach their distribution, not their words
+    losses, weights = {}, run.loss_weights
+    if batch.plain.any() and weights.likeness:
+        losses["likeness"] = weights.likeness * distillation_loss(model.llm, hidden, batch)
+    # Plain answers teach their distribution, not their words.
+    if not batch.plain.all() and weights.text:
         plain_B1 = batch.plain[:, None].to(batch.labels.device)
         labels = batch.labels.masked_fill(plain_B1, IGNORED)
-        losses["text"] = text_loss(model.llm, hidden, labels)
-    losses |= generation_losses(model, hidden, batch, bank.negatives, step.generators, run.denoised)
+        losses["text"] = weights.text * text_loss(model.llm, hidden, labels)
+    losses |= generation_losses(model, hidden, batch, bank.negatives, step.generators, run)
+    if not losses:  # none of these rows has what the run learns from
+        return {"text": 0 * torch.stack([p.sum() for p in learned_by(model)]).sum()}
     return weighted(losses, run, step, summaries, batch.spans)
+
+
+def learned_by(model: MultimodalModel) -> list[nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def weighted(

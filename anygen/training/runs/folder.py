@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic_core import to_jsonable_python
 
 from anygen.checkpoints.checkpoint import WEIGHTS
 from anygen.checkpoints.run_weights import find_weights, fingerprint
@@ -28,7 +29,7 @@ RESOLVED_FILE = "resolved.yaml"
 LIBRARIES = ("torch", "transformers", "diffusers", "accelerate")
 # Settings that may differ when a run goes on: no weight depends on them, or they are compared by
 # what they refer to.
-FREE = {"system", "lora", "init", "out", "bad_rows"}
+FREE = {"system", "lora", "template", "system_prompt", "init", "out", "bad_rows"}
 FREE |= {"log_every", "save_every", "sample_every", "keep", "held_out", "tracker"}
 SHOWN = 3  # changed settings in a message
 
@@ -100,9 +101,9 @@ def check_changes(run: Run, step: int, before: Origin, now: Origin, allowed: Seq
 
 def flat_settings(origin: Origin) -> dict[str, Any]:
     """By dotted key. Settings that an earlier version did not have are those of today's default."""
-    defaults = {name: field.default for name, field in Run.model_fields.items()}
-    known = {name: value for name, value in defaults.items() if name not in FREE}
-    settings = known | {k: v for k, v in origin["settings"].items() if k in known}
+    fields = {name: field for name, field in Run.model_fields.items() if name not in FREE}
+    defaults = {n: to_jsonable_python(f.default) for n, f in fields.items() if not f.is_required()}
+    settings = defaults | {k: v for k, v in origin["settings"].items() if k in fields}
     init = {"init": sorted(origin["init"].values())}
     return dict(flattened({**settings, "system": origin["system"]})) | init
 

@@ -8,20 +8,17 @@ from torch import Tensor
 
 from anygen.config.run import Run
 
-FINAL_RATE = 0.05  # share of the learning rate at which every schedule but `constant` ends
-BETAS = (0.9, 0.99)
-
 
 def make_optimizer(parameters: Iterable[Tensor], run: Run) -> torch.optim.Optimizer:
     """AdamW, or Adafactor (Shazeer and Stern 2018), whose state is a small part of AdamW's."""
     rate, decay = run.learning_rate, run.weight_decay
     if run.optimizer == "adafactor":
         return torch.optim.Adafactor(parameters, rate, weight_decay=decay)
-    return torch.optim.AdamW(parameters, rate, BETAS, weight_decay=decay)
+    return torch.optim.AdamW(parameters, rate, run.betas, weight_decay=decay)
 
 
 def learning_rate(run: Run, step: int) -> float:
-    """Linear warm-up, then the run's schedule from `run.learning_rate` to FINAL_RATE of it.
+    """Linear warm-up, then the run's schedule from `run.learning_rate` to `run.final_rate` of it.
 
     A function of the step alone, so a resumed run may have another number of steps; the schedules
     of transformers count steps in a state of their own.
@@ -30,7 +27,7 @@ def learning_rate(run: Run, step: int) -> float:
         return run.learning_rate * (step + 1) / run.warmup
     progress = (step - run.warmup) / max(1, run.steps - run.warmup)
     share = SCHEDULES[run.schedule](run, min(1.0, progress))
-    return run.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * share)
+    return run.learning_rate * (run.final_rate + (1 - run.final_rate) * share)
 
 
 def warmup_stable_decay(run: Run, progress: float) -> float:

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from anygen.config.loader import load_run, load_system, system_of
 from anygen.training.report import remaining
-from anygen.training.runs.optimizers import FINAL_RATE, learning_rate
+from anygen.training.runs.optimizers import learning_rate
 from anygen.training.runs.progress import duration, progress_bar
 from anygen.training.trainer import train
 
@@ -23,10 +23,10 @@ VAE = {"decoders": ["image"]}
 )
 def test_the_rate_after_the_warm_up_is_that_of_the_schedule(write_run, schedule, shares):
     name = write_run("vae", **VAE, steps=110, warmup=10, learning_rate=2.0)
-    run = load_run(name, [f"schedule={schedule}", "decay=0.2"])
+    run = load_run(name, [f"schedule={schedule}", "decay=0.2", "final_rate=0.1"])
     assert learning_rate(run, 4) == pytest.approx(1.0)
     for step, share in shares.items():
-        expected = 2.0 * (FINAL_RATE + (1 - FINAL_RATE) * share)
+        expected = 2.0 * (0.1 + 0.9 * share)
         assert learning_rate(run, step) == pytest.approx(expected)
 
 
@@ -35,6 +35,46 @@ def test_lora_of_a_run_replaces_what_it_names(write_run, tiny_system):
     own, lora = load_system(str(tiny_system)).llm.lora, system_of(run).llm.lora
     assert (lora.rank, lora.alpha, lora.targets) == (3, own.alpha, own.targets)
     assert system_of(load_run(write_run("instruct"))).llm.lora == own
+
+
+@pytest.mark.parametrize(
+    ("settings", "frozen"),
+    [
+        (["freeze_multi_modal_projector=true", "freeze_vision_tower=true"], ["input_projector"]),
+        (["freeze=[signals]", "freeze_language_model=true"], ["signals", "llm"]),
+        (["freeze_language_model=false"], []),
+    ],
+)
+def test_the_names_that_llama_factory_has_for_frozen_parts_are_understood(
+    write_run, settings, frozen
+):
+    assert load_run(write_run("instruct"), settings).freeze == frozen
+
+
+@pytest.mark.slow
+def test_what_a_run_freezes_stays_as_it_is_and_is_not_saved(write_run):
+    name = write_run("instruct", freeze=["input_projector", "signals", "output_projectors"])
+    saved = load_file(train(name, ["steps=1"]) / "weights.safetensors")
+    assert saved
+    assert all(key.startswith("llm.base.") and ".lora_" in key for key in saved)
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "sentence"),
+    [
+        ("encode", "freeze=[input_projector, signals]", "freeze: names all that stage encode"),
+        ("denoise", "freeze=[llm]", "freeze: is for encode, decode, instruct; stage denoise"),
+        ("encode", "freeze_vision_tower=false", "freeze_vision_tower: encoders do not learn"),
+        ("encode", "freeze_language_model=1", "freeze_language_model: is true or false, not 1"),
+        ("encode", "loss_weights.text=2", "loss_weights: are for decode, instruct, project"),
+        ("decode", "loss_weights={text: 0, align: 0, contrast: 0}", "loss_weights: no term is"),
+    ],
+)
+def test_a_run_that_would_learn_nothing_is_refused(write_run, stage, setting, sentence, tmp_path):
+    name = write_run(stage, decoders=["image"], pool={"image": 2})
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        train(name, [setting])
+    assert not (tmp_path / "run").exists()
 
 
 def test_adafactor_goes_on_where_it_stopped(write_run, tmp_path):

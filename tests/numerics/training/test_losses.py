@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from anygen.config.losses import LossWeights
 from anygen.config.run import Run
 from anygen.config.system import SignalSettings
 from anygen.llm.signal_tokens import Signals
@@ -17,8 +18,9 @@ from anygen.training.losses import (
     pooled_loss,
     span_hidden,
     text_loss,
+    with_weights,
 )
-from anygen.training.runs.optimizers import FINAL_RATE, learning_rate
+from anygen.training.runs.optimizers import learning_rate
 from decoders.base import ConditionSpec, pooled_condition
 
 
@@ -136,6 +138,18 @@ def test_a_pooled_vector_is_aligned_and_is_no_part_of_the_gist():
     torch.testing.assert_close(whole["image_align"], squares / (2 * 14) / variance)
 
 
+def test_weights_scale_the_terms_of_media_and_leave_out_those_of_weight_0():
+    terms = {
+        f"image_{kind}": torch.tensor(2.0) for kind in ("align", "gist", "contrast", "denoise")
+    }
+    weighted = with_weights(terms, LossWeights(align=3, contrast=0, denoise=10))
+    assert {name: float(value) for name, value in weighted.items()} == {
+        "image_align": 6,
+        "image_gist": 6,
+        "image_denoise": 20,
+    }
+
+
 def test_the_learning_rate_rises_evenly_then_falls_as_a_cosine():
     run = Run(
         system="x", stage="encode", out="x", steps=110, batch_size=1, learning_rate=2.0, warmup=10
@@ -143,8 +157,8 @@ def test_the_learning_rate_rises_evenly_then_falls_as_a_cosine():
     rates = [learning_rate(run, step) for step in range(111)]
     assert rates[:10] == pytest.approx([0.2 * (i + 1) for i in range(10)])
     assert rates[10] == 2.0
-    assert rates[60] == pytest.approx(2.0 * (1 + FINAL_RATE) / 2)
-    assert rates[110] == pytest.approx(2.0 * FINAL_RATE)
+    assert rates[60] == pytest.approx(2.0 * (1 + run.final_rate) / 2)
+    assert rates[110] == pytest.approx(2.0 * run.final_rate)
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 

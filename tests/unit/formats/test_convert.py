@@ -36,6 +36,20 @@ def test_refused_rows_are_listed_with_place_id_and_reason(folder):
     assert [path.name for path in out.parent.iterdir()] == ["rows.jsonl"]
 
 
+def test_the_identifier_of_a_task_begins_every_message_of_a_user(folder):
+    turns = [
+        {"from": "human", "value": "<image>\nHow many?"},
+        {"from": "gpt", "value": "Two."},
+        {"from": "human", "value": "What colour?"},
+        {"from": "gpt", "value": "Red."},
+    ]
+    source = write_rows(folder / "l.json", [{**LLAVA, "conversations": turns}])
+    convert(job("llava", source, folder / "rows.jsonl", task="[vqa]"))
+    [record] = map(Record.model_validate, lines(folder / "rows.jsonl"))
+    texts = [part.text for turn in record.messages for part in turn.content if part.type == "text"]
+    assert texts == ["[vqa] How many?", "Two.", "[vqa] What colour?", "Red."]
+
+
 def test_rows_with_one_id_get_ids_of_their_own(folder):
     talk = {"id": "k1", "conversations": TALK}
     source = write_rows(folder / "l.json", [talk, talk, {**talk, "id": "k1-2"}, {"id": "", **talk}])

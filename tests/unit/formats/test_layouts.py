@@ -218,7 +218,24 @@ MOSIT = {
                 "similarity_matrix": [[0.2, 0.31]],
                 "url": "https://example.org",
             },
-            [assistant("Mix.", "Bake.", picture("a.jpg", "Bake."))],
+            [assistant("Mix. Bake.", picture("a.jpg", "Bake."))],
+        ),
+        (
+            "mmc4",
+            {
+                "instruction": "How do I bake it?",
+                "text_list": ["Mix.", "Wait.", "Bake."],
+                "image_info": [
+                    {"image_name": "b.jpg", "matched_text_index": 1},
+                    {"image_name": "a.jpg", "matched_text_index": 0},
+                ],
+            },
+            [
+                user("How do I bake it?"),
+                assistant(
+                    "Mix.", picture("a.jpg", "Mix."), "Wait.", picture("b.jpg", "Wait."), "Bake."
+                ),
+            ],
         ),
         (
             "obelics",

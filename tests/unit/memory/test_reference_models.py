@@ -17,9 +17,11 @@ LLMS = {
     "meta-llama/Llama-3.1-8B-Instruct": 8_030_261_248,
     "mistralai/Mistral-7B-Instruct-v0.3": 7_248_023_552,
     "Qwen/Qwen3-8B": 8_190_735_360,
+    "facebook/opt-2.7b": 2_651_596_800,
 }
 ENCODERS = {
     "openai/clip-vit-large-patch14": 427_616_513,
+    "openai/clip-vit-large-patch14-336": 427_944_193,
     "laion/clap-htsat-unfused": 153_492_890,
 }
 STABLE_DIFFUSION = {"vae": 83_653_863, "unet": 859_520_964, "text_encoder": 123_060_480}

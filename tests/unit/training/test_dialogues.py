@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from anygen.config.run import Run
 from anygen.core.media import Audio, Image, Message, Video
 from anygen.core.records import Record
 from anygen.training.collate import IGNORED, assemble
@@ -209,7 +210,7 @@ def test_a_medium_without_a_file_teaches_its_condition_and_no_denoising(tiny_mod
             batch,
             lambda modality: others,
             generators,
-            denoised=1,
+            Run.model_construct(denoised=1),
         )
         for batch in (alone, both)
     ]
