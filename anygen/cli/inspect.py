@@ -59,11 +59,15 @@ def plan(  # noqa: PLR0913  # the options of a command
             "--gradient-checkpointing", help="Plan training as runs with this setting do it."
         ),
     ] = False,
+    optimizer: Annotated[
+        str, typer.Option(help="That of the runs: adamw, adamw_8bit or adafactor.")
+    ] = "adamw",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print bytes as JSON, for programs.")
     ] = False,
 ) -> None:
     """Estimate the memory that a system needs, without loading it."""
+    from anygen.core.schema import validate
     from anygen.memory.planner import TrainingSteps, planner
     from anygen.memory.report import AvailableMemory, as_json_text, report_lines
 
@@ -71,7 +75,8 @@ def plan(  # noqa: PLR0913  # the options of a command
     place = named_placement(first, dtype, quant, offload).resolved()
     available = AvailableMemory.of([place.device, *others], memory)
     with planner(config, overrides or []) as found:
-        steps = TrainingSteps(rows=rows, length=length, checkpointing=gradient_checkpointing)
+        settings = {"checkpointing": gradient_checkpointing, "optimizer": optimizer}
+        steps = validate(TrainingSteps, {"rows": rows, "length": length, **settings})
         needs = found.needs(place, steps)
         if as_json:
             print(as_json_text(needs, place))

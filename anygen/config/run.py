@@ -35,6 +35,8 @@ StageName = Literal[
     "route",
 ]
 
+OptimizerName = Literal["adamw", "adamw_8bit", "adafactor"]
+
 DIALOGUE_STAGES: tuple[StageName, ...] = ("encode", "decode", "instruct")
 CAPTIONED_STAGES: tuple[StageName, ...] = ("denoise", "joint")  # learn from a pool of pairs
 PIXEL_STAGES: tuple[StageName, ...] = ("vae", "vae_decoder", "vocoder")  # from media alone
@@ -78,6 +80,8 @@ class Run(Strict):
     steps: PositiveInt
     batch_size: PositiveInt  # rows of a step; of each process in stages without dialogues
     accumulation: PositiveInt = 1  # passes that each process divides its rows of a step into
+    tokens_per_pass: PositiveInt | None = None  # as many passes as keep each within these positions
+    packing: PositiveInt | None = None  # positions of a row that several dialogues share
     rows: dict[MediaModality, PositiveInt] = {}  # batch sizes that differ from batch_size
     # number of media, or of prompts, to encode once, which the sources in `data` divide by their
     # shares; an encoder learns the media that are named
@@ -91,7 +95,7 @@ class Run(Strict):
     decay: float = Field(default=0.1, gt=0, le=1)  # share of the steps in which wsd falls
     # share of the learning rate at which every schedule but `constant` ends
     final_rate: float = Field(default=0.05, ge=0, le=1)
-    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     betas: tuple[Decay, Decay] = (0.9, 0.99)  # of AdamW's averages
     # These replace what they set of the system's llm.
     lora: Lora | None = None
@@ -181,6 +185,15 @@ class Run(Strict):
             raise ValueError(
                 f"accumulation: stage {self.stage} computes its batch in one pass; only "
                 f"{', '.join(DIALOGUE_STAGES)} divide theirs"
+            )
+        for name in ("tokens_per_pass", "packing"):
+            if getattr(self, name) and self.stage not in DIALOGUE_STAGES:
+                raise ValueError(
+                    f"{name}: stage {self.stage} has no dialogues; {', '.join(DIALOGUE_STAGES)} do"
+                )
+        if self.tokens_per_pass and self.accumulation > 1:
+            raise ValueError(
+                "tokens_per_pass: finds the number of passes by itself; leave accumulation out"
             )
         return self
 

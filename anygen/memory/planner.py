@@ -21,6 +21,7 @@ from pydantic import PositiveInt
 
 from anygen.config.loader import find_config, load_system
 from anygen.config.placement import Placement
+from anygen.config.run import OptimizerName
 from anygen.config.system import System
 from anygen.core.schema import Strict
 from anygen.llm.language_model import LanguageModel
@@ -37,6 +38,7 @@ from anygen.model.multimodal import MultimodalModel
 from anygen.model.placing import settle
 from anygen.numerics.devices import planning_for
 from anygen.numerics.fp16_linear import has_fbgemm
+from anygen.training.runs.optimizers import optimizer_bytes
 from anygen.training.stages import STAGES
 
 Use = Literal["chat", "encode", "decode", "instruct"]  # a chat, or a step of an LLM stage
@@ -71,6 +73,7 @@ class TrainingSteps(Strict):
     rows: PositiveInt = 1
     length: PositiveInt = 512
     checkpointing: bool = False  # as a run's gradient_checkpointing
+    optimizer: OptimizerName = "adamw"
 
 
 class Peak(Strict):
@@ -300,6 +303,6 @@ def training_peak(
         during="training",
         weights=weights.total(*(f"{part}." for part in STAGES[stage].needs)) + text_encoders,
         gradients=trained,
-        optimizer=2 * trained,
+        optimizer=optimizer_bytes(training.trained.values(), steps.optimizer),
         activations=max(tracker.peak - 3 * trained, 0) + weights.dequantized,
     )

@@ -3,8 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ from anygen.training import report
 from anygen.training.data.media import MediaMixture
 from anygen.training.data.mixture import DialogueMixture
 from anygen.training.data.refused import RefusedRows
+from anygen.training.data.rows import RowReader
 from anygen.training.mixtures import draw_dialogues
+from anygen.training.packed_rows import check_window
 from anygen.training.runs.averaging import AveragedWeights
 from anygen.training.runs.checkpoints import BEST, keep_weights, write_weights
 from anygen.training.runs.devices import (
@@ -44,10 +45,14 @@ from anygen.training.runs.folder import (
 )
 from anygen.training.runs.held_out import HeldOutRows
 from anygen.training.runs.log import LOG, append_row, drop_rows_after, finite_means
-from anygen.training.runs.optimizers import learning_rate, make_optimizer
+from anygen.training.runs.optimizers import (
+    check_optimizer,
+    learning_rate,
+    make_optimizer,
+)
 from anygen.training.runs.progress import progress_bar
 from anygen.training.runs.state import STATE_FILE, State, read_state, write_state
-from anygen.training.runs.step import Step
+from anygen.training.runs.step import Step, passes_of
 from anygen.training.runs.stopping import end_process, stop_requests
 from anygen.training.runs.trackers import check_tracker, report_row, tracking
 from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
@@ -67,6 +72,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     """
     run = load_run(name, overrides)
     check_tracker(run)
+    check_optimizer(run)
     learned_prefixes(run)
     accelerator = make_accelerator(run)
     with locked(run.out, held=accelerator.is_main_process):
@@ -108,6 +114,8 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
         system, folder, parts=stage.needs, placement=placement_of(run, accelerator)
     )
     check_decoders(model, run)
+    if run.packing:
+        check_window(model.llm.config)
     load_weights(model, weights_of(map(find_weights, run.init)))
     if stage.llm_answers:
         model.llm.prepare_answering()
@@ -162,6 +170,7 @@ class Trainer:
         loss = StageLoss(model, self.auxiliaries, run, stage)
         wrapped = accelerator.prepare(loss, optimizer)
         self.loss, self.optimizer = wrapped
+        self.length = RowReader(model, None).length if run.tokens_per_pass else None
         self.held_out = HeldOutRows(model, run, run.held_out) if run.held_out else None
         self.average = AveragedWeights(self.learned, run.ema)
         self.step = 0
@@ -217,7 +226,8 @@ class Trainer:
         with self.accelerator.autocast():
             step = self.draw_step()
         terms: dict[str, Tensor] = {}
-        for part in self.own_parts(step):
+        process, processes = self.accelerator.process_index, self.accelerator.num_processes
+        for part in passes_of(self.run, step, processes, self.length)[process::processes]:
             with self.accelerator.autocast():
                 if self.dialogues:
                     self.dialogues.kept.fill(part.dialogues[part.part :: part.parts])
@@ -274,16 +284,6 @@ class Trainer:
         rows = self.dialogues.rows(self.step) if self.dialogues else None
         dialogues = draw_dialogues(self.model, self.run, rows, rng, generators[0])
         return Step(self.step, rng, generators, dialogues)
-
-    def own_parts(self, step: Step) -> Iterator[Step]:
-        """What this process computes of a step, pass by pass."""
-        processes, process = self.accelerator.num_processes, self.accelerator.process_index
-        parts = processes * self.run.accumulation
-        if not step.dialogues or parts == 1:
-            yield step
-            return
-        for part in range(process, parts, processes):
-            yield replace(step, part=part, parts=parts, processes=processes)
 
     def is_due(self, every: int) -> bool:
         return self.step % every == 0 or self.is_done

@@ -23,6 +23,7 @@ from anygen.training.collate import (
     summaries_of,
 )
 from anygen.training.losses import distillation_loss, generation_losses, hidden_states, text_loss
+from anygen.training.packed_rows import packed_states
 from anygen.training.precomputed import NegativeBank
 from anygen.training.runs.step import Step
 
@@ -31,22 +32,22 @@ Losses = dict[str, Tensor]  # every term (); the names stand in the run's log
 
 def text_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses:
     """The words of answers alone."""
-    batch = assemble(model, step.dialogues[step.part :: step.parts])
-    losses = {"text": text_loss(model.llm, hidden_of(model, batch), batch.labels)}
-    summaries = summaries_of(model, step.dialogues) if step.parts > 1 else []
+    batch = assemble(model, step.own)
+    hidden = hidden_of(model, batch, run.packing)
+    losses = {"text": text_loss(model.llm, hidden, batch.labels)}
+    summaries = summaries_of(model, step.dialogues) if step.rows is not None else []
     return weighted(losses, run, step, summaries)
 
 
 def dialogue_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
     """Words of answers, plain answers, and media."""
-    batch = assemble(model, step.dialogues[step.part :: step.parts])
+    batch = assemble(model, step.own)
     summaries: list[RowSummary] = []
-    if step.parts > 1:
+    if step.rows is not None:
         summaries = summaries_of(model, step.dialogues)
         targets = [target for row in summaries for target in row.targets]
-        rows = range(step.part, len(step.dialogues), step.parts)
-        batch = replace(batch, spans=group_spans(targets, rows))
-    hidden = hidden_of(model, batch)
+        batch = replace(batch, spans=group_spans(targets, step.rows))
+    hidden = hidden_of(model, batch, run.packing)
     losses, weights = {}, run.loss_weights
     if batch.plain.any() and weights.likeness:
         losses["likeness"] = weights.likeness * distillation_loss(model.llm, hidden, batch)
@@ -73,9 +74,9 @@ def weighted(
     spans: Mapping[MediaModality, SpanGroup] | None = None,
 ) -> Losses:
     """Each term by its share of what the whole step has of it, before an average of processes."""
-    if step.parts == 1:
+    if step.rows is None:
         return losses
-    own = summaries[step.part :: step.parts]
+    own = [summaries[row] for row in step.rows]
     shares = {
         "likeness": share([row.words for row in own if row.plain], summaries, plain=True),
         "text": share([row.words for row in own if not row.plain], summaries, plain=False),
@@ -94,7 +95,10 @@ def share(own: Sequence[int], summaries: Sequence[RowSummary], *, plain: bool) -
     return sum(own) / max(1, sum(row.words for row in summaries if row.plain == plain))
 
 
-def hidden_of(model: MultimodalModel, batch: Batch) -> Tensor:
+def hidden_of(model: MultimodalModel, batch: Batch, packing: int | None = None) -> Tensor:
+    """Hidden states (B, T, D); with `packing`, dialogues share rows of so many positions."""
+    if packing is not None:
+        return packed_states(model.llm, batch, packing)
     return hidden_states(
         model.llm, batch.embeds, batch.lengths, batch.shared, batch.branches, batch.media
     )

@@ -1,11 +1,12 @@
 """One step of training: its randomness, its dialogues, and the part that one pass computes."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
+from anygen.config.run import Run
 from anygen.training.data.media import OwnMedium
 from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import Dialogue
@@ -24,6 +25,57 @@ class Step:
     generators: list[torch.Generator]  # one per row
     dialogues: Sequence[Dialogue] = ()
     media: StepRows[OwnMedium] | None = None  # if the run has `data`, and learns from pixels
+    rows: Sequence[int] | None = None  # of the dialogues that a pass computes; None: all
     part: int = 0
     parts: int = 1
     processes: int = 1  # whose gradients are averaged
+
+    @property
+    def own(self) -> Sequence[Dialogue]:
+        """The dialogues that a pass computes."""
+        rows = range(len(self.dialogues)) if self.rows is None else self.rows
+        return [self.dialogues[row] for row in rows]
+
+
+def passes_of(
+    run: Run, step: Step, processes: int, length: Callable[[Dialogue], int] | None
+) -> list[Step]:
+    """The passes of all processes, which take them in turn; a step without dialogues is one.
+
+    `length` gives the positions of a dialogue, for a run with `tokens_per_pass`.
+    """
+    parts = processes * run.accumulation
+    if run.tokens_per_pass and length and step.dialogues:
+        lengths = [*map(length, step.dialogues)]
+        passes = within_limit(lengths, run.tokens_per_pass, processes)
+    elif step.dialogues and parts > 1:
+        passes = equal_parts(len(step.dialogues), parts)
+    else:
+        return [step] * processes
+    return [replace(step, rows=rows, processes=processes) for rows in passes]
+
+
+def equal_parts(count: int, parts: int) -> list[Sequence[int]]:
+    """The numbers of rows in passes, dealt in turn."""
+    return [range(part, count, parts) for part in range(parts)]
+
+
+def within_limit(lengths: Sequence[int], limit: int, processes: int) -> list[Sequence[int]]:
+    """The numbers of rows in as few passes as hold at most `limit` positions each.
+
+    Every process has as many passes. The longest rows come first, each into the pass with the
+    fewest positions. A row that is longer than the limit has a pass to itself, if there are as many
+    rows as that takes.
+    """
+    passes: list[list[int]] = [[row] for row in range(len(lengths))]
+    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    for count in range(processes, len(lengths) + 1, processes):
+        passes = [[] for _ in range(count)]
+        sizes = [0] * count
+        for row in order:
+            least = sizes.index(min(sizes))
+            passes[least].append(row)
+            sizes[least] += lengths[row]
+        if all(size <= limit or len(rows) == 1 for size, rows in zip(sizes, passes)):
+            break
+    return [sorted(rows) for rows in passes]

@@ -32,10 +32,11 @@ def assert_equal(mine, other):
         torch.testing.assert_close(weights[1][name], tensor, rtol=0, atol=1e-6, msg=name)
 
 
-def test_passes_over_parts_of_a_step_are_one_pass_over_all_of_it(write_run, tmp_path):
+@pytest.mark.parametrize("settings", [["accumulation=3"], ["tokens_per_pass=200", "packing=300"]])
+def test_passes_over_parts_of_a_step_are_one_pass_over_all_of_it(write_run, tmp_path, settings):
     name = write_run("instruct", **SETTINGS)
     whole = train(name, [f"out={tmp_path / 'whole'}"])
-    parts = train(name, [f"out={tmp_path / 'parts'}", "accumulation=3"])
+    parts = train(name, [f"out={tmp_path / 'parts'}", *settings])
     terms = {term.split("_")[-1] for row in losses(whole) for term in row}
     assert {"text", "likeness", "contrast", "denoise"} <= terms
     assert_equal(whole, parts)
@@ -46,6 +47,10 @@ def test_what_cannot_be_divided_is_refused(write_run):
         train(write_run("instruct", **SETTINGS), ["accumulation=6"])
     with pytest.raises(ValueError, match="accumulation: stage vae computes its batch in one pass"):
         train(write_run("vae", decoders=["image"]), ["accumulation=2"])
+    with pytest.raises(ValueError, match="packing: stage vae has no dialogues; encode, decode, in"):
+        train(write_run("vae", decoders=["image"]), ["packing=200"])
+    with pytest.raises(ValueError, match="tokens_per_pass: finds the number of passes by itself"):
+        train(write_run("instruct", **SETTINGS), ["accumulation=2", "tokens_per_pass=200"])
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from anygen.config.loader import load_run, load_system, system_of
 from anygen.training.report import remaining
-from anygen.training.runs.optimizers import learning_rate
+from anygen.training.runs.optimizers import learning_rate, make_optimizer, optimizer_bytes
 from anygen.training.runs.progress import duration, progress_bar
 from anygen.training.trainer import train
 
@@ -77,8 +77,9 @@ def test_a_run_that_would_learn_nothing_is_refused(write_run, stage, setting, se
     assert not (tmp_path / "run").exists()
 
 
-def test_adafactor_goes_on_where_it_stopped(write_run, tmp_path):
-    name = write_run("vae", **VAE, optimizer="adafactor", steps=4, schedule="constant")
+@pytest.mark.parametrize("optimizer", ["adafactor", "adamw_8bit"])
+def test_an_optimizer_goes_on_where_it_stopped(write_run, tmp_path, optimizer):
+    name = write_run("vae", **VAE, optimizer=optimizer, steps=4, schedule="constant")
     once = train(name, [f"out={tmp_path / 'once'}"])
     twice = [f"out={tmp_path / 'twice'}"]
     train(name, [*twice, "steps=2"])
@@ -86,6 +87,23 @@ def test_adafactor_goes_on_where_it_stopped(write_run, tmp_path):
     expected, resumed = (load_file(tmp_path / n / "weights.safetensors") for n in ("once", "twice"))
     assert all(torch.equal(expected[key], resumed[key]) for key in expected)
     train(name, [f"out={once}", "steps=5", "optimizer=adamw"], ["steps", "optimizer"])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit", "adafactor"])
+def test_the_memory_of_an_optimizer_is_known_beforehand(write_run, optimizer):
+    run = load_run(write_run("instruct"), [f"optimizer={optimizer}"])
+    shapes = [(64, 96), (96, 64), (8, 16), (2, 3, 64, 96), (5000,), (7,)]
+    parameters = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    made = make_optimizer(parameters, run)
+    torch.stack([parameter.square().sum() for parameter in parameters]).sum().backward()
+    made.step()
+    averages = [
+        tensor.nbytes
+        for state in made.state.values()
+        for name, tensor in state.items()
+        if torch.is_tensor(tensor) and tensor.dim() and not name.startswith("qmap")  # shared
+    ]
+    assert optimizer_bytes(parameters, optimizer) == sum(averages)
 
 
 def test_a_run_keeps_as_many_of_its_last_weights_as_it_is_asked_to(write_run):
