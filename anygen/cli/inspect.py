@@ -59,6 +59,10 @@ def plan(  # noqa: PLR0913  # the options of a command
             "--gradient-checkpointing", help="Plan training as runs with this setting do it."
         ),
     ] = False,
+    packing: Annotated[
+        bool,
+        typer.Option("--packing", help="Plan rows of --length positions that dialogues share."),
+    ] = False,
     optimizer: Annotated[
         str, typer.Option(help="That of the runs: adamw, adamw_8bit or adafactor.")
     ] = "adamw",
@@ -75,8 +79,9 @@ def plan(  # noqa: PLR0913  # the options of a command
     place = named_placement(first, dtype, quant, offload).resolved()
     available = AvailableMemory.of([place.device, *others], memory)
     with planner(config, overrides or []) as found:
-        settings = {"checkpointing": gradient_checkpointing, "optimizer": optimizer}
-        steps = validate(TrainingSteps, {"rows": rows, "length": length, **settings})
+        settings = {"rows": rows, "length": length, "checkpointing": gradient_checkpointing}
+        settings |= {"packing": packing, "optimizer": optimizer}
+        steps = validate(TrainingSteps, settings)
         needs = found.needs(place, steps)
         if as_json:
             print(as_json_text(needs, place))

@@ -73,6 +73,7 @@ class TrainingSteps(Strict):
     rows: PositiveInt = 1
     length: PositiveInt = 512
     checkpointing: bool = False  # as a run's gradient_checkpointing
+    packing: bool = False  # the positions are those of several dialogues in a row
     optimizer: OptimizerName = "adamw"
 
 
@@ -292,7 +293,7 @@ def training_peak(
     model: MultimodalModel, weights: WeightSizes, stage: Use, steps: TrainingSteps
 ) -> Peak:
     """The peak of the second step, in which the optimizer has its averages."""
-    training = workloads.TrainingStep(model, stage, steps.rows, steps.length)
+    training = workloads.TrainingStep(model, stage, steps.rows, steps.length, steps.packing)
     trained = sum(parameter.nbytes for parameter in training.trained.values())
     text_encoders = deferred_bytes(model, "decoders.") if training.generates else 0
     with MetaTracker() as tracker:

@@ -153,6 +153,7 @@ def run_settings(place: Placement, steps: TrainingSteps) -> str:
     settings = {
         "precision": place.quant or narrow,
         "gradient_checkpointing": "true" if steps.checkpointing else None,
+        "packing": str(steps.length) if steps.packing else None,
         "optimizer": steps.optimizer if steps.optimizer != "adamw" else None,
     }
     return " ".join(f"{name}={value}" for name, value in settings.items() if value)

@@ -18,8 +18,9 @@ from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.collate import Batch, Target
-from anygen.training.losses import generation_losses, hidden_states, text_loss
+from anygen.training.losses import generation_losses, text_loss
 from anygen.training.mixtures import PLACEHOLDERS
+from anygen.training.runs.dialogue_losses import hidden_of
 from anygen.training.runs.trainable import unfreeze
 from anygen.training.stages import STAGES, learned_prefixes
 from decoders.base import RenderRequest, SampleOptions, never, no_progress
@@ -67,10 +68,16 @@ def render(model: MultimodalModel, modality: MediaModality) -> None:
 
 
 class TrainingStep:
-    """Steps of an LLM stage on `rows` dialogues of `length` positions, all of them with labels."""
+    """Steps of an LLM stage on `rows` dialogues of `length` positions, all of them with labels.
 
-    def __init__(self, model: MultimodalModel, stage: str, rows: int, length: int) -> None:
+    With `packing` they are rows of several dialogues, behind a mask.
+    """
+
+    def __init__(
+        self, model: MultimodalModel, stage: str, rows: int, length: int, packing: bool = False
+    ) -> None:
         self.model, self.rows, self.length = model, rows, length
+        self.packing = length if packing else None
         self.generates = "output_projectors" in STAGES[stage].needs
         self.settings = Run.model_construct(stage=stage, decoders=[])
         self.trained = unfreeze(model, learned_prefixes(self.settings))
@@ -85,7 +92,7 @@ class TrainingStep:
 
     def loss(self) -> Tensor:
         llm, batch = self.model.llm, self.batch()
-        hidden_BTD = hidden_states(llm, batch.embeds, batch.lengths)
+        hidden_BTD = hidden_of(self.model, batch, self.packing)
         losses = {"text": text_loss(llm, hidden_BTD, batch.labels)}
         if self.generates:
             losses |= generation_losses(

@@ -92,10 +92,11 @@ def packed_states(llm: LanguageModel, batch: Batch, limit: int) -> Tensor:
             position_ids=packed.take(position_ids(batch)),
             attention_mask=block_mask(packed, batch, shared),
         )
-    own = packed.dialogue >= 0
-    states = output.last_hidden_state[own.to(embeds_BTD.device)].to(hidden_BTD.dtype)
-    places = packed.dialogue[own], packed.position[own]
-    hidden_BTD[tuple(place.to(embeds_BTD.device) for place in places)] = states
+    rows, columns = (packed.dialogue >= 0).nonzero(as_tuple=True)
+    places = rows, columns, packed.dialogue[rows, columns], packed.position[rows, columns]
+    row, column, dialogue, position = (place.to(embeds_BTD.device) for place in places)
+    states = output.last_hidden_state[row, column]
+    hidden_BTD[dialogue, position] = states.to(hidden_BTD.dtype)
     return hidden_BTD
 
 

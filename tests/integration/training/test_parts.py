@@ -54,15 +54,17 @@ def test_what_cannot_be_divided_is_refused(write_run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["decode", "instruct"])
-def test_two_processes_learn_what_one_does(write_run, tmp_path, stage):
+@pytest.mark.parametrize(
+    ("stage", "settings"), [("decode", []), ("instruct", ["tokens_per_pass=200", "packing=300"])]
+)
+def test_two_processes_learn_what_one_does(write_run, tmp_path, stage, settings):
     name = write_run(stage, **SETTINGS)
     alone = train(name, [f"out={tmp_path / 'alone'}"])
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     command += ["--standalone", "-m", "anygen", "train", name]
     together = tmp_path / "together"
     done = subprocess.run(
-        [*command, f"out={together}"],
+        [*command, f"out={together}", *settings],
         env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
