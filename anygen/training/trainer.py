@@ -170,7 +170,7 @@ class Trainer:
         loss = StageLoss(model, self.auxiliaries, run, stage)
         wrapped = accelerator.prepare(loss, optimizer)
         self.loss, self.optimizer = wrapped
-        self.length = RowReader(model, None).length if run.tokens_per_pass else None
+        self.reader = RowReader(model, None) if run.stage in DIALOGUE_STAGES else None
         self.held_out = HeldOutRows(model, run, run.held_out) if run.held_out else None
         self.average = AveragedWeights(self.learned, run.ema)
         self.step = 0
@@ -227,7 +227,7 @@ class Trainer:
             step = self.draw_step()
         terms: dict[str, Tensor] = {}
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        for part in passes_of(self.run, step, processes, self.length)[process::processes]:
+        for part in passes_of(self.reader, self.run, step, processes)[process::processes]:
             with self.accelerator.autocast():
                 if self.dialogues:
                     self.dialogues.kept.fill(part.dialogues[part.part :: part.parts])

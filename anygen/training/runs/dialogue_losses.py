@@ -20,7 +20,6 @@ from anygen.training.collate import (
     SpanGroup,
     assemble,
     group_spans,
-    summaries_of,
 )
 from anygen.training.losses import distillation_loss, generation_losses, hidden_states, text_loss
 from anygen.training.packed_rows import packed_states
@@ -35,17 +34,14 @@ def text_losses(model: MultimodalModel, _: None, run: Run, step: Step) -> Losses
     batch = assemble(model, step.own)
     hidden = hidden_of(model, batch, run.packing)
     losses = {"text": text_loss(model.llm, hidden, batch.labels)}
-    summaries = summaries_of(model, step.dialogues) if step.rows is not None else []
-    return weighted(losses, run, step, summaries)
+    return weighted(losses, run, step)
 
 
 def dialogue_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: Step) -> Losses:
     """Words of answers, plain answers, and media."""
     batch = assemble(model, step.own)
-    summaries: list[RowSummary] = []
     if step.rows is not None:
-        summaries = summaries_of(model, step.dialogues)
-        targets = [target for row in summaries for target in row.targets]
+        targets = [target for row in step.summaries for target in row.targets]
         batch = replace(batch, spans=group_spans(targets, step.rows))
     hidden = hidden_of(model, batch, run.packing)
     losses, weights = {}, run.loss_weights
@@ -59,7 +55,7 @@ def dialogue_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: 
     losses |= generation_losses(model, hidden, batch, bank.negatives, step.generators, run)
     if not losses:  # none of these rows has what the run learns from
         return {"text": 0 * torch.stack([p.sum() for p in learned_by(model)]).sum()}
-    return weighted(losses, run, step, summaries, batch.spans)
+    return weighted(losses, run, step, batch.spans)
 
 
 def learned_by(model: MultimodalModel) -> list[nn.Parameter]:
@@ -70,12 +66,12 @@ def weighted(
     losses: Losses,
     run: Run,
     step: Step,
-    summaries: Sequence[RowSummary],
     spans: Mapping[MediaModality, SpanGroup] | None = None,
 ) -> Losses:
     """Each term by its share of what the whole step has of it, before an average of processes."""
     if step.rows is None:
         return losses
+    summaries = step.summaries
     own = [summaries[row] for row in step.rows]
     shares = {
         "likeness": share([row.words for row in own if row.plain], summaries, plain=True),

@@ -24,7 +24,7 @@ from anygen.training.data.rows import RowReader
 from anygen.training.data.sources import FileSource, open_source
 from anygen.training.dialogues import Dialogue
 from anygen.training.mixtures import draw_dialogues
-from anygen.training.runs.step import Step, equal_parts, within_limit
+from anygen.training.runs.step import Step, as_passes, equal_parts, within_limit
 
 WORLD = "world"
 PREFIX = "held_out/"  # of the names of losses in the log
@@ -61,7 +61,7 @@ class HeldOutRows:
 
     def __init__(self, model: MultimodalModel, run: Run, settings: HeldOut) -> None:
         self.run, self.settings = run, settings
-        self.length = RowReader(model, None).length  # positions of a dialogue
+        self.reader = RowReader(model, None)
         self.files = open_files(settings, run.seed)
         check_disjoint(run, self.files.values())
         rows = read_all(model, run, self.files)
@@ -133,21 +133,23 @@ class HeldOutRows:
     ) -> Losses:
         """The loss of rows of one kind: as of one step, which passes divide."""
         sums: Losses = {}
-        for own in self.passes(rows, processes)[process::processes]:
-            rng = random.Random(f"{self.run.seed}/{PREFIX}{name}")
-            count = max(len(rows), self.run.denoised)
-            noise = [torch.Generator().manual_seed(rng.getrandbits(48)) for _ in range(count)]
-            step = Step(0, rng, noise, rows, rows=own)
-            for term, value in compute(step).items():
+        rng = random.Random(f"{self.run.seed}/{PREFIX}{name}")
+        count = max(len(rows), self.run.denoised)
+        noise = [torch.Generator().manual_seed(rng.getrandbits(48)) for _ in range(count)]
+        passes = as_passes(
+            self.reader.model, Step(0, rng, noise, rows), self.parts(rows, processes)
+        )
+        for part in passes[process::processes]:
+            for term, value in compute(part).items():
                 sums[term] = sums.get(term, 0.0) + float(value)
         gathered = gather_object([sums]) if processes > 1 else [sums]
         names = dict.fromkeys(chain.from_iterable(gathered))
         return {term: sum(own.get(term, 0.0) for own in gathered) for term in names}
 
-    def passes(self, rows: Sequence[Dialogue], processes: int) -> list[Sequence[int]]:
-        """The rows of each pass, which has no more of them than a pass of training."""
+    def parts(self, rows: Sequence[Dialogue], processes: int) -> list[Sequence[int]]:
+        """The numbers of the rows of each pass, which is no larger than a pass of training."""
         if self.run.tokens_per_pass:
-            return within_limit([*map(self.length, rows)], self.run.tokens_per_pass, 1)
+            return within_limit([*map(self.reader.length, rows)], self.run.tokens_per_pass, 1)
         size = max(1, self.run.batch_size // (processes * self.run.accumulation))
         return equal_parts(len(rows), -(-len(rows) // size))
 

@@ -1,14 +1,17 @@
 """One step of training: its randomness, its dialogues, and the part that one pass computes."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from anygen.config.run import Run
+from anygen.model.multimodal import MultimodalModel
+from anygen.training.collate import RowSummary, summaries_of
 from anygen.training.data.media import OwnMedium
 from anygen.training.data.mixture import StepRows
+from anygen.training.data.rows import RowReader
 from anygen.training.dialogues import Dialogue
 
 
@@ -26,6 +29,7 @@ class Step:
     dialogues: Sequence[Dialogue] = ()
     media: StepRows[OwnMedium] | None = None  # if the run has `data`, and learns from pixels
     rows: Sequence[int] | None = None  # of the dialogues that a pass computes; None: all
+    summaries: Sequence[RowSummary] = ()  # of all dialogues, if a pass computes a part of them
     part: int = 0
     parts: int = 1
     processes: int = 1  # whose gradients are averaged
@@ -37,22 +41,25 @@ class Step:
         return [self.dialogues[row] for row in rows]
 
 
-def passes_of(
-    run: Run, step: Step, processes: int, length: Callable[[Dialogue], int] | None
-) -> list[Step]:
+def passes_of(reader: RowReader | None, run: Run, step: Step, processes: int) -> list[Step]:
     """The passes of all processes, which take them in turn; a step without dialogues is one.
 
-    `length` gives the positions of a dialogue, for a run with `tokens_per_pass`.
+    The `reader` measures dialogues; stages without any have none.
     """
     parts = processes * run.accumulation
-    if run.tokens_per_pass and length and step.dialogues:
-        lengths = [*map(length, step.dialogues)]
-        passes = within_limit(lengths, run.tokens_per_pass, processes)
-    elif step.dialogues and parts > 1:
-        passes = equal_parts(len(step.dialogues), parts)
-    else:
+    if reader is None or (parts == 1 and not run.tokens_per_pass):
         return [step] * processes
-    return [replace(step, rows=rows, processes=processes) for rows in passes]
+    passes = equal_parts(len(step.dialogues), parts)
+    if run.tokens_per_pass:
+        lengths = [*map(reader.length, step.dialogues)]
+        passes = within_limit(lengths, run.tokens_per_pass, processes)
+    return as_passes(reader.model, replace(step, processes=processes), passes)
+
+
+def as_passes(model: MultimodalModel, step: Step, passes: Iterable[Sequence[int]]) -> list[Step]:
+    """The step with the rows of each pass."""
+    whole = replace(step, summaries=summaries_of(model, step.dialogues))
+    return [replace(whole, rows=rows) for rows in passes]
 
 
 def equal_parts(count: int, parts: int) -> list[Sequence[int]]:
