@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,9 +79,9 @@ def plan(  # noqa: PLR0913  # the options of a command
     place = named_placement(first, dtype, quant, offload).resolved()
     available = AvailableMemory.of([place.device, *others], memory)
     with planner(config, overrides or []) as found:
-        settings = {"rows": rows, "length": length, "checkpointing": gradient_checkpointing}
-        settings |= {"packing": packing, "optimizer": optimizer}
-        steps = validate(TrainingSteps, settings)
+        settings: dict[str, Any] = {"rows": rows, "length": length}
+        settings |= {"checkpointing": gradient_checkpointing, "packing": packing}
+        steps = validate(TrainingSteps, settings | {"optimizer": optimizer})
         needs = found.needs(place, steps)
         if as_json:
             print(as_json_text(needs, place))
