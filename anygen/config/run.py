@@ -152,10 +152,10 @@ class Run(Strict):
                 f"loss_weights: are for {', '.join(GENERATING_STAGES)}; the loss of stage "
                 f"{self.stage} has no such terms"
             )
-        spoken = weights.text if self.stage != "project" else 0
-        shown = weights.denoise * self.denoised
+        text = weights.text if self.stage != "project" else 0
+        denoise = weights.denoise * self.denoised
         if self.stage in GENERATING_STAGES and not any(
-            (spoken, weights.align, weights.contrast, shown)
+            (text, weights.align, weights.contrast, denoise)
         ):
             raise ValueError(
                 "loss_weights: no term is left to learn from; give one of text, align, contrast "

@@ -53,8 +53,8 @@ class PackedRows:
     def take(self, rows: Tensor) -> Tensor:
         """Values (B, T, ...) of dialogues in their packed places, (R, P, ...)."""
         device = rows.device
-        taken: Tensor = rows[self.dialogue.clamp(min=0).to(device), self.position.to(device)]
-        return taken
+        packed: Tensor = rows[self.dialogue.clamp(min=0).to(device), self.position.to(device)]
+        return packed
 
 
 def check_window(config: Any) -> None:
