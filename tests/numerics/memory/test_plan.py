@@ -109,6 +109,27 @@ def test_a_step_of_learning_takes_what_the_plan_says(needs, make_model, stage):
     )
 
 
+def test_a_step_of_packed_rows_takes_what_the_plan_says(planned, make_model):
+    model = make_model()
+    model.llm.prepare_training()
+    training = workloads.TrainingStep(model, "instruct", rows=2, length=64, packing=True)
+    training.run()
+    averages = 2 * sum(p.nbytes for p in training.trained.values())
+    peak, _ = measured(training.run)
+    steps = TrainingSteps(rows=2, length=64, packing=True)
+    plan = planned.training(Placement(), steps, ["instruct"])["instruct"]
+    assert plan.gradients + plan.optimizer + plan.activations == pytest.approx(
+        averages + peak, rel=0.1
+    )
+
+
+def test_the_plan_has_the_state_of_the_optimizer(planned, needs):
+    steps = TrainingSteps(rows=2, length=64, optimizer="adafactor")
+    plan, usual = planned.training(Placement(), steps, ["decode"])["decode"], needs.peaks["decode"]
+    assert plan.optimizer < 0.3 * usual.optimizer
+    assert usual.total - plan.total == usual.optimizer - plan.optimizer
+
+
 def test_a_longer_step_takes_more(planned, needs):
     longer = planned.needs(Placement(), TrainingSteps(rows=2, length=128))
     for stage in ("encode", "decode", "instruct"):
