@@ -68,6 +68,13 @@ def check_train(command: Command) -> None:
         load_system(load_run(name, given["overrides"]).system)
 
 
+def check_build(command: Command) -> None:
+    name, *arguments = command.words[2:]
+    data = typer.main.get_command(app).commands["data"]
+    given = data.commands[name].make_context(name, arguments).params
+    assert all((ROOT / "docs/parrot" / given[file]).is_file() for file in ("topics", "character"))
+
+
 def check_pack(command: Command) -> None:
     given = parse(command)
     load_system(given["system"])
@@ -104,6 +111,7 @@ NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "anygen serve": ("runs until it is stopped", parse),
     "ANYGEN_API_KEYS=": ("runs until it is stopped", parse_example),
     "anygen train": ("minutes to hours", check_train),
+    "anygen data build mosit --topics topics.txt --character": ("a minute", check_build),
     "anygen plan": ("a minute for mini; its own tests plan the tiny system", check_plan),
     "anygen convert": ("needs a checkpoint that others published", check_convert),
     "anygen chat --model nextgpt": ("needs the model that was converted", parse),
@@ -166,7 +174,8 @@ def folder(tmp_path, monkeypatch, saved_model, image, talk):
     (tmp_path / "pictures").mkdir()
     shutil.copy(tmp_path / "cat.png", tmp_path / "pictures" / "cat.png")
     (tmp_path / "pictures" / "cat.txt").write_text("a cat")
-    shutil.copytree(saved_model, tmp_path / "runs" / "mine")
+    for run in ("mine", "parrot"):
+        shutil.copytree(saved_model, tmp_path / "runs" / run)
     return tmp_path
 
 

@@ -1,14 +1,15 @@
 """An assistant speaks in its user's phrases, under its user's system prompt."""
 
-import json
-
 import pytest
 
 from anygen.core.records import MediaContent, Record
 from mosit_data.build.character import Character, read_character
 from mosit_data.build.pipeline import Order, build
 from mosit_data.build.presets.base import Source
+from mosit_data.build.presets.mosit import MOSIT
+from mosit_data.build.topics import read_topics
 from mosit_data.build.writers import GrammarWriter
+from support.pages import blocks
 from support.paths import ROOT
 
 PIP = Character.model_validate(
@@ -65,8 +66,6 @@ def test_the_character_changes_neither_requests_nor_media(tmp_path):
 
 
 def test_an_llm_that_writes_is_shown_the_character(tmp_path):
-    from mosit_data.build.presets.mosit import MOSIT
-
     source = Source(["cats"], character=PIP)
     [job] = MOSIT.plan("mosit", MOSIT, source, 1, 0)
     [kind] = MOSIT.kinds
@@ -97,6 +96,9 @@ def test_a_character_that_cannot_be_used_is_one_sentence(tmp_path, text, sentenc
     assert "\n" not in str(error.value)
 
 
-def test_the_documented_character_can_be_read():
+def test_the_files_that_the_page_shows_can_be_used():
+    shown = dict(blocks(ROOT / "docs/train.md", "yaml"))
+    for name in ("parrot.yaml", "mosit.yaml"):
+        assert shown[name] == (ROOT / "docs/parrot" / name).read_text()
     assert read_character(ROOT / "docs/parrot/parrot.yaml").talk
-    assert json.dumps(read_character(ROOT / "docs/parrot/parrot.yaml").model_dump())
+    assert len(read_topics(ROOT / "docs/parrot/topics.txt")) > 5
