@@ -11,14 +11,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from anygen.checkpoints.checkpoint import (
-    copy_tensors,
-    load_weights,
-    own_tensors,
-)
+from anygen.checkpoints.checkpoint import copy_tensors, load_weights, own_tensors
 from anygen.checkpoints.run_weights import find_weights, weights_of
 from anygen.config.loader import find_config, load_run, system_of
 from anygen.config.run import DIALOGUE_STAGES, PIXEL_STAGES, Run
+from anygen.io.json_lines import read_json_lines
 from anygen.model.multimodal import MultimodalModel
 from anygen.training import report
 from anygen.training.data.media import MediaMixture
@@ -87,6 +84,8 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
             drop_rows_after(trainer.step if state else -1, run.out / LOG)
         log.info("%s trains, in %s:\n%s", run.stage, run.out, learning_table(trainer.model))
         with tracking(run, accelerator, trainer.step):
+            if state is not None:
+                trainer.catch_up()
             trainer.fit()
     return run.out
 
@@ -215,6 +214,15 @@ class Trainer:
                     self.write_samples()
                 if self.is_due(self.run.save_every):
                     self.write_page()
+
+    def catch_up(self) -> None:
+        """What the run still had to do after its last save when it was killed."""
+        if not self.accelerator.is_main_process:
+            return
+        rows = [row for row in read_json_lines(self.run.out / LOG) if row["step"] == self.step]
+        if self.is_due(self.run.sample_every) and not any("samples" in row for row in rows):
+            self.write_samples()
+        self.write_page()
 
     def update(self) -> dict[str, Tensor]:
         """One step: forward, backward, clip, optimize, average. Returns the terms of the loss.

@@ -37,6 +37,19 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+def test_samples_that_were_due_when_a_run_was_killed_are_made_when_it_goes_on(trained):
+    name, out = trained
+    log, samples = (out / "log.jsonl").read_text(), contents(out / "samples/000002")
+    (out / "log.jsonl").write_text("".join(log.splitlines(keepends=True)[:-1]))
+    shutil.rmtree(out / "samples")
+    (out / "report.html").unlink()
+    train(name, [])
+    assert "samples" in log.splitlines()[-1]
+    assert (out / "log.jsonl").read_text() == log
+    assert contents(out / "samples/000002") == samples
+    assert (out / "report.html").is_file()
+
+
 def test_a_second_run_in_a_folder_is_refused(trained):
     name, out = trained
     with locked(out), pytest.raises(ValueError, match=f"another run is training in {out}; wait"):
