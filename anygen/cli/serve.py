@@ -45,7 +45,7 @@ def serve(  # noqa: PLR0913  # the options of a command
         typer.Option(help="A further name that clients call this server by; can be repeated."),
     ] = None,
     queue: Annotated[
-        int, typer.Option(min=0, help="How many requests may wait before others are refused.")
+        int, typer.Option(min=0, help="How many answers may wait before requests are refused.")
     ] = 64,
     drain: Annotated[
         float, typer.Option(min=0.1, help="Seconds that open requests get when the server ends.")

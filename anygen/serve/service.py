@@ -31,10 +31,10 @@ SMOOTHING = 0.2  # weight of the latest answer in the mean time of answers
 
 
 class Place:
-    """The right of a request to be answered, or to wait for it; given up by `release`."""
+    """The right of a request to its answers, or to wait for them; given up by `release`."""
 
-    def __init__(self, service: Service) -> None:
-        self.service, self.started = service, time.monotonic()
+    def __init__(self, service: Service, answers: int) -> None:
+        self.service, self.answers, self.started = service, answers, time.monotonic()
         self.jobs: list[Job] = []
         self.is_open = True
         service.places.add(self)
@@ -78,24 +78,33 @@ class Service:
 
     # --- admission
 
-    def admit(self) -> Place:
-        """Raises ApiError if the server is full, or about to end."""
+    @property
+    def load(self) -> int:
+        """Answers that are being made or wait for a slot."""
+        return sum(place.answers for place in self.places)
+
+    def admit(self, answers: int = 1) -> Place:
+        """Room for the answers of a request; an idle server has room for any number.
+
+        Raises ApiError if the server is full, or about to end.
+        """
         if self.is_draining:
             raise ApiError(
                 503, "the server is about to end", "draining", headers={"Retry-After": "5"}
             )
-        if len(self.places) >= MAX_SLOTS + self.settings.queue:
+        load = self.load
+        if load and load + answers > MAX_SLOTS + self.settings.queue:
             raise ApiError(
                 429,
-                f"{len(self.places)} requests are being answered or wait; try again later",
+                f"{load} answers are being made or wait; try again later",
                 "queue_full",
                 headers={"Retry-After": str(self.retry_after())},
             )
-        return Place(self)
+        return Place(self, answers)
 
     def retry_after(self) -> int:
         """Seconds until a place is free, as answers have lately taken."""
-        turns = max(1, len(self.places) - self.settings.queue) / MAX_SLOTS
+        turns = max(1, self.load - self.settings.queue) / MAX_SLOTS
         return max(1, min(MAX_RETRY, math.ceil(self.seconds * turns)))
 
     def note_seconds(self, seconds: float) -> None:
@@ -122,7 +131,7 @@ class Service:
         self, prompt: str, seeds: Sequence[int], options: AnswerOptions
     ) -> tuple[Place, list[Job]]:
         """Admits one prompt with several seeds. Raises ApiError. The caller releases the place."""
-        place, messages = self.admit(), (Message("user", (prompt,)),)
+        place, messages = self.admit(len(seeds)), (Message("user", (prompt,)),)
         with released_on_error(place):
             return place, [
                 await self.start(place, Request(messages, seed, options)) for seed in seeds

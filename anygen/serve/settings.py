@@ -22,7 +22,7 @@ class ServeSettings(Strict):
     port: int = Field(default=8000, ge=0, le=65_535)  # 0: any that is free
     keys: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()  # further names by which clients may call the server
-    queue: NonNegativeInt = 64  # requests that may wait for a slot of the engine
+    queue: NonNegativeInt = 64  # answers that may wait for a slot of the engine
     max_body: PositiveInt = 64 * 2**20  # bytes of a request
     max_media: NonNegativeInt = 32  # in a request
     media_bytes: PositiveInt = 512 * 2**20  # of generated media that are kept for clients

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from anygen.serve.errors import to_json
 from anygen.serve.service import Place
@@ -19,12 +20,17 @@ DONE = b"data: [DONE]\n\n"
 PING_SECONDS = 10.0
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 CLOSED = 499  # nobody reads this status: the client has gone
+log = logging.getLogger("anygen.serve")
 
 
 def frame(data: Any, event: str | None = None) -> bytes:
     """One event, which is written at once; a client's parser may not expect it in pieces."""
     name = b"" if event is None else b"event: %s\n" % event.encode()
     return b"%sdata: %s\n\n" % (name, to_json(data))
+
+
+class StalledReaderError(Exception):
+    """A client has read nothing for as long as the settings allow."""
 
 
 class EventStream(Response):
@@ -41,21 +47,32 @@ class EventStream(Response):
         try:
             writing = asyncio.ensure_future(self.write(send))
             await first_of(writing, receive)
+        except StalledReaderError as error:
+            log.warning("%s", error)
         finally:
             self.place.release()
 
     async def write(self, send: Send) -> None:
-        headers = self.raw_headers
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self.send_body(send, PING)
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await self.send(send, start)
+        await self.send(send, body_of(PING))
         async for data in with_pings(self.frames):
-            await self.send_body(send, data)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self.send(send, body_of(data))
+        await self.send(send, body_of(b"", more=False))
 
-    async def send_body(self, send: Send, data: bytes) -> None:
-        """Raises TimeoutError if the client has not read for long."""
-        message = {"type": "http.response.body", "body": data, "more_body": True}
-        await asyncio.wait_for(send(message), self.place.service.settings.write_seconds)
+    async def send(self, send: Send, message: Message) -> None:
+        """Raises StalledReaderError."""
+        seconds = self.place.service.settings.write_seconds
+        try:
+            await asyncio.wait_for(send(message), seconds)
+        except TimeoutError:
+            raise StalledReaderError(
+                f"a client read nothing for {seconds:g} s, so that its answer is ended"
+            ) from None
+
+
+def body_of(data: bytes, more: bool = True) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
 
 
 async def with_pings(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,11 +1,13 @@
 """How many requests are taken at a time, and how a server ends."""
 
+import asyncio
 import signal
 import time
 
 import pytest
 
 from anygen.generation.engine import MAX_SLOTS
+from anygen.serve.wire import EventStream
 from support.served import IMAGE, serving
 
 BODY = {"input": "draw", "anygen": IMAGE}
@@ -53,3 +55,36 @@ def test_a_signal_drains_the_server(small):
     small.server.handle_exit(signal.SIGTERM, None)
     assert small.service.is_draining
     assert small.server.should_exit
+
+
+def test_several_images_of_a_request_take_as_many_places(small, hanging):
+    begun, _ = hanging
+    body = {"prompt": "a ball", "n": MAX_SLOTS}
+    with small.send("/v1/images/generations", body):
+        assert begun.acquire(timeout=60)
+        assert small.service.load == MAX_SLOTS
+        refused = small.http.post("/v1/images/generations", json={"prompt": "a cat", "n": 2})
+        assert refused.status_code == 429
+    assert small.is_idle()
+
+
+def test_an_idle_server_takes_more_images_at_once_than_may_wait(small):
+    body = {"prompt": "a ball", "n": MAX_SLOTS + 2, "steps": 1}
+    reply = small.http.post("/v1/images/generations", json=body)
+    assert len(reply.json()["data"]) == MAX_SLOTS + 2
+
+
+def test_a_client_that_stops_to_read_loses_its_place_and_makes_no_error(model):
+    async def forever(*_):
+        await asyncio.Event().wait()
+
+    async def frames():
+        yield b"data: 1\n\n"
+
+    async def answer(service):
+        stream = EventStream(frames(), service.admit())
+        await stream({"type": "http"}, forever, forever)
+
+    with serving(model, write_seconds=0.01) as impatient:
+        asyncio.run(answer(impatient.service))
+        assert not impatient.service.places
