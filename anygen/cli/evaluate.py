@@ -11,7 +11,6 @@ from anygen.cli.options import (
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
-    ModelOption,
     OffloadOption,
     QuantOption,
     SeedOption,
@@ -24,18 +23,29 @@ evaluation = typer.Typer(invoke_without_command=True)
 @evaluation.callback()
 def evaluate(  # noqa: PLR0913  # the options of a command
     context: typer.Context,
-    suite: Annotated[str, typer.Option(help="The set of questions: world or people.")] = "world",
-    model: ModelOption = "mini",
+    suite: Annotated[
+        str,
+        typer.Option(help="The set of questions: a name (anygen evaluate list), or FILE.py."),
+    ] = "world",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help="A model's name or folder, or an endpoint: URL or URL#NAME."
+        ),
+    ] = "mini",
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The folder for results and samples.")
     ] = Path("results"),
     data: Annotated[
-        Path | None,
-        typer.Option(help="The folder of the suite's cases, for people: people.jsonl and media."),
+        Path | None, typer.Option(help="The folder of the suite's data, in its published layout.")
     ] = None,
+    mode: Annotated[
+        str, typer.Option(help="How the suite asks or counts.", show_default="the suite's first")
+    ] = "",
+    split: Annotated[str, typer.Option(help="A part of the data.", show_default="all")] = "",
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="The most cases per row of the table.", show_default="all"),
+        typer.Option(min=1, help="The most units of each task.", show_default="all"),
     ] = None,
     rows: Annotated[
         list[str] | None,
@@ -43,6 +53,12 @@ def evaluate(  # noqa: PLR0913  # the options of a command
             help="Rows of the table, such as sound_name,sound_pattern.", show_default="all"
         ),
     ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Ask without media, too: what is only guessed?")
+    ] = False,
+    score_only: Annotated[
+        bool, typer.Option("--score-only", help="Judge the answers in --out again.")
+    ] = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     dtype: DtypeOption = None,
@@ -53,11 +69,21 @@ def evaluate(  # noqa: PLR0913  # the options of a command
     """Measure a model on held-out questions, into a table, a report and samples."""
     if context.invoked_subcommand:
         return
-    from anygen.evaluation.runner import run
+    from anygen.evaluation.runner import Plan, run
 
     place = read_placement(device, dtype, quant, offload, device_map)
     names = ",".join(rows).split(",") if rows else ()
-    run(model, suite, out, data, limit, seed, names, place)
+    plan = Plan(suite, data, mode, split, limit, names, seed, blind)
+    run(model, plan, out, place, score_only)
+
+
+@evaluation.command("list")
+def list_suites() -> None:
+    """The suites, with their modes and splits."""
+    from anygen.evaluation.suites.registry import describe
+
+    for line in describe():
+        print(line)
 
 
 @evaluation.command()

@@ -7,38 +7,44 @@ from pathlib import Path
 from typing import Any
 
 from anygen.evaluation.metrics import bootstrap_interval, mcnemar, paired_interval
-from anygen.evaluation.report import LABELS, is_right, judged, labelled, listed, shown_truth
+from anygen.evaluation.report import (
+    LABELS,
+    is_right,
+    judged,
+    labelled,
+    listed,
+    shown_truth,
+    title,
+)
 from anygen.evaluation.results import (
     IDENTITY,
     OUTCOMES,
     SAMPLES,
-    Line,
     by_row,
-    find_suite,
+    points_of,
     read_lines,
-    row_result,
 )
-from anygen.evaluation.suites.base import Metric
+from anygen.evaluation.suites.base import Line, Metric
+from anygen.evaluation.suites.registry import find_suite
 from anygen.reports.page import Card, Shown, show_files, write_page
-
-CaseKey = tuple[str, int]  # of a task and its case
 
 CHANGED = 6  # cases of a row that are shown in either direction
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A folder of `anygen evaluate`. `rows` are its lines by row, in the order of their cases."""
+    """A folder of `anygen evaluate`. `rows` are its lines by row, in the order of their ids."""
 
     folder: Path
     identity: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
     rows: Mapping[str, Sequence[Line]]
-    cases: Set[CaseKey]  # all that were asked
+    units: Set[str]  # the ids of all that were asked
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One row of both: the figures, and the second minus the first, all in percent.
+    """One row of both: the figures, and the second minus the first.
 
     If every case is right or wrong as a whole, `p` is that of McNemar's test. Otherwise it is None
     and the interval a bootstrap's over cases, or None if all its draws are equal.
@@ -60,7 +66,7 @@ def compare(first: Path, second: Path, page: Path) -> Iterator[str]:
     """
     both = read_evaluation(first), read_evaluation(second)
     rows = shared_rows(*both)
-    metrics = find_suite(both[0].identity["suite"]).metrics
+    metrics = both[0].metrics
     differences = {name: difference(name, metrics[name], *pair) for name, pair in rows.items()}
     yield from table(differences)
     shown = [
@@ -83,12 +89,15 @@ def read_evaluation(folder: Path) -> Evaluation:
     if not path.is_file() or not (folder / OUTCOMES).is_file():
         raise ValueError(f"{folder} holds no results; anygen evaluate --out {folder} writes some")
     identity = json.loads(path.read_text(encoding="utf-8"))
-    lines = sorted(read_lines(folder), key=case_of)
-    return Evaluation(folder, identity, by_row(lines, identity["suite"]), set(map(case_of, lines)))
+    lines = sorted(read_lines(folder), key=id_of)
+    metrics = find_suite(identity["suite"]).figures(lines)
+    units = set(map(id_of, lines))
+    return Evaluation(folder, identity, metrics, by_row(lines, metrics), units)
 
 
-def case_of(line: Line) -> CaseKey:
-    return line["task"], line["case"]
+def id_of(line: Line) -> str:
+    name: str = line["id"]
+    return name
 
 
 def shared_rows(
@@ -98,7 +107,7 @@ def shared_rows(
 
     Raises ValueError if they are not about the same cases.
     """
-    for key in ("suite", "seed", "data"):
+    for key in ("suite", "seed", "data", "mode", "split"):
         values = [found.identity.get(key, "none") for found in (first, second)]
         if values[0] != values[1]:
             raise ValueError(
@@ -111,10 +120,7 @@ def shared_rows(
     if not pairs:
         raise ValueError(f"{first.folder} and {second.folder} have no row in common")
     for name, (ours, theirs) in pairs.items():
-        if (
-            not set(map(case_of, ours)) <= second.cases
-            or not set(map(case_of, theirs)) <= first.cases
-        ):
+        if not set(map(id_of, ours)) <= second.units or not set(map(id_of, theirs)) <= first.units:
             raise ValueError(
                 f"{name} has {len(ours)} cases in {first.folder} and {len(theirs)} in "
                 f"{second.folder}, not the same ones; measure both to the end with one --limit"
@@ -126,8 +132,8 @@ def both_judge(
     first: Sequence[Line], second: Sequence[Line]
 ) -> tuple[Sequence[Line], Sequence[Line]]:
     """The lines of the cases that are in both; a row may judge what only one of them made."""
-    cases = set(map(case_of, first)) & set(map(case_of, second))
-    ours, theirs = ([line for line in lines if case_of(line) in cases] for lines in (first, second))
+    cases = set(map(id_of, first)) & set(map(id_of, second))
+    ours, theirs = ([line for line in lines if id_of(line) in cases] for lines in (first, second))
     return ours, theirs
 
 
@@ -136,15 +142,13 @@ def difference(
 ) -> Difference:
     """The difference between two results of a row; the lines are about the same cases."""
 
-    def figure(lines: Sequence[Line]) -> float | None:
-        value: float | None = row_result(name, metric, lines)["value"]
-        return value
+    before, after = (points_of(name, metric, lines) for lines in (first, second))
 
-    def change(indices: Sequence[int]) -> float | None:
-        before, after = (figure([lines[i] for i in indices]) for lines in (first, second))
-        return None if before is None or after is None else round(after - before, 2)
+    def change(indices: Sequence[int] | None = None) -> float | None:
+        old, new = before.value(indices), after.value(indices)
+        return None if old is None or new is None else round(new - old, 2)
 
-    found = Difference(figure(first), figure(second), len(first), change(range(len(first))))
+    found = Difference(before.value(), after.value(), len(first), change())
     if found.change is None:
         return found
     if not all(is_decided(name, line) for line in (*first, *second)):
@@ -199,7 +203,7 @@ def changed_card(name: str, both: tuple[Evaluation, Evaluation], lines: tuple[Li
         media += samples(evaluation.folder, answer, "model", letter)
     for source in ("asked", "true"):
         media += samples(both[0].folder, line, source)
-    return Card(f"{line['task']} {line['case']}", right, badge, media, facts)
+    return Card(title(line), right, badge, media, facts)
 
 
 def samples(folder: Path, line: Line, kind: str, label: str = "") -> list[Shown]:

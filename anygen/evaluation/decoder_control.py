@@ -13,11 +13,11 @@ from anygen.checkpoints import checkpoint
 from anygen.config.loader import find_config, load_system
 from anygen.core.modality import MediaModality
 from anygen.evaluation.judges.judges import Judges
-from anygen.evaluation.results import Line, rows_table, shares
-from anygen.evaluation.runner import BATCH, make_case, print_line, save_sample
-from anygen.evaluation.suites.base import Scores
+from anygen.evaluation.results import rows_table, shares
+from anygen.evaluation.runner import BATCH, print_line, save_sample
+from anygen.evaluation.suites.base import Line, Scores
 from anygen.evaluation.suites.world.scoring import make_controls, score_medium
-from anygen.evaluation.suites.world.suite import METRICS, TASKS
+from anygen.evaluation.suites.world.suite import METRICS, TASKS, make_case
 from anygen.generation.request import derive_seed
 from anygen.model.multimodal import MultimodalModel
 
@@ -73,10 +73,9 @@ def control_scores(
     model: MultimodalModel, judges: Judges, name: str, count: int, out: Path | None
 ) -> Iterator[Scores]:
     """The scores of each case; the media are saved to `out`."""
-    task = TASKS[name]
     for start in range(0, count, BATCH):
         indices = range(start, min(start + BATCH, count))
-        cases = [make_case(task, name, index, 0) for index in indices]
+        cases = [make_case(name, index, 0) for index in indices]
         media = make_controls(model, cases, [derive_seed(0, name, i) for i in indices])
         for index, case, medium in zip(indices, cases, media):
             if out is not None:

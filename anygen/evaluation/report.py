@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anygen.evaluation.results import SAMPLES, TOTAL, Line, by_row, by_task, find_suite
-from anygen.evaluation.suites.base import Metric
+from anygen.evaluation.results import SAMPLES, TOTAL, by_row, by_task, cell_of
+from anygen.evaluation.suites.base import Line, Metric
+from anygen.evaluation.suites.registry import find_suite
 from anygen.evaluation.suites.world.plain_answers import mean_log_likelihood
 from anygen.evaluation.suites.world.scoring import KEYS
 from anygen.reports import plots
@@ -36,7 +37,10 @@ def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path:
         "results": results,
         "rows": rows,
         "columns": columns,
-        "tasks": tasks,
+        "tasks": {
+            name: {column: cell_of(row) for column, row in own.items()}
+            for name, own in tasks.items()
+        },
         "sections": sections(out, results, lines),
     }
     return write_page(out / PAGE, "evaluation.html", values)
@@ -52,7 +56,7 @@ def is_met(row: Line) -> bool | None:
 
 def row_sections(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> list[Line]:
     """The worst cases of each row."""
-    metrics = find_suite(results["suite"]).metrics
+    metrics = find_suite(results["suite"]).figures(lines)
     return [
         {
             "name": name,
@@ -60,7 +64,7 @@ def row_sections(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -
             "matrix": matrix(name, own),
             "cards": [card(out, name, line) for line in chosen(name, metrics[name], own)],
         }
-        for name, own in by_row(lines, results["suite"]).items()
+        for name, own in by_row(lines, metrics).items()
     ]
 
 
@@ -134,11 +138,18 @@ def card(out: Path, name: str, line: Line) -> Card:
         "Right": listed(shown_truth(name, line)),
         "Judged": judged(name, line),
         "Nats per token": likelihoods(line),
+        "Not answered": " ".join(line.get("failed", ())),
     }
     right = is_right(name, line)
     badge = {True: "right", False: "wrong", None: ""}[right]
     media = show_files(out / SAMPLES, labelled(line["files"]))
-    return Card(f"{line['task']} {line.get('id', line['case'])}", right, badge, media, facts)
+    return Card(title(line), right, badge, media, facts)
+
+
+def title(line: Line) -> str:
+    """The id of a unit, with its task if that is no part of it."""
+    name: str = line["id"]
+    return name if name.startswith(line["task"]) else f"{line['task']} {name}"
 
 
 def labelled(files: Mapping[str, str], labels: Mapping[str, str] = LABELS) -> dict[str, str]:

@@ -2,40 +2,51 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anygen.evaluation.metrics import bootstrap_interval, wilson
-from anygen.evaluation.suites.base import Figure, Measure, Metric, Numbers, Suite
-from anygen.evaluation.suites.people.suite import SUITE as PEOPLE
-from anygen.evaluation.suites.world.suite import SUITE as WORLD
+from anygen.evaluation.suites.base import Figure, Line, Measure, Metric, Numbers
+from anygen.evaluation.suites.registry import find_suite
 
 OUTCOMES, RESULTS, IDENTITY = "outcomes.jsonl", "results.json", "identity.json"
 SAMPLES = "samples"  # the folder of media
 SOURCES = ("control", "judge", "nearest")  # see anygen/evaluation/suites/world/scoring.py
-SUITES = {"world": WORLD, "people": PEOPLE}
 TOTAL = "total"
+BLIND = "blind"  # among the numbers of a unit: those of its questions without their media
 
-Line = dict[str, Any]  # of outcomes.jsonl
 UNKNOWN: Line = {"prompt": "", "truth": {}, "verdict": {}}  # missing in lines of version 0.1.0
 
 
-def find_suite(name: str) -> Suite:
-    """Raises ValueError for an unknown name."""
-    if name not in SUITES:
-        raise ValueError(f"no suite named {name!r}; there are {', '.join(SUITES)}")
-    return SUITES[name]
+@dataclass(frozen=True)
+class Points:
+    """A row as one point for each of its units, and the figure that any choice of them has."""
+
+    points: Sequence[Any]
+    figure: Figure
+    digits: int  # of the rounded figure
+
+    def value(self, indices: Sequence[int] | None = None) -> float | None:
+        """The figure of the units at these indices, or of all."""
+        chosen = self.points if indices is None else [self.points[index] for index in indices]
+        value = self.figure(chosen)
+        return None if value is None else round(value, self.digits)
 
 
 def read_lines(out: Path) -> list[Line]:
-    """The lines of the cases that are done; removes a last line that a kill left incomplete."""
+    """The lines of the units that are done; removes a last line that a kill left incomplete."""
     path = out / OUTCOMES
     if not path.is_file():
         return []
     whole, _, cut = path.read_text(encoding="utf-8").rpartition("\n")
     if cut:
         path.write_text(whole + "\n" if whole else "", encoding="utf-8")
-    return [UNKNOWN | json.loads(line) for line in whole.splitlines()]
+    return [with_id(UNKNOWN | json.loads(line)) for line in whole.split("\n") if line]
+
+
+def with_id(line: Line) -> Line:
+    return {"id": f"{line['task']}/{line['case']}", **line}
 
 
 def summarize(lines: Sequence[Line], suite: str) -> Line:
@@ -43,17 +54,19 @@ def summarize(lines: Sequence[Line], suite: str) -> Line:
 
     `tasks` has the rows of each task, if the suite's results have a line for each.
     """
-    tasks = by_task(lines) if find_suite(suite).whole else {}
+    found = find_suite(suite)
+    metrics = found.figures(lines)
+    tasks = by_task(lines) if found.whole else {}
     return {
         "suite": suite,
-        "rows": row_results(lines, suite),
-        "tasks": {name: row_results(own, suite) for name, own in tasks.items()},
+        "unit": found.unit,
+        "rows": row_results(lines, metrics),
+        "tasks": {name: row_results(own, metrics) for name, own in tasks.items()},
     }
 
 
-def row_results(lines: Sequence[Line], suite: str) -> dict[str, Line]:
-    metrics = find_suite(suite).metrics
-    rows = by_row(lines, suite)
+def row_results(lines: Sequence[Line], metrics: Mapping[str, Metric]) -> dict[str, Line]:
+    rows = by_row(lines, metrics)
     return {name: row_result(name, metrics[name], own) for name, own in rows.items()}
 
 
@@ -65,9 +78,8 @@ def by_task(lines: Sequence[Line]) -> dict[str, list[Line]]:
     return tasks
 
 
-def by_row(lines: Sequence[Line], suite: str) -> dict[str, list[Line]]:
-    """The lines of each row that was measured: those of the cases that it scores."""
-    metrics = find_suite(suite).metrics
+def by_row(lines: Sequence[Line], metrics: Mapping[str, Metric]) -> dict[str, list[Line]]:
+    """The lines of each row that was measured: those of the units that it scores."""
     rows = {
         name: [line for line in lines if counts(name, metric, line)]
         for name, metric in metrics.items()
@@ -76,21 +88,40 @@ def by_row(lines: Sequence[Line], suite: str) -> dict[str, list[Line]]:
 
 
 def counts(name: str, metric: Metric, line: Line) -> bool:
-    """Whether a row scores a case, or computes its figure from the case's numbers."""
+    """Whether a row scores a unit, or computes its figure from the unit's numbers."""
     if metric.measure is None:
         return name in line["scores"]
     return line["numbers"].keys() >= set(metric.measure.keys)
 
 
 def row_result(name: str, metric: Metric, lines: Sequence[Line]) -> Line:
-    """A row of results.json: its figure in percent, the interval, the other sources."""
+    """A row of results.json: its figure, the interval, what it rests on, the other sources."""
     result: Line = {"figure": metric.figure, "target": metric.target, "at_most": metric.at_most}
+    result |= {"scale": metric.scale, "chance": metric.chance}
     if metric.measure is None:
         result |= shares([line["scores"][name] for line in lines])
     else:
         result |= measured(metric.measure, [line["numbers"] for line in lines])
+    result["method"] = "Wilson" if metric.measure is None else "bootstrap"
+    result["units"] = len(lines)
+    result["unparsed"] = sum(line.get("unparsed", 0) for line in lines)
+    result["failed"] = sum(len(line.get("failed", ())) for line in lines)
     result["seconds"] = round(sum(line["seconds"] for line in lines), 1)
     return result
+
+
+def points_of(name: str, metric: Metric, lines: Sequence[Line]) -> Points:
+    """What the figure of a row rests on, unit by unit."""
+    if metric.measure is None:
+        return Points([line["scores"][name]["model"] for line in lines], share, 1)
+    numbers = [line["numbers"] for line in lines]
+    return Points(metric.measure.prepare(numbers), metric.measure.value, 2)
+
+
+def share(scores: Sequence[Sequence[int]]) -> float | None:
+    """In percent; None if nothing is judged."""
+    right, judged = (sum(values) for values in zip(*scores))
+    return 100 * right / judged if judged else None
 
 
 def shares(scores: Sequence[Mapping[str, Sequence[int]]]) -> Line:
@@ -100,30 +131,34 @@ def shares(scores: Sequence[Mapping[str, Sequence[int]]]) -> Line:
     for source in sources:
         pairs = [score[source] for score in scores if source in score]
         right, judged = (sum(values) for values in zip(*pairs))
-        share = round(100 * right / judged, 1) if judged else None
         interval = [round(100 * bound, 1) for bound in wilson(right, judged)]
-        figures = {"value": share, "n": judged, "right": right, "interval": interval}
+        value = Points(pairs, share, 1).value()
+        figures = {"value": value, "n": judged, "right": right, "interval": interval}
         result |= figures if source == "model" else {source: figures}
     return result
 
 
 def measured(measure: Measure, numbers: Sequence[Numbers]) -> Line:
-    """A figure that is computed from numbers, and the plain caption's if it has one."""
-    result = estimate(measure.value, numbers)
-    return result | ({"control": estimate(measure.control, numbers)} if measure.control else {})
+    """A figure that is computed from numbers, and that of its control if it has one.
+
+    The control is the plain caption, or the same questions without their media.
+    """
+    result = estimate(Points(measure.prepare(numbers), measure.value, 2))
+    if measure.control:
+        result["control"] = estimate(Points(numbers, measure.control, 2))
+    elif all(BLIND in one for one in numbers):
+        blind = measure.prepare([one[BLIND] for one in numbers])
+        result["control"] = estimate(Points(blind, measure.value, 2))
+    return result
 
 
-def estimate(figure: Figure, numbers: Sequence[Numbers]) -> Line:
+def estimate(row: Points) -> Line:
     """The figure with a 95 % interval of the bootstrap; no interval without a figure."""
-
-    def of_cases(indices: Sequence[int]) -> float | None:
-        return figure([numbers[index] for index in indices])
-
-    value = figure(numbers)
+    value, n = row.value(), len(row.points)
     if value is None:
-        return {"value": None, "n": len(numbers)}
-    interval = [round(bound, 2) for bound in bootstrap_interval(of_cases, len(numbers))]
-    return {"value": round(value, 2), "n": len(numbers), "interval": interval}
+        return {"value": None, "n": n}
+    low, high = bootstrap_interval(row.value, n)
+    return {"value": value, "n": n, "interval": [low, high]}
 
 
 def table(results: Line, suite: str) -> Iterator[str]:
@@ -134,19 +169,24 @@ def table(results: Line, suite: str) -> Iterator[str]:
     if not results["tasks"]:
         yield from rows_table(results["rows"])
         return
-    names = list(find_suite(suite).metrics)
+    names = list(find_suite(suite).figures(()))
     yield f"{'task':11}" + "".join(f"{name:>10}" for name in names)
     for task, rows in [*results["tasks"].items(), (TOTAL, results["rows"])]:
-        cells = [
-            f"{rows[name]['right']}/{rows[name]['n']}" if name in rows else "-" for name in names
-        ]
+        cells = [cell_of(rows[name]) if name in rows else "-" for name in names]
         yield f"{task:11}" + "".join(f"{cell:>10}" for cell in cells)
+
+
+def cell_of(row: Line) -> str:
+    """How many of how many are right, or the figure if it is no share."""
+    return f"{row['right']}/{row['n']}" if "right" in row else str(row["value"])
 
 
 def rows_table(rows: Mapping[str, Line]) -> Iterator[str]:
     yield columns("row", ["value", "target", "95 %", "n", *SOURCES])
     for name, row in rows.items():
-        target = f"{'<=' if row['at_most'] else '>='}{row['target']:g}"
+        target = ""
+        if row["target"] is not None:
+            target = f"{'<=' if row['at_most'] else '>='}{row['target']:g}"
         interval = "-".join(map(str, row.get("interval", ())))
         others = [row.get(source, {}).get("value", "") for source in SOURCES]
         yield columns(name, [row["value"], target, interval, row["n"], *others])

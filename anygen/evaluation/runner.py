@@ -1,19 +1,20 @@
 """Measures a model: every row of a suite, with its uncertainty, its controls and its samples.
 
-`run` writes outcomes.jsonl (a line per case) and samples/ (media) while it runs, and at the end
-results.json, report.html and samples.html from all that the folder holds. It continues where an
-earlier run stopped. The seed and its number determine a case, so a run with a limit is the
-beginning of the full one.
+`run` writes outcomes.jsonl (a line per unit, with the raw answers) and samples/ (media) while it
+runs, and at the end results.json, report.html and samples.html from all that the folder holds. It
+continues where an earlier run stopped.
 """
 
 import hashlib
 import json
 import platform
-import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,79 +26,132 @@ from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import TABLE
 from anygen.core.version import __version__
 from anygen.evaluation import report, samples
+from anygen.evaluation.asking import ask_units, recorded
+from anygen.evaluation.endpoint import is_endpoint, open_endpoint
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import (
+    BLIND,
     IDENTITY,
     OUTCOMES,
     RESULTS,
     SAMPLES,
-    Line,
-    find_suite,
     read_lines,
     summarize,
     table,
 )
-from anygen.evaluation.suites.base import Bench, Case, Outcome, Task
-from anygen.generation.request import Request, derive_seed
-from anygen.io.atomic import write_json
+from anygen.evaluation.suites.base import (
+    Answered,
+    Bench,
+    Case,
+    Line,
+    Outcome,
+    Suite,
+    Unit,
+)
+from anygen.evaluation.suites.registry import choose, find_suite
+from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import write_media
 
-BATCH = 8  # conversations at a time
-SAVED = 64  # cases of a task whose media are saved
+BATCH = 8  # units at a time
+SAVED = 64  # units of a task whose media are saved
+TEXTS = (".jsonl", ".json", ".tsv", ".txt")  # files of annotations
 
 
-def run(  # noqa: PLR0913  # the options of the command
-    model: str,
-    suite: str,
-    out: Path,
-    data: Path | None = None,
-    limit: int | None = None,
-    seed: int = 0,
-    rows: Sequence[str] = (),
-    place: Placement = Placement(),
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: see the options of `anygen evaluate`."""
+
+    suite: str = "world"
+    data: Path | None = None
+    mode: str = ""
+    split: str = ""
+    limit: int | None = None  # units of a task
+    rows: Sequence[str] = ()  # of the table that is printed; the files have all
+    seed: int = 0
+    blind: bool = False  # ask every question without its media, too
+
+
+def run(
+    model: str, plan: Plan, out: Path, place: Placement = Placement(), score_only: bool = False
 ) -> Line:
-    """Measure a model by name or folder; prints the table, returns the content of results.json.
+    """Measure a model; prints the table, returns the content of results.json.
 
-    `data` is the folder of the suite's cases, if it has not its own. `limit` is the most cases per
-    task. The table has the requested `rows`, results.json and report.html have all rows in the
-    folder. Raises ValueError for unknown names, for data that are not valid, and for a folder with
-    results of another model, suite, seed or placement.
+    `model` is a name, a folder, or an endpoint's URL#NAME. With `score_only` it only judges again
+    the answers that `out` holds. Raises ValueError for unknown names, for data that are not valid,
+    and for a folder with results of another model, suite, data, seed or placement.
     """
-    tasks = chosen_tasks(suite, find_suite(suite).read(data), rows)
-    folder = checkpoint.find_model(model)
-    digest = fingerprint([folder])
-    identity = {"suite": suite, "weights": digest, "seed": seed}
-    if data is not None:
-        identity["data"] = data_hash(data)
-    if place.non_defaults:
-        identity["placement"] = place.non_defaults
-    claim(out, identity)
-    bench = Bench(AnyGen.from_pretrained(model, **dict(place)), Judges())
-    measure(bench, tasks, out, limit, seed)
+    suite = find_suite(plan.suite)
+    source = choose(suite, plan.data, plan.mode, plan.split)
+    units = chosen_units(checked(suite.read(source)), plan.rows, plan.limit)
+    if (score_only or plan.blind) and suite.needs_model:
+        option = "score-only" if score_only else "blind"
+        raise ValueError(f"--{option} is for suites of text answers; {suite.name} judges media")
+    if score_only:
+        identity = judge_again(suite, replace(plan, mode=source.mode), units, out)
+    else:
+        identity = ask_and_judge(model, suite, replace(plan, mode=source.mode), units, out, place)
     lines = read_lines(out)
-    results = summarize(lines, suite) | {"model": model, "version": __version__}
+    results = summarize(lines, plan.suite) | {"model": model, "version": __version__}
     results |= {"date": today(), "machine": machine(), **identity}
     write_json(results, out / RESULTS)
-    for line in table(requested(results, rows), suite):
+    for line in (*table(requested(results, plan.rows), plan.suite), *warnings(lines)):
         print_line(line)
     for page in (report.write(out, results, lines), samples.write(out, results, lines)):
         print_line(str(page))
     return results
 
 
-def chosen_tasks(suite: str, tasks: Mapping[str, Task], rows: Sequence[str]) -> dict[str, Task]:
-    """The tasks that measure these rows of the table, or all.
+def ask_and_judge(
+    model: str, suite: Suite, plan: Plan, units: Sequence[Unit], out: Path, place: Placement
+) -> Line:
+    """Measure what is missing; the identity of the results."""
+    answered = all(unit.answers is not None for unit in units)
+    if answered and plan.blind:
+        raise ValueError("--blind asks a model, and these data hold the answers; leave it out")
+    remote = open_endpoint(model) if is_endpoint(model) and not answered else None
+    if remote and suite.needs_model:
+        raise ValueError(f"the suite {suite.name} needs a model's folder, not an endpoint")
+    if answered:
+        weights = "of the answers in --data"
+    else:
+        weights = str(remote) if remote else fingerprint([checkpoint.find_model(model)])
+    identity = identify(weights, plan, place)
+    claim(out, identity)
+    local = None if answered or remote else AnyGen.from_pretrained(model, **dict(place))
+    measure(Bench(remote or local, Judges()), suite, units, out, plan.seed, plan.blind)
+    return identity
 
-    In a table with a line for each task these are the tasks. Raises ValueError for an unknown row.
+
+def checked(units: Sequence[Unit]) -> Sequence[Unit]:
+    """Raises ValueError if there are none, or if two have the same id."""
+    if not units:
+        raise ValueError("the data hold no questions")
+    ids: set[str] = set()
+    for unit in units:
+        if unit.id in ids:
+            raise ValueError(f"the data have two entries with the id {unit.id!r}")
+        ids.add(unit.id)
+    return units
+
+
+def chosen_units(units: Sequence[Unit], rows: Sequence[str], limit: int | None) -> list[Unit]:
+    """The units that these rows of the table rest on, at most `limit` of each task.
+
+    Raises ValueError for an unknown row.
     """
-    found = find_suite(suite)
-    lines = {name: {name} if found.whole else set(task.rows) for name, task in tasks.items()}
-    known = list(tasks if found.whole else found.metrics)
+    known = list(dict.fromkeys(row for unit in units for row in unit.rows))
     for row in rows:
         if row not in known:
             raise ValueError(f"no row named {row!r}; there are {', '.join(known)}")
-    measured = set(rows or known)
-    return {name: task for name, task in tasks.items() if measured & lines[name]}
+    chosen = [unit for unit in units if not rows or set(rows) & set(unit.rows)]
+    return [unit for own in by_task(chosen).values() for unit in islice(own, limit)]
+
+
+def by_task(units: Sequence[Unit]) -> dict[str, list[Unit]]:
+    tasks: dict[str, list[Unit]] = {}
+    for unit in units:
+        tasks.setdefault(unit.task, []).append(unit)
+    return tasks
 
 
 def requested(results: Line, rows: Sequence[str]) -> Line:
@@ -106,9 +160,30 @@ def requested(results: Line, rows: Sequence[str]) -> Line:
     return {**results, kind: {n: row for n, row in results[kind].items() if n in rows or not rows}}
 
 
+def warnings(lines: Sequence[Line]) -> Iterator[str]:
+    """What the figures count as wrong without having judged it."""
+    if unparsed := sum(line.get("unparsed", 0) for line in lines):
+        yield f"{unparsed} answers are in no form that the suite can read"
+    failed = [sentence for line in lines for sentence in line.get("failed", ())]
+    if failed:
+        yield f"{len(failed)} questions have no answer, the first one because: {failed[0]}"
+
+
+def identify(weights: str, plan: Plan, place: Placement) -> Line:
+    """What results in one folder have in common."""
+    identity: Line = {"suite": plan.suite, "weights": weights, "seed": plan.seed}
+    if plan.data is not None:
+        identity["data"] = data_hash(plan.data)
+    extra: dict[str, Any] = {"mode": plan.mode, "split": plan.split, BLIND: plan.blind}
+    identity |= {key: value for key, value in extra.items() if value}
+    if place.non_defaults:
+        identity["placement"] = place.non_defaults
+    return identity
+
+
 def data_hash(data: Path) -> str:
-    """The SHA-256 of the rows and media in a folder, in hexadecimal."""
-    suffixes = {".jsonl", *(suffix for row in TABLE.values() for suffix in row.read_suffixes)}
+    """The SHA-256 of the annotations and media in a folder, in hexadecimal."""
+    suffixes = {*TEXTS, *(suffix for row in TABLE.values() for suffix in row.read_suffixes)}
     digest = hashlib.sha256()
     for path in sorted(path for path in data.rglob("*") if path.suffix.lower() in suffixes):
         digest.update(f"{path.relative_to(data).as_posix()} {path.stat().st_size}\n".encode())
@@ -129,69 +204,128 @@ def claim(out: Path, identity: Line) -> None:
 
 
 def measure(
-    bench: Bench, tasks: Mapping[str, Task], out: Path, limit: int | None, seed: int
+    bench: Bench, suite: Suite, units: Sequence[Unit], out: Path, seed: int, blind: bool = False
 ) -> None:
-    """Ask and score every case that has no line yet."""
-    done = {(line["task"], line["case"]) for line in read_lines(out)}
-    for name, task in tasks.items():
-        indices = range(task.count if limit is None else min(limit, task.count))
-        missing = [index for index in indices if (name, index) not in done]
+    """Ask and judge every unit that has no line yet."""
+    done = {line["id"] for line in read_lines(out)}
+    for name, own in by_task(units).items():
+        missing = [(index, unit) for index, unit in enumerate(own) if unit.id not in done]
         for start in range(0, len(missing), BATCH):
-            chunk = missing[start : start + BATCH]
-            print_line(f"{name}: {chunk[0]} of {len(indices)}")
+            indices, chunk = zip(*missing[start : start + BATCH])
+            print_line(f"{name}: {indices[0]} of {len(own)}")
             start_time = time.perf_counter()
-            scored = answer_and_score(bench, task, name, chunk, seed)
+            answered = ask_units(bench.model, suite, chunk, seed)
+            lines = judged(bench, suite, answered, indices)
+            if blind:
+                controls = ask_units(bench.model, suite, chunk, seed, blind=True)
+                lines = with_control(lines, judged(bench, suite, controls, indices))
             seconds = (time.perf_counter() - start_time) / len(chunk)
-            for index, (case, outcome) in zip(chunk, scored):
-                write_outcome(out, name, index, case, outcome, seconds)
+            for line, media in lines:
+                write_line(out, line | {"seconds": round(seconds, 3)}, media)
 
 
-def answer_and_score(
-    bench: Bench, task: Task, name: str, indices: Sequence[int], seed: int
-) -> list[tuple[Case, Outcome]]:
-    cases = [make_case(task, name, index, seed) for index in indices]
-    seeds = [
-        derive_seed(seed, case.id) if case.id else derive_seed(seed, name, index)
-        for index, case in zip(indices, cases)
+Judged = tuple[Line, Mapping[str, Media]]  # the samples by source
+
+
+def judged(
+    bench: Bench, suite: Suite, answered: Sequence[Answered], indices: Sequence[int]
+) -> list[Judged]:
+    """The lines of these units, with the media that belong to them."""
+    outcomes = suite.judge(bench, answered)
+    return [
+        (line_of(one, index, outcome), samples_of(one.cases, outcome) if index < SAVED else {})
+        for one, index, outcome in zip(answered, indices, outcomes)
     ]
-    requests = [Request(case.messages, key, case.options) for case, key in zip(cases, seeds)]
-    answers = bench.anygen.reply_many(requests)
-    return list(zip(cases, task.score(bench, list(zip(cases, seeds, answers)))))
 
 
-def make_case(task: Task, name: str, index: int, seed: int) -> Case:
-    return task.make_case(random.Random(f"{seed}/{name}/{index}"), index)
-
-
-def write_outcome(
-    out: Path, name: str, index: int, case: Case, outcome: Outcome, seconds: float
-) -> None:
-    """Append a line. Media are written first, so that a line never names a missing file."""
-    media = samples_of(case, outcome) if index < SAVED else {}
-    files = {
-        source: save_sample(medium, out / SAMPLES, f"{name}_{index:03d}_{source.replace(' ', '_')}")
-        for source, medium in media.items()
-    }
-    line = {
-        "task": name,
+def line_of(answered: Answered, index: int, outcome: Outcome) -> Line:
+    return {
+        "task": answered.unit.task,
         "case": index,
-        **({"id": case.id} if case.id else {}),
-        "prompt": prompt_of(case),
+        "id": answered.unit.id,
+        "prompt": " // ".join(map(prompt_of, answered.cases)),
         "text": outcome.text,
         "truth": dict(outcome.truth),
         "verdict": dict(outcome.verdict),
-        "scores": outcome.scores,
+        "scores": all_wrong(outcome).scores if answered.failed else outcome.scores,
         "numbers": dict(outcome.numbers),
-        "files": files,
-        "seconds": round(seconds, 3),
+        "answers": answered.texts,
+        "unparsed": outcome.unparsed,
+        "failed": list(answered.failed.values()),
+    }
+
+
+def all_wrong(outcome: Outcome) -> Outcome:
+    """The outcome of a unit with a question that was not answered."""
+    scores = {
+        row: {**sources, "model": (0, max(1, sources["model"][1]))}
+        for row, sources in outcome.scores.items()
+    }
+    return replace(outcome, scores=scores)
+
+
+def with_control(lines: Sequence[Judged], controls: Sequence[Judged]) -> list[Judged]:
+    """The lines, in which the questions without their media are the source `control`."""
+    merged: list[Judged] = []
+    for (line, media), (control, _) in zip(lines, controls):
+        scores = {
+            row: {**sources, "control": control["scores"][row]["model"]}
+            for row, sources in line["scores"].items()
+            if row in control["scores"]
+        }
+        numbers = {**line["numbers"], BLIND: control["numbers"]}
+        blind = {"scores": line["scores"] | scores, "numbers": numbers, BLIND: control["answers"]}
+        merged.append((line | blind, media))
+    return merged
+
+
+def judge_again(suite: Suite, plan: Plan, units: Sequence[Unit], out: Path) -> Line:
+    """Replace the lines of these units by what their recorded answers score; their identity.
+
+    Raises ValueError if there are none, or if they answer another suite, mode or split.
+    """
+    path = out / IDENTITY
+    lines = {line["id"]: line for line in read_lines(out)}
+    if not path.is_file() or not lines:
+        raise ValueError(f"{out} holds no answers; leave --score-only out to ask for some")
+    identity: Line = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in (("suite", plan.suite), ("mode", plan.mode), ("split", plan.split)):
+        if identity.get(key, "") != value:
+            raise ValueError(
+                f"{out} holds answers of the {key} {identity.get(key)!r}, not {value!r}"
+            )
+    bench = Bench(None, Judges())
+    for unit in units:
+        if (line := lines.get(unit.id)) is None:
+            continue
+        again = judged(bench, suite, [recorded(unit, line, "answers")], [line["case"]])
+        if BLIND in line:
+            control = judged(bench, suite, [recorded(unit, line, BLIND)], [line["case"]])
+            again = with_control(again, control)
+        lines[unit.id] = again[0][0] | {key: line[key] for key in ("prompt", "files", "seconds")}
+    with replacing(out / OUTCOMES) as temporary:
+        temporary.write_text("".join(map(dumped, lines.values())), encoding="utf-8")
+    return identity
+
+
+def write_line(out: Path, line: Line, media: Mapping[str, Media]) -> None:
+    """Append a line. Media are written first, so that a line never names a missing file."""
+    stem = f"{line['task']}_{line['case']:03d}".replace("/", "_")
+    files = {
+        source: save_sample(medium, out / SAMPLES, f"{stem}_{source.replace(' ', '_')}")
+        for source, medium in media.items()
     }
     with (out / OUTCOMES).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        stream.write(dumped(line | {"files": files}))
 
 
-def samples_of(case: Case, outcome: Outcome) -> dict[str, Media]:
+def dumped(line: Line) -> str:
+    return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def samples_of(cases: Sequence[Case], outcome: Outcome) -> dict[str, Media]:
     """Media by source; `asked` is the medium in the question."""
-    question = media_of(case.messages[-1:])
+    question = media_of(cases[0].messages[-1:]) if cases else []
     return {**({"asked": question[0]} if question else {}), **outcome.media}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from anygen.core.media import Media
 from anygen.core.modality import TABLE, MediaModality
 from anygen.evaluation.report import LABELS
-from anygen.evaluation.results import SAMPLES, Line, by_task
+from anygen.evaluation.results import SAMPLES, by_task
+from anygen.evaluation.suites.base import Line
 from anygen.io.media_files import read_media
 from anygen.reports.page import write_page
 from anygen.reports.sheets import COLUMNS, sheet

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import os
-import random
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.message import Message
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request as HttpRequest
-from urllib.request import urlopen
+from urllib.error import HTTPError
 
 from PIL import Image as Canvas
 
 from anygen.core.media import Image
-from anygen.core.text import from_json, to_json
+from anygen.core.text import to_json
+from anygen.io.chat_endpoint import ChatEndpoint
 from mosit_data.build.dialogues import RawDialogue, RefusalError
 from mosit_data.build.writers import Request
 
-KEY = "ANYGEN_API_KEY"  # the environment variable; the key stands in no file
-BUSY = (408, 409, 429, 500, 502, 503, 504)
-TRIES = 6
-LONGEST_WAIT = 60.0  # seconds
 LARGEST = 1024  # pixels of the longer side of a picture that the model is shown
 
 
@@ -46,13 +36,13 @@ class EndpointWriter:
     now: Callable[[], float] = time.monotonic
     name: str = "endpoint"
     parallel: int = 8
+    _endpoint: ChatEndpoint = field(init=False, repr=False)
     _takes_schema: bool = field(default=True, repr=False)
     _next: float = field(default=0.0, repr=False)  # when the next request may begin
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"{self.url}: the address of an endpoint begins with http")
+        self._endpoint = ChatEndpoint(self.url, self.timeout, self.wait, self.keep_rate)
 
     def key(self, request: Request) -> str:
         settings = [self.model, self.temperature, self.max_tokens, request.seed]
@@ -74,32 +64,23 @@ class EndpointWriter:
         schema = {"name": "dialogue", "schema": RawDialogue.model_json_schema()}
         if request.step.is_json and self._takes_schema:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        for tries in range(1, TRIES + 1):
-            try:
-                return text_of(self.post(body))
-            except HTTPError as error:
-                if error.code == 400 and body.pop("response_format", None):
-                    self._takes_schema = False
-                    continue
-                problem = f"HTTP {error.code} {error.reason}"
-                if error.code not in BUSY:
-                    break
-                self.wait(pause(tries, error.headers))
-            except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-                problem = str(getattr(error, "reason", error)) or type(error).__name__
-                self.wait(pause(tries))
+        try:
+            return text_of(self.complete(body))
+        except HTTPError as error:
+            problem = f"HTTP {error.code} {error.reason}"
+        except ConnectionError as error:
+            raise ValueError(str(error)) from None
         raise ValueError(f"{self.url}: {problem}; what is written so far is kept")
 
-    def post(self, body: dict[str, Any]) -> Any:
-        """The decoded answer. Raises OSError, HTTPException, ValueError."""
-        self.keep_rate()
-        key = os.environ.get(KEY)
-        headers = {"Content-Type": "application/json"}
-        headers |= {"Authorization": f"Bearer {key}"} if key else {}
-        address = f"{self.url.rstrip('/')}/chat/completions"
-        request = HttpRequest(address, json.dumps(body).encode(), headers)
-        with urlopen(request, timeout=self.timeout) as response:
-            return from_json(response.read())
+    def complete(self, body: dict[str, Any]) -> Any:
+        """The decoded answer; without a schema if the endpoint takes none."""
+        try:
+            return self._endpoint.complete(body)
+        except HTTPError as error:
+            if error.code != 400 or not body.pop("response_format", None):
+                raise
+            self._takes_schema = False
+            return self._endpoint.complete(body)
 
     def keep_rate(self) -> None:
         """Waits until a request may begin: the threads share one line."""
@@ -148,10 +129,3 @@ def text_of(answer: Any) -> str:
         case {"choices": [{"message": {"content": str(text)}}, *_]}:
             return text
     raise ValueError("the endpoint's answer holds no message")
-
-
-def pause(tries: int, headers: Message | None = None) -> float:
-    """Seconds to wait: what the endpoint says, or twice as long each time, with jitter."""
-    wait = headers.get("Retry-After", "") if headers else ""
-    seconds = float(wait) if wait.isdecimal() else 2.0**tries * random.uniform(0.5, 1.0)
-    return min(seconds, LONGEST_WAIT)

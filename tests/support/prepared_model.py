@@ -9,9 +9,10 @@ import configs
 from anygen.core.media import Message, Part
 from anygen.evaluation.judges.judges import unlearned
 from anygen.evaluation.results import read_lines, summarize
-from anygen.evaluation.runner import make_case, measure
-from anygen.evaluation.suites.base import Bench
-from anygen.evaluation.suites.world.suite import TASKS
+from anygen.evaluation.runner import chosen_units, measure
+from anygen.evaluation.suites.base import Bench, Source
+from anygen.evaluation.suites.registry import find_suite
+from anygen.evaluation.suites.world.suite import TASKS, make_case
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request
 from decoders import animatediff, audioldm, stable_diffusion
@@ -43,11 +44,13 @@ class Prepared:
 
 def truthful(task: str, count: int) -> Prepared:
     """Answers the first cases of a task with true renders, as the judges are scored by."""
-    scenes = [unlearned(make_case(TASKS[task], task, i, 0).scene) for i in range(count)]
+    scenes = [unlearned(make_case(task, i, 0).scene) for i in range(count)]
     return Prepared(*(render(scene) for scene in scenes))
 
 
 def measured(bench: Bench, task: str, out: Path, limit: int) -> dict:
     out.mkdir(exist_ok=True)
-    measure(bench, {task: TASKS[task]}, out, limit, seed=0)
+    world = find_suite("world")
+    units = chosen_units(world.read(Source()), TASKS[task].rows, limit)
+    measure(bench, world, units, out, seed=0)
     return summarize(read_lines(out), "world")["rows"]

@@ -1,1 +1,1 @@
-"""Suites of `anygen evaluate`: a suite is a module with ROWS and TASKS."""
+"""Suites of `anygen evaluate`; base.py says what a suite's module holds."""

@@ -1,10 +1,27 @@
-"""What a suite consists of: tasks, whose cases are asked and scored, and the metrics they feed."""
+"""What a suite is: units that are asked and scored as a whole, and the figures they feed.
+
+A suite is a module with these names:
+
+| name | meaning |
+|---|---|
+| `UNIT` | what a unit is, in one word, such as "image" |
+| `read(source)` | the units, always in the same order; raises ValueError for data it cannot read |
+| `ask(unit, seed)` | the questions of a unit |
+| `judge(bench, answered)` | an outcome for each of these units |
+| `figures(lines)` | the rows of the table, from all lines of outcomes.jsonl |
+
+and, where the default does not fit: `MODES`, the first of which is the default; `SPLITS`; `WHOLE`,
+the row that says whether a unit is right as a whole, for a table with a line for each task; and
+`NEEDS_MODEL`, which says that outcomes cannot be judged from the texts of the answers alone.
+"""
+
+from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from anygen.anygen import AnyGen
 from anygen.core.media import Media, Message
@@ -12,32 +29,73 @@ from anygen.core.modality import MediaModality
 from anygen.evaluation.judges.judges import Judges, Verdict
 from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
 from mosit_data.world.scene import Scene
 
 Score = tuple[int, int]  # right, judged
 Scores = dict[str, dict[str, Score]]  # row -> source -> score
-Numbers = Mapping[str, Any]  # of one case: numbers, and lists of them
-Figure = Callable[[Sequence[Numbers]], float | None]  # of all cases, in percent
+Numbers = Mapping[str, Any]  # of one unit: numbers, texts, and lists of them
+Figure = Callable[[Sequence[Any]], float | None]  # of all units
+Line = dict[str, Any]  # of outcomes.jsonl
+
+
+def unchanged(numbers: Sequence[Numbers]) -> Sequence[Any]:
+    return numbers
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How a figure is computed that is no share of scores; None if the cases do not suffice."""
+    """How a figure is computed that is no share of scores; None if the units do not suffice.
 
-    keys: tuple[str, ...]  # the numbers that a case must have to count
+    `value` takes what `prepare` makes of the numbers, one element for each unit: `prepare` runs
+    once, `value` for every draw of the bootstrap.
+    """
+
+    keys: tuple[str, ...]  # the numbers that a unit must have to count
     value: Figure
-    quality: Callable[[Numbers], float]  # of one case: a page shows the lowest first
+    quality: Callable[[Numbers], float]  # of one unit: a page shows the lowest first
     control: Figure | None = None  # the same figure of the plain caption
+    prepare: Callable[[Sequence[Numbers]], Sequence[Any]] = unchanged
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A row of the results: a figure in percent, and its target."""
+    """A row of the results: a figure and its target."""
 
     figure: str  # its description
     target: float | None = None  # the least that it should be or, if `at_most`, the most
     at_most: bool = False
     measure: Measure | None = None  # None for a share of scores
+    scale: str = "%"  # the unit of the figure
+    chance: float | None = None  # the figure of random guesses
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a suite reads its units from. An empty `split` means all."""
+
+    data: Path | None = None
+    mode: str = ""
+    split: str = ""
+
+    def folder(self, suite: str, needed: str) -> Path:
+        """The folder of the data. Raises ValueError, with what it should hold, without one."""
+        if self.data is None:
+            raise ValueError(f"the suite {suite} needs --data, a folder with {needed}")
+        if not self.data.is_dir():
+            raise ValueError(f"there is no folder {self.data}; --data takes a folder with {needed}")
+        return self.data
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """What is scored as a whole: an image with its questions, a question in all its orders."""
+
+    id: str  # unique in the suite; seeds derive from it
+    task: str  # its group, of which --limit takes so many units
+    rows: tuple[str, ...]  # of the table, which it feeds
+    content: Any = None  # what the suite needs to ask and judge it
+    answers: tuple[str, ...] | None = None  # of another system, in the data; nothing is asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +106,34 @@ class Case:
     scene: Scene | None = None  # that the answer should show, or that the question shows
     expected: tuple[MediaModality, ...] = ()  # the media that the answer should contain
     options: AnswerOptions = AnswerOptions(max_new_tokens=96)
-    id: str = ""  # in the data; it replaces task and index in what the seed derives from
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """A unit with its questions, the seeds of their requests, and the answers.
+
+    `failed` has a sentence for each question that could not be answered, by its place; its answer
+    is empty. `cases` is empty if the answers are scored again from their texts.
+    """
+
+    unit: Unit
+    cases: Sequence[Case]
+    seeds: Sequence[int]
+    answers: Sequence[Answer]
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> list[str | None]:
+        """The answers' texts as they are; None where there was no answer."""
+        return [
+            None if place in self.failed else raw_text(answer)
+            for place, answer in enumerate(self.answers)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The scores of one case and what they rest on."""
+    """The scores of one unit and what they rest on."""
 
     scores: Scores
     text: str = ""  # of the answer
@@ -61,14 +141,28 @@ class Outcome:
     verdict: Verdict = field(default_factory=dict)  # what the answer shows
     media: Mapping[str, Media] = field(default_factory=dict)  # samples by source, see scoring.py
     numbers: Numbers = field(default_factory=dict)  # for metrics that are not shares
+    unparsed: int = 0  # answers in which the suite found nothing that it could judge
+
+
+class Answerer(Protocol):
+    """What is asked: `AnyGen`, or an endpoint."""
+
+    def reply_many(self, requests: Sequence[Request]) -> list[Answer]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What asking and scoring need: the model, and judges."""
+    """What asking and scoring need: the model under test, and judges."""
 
-    anygen: AnyGen
+    model: Answerer | None
     judges: Judges
+
+    @property
+    def anygen(self) -> AnyGen:
+        """The model with its parts, which some suites look into."""
+        assert self.model is not None, "suites that look into the model always have one"
+        model: Any = self.model  # a test may have other parts
+        return model
 
 
 AnsweredCase = tuple[Case, int, Answer]  # with the seed of the request
@@ -77,31 +171,28 @@ ScoreAnswers = Callable[[Bench, Sequence[AnsweredCase]], list[Outcome]]
 
 
 @dataclass(frozen=True)
-class Task:
-    """Cases of one kind and how their answers are scored, in one or several rows."""
-
-    rows: tuple[str, ...]
-    count: int  # cases of a full run
-    make_case: MakeCase
-    score: ScoreAnswers
-
-
-@dataclass(frozen=True)
 class Suite:
-    """Metrics by the name of their row, and the tasks that measure them.
+    """The names of a suite's module; see the head of this file."""
 
-    `read` returns the tasks, from the folder of `--data` if the suite needs one. It raises
-    ValueError. Where all tasks measure the same rows, `whole` names the row that says whether a
-    case is right as a whole, and the results have a line for each task.
-    """
-
-    metrics: Mapping[str, Metric]
-    read: Callable[[Path | None], Mapping[str, Task]]
+    name: str
+    about: str  # the first line of its docstring
+    unit: str
+    read: Callable[[Source], Sequence[Unit]]
+    ask: Callable[[Unit, int], Sequence[Case]]
+    judge: Callable[[Bench, Sequence[Answered]], Sequence[Outcome]]
+    figures: Callable[[Sequence[Line]], Mapping[str, Metric]]
+    modes: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
     whole: str = ""
+    needs_model: bool = False
+
+
+def raw_text(answer: Answer) -> str:
+    return "".join(part for part in answer.message.parts if isinstance(part, str))
 
 
 def text_of(answer: Answer) -> str:
-    return "".join(part for part in answer.message.parts if isinstance(part, str)).strip()
+    return raw_text(answer).strip()
 
 
 def media_in(answer: Answer) -> list[Media]:

@@ -8,10 +8,11 @@ from anygen.checkpoints.checkpoint import own_tensors, save_weights
 from anygen.config.loader import load_system
 from anygen.evaluation import decoder_control, runner
 from anygen.evaluation.judges.judges import Judges
-from anygen.evaluation.results import OUTCOMES, find_suite, read_lines, table
-from anygen.evaluation.runner import chosen_tasks, claim, make_case
-from anygen.evaluation.suites.base import Bench
-from anygen.evaluation.suites.world.suite import METRICS, TASKS
+from anygen.evaluation.results import OUTCOMES, read_lines, table
+from anygen.evaluation.runner import chosen_units, claim
+from anygen.evaluation.suites.base import Bench, Source
+from anygen.evaluation.suites.registry import find_suite
+from anygen.evaluation.suites.world.suite import METRICS, TASKS, make_case, read
 from anygen.io.atomic import write_json
 from anygen.model.multimodal import MultimodalModel
 from encoders import imagebind
@@ -83,8 +84,8 @@ def test_a_missing_video_is_as_many_wrong_frames(tmp_path, judges):
 
 def test_triggers_are_counted_medium_by_medium(tmp_path, judges):
     """Case 0 asks for one medium, case 2 is a question; both get a picture."""
-    cases = [make_case(TASKS["triggers"], "triggers", index, 0) for index in range(5)]
-    picture = render(make_case(TASKS["pictures"], "pictures", 0, 0).scene)
+    cases = [make_case("triggers", index, 0) for index in range(5)]
+    picture = render(make_case("pictures", 0, 0).scene)
     answers = [picture if case.expected else "No." for case in cases[:4]] + [picture]
     rows = measured(Bench(Prepared(*answers), judges), "triggers", tmp_path, 5)
     asked = sum(len(case.expected) for case in cases)
@@ -103,7 +104,7 @@ def test_triggers_are_counted_medium_by_medium(tmp_path, judges):
     ],
 )
 def test_answers_are_read_for_the_true_word(tmp_path, judges, task, row, wrong):
-    scene = make_case(TASKS[task], task, 0, 0).scene
+    scene = make_case(task, 0, 0).scene
     names = {
         "image": lambda: scene.things[0].concept,
         "audio": lambda: scene.sound,
@@ -123,8 +124,8 @@ def test_photographs_are_not_scored_without_a_classifier(tmp_path, judges, make_
 
 
 def test_a_smaller_run_is_the_beginning_of_a_larger_one():
-    for name, task in TASKS.items():
-        one, same = (make_case(task, name, 1, 0) for _ in range(2))
+    for name in TASKS:
+        one, same = (make_case(name, 1, 0) for _ in range(2))
         assert [p for p in one.messages[-1].parts if isinstance(p, str)] == [
             p for p in same.messages[-1].parts if isinstance(p, str)
         ]
@@ -134,7 +135,8 @@ def test_a_smaller_run_is_the_beginning_of_a_larger_one():
 def test_every_row_is_measured_by_one_task():
     rows = [row for task in TASKS.values() for row in task.rows]
     assert sorted(rows) == sorted(METRICS)
-    assert list(chosen_tasks("world", TASKS, ["sound_name"])) == ["sounds"]
+    units = chosen_units(read(Source()), ["sound_name"], 2)
+    assert [unit.id for unit in units] == ["sounds/0", "sounds/1"]
 
 
 def test_the_table_has_a_line_per_row(tmp_path, judges):
@@ -147,7 +149,7 @@ def test_the_table_has_a_line_per_row(tmp_path, judges):
     ("call", "complaint"),
     [
         (
-            lambda out: chosen_tasks("world", TASKS, ["taste"]),
+            lambda out: chosen_units(read(Source()), ["taste"], None),
             "no row named 'taste'; there are pict",
         ),
         (lambda out: find_suite("moon"), "no suite named 'moon'; there are world, people"),

@@ -9,9 +9,9 @@ from anygen.evaluation import report, runner
 from anygen.evaluation.comparison import compare
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import RESULTS, read_lines, summarize, table
-from anygen.evaluation.runner import claim, measure
-from anygen.evaluation.suites.base import Bench
-from anygen.evaluation.suites.people.suite import read_tasks
+from anygen.evaluation.runner import Plan, chosen_units, claim, measure
+from anygen.evaluation.suites.base import Bench, Source
+from anygen.evaluation.suites.registry import find_suite
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request, derive_seed
 from support.html_page import Page
@@ -40,10 +40,16 @@ def folder(tmp_path_factory):
     return write_people(tmp_path_factory.mktemp("people"))
 
 
+def ask(model, judges, folder, out, rows=(), limit=None):
+    people = find_suite("people")
+    units = chosen_units(people.read(Source(folder)), rows, limit)
+    measure(Bench(model, judges), people, units, out, seed=1)
+
+
 def measured(judges, answers, folder, out):
     model = Prepared(answers)
     claim(out, {"suite": "people", "seed": 1})
-    measure(Bench(model, judges), read_tasks(folder), out, None, seed=1)
+    ask(model, judges, folder, out)
     return model, summarize(read_lines(out), "people")
 
 
@@ -68,13 +74,13 @@ def test_the_table_has_a_line_for_each_kind_and_their_total(judges, folder, tmp_
     assert cells["video"] == ["0/1", "0/1", "0/1", "-", "1/1", "0/1", "-"]
     assert cells["plain"] == ["1/1", "1/1", "-", "-", "1/1", "1/1", "1/1"]
     assert cells["total"] == ["10/12", "10/12", "7/9", "-", "12/12", "10/12", "1/1"]
-    assert list(cells)[1:] == [*read_tasks(folder), "total"]
+    kinds = dict.fromkeys(unit.task for unit in find_suite("people").read(Source(folder)))
+    assert list(cells)[1:] == [*kinds, "total"]
 
 
 def test_a_run_that_was_stopped_goes_on(judges, folder, tmp_path):
-    tasks = read_tasks(folder)
     model = Prepared(right_answers())
-    measure(Bench(model, judges), {"image": tasks["image"]}, tmp_path, 2, seed=1)
+    ask(model, judges, folder, tmp_path, ["image"], 2)
     again, results = measured(judges, right_answers(), folder, tmp_path)
     assert len(model.asked) == 2
     assert len(again.asked) == len(ROWS) - 2
@@ -106,16 +112,15 @@ def test_two_models_are_compared_column_by_column(judges, folder, tmp_path):
 def test_the_command_asks_a_model_and_goes_on_where_it_stopped(saved_model, folder, tmp_path):
     """This model answers everything with pictures."""
     for _ in range(2):
-        results = runner.run(
-            str(saved_model), "people", tmp_path, folder, limit=1, seed=1, rows=["image", "plain"]
-        )
+        plan = Plan("people", folder, limit=1, seed=1, rows=["image", "plain"])
+        results = runner.run(str(saved_model), plan, tmp_path)
         assert len(read_lines(tmp_path)) == 2
     saved = json.loads((tmp_path / RESULTS).read_text())
     assert set(saved["tasks"]) == set(results["tasks"]) == {"image", "plain"}
     assert saved["tasks"]["plain"]["media"]["value"] == 0
     assert (tmp_path / report.PAGE).is_file()
     with pytest.raises(ValueError, match="of other weights, or of another suite, data, seed"):
-        runner.run(str(saved_model), "people", tmp_path, folder, limit=1, seed=2)
+        runner.run(str(saved_model), Plan("people", folder, limit=1, seed=2), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,4 +133,4 @@ def test_the_command_asks_a_model_and_goes_on_where_it_stopped(saved_model, fold
 )
 def test_what_cannot_be_asked_is_said_in_a_sentence(folder, tmp_path, suite, data, rows, complaint):
     with pytest.raises(ValueError, match=complaint):
-        runner.run("mini", suite, tmp_path, folder if data else None, rows=rows)
+        runner.run("mini", Plan(suite, folder if data else None, rows=rows), tmp_path)

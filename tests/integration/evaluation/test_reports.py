@@ -9,7 +9,7 @@ from anygen.evaluation import report, runner
 from anygen.evaluation.comparison import compare
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import OUTCOMES, RESULTS, by_row, read_lines, summarize
-from anygen.evaluation.runner import claim
+from anygen.evaluation.runner import Plan, claim
 from anygen.evaluation.suites.base import Bench
 from anygen.evaluation.suites.world.suite import METRICS, TASKS
 from anygen.io.atomic import write_json
@@ -62,7 +62,7 @@ def test_a_page_is_whole_and_shows_every_medium(folder, page):
     assert page.count("audio") == sum(name.endswith(".wav") for name in names) > 0
     assert page.count("video") == sum(name.endswith(".mp4") for name in names) > 0
     sections = [found["id"] for tag, found in page.tags if tag == "section"]
-    assert sections == list(by_row(read_lines(folder), "world"))
+    assert sections == list(by_row(read_lines(folder), METRICS))
 
 
 def test_text_is_never_taken_for_html(page):
@@ -71,14 +71,14 @@ def test_text_is_never_taken_for_html(page):
 
 
 def test_failures_come_first(folder):
-    lines = by_row(read_lines(folder), "world")["picture_object"]
+    lines = by_row(read_lines(folder), METRICS)["picture_object"]
     assert [
         line["case"] for line in report.chosen("picture_object", METRICS["picture_object"], lines)
     ] == [1, 0]
 
 
 def test_the_cases_of_a_row_with_classes_are_all_in_its_matrix(folder):
-    rows = by_row(read_lines(folder), "world")
+    rows = by_row(read_lines(folder), METRICS)
     for row, lines in ((row, rows[row]) for row in rows if METRICS[row].measure is None):
         _, matrix = plots.confusion(report.classes(row, lines))
         assert matrix.sum() == len(lines)
@@ -95,7 +95,7 @@ def test_lines_of_an_earlier_version_are_shown_with_less(folder, tmp_path):
 
 def test_a_finished_evaluation_is_reported_again_without_a_question(saved_model, tmp_path, capsys):
     for _ in range(2):
-        runner.run(str(saved_model), "world", tmp_path, limit=1, rows=["picture_style"])
+        runner.run(str(saved_model), Plan(limit=1, rows=["picture_style"]), tmp_path)
         lines = read_lines(tmp_path)
         page = Page(tmp_path / report.PAGE)
         assert_is_whole(page)

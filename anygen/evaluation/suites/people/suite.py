@@ -1,74 +1,74 @@
-"""The suite `people`: a task for each kind of row, judged in the columns of the table.
+"""What people type, judged in columns: media, text, what the media show, and more.
 
 `anygen evaluate --suite people --data DIR` asks what `anygen generate` with the same seed would.
 """
 
-import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from anygen.core.media import modality_of
 from anygen.core.records import Record
 from anygen.evaluation.suites.base import (
-    AnsweredCase,
+    Answered,
     Bench,
     Case,
+    Line,
     Metric,
     Outcome,
-    ScoreAnswers,
-    Suite,
-    Task,
+    Source,
+    Unit,
     media_in,
     text_of,
 )
 from anygen.evaluation.suites.people.judging import COLUMNS, mark
-from anygen.evaluation.suites.people.rows import Expectation, Row, read_rows
+from anygen.evaluation.suites.people.rows import Row, read_rows
+from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
 from anygen.io.media_files import read_media
 from anygen.training.dialogues import read_record
 
+UNIT = "request"
+NEEDS_MODEL = True
 WHOLE = "all"
 METRICS = {name: Metric(figure) for name, figure in COLUMNS.items()}
 
 
-def read_tasks(data: Path | None) -> Mapping[str, Task]:
-    """A task for each kind of the rows in `data`. Raises ValueError for a row that is not valid."""
-    if data is None:
+@dataclass(frozen=True)
+class FolderRow:
+    """A row, and the folder that its media lie in."""
+
+    row: Row
+    folder: Path
+
+
+def read(source: Source) -> list[Unit]:
+    """A unit for each row, a task for each kind. Raises ValueError for a row that is not valid."""
+    if source.data is None:
         raise ValueError("the suite people needs --data, a folder with people.jsonl")
-    kinds: dict[str, list[Row]] = {}
-    for row in read_rows(data):
-        kinds.setdefault(row.kind, []).append(row)
-    return {kind: make_task(rows, data) for kind, rows in kinds.items()}
+    return [
+        Unit(row.id, row.kind, (row.kind,), FolderRow(row, source.data))
+        for row in read_rows(source.data)
+    ]
 
 
-def make_task(rows: Sequence[Row], data: Path) -> Task:
-    def make_case(_: random.Random, index: int) -> Case:
-        return read_case(rows[index], data)
-
-    return Task(tuple(COLUMNS), len(rows), make_case, score_rows(rows, data))
-
-
-def read_case(row: Row, data: Path) -> Case:
+def ask(unit: Unit, seed: int) -> list[Case]:
+    row, folder = unit.content.row, unit.content.folder
     record = Record(id=row.id, messages=list(row.turns))
-    dialogue = read_record(record, lambda path: read_media(data / path))
+    dialogue = read_record(record, lambda path: read_media(folder / path))
     options = (
         AnswerOptions() if row.modalities is None else AnswerOptions(modalities=row.modalities)
     )
-    return Case(dialogue.messages, options=options, id=row.id)
+    return [Case(dialogue.messages, options=options)]
 
 
-def score_rows(rows: Sequence[Row], data: Path) -> ScoreAnswers:
-    expectations = {row.id: row.expect for row in rows}
-
-    def score(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
-        return [score_answer(bench, expectations[one[0].id], one, data) for one in answered]
-
-    return score
+def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+    return [score(bench, one.unit.content, one.answers[0]) for one in answered]
 
 
-def score_answer(bench: Bench, expect: Expectation, answered: AnsweredCase, data: Path) -> Outcome:
-    _, _, answer = answered
-    marks, wrong = mark(bench.judges, expect, answer, data)
+def score(bench: Bench, source: FolderRow, answer: Answer) -> Outcome:
+    expect = source.row.expect
+    marks, wrong = mark(bench.judges, expect, answer, source.folder)
     media = {f"model {number}": medium for number, medium in enumerate(media_in(answer), start=1)}
     modalities = ", ".join(modality_of(medium) for medium in media.values()) or "no media"
     verdict = {
@@ -84,4 +84,5 @@ def score_answer(bench: Bench, expect: Expectation, answered: AnsweredCase, data
     )
 
 
-SUITE = Suite(METRICS, read_tasks, WHOLE)
+def figures(lines: Sequence[Line]) -> Mapping[str, Metric]:
+    return METRICS

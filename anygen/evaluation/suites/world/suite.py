@@ -1,12 +1,25 @@
-"""The suite `world`: what mini was made for, asked with held-out combinations.
+"""What mini was made for, asked with held-out combinations of the small world.
 
-METRICS are the rows of its table of results; TASKS measure them, several rows at a time.
+METRICS are the rows of its table of results; TASKS measure them, several rows at a time. The seed
+and its number determine a case, so a run with a limit is the beginning of the full one.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from anygen.evaluation.suites.base import Metric, Suite, Task
+from anygen.evaluation.suites.base import (
+    Answered,
+    Bench,
+    Case,
+    Line,
+    MakeCase,
+    Metric,
+    Outcome,
+    ScoreAnswers,
+    Source,
+    Unit,
+)
 from anygen.evaluation.suites.world import cases, scoring
 from anygen.evaluation.suites.world.fidelity import FRECHET, NEAREST, SHARPNESS, score_looks
 from anygen.evaluation.suites.world.photographs import (
@@ -17,6 +30,8 @@ from anygen.evaluation.suites.world.photographs import (
 from anygen.evaluation.suites.world.plain_answers import RETENTION, score_plain
 from anygen.evaluation.suites.world.unfamiliar import score_doubt, unfamiliar_case
 
+UNIT = "case"
+NEEDS_MODEL = True
 LOOKS = ("picture_object", "picture_style", "picture_background")
 METRICS: dict[str, Metric] = {
     "picture_object": Metric("pictures that show the object asked for", 90),
@@ -56,6 +71,17 @@ METRICS: dict[str, Metric] = {
         "loss of log-likelihood of plain answers, against the base model's", 5, True, RETENTION
     ),
 }
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cases of one kind and how their answers are scored, in one or several rows."""
+
+    rows: tuple[str, ...]
+    count: int  # cases of a full run
+    make_case: MakeCase
+    score: ScoreAnswers
+
 
 TASKS: dict[str, Task] = {
     "pictures": Task(
@@ -122,11 +148,30 @@ TASKS: dict[str, Task] = {
 }
 
 
-def read_tasks(data: Path | None) -> Mapping[str, Task]:
-    """The tasks, whose cases need no files. Raises ValueError if there is a folder of data."""
-    if data is not None:
+def read(source: Source) -> list[Unit]:
+    """The cases of all tasks by number. Raises ValueError if there is a folder of data."""
+    if source.data is not None:
         raise ValueError("the suite world makes its own cases; leave --data out")
-    return TASKS
+    return [
+        Unit(f"{name}/{index}", name, task.rows, index)
+        for name, task in TASKS.items()
+        for index in range(task.count)
+    ]
 
 
-SUITE = Suite(METRICS, read_tasks)
+def ask(unit: Unit, seed: int) -> list[Case]:
+    return [make_case(unit.task, unit.content, seed)]
+
+
+def make_case(name: str, index: int, seed: int) -> Case:
+    return TASKS[name].make_case(random.Random(f"{seed}/{name}/{index}"), index)
+
+
+def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+    """Of cases of one task, whose controls are rendered together."""
+    rows = [(one.cases[0], one.seeds[0], one.answers[0]) for one in answered]
+    return TASKS[answered[0].unit.task].score(bench, rows)
+
+
+def figures(lines: Sequence[Line]) -> Mapping[str, Metric]:
+    return METRICS

@@ -1,0 +1,92 @@
+"""What readers of published layouts share: rows of files, pictures in folders, and questions."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from anygen.core.media import Message, Part
+from anygen.evaluation.suites.base import Case, Unit
+from anygen.generation.options import AnswerOptions
+from anygen.io.media_files import read_media
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG")
+
+
+def question(text: str, *media: Path, tokens: int = 64) -> Case:
+    """A question about media, answered greedily in text of at most so many tokens."""
+    parts: tuple[Part, ...] = (*map(read_media, media), text)
+    options = AnswerOptions(
+        modalities=("text",), temperature=0, repetition_penalty=1, max_new_tokens=tokens
+    )
+    return Case([Message("user", parts)], options=options)
+
+
+def read_json(path: Path) -> Any:
+    """Raises ValueError with the path."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON: {error}") from None
+
+
+def read_rows(path: Path, *keys: str) -> Iterator[dict[str, Any]]:
+    """The objects of a file with one in each line; each has these keys.
+
+    Raises ValueError with the number of the line.
+    """
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: is not JSON: {error}") from None
+        yield with_keys(row, keys, f"{path}:{number}")
+
+
+def with_keys(row: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
+    """The row. Raises ValueError if it is no object with these keys."""
+    if not isinstance(row, dict):
+        raise ValueError(f"{where}: is not a JSON object")
+    if missing := [key for key in keys if key not in row]:
+        raise ValueError(f"{where}: lacks {', '.join(missing)}")
+    return row
+
+
+def only_file(folder: Path, pattern: str, meaning: str) -> Path:
+    """The one file in a folder that matches. Raises ValueError if there is none, or several."""
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise ValueError(f"{folder}: needs one file {pattern}, {meaning}; it has {names}")
+    return found[0]
+
+
+def find_picture(folder: Path, name: str, folders: Sequence[str]) -> Path:
+    """A picture by its file's name in the folder, or in one of these folders below it.
+
+    Raises ValueError, with where it was expected.
+    """
+    places = [folder / name, *(folder / below / Path(name).name for below in folders)]
+    for path in places:
+        if path.is_file():
+            return path
+    raise ValueError(f"there is no picture {places[-1]} (nor {name} in {folder})")
+
+
+def find_by_stem(folder: Path, stem: str) -> Path | None:
+    """A picture by its name without the ending."""
+    paths = (folder / f"{stem}{suffix}" for suffix in PICTURES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def in_order(units: Sequence[Unit]) -> list[Unit]:
+    """By id, numbers by value: the order of the lines in a file changes nothing."""
+    return sorted(units, key=lambda unit: natural(unit.id))
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    pieces = re.split(r"(\d+)", text)
+    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces]
