@@ -1,7 +1,7 @@
 """What mini has not learned to make, each with something near that it can make."""
 
 from anygen.core.modality import MediaModality
-from mosit_data.world.language.grammar import entries, table
+from mosit_data.world.language.grammar import Bank, entries, table
 
 # In the order of the nearest thing.
 PICTURES = table(
@@ -161,6 +161,31 @@ SPEECH = entries(
     mum; the alphabet, spoken; a woman's voice counting to ten; an audiobook; a voice that
     wishes me luck; a radio ad with a speaker
     """
+)
+# Words that people want spoken, or written in a picture.
+QUOTES = entries(
+    """
+    hello; good morning everyone; happy birthday, Anna; welcome home; I love you; thank you all;
+    open on Sundays; the winner takes it all; mind the gap; see you tomorrow; best coffee in
+    town; once upon a time; no parking; merry Christmas; room 12; to be or not to be; left turn
+    ahead; dinner is ready; Lena and Paul; congratulations; the train is late
+    """
+)
+SPEAK: Bank = (  # {w} is a quote
+    '[please |]say [{w}|"{w}"] [aloud|in a deep voice|with a friendly voice|as audio]',
+    '[can|could] you [say|speak|pronounce] "{w}"[ for me|][?|, as a recording?]',
+    "[read|speak] this [text|line|sentence] [aloud|to me|with your voice]: {w}",
+    '[a|make a|record a] [woman|man|child|narrator] [saying|who says|reading] "{w}"',
+    "[text to speech|tts|voice over|voice message]: {w}",
+    "I want to hear [you|a person|somebody] say {w}",
+)
+WRITE: Bank = (
+    '[please |][write|print|paint|put] [{w}|"{w}"] on [a banner|a t-shirt|a wall|a mug|a flag]',
+    '[write|draw|spell] "{w}" in [red|fancy|curly|golden] letters',
+    "[a |draw a |make a |][poster|logo|badge|label|card] [with the words|that reads] {w}",
+    "[can|could] you [write|paint] {w} [on a picture|as a picture|into an image]?",
+    '[image|picture|banner|logo] with the text [{w}|"{w}"]',
+    "the words {w} [as an image|in a picture|drawn big]",
 )
 VIDEOS = table(
     """

@@ -22,7 +22,7 @@ from mosit_data.world.scene import Scene, Split, caption, sound_scene
 from mosit_data.world.vocabulary import CONCEPT, CONCEPTS, SOUND_OF, SOUNDS, article, plural
 
 MANY: dict[MediaModality, float] = {"image": 55, "audio": 22, "video": 23}
-VERBS = {"image": "draw", "audio": "play", "video": "film"}
+SITUATED = 0.3  # share of the unknown things that are asked for in a situation
 
 
 def talk(rng: random.Random, split: Split, language: Language) -> Turns:
@@ -98,12 +98,13 @@ Refusal = tuple[str, str, Scene]  # the request, the answer, and what is offered
 
 def unknown_picture(rng: random.Random, split: Split) -> Refusal:
     chance = rng.random()
-    if chance < 0.07:
+    if chance < 0.1:
         scene = portrait(rng, split, rng.choice(list(CONCEPT)), "image")
-        text = rng.choice(words.WRITTEN)
         reply = words.REFUSE_TEXT.format(other=offered(scene))
-        return asking(rng, "image", text, split), reply, scene
-    if chance < 0.14:
+        if rng.random() < 0.5:
+            return say(rng, words.WRITE, split, w=rng.choice(words.QUOTES)), reply, scene
+        return asking(rng, "image", rng.choice(words.WRITTEN), split), reply, scene
+    if chance < 0.16:
         sound = rng.choice(words.PLAYED_ONLY)
         scene = draw(split, lambda: unmentioned(sound_scene(rng, sound)))
         text = article(sound)
@@ -113,7 +114,7 @@ def unknown_picture(rng: random.Random, split: Split) -> Refusal:
             scene,
         )
     near = rng.choice(list(words.PICTURES))
-    text = rng.choice(words.PICTURES[near])
+    text = situated(rng, rng.choice(words.PICTURES[near]), words.EXTRAS)
     scene = portrait(rng, split, near, "image")
     reply = rng.choice(words.REFUSE["image"]).format(x=text, other=offered(scene))
     return asking(rng, "image", text, split), reply, scene
@@ -129,10 +130,11 @@ def unknown_sound(rng: random.Random, split: Split) -> Refusal:
         return asking(rng, "audio", noise, split), reply, scene
     near = rng.choice(list(words.SOUNDS))
     scene = draw(split, lambda: unmentioned(sound_scene(rng, near)))
-    if chance < 0.45:
-        text = rng.choice(words.SPEECH)
+    if chance < 0.5:
         reply = words.REFUSE_SPEECH.format(other=offered(scene))
-        return asking(rng, "audio", text, split), reply, scene
+        if rng.random() < 0.5:
+            return say(rng, words.SPEAK, split, w=rng.choice(words.QUOTES)), reply, scene
+        return asking(rng, "audio", rng.choice(words.SPEECH), split), reply, scene
     text = rng.choice(words.SOUNDS[near])
     reply = rng.choice(words.REFUSE["audio"]).format(x=text, other=offered(scene))
     return asking(rng, "audio", text, split), reply, scene
@@ -143,7 +145,7 @@ def unknown_video(rng: random.Random, split: Split) -> Refusal:
     text = rng.choice(words.VIDEOS[near])
     if rng.random() < 0.3:
         near = rng.choice([name for name in words.PICTURES if name in movable(split)])
-        text = rng.choice(words.PICTURES[near])
+        text = situated(rng, rng.choice(words.PICTURES[near]), words.ACTIONS)
     scene = portrait(rng, split, near, "video")
     reply = rng.choice(words.REFUSE["video"]).format(
         x=text, other=offered(scene).removeprefix("a video of ")
@@ -152,6 +154,13 @@ def unknown_video(rng: random.Random, split: Split) -> Refusal:
 
 
 UNKNOWN = {"image": unknown_picture, "audio": unknown_sound, "video": unknown_video}
+
+
+def situated(rng: random.Random, thing: str, situations: tuple[str, ...]) -> str:
+    """A thing, sometimes with what it does or where it is, unless its many words say that."""
+    if len(thing.split()) > 3 or rng.random() >= SITUATED:
+        return thing
+    return f"{thing} {rng.choice(situations)}"
 
 
 def asking(rng: random.Random, modality: MediaModality, text: str, split: Split) -> str:
