@@ -87,7 +87,7 @@ class LanguageModelSettings(Strict):
     template: str | None = None  # a file in configs/templates; None: that of the tokenizer
     stop: list[str | NonNegativeInt] = []  # more texts and token ids that end an answer
     media_layers: MediaLayerKind = "none"  # layers inside the LLM that only media use
-    system_prompt: str = ""
+    system_prompt: str = ""  # with a router, the media expert alone reads it
     # What answers do not set themselves; None: as the LLM's generation_config.json says.
     sampling: SamplingOptions = SamplingOptions()
 

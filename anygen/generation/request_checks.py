@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from anygen.core.media import Message, media_of, modality_of
 from anygen.generation.events import Forgotten
@@ -16,12 +17,24 @@ from anygen.model.multimodal import MultimodalModel
 
 
 @dataclass(frozen=True, eq=False)
+class Prompt:
+    """A conversation as the LLM reads it."""
+
+    pieces: Sequence[tuple[Piece, Sequence[Key]]]  # with the keys of their positions
+    keys: Sequence[Key]  # of the whole prompt, one per position
+
+
+@dataclass(frozen=True, eq=False)
 class PreparedRequest:
-    """A valid request, and its prompt as the LLM reads it."""
+    """A valid request, and its prompt.
+
+    With a router the untouched base LLM reads the conversation first, without the model's system
+    prompt: a small one answers best behind the words that its own template was trained with.
+    """
 
     request: Request
-    pieces: Sequence[tuple[Piece, Sequence[Key]]]  # of the prompt, with the keys of their positions
-    keys: Sequence[Key]  # of the whole prompt, one per position
+    prompt: Prompt
+    base_prompt: Prompt
     forgotten: Forgotten | None  # what of the conversation no longer fits
 
 
@@ -29,17 +42,24 @@ def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
     """Raises ValueError for a request that cannot be met; the sentence names the field."""
     check_options(model, request)
     messages = model.with_system_prompt(request.messages)
-    pieces = prompt_of(model, messages, request.options)
+    added = len(messages) - len(request.messages)
+    pieces = pieces_of(model, messages, request.options)
     lengths = [length_of(model, pieces, index, m) for index, m in enumerate(messages)]
     kept, forgotten = truncate(messages, lengths, model.llm.context)
     if forgotten:
-        pieces = prompt_of(model, kept, request.options)
-    keyed = [(piece, model.cache_keys(piece)) for piece in pieces]
-    keys = [key for _, piece_keys in keyed for key in piece_keys]
-    if len(keys) >= model.llm.context:
+        pieces = pieces_of(model, kept, request.options)
+    prompt = base_prompt = keyed(model, pieces)
+    if model.llm.router and added:
+        base_prompt = keyed(model, pieces_of(model, kept[added:], request.options))
+    if max(len(prompt.keys), len(base_prompt.keys)) >= model.llm.context:
         raise ValueError(too_long(model, messages, request.options))
-    check_room(model, request.options, len(keys))
-    return PreparedRequest(request, keyed, keys, forgotten)
+    check_room(model, request.options, len(prompt.keys))
+    return PreparedRequest(request, prompt, base_prompt, forgotten)
+
+
+def keyed(model: MultimodalModel, pieces: Sequence[Piece]) -> Prompt:
+    keys = [model.cache_keys(piece) for piece in pieces]
+    return Prompt(list(zip(pieces, keys)), [*chain.from_iterable(keys)])
 
 
 def check_options(model: MultimodalModel, request: Request) -> None:
@@ -88,7 +108,7 @@ def check_room(model: MultimodalModel, options: AnswerOptions, prompt: int) -> N
         )
 
 
-def prompt_of(
+def pieces_of(
     model: MultimodalModel, messages: Sequence[Message], options: AnswerOptions
 ) -> list[Piece]:
     """The prompt of a conversation that the assistant is to answer."""
@@ -118,7 +138,7 @@ def length_of(model: MultimodalModel, pieces: Sequence[Piece], index: int, messa
 
 
 def too_long(model: MultimodalModel, messages: Sequence[Message], options: AnswerOptions) -> str:
-    pieces = prompt_of(model, shortest(messages), options)
+    pieces = pieces_of(model, shortest(messages), options)
     length = sum(len(model.cache_keys(piece)) for piece in pieces)
     return (
         f"messages: the last one and the system prompt have {length} tokens, and the "

@@ -91,7 +91,8 @@ class Sequence:
         sampling = options.over(llm.sampling)
         self.sampler = TokenSampler(llm, sampling, request.seed)
         self.started = self.clock()
-        self.cache = self.kv_caches.acquire(self.prepared.keys)
+        self.prompt = self.prepared.base_prompt if llm.router else self.prepared.prompt
+        self.cache = self.kv_caches.acquire(self.prompt.keys)
 
     def run(self) -> Operations:
         """The whole answer."""
@@ -109,7 +110,7 @@ class Sequence:
         except CancelledError:
             yield from self.detokenizer.rest()
             reason = "deadline" if self.is_past_deadline() else "cancelled"
-        yield Done(reason, len(self.prepared.keys), cached, self.constraints.tokens)
+        yield Done(reason, len(self.prompt.keys), cached, self.constraints.tokens)
 
     def read_prompt(self) -> Generator[Any, Any, int]:
         """The base LLM or the media expert reads the prompt; returns how much of it was cached.
@@ -126,17 +127,17 @@ class Sequence:
                 self.constraints = Constraints(options, ())
                 return cached
         self.kv_caches.release(self.cache)
-        self.adapted = True
-        self.cache = self.kv_caches.acquire(self.adapt(self.prepared.keys))
+        self.adapted, self.prompt = True, self.prepared.prompt
+        self.cache = self.kv_caches.acquire(self.adapt(self.prompt.keys))
         return (yield from self.read())
 
     def read(self) -> Generator[Any, Any, int]:
         """Reads what is not cached of the prompt; media in the cache are not even encoded."""
-        keys, embeds = self.prepared.keys, []
+        keys, embeds = self.prompt.keys, []
         length = min(self.cache.common_prefix(self.adapt(keys)), len(keys) - 1)
         self.cache.crop(length)
         cached = length
-        for piece, piece_keys in self.prepared.pieces:
+        for piece, piece_keys in self.prompt.pieces:
             self.check_cancelled()
             if cached < len(piece_keys):
                 embeds.append(self.embed(piece)[cached:])
@@ -146,7 +147,7 @@ class Sequence:
 
     def needs_expert(self, router: Router) -> bool:
         """What the router decides, where there is anything for the expert to read or to make."""
-        reads = any(isinstance(piece, Features) for piece, _ in self.prepared.pieces)
+        reads = any(isinstance(piece, Features) for piece, _ in self.prompt.pieces)
         makes = any(map(self.constraints.options.most, self.model.llm.signals.modalities))
         assert self.cache.middle is not None
         return (reads or makes) and bool(router(self.cache.middle) > 0)

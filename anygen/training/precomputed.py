@@ -314,8 +314,7 @@ def states_of_prompts(model: MultimodalModel, records: Sequence[Record]) -> Tens
     """What the router reads, (B, D), at the ends of dialogues that an answer follows."""
     cache, states = KVCache(), []
     for record in records:
-        messages = model.with_system_prompt(read_record(record).messages)
-        prompt = build_prompt(messages, model.llm.tokenizer, reply=True)
+        prompt = build_prompt(read_record(record).messages, model.llm.tokenizer, reply=True)
         read_prompt(model, prompt, cache, expert=False)
         states.append(cast(Tensor, cache.middle))
     return torch.stack(states)

@@ -118,7 +118,7 @@ class Careful(Painter):
 
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         for request in requests:
-            assert prepare(self.network, request).keys
+            assert prepare(self.network, request).prompt.keys
         return super().reply_many(requests)
 
 

@@ -6,8 +6,10 @@ from transformers import AutoModelForCausalLM
 
 from anygen import AnyGen
 from anygen.core.content_hash import content_hash
+from anygen.core.media import Message
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
+from anygen.generation.request_checks import prepare
 from anygen.llm.kv_cache import Adapted
 from anygen.llm.prompt import Tokens, build_prompt
 from anygen.model.multimodal import MultimodalModel
@@ -67,9 +69,9 @@ def same_parts(one, other):
 
 
 def base_answer(model, base, messages):
-    """What transformers generates greedily, as text."""
+    """What transformers generates greedily, as text, without a system prompt of ours."""
     llm = model.model.llm
-    prompt = build_prompt(model.model.with_system_prompt(messages), llm.tokenizer, reply=True)
+    prompt = build_prompt(messages, llm.tokenizer, reply=True)
     ids = [i for piece in prompt if isinstance(piece, Tokens) for i in piece.ids]
     output = base.generate(
         torch.tensor([ids]),
@@ -88,6 +90,27 @@ def test_a_plain_answer_is_that_of_the_published_llm(model, route, tiny_llm):
     for text in PROMPTS:
         answer = model.generate([user(text)], **LIMITS)
         assert [base_answer(model, base, [user(text)])] == list(answer.parts)
+
+
+def test_the_base_and_the_expert_both_read_a_system_message_of_the_user(model, route, tiny_llm):
+    base = AutoModelForCausalLM.from_pretrained(tiny_llm)
+    messages = [Message("system", ("Answer in one word.",)), user("what is a cat?")]
+    route(PLAIN)
+    assert [base_answer(model, base, messages)] == list(model.generate(messages, **LIMITS).parts)
+    prepared = prepare(model.model, Request(messages))
+    assert prepared.base_prompt.keys == prepared.prompt.keys
+
+
+def test_the_models_own_system_prompt_is_read_by_the_expert_alone(model):
+    llm, messages = model.model.llm, [user("draw me a cat")]
+    prepared = prepare(model.model, Request(messages))
+    for prompt, read in (
+        (prepared.prompt, model.model.with_system_prompt(messages)),
+        (prepared.base_prompt, messages),
+    ):
+        pieces = build_prompt(read, llm.tokenizer, reply=True)
+        assert prompt.keys == [i for piece in pieces for i in piece.ids]
+    assert len(prepared.base_prompt.keys) < len(prepared.prompt.keys)
 
 
 def test_the_expert_answers_otherwise_and_with_media(model, route):

@@ -54,8 +54,7 @@ def test_the_router_is_trained_on_the_states_that_it_reads_in_answering(model):
     states = states_of_prompts(model, prompts)
     model.llm.prepare_answering(unpacked)
     for record, state in zip(prompts, states, strict=True):
-        messages = model.with_system_prompt(read_record(record).messages)
-        pieces = build_prompt(messages, model.llm.tokenizer, reply=True)
+        pieces = build_prompt(read_record(record).messages, model.llm.tokenizer, reply=True)
         keys = [key for piece in pieces for key in model.cache_keys(piece)]
         cache, _ = read_alone(model.llm, model.embed(pieces), keys)
         torch.testing.assert_close(cache.middle, state, atol=2e-4, rtol=0)

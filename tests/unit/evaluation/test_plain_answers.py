@@ -24,7 +24,7 @@ def llm(tiny_llm):
 
 @pytest.fixture(scope="module")
 def ids(llm) -> list[int]:
-    return plain_answers.prompt_ids(llm, "You are a helpful assistant.", CONVERSATION)
+    return plain_answers.prompt_ids(llm, CONVERSATION)
 
 
 def scored(llm, ids, text, routed=None):
@@ -61,7 +61,7 @@ def test_a_router_is_asked_about_the_last_position_of_the_prompt(llm, ids):
 
 def test_a_conversation_is_not_the_same_question_as_its_last_turn(llm):
     last, whole = CONVERSATION[-1:], CONVERSATION
-    rows = [plain_answers.prompt_ids(llm, "", messages) for messages in (last, whole)]
+    rows = [plain_answers.prompt_ids(llm, messages) for messages in (last, whole)]
     assert len(rows[0]) < len(rows[1])
     assert rows[1][-len(rows[0]) // 2 :] == rows[0][-len(rows[0]) // 2 :]
 

@@ -100,7 +100,7 @@ def test_media_that_cannot_fit_are_refused_before_anything_is_computed(make_mode
     model.model.llm.read = None
     cost, context = model.model.media_costs["image"], model.model.llm.context
     [message] = HI
-    prompt = len(prepare(model.model, Request(HI)).keys)
+    prompt = len(prepare(model.model, Request(HI)).prompt.keys)
     long = Message("user", ("a" * (len(message.parts[0]) + context - prompt - cost + 1),))
     for options in (owed, {"modalities": ["image"]}):
         with pytest.raises(ValueError, match=f"must hold take {cost} positions"):

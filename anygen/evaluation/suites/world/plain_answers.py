@@ -35,12 +35,14 @@ KEYS = ("ours_tokens", "ours_sum", "base_tokens", "base_sum")
 def score_plain(bench: Bench, answered: Sequence[AnsweredCase]) -> list[Outcome]:
     """Numbers: the summed log-likelihood and the tokens, of our answer and of the base's."""
     model = bench.anygen.model
-    settings = model.system.llm
-    base = untouched(find_base(settings.base, model.folder))
+    base = untouched(find_base(model.system.llm.base, model.folder))
     outcomes = []
     for case, _, answer in answered:
-        ids = prompt_ids(base, settings.system_prompt, case.messages)
-        routed = None if model.llm.router is None else is_left(model.llm.router, base, ids)
+        router = model.llm.router
+        # Before a router, the base LLM reads no system prompt of ours.
+        messages = case.messages if router else model.with_system_prompt(case.messages)
+        ids = prompt_ids(base, messages)
+        routed = is_left(router, base, ids) if router else None
         theirs = greedy_answer(base, ids, case.options.max_new_tokens)
         outcomes.append(compare(base, ids, answer, theirs, routed))
     return outcomes
@@ -73,10 +75,9 @@ def is_left(router: Router, llm: LanguageModel, ids: Sequence[int]) -> bool:
         return bool(router(cache.middle.to(router.output.weight.device)) <= 0)
 
 
-def prompt_ids(llm: LanguageModel, system_prompt: str, messages: Sequence[Message]) -> list[int]:
+def prompt_ids(llm: LanguageModel, messages: Sequence[Message]) -> list[int]:
     """The tokens of a conversation of text, up to where its answer begins."""
-    system = Message("system", (system_prompt,))
-    pieces = build_prompt([system, *messages], llm.tokenizer, reply=True)
+    pieces = build_prompt(messages, llm.tokenizer, reply=True)
     return [i for piece in pieces if isinstance(piece, Tokens) for i in piece.ids]
 
 
