@@ -8,7 +8,8 @@ its prompt) -> `Engine` (generation/engine.py: batches the work of all requests)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from anygen.checkpoints.run_weights import fingerprint
 from anygen.config.placement import AUTO, Placement
 from anygen.core.media import Message
 from anygen.generation.answer import Answer, collect
-from anygen.generation.engine import Engine
-from anygen.generation.events import Event
+from anygen.generation.choices import ChoiceScore
+from anygen.generation.engine import Engine, Slot
+from anygen.generation.events import ChoiceScored, Event
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
-from anygen.generation.request_checks import PreparedRequest, prepare
+from anygen.generation.request_checks import PreparedRequest, prepare, prepare_scores
 from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, never
 
@@ -91,10 +93,39 @@ class AnyGen:
 
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
         """Many answers at once. Each is the same as alone, bit for bit. Raises ValueError."""
-        prepared = [prepare(self.model, request) for request in requests]
+        with self.admitted([prepare(self.model, request) for request in requests]) as slots:
+            return [collect(self.engine.events(slot)) for slot in slots]
+
+    def score_choices(
+        self, messages: Sequence[Message], choices: Sequence[str]
+    ) -> list[ChoiceScore]:
+        """How likely each of some given answers to `messages` is, without generating any.
+
+        The prompt, with its media, is read once. Raises ValueError.
+        """
+        return self.score_many([(messages, choices)])[0]
+
+    def score_many(
+        self, rows: Sequence[tuple[Sequence[Message], Sequence[str]]]
+    ) -> list[list[ChoiceScore]]:
+        """`score_choices` of many rows at once, each the same as alone, bit for bit."""
+        prepared = [prepare_scores(self.model, *row) for row in rows]
+        with self.admitted(prepared) as slots:
+            scored = [scores_of(self.engine.events(slot)) for slot in slots]
+        return [
+            [ChoiceScore(*row) for row in zip(choices, scores, map(len, one.choices), strict=True)]
+            for (_, choices), one, scores in zip(rows, prepared, scored, strict=True)
+        ]
+
+    @contextmanager
+    def admitted(self, prepared: Sequence[PreparedRequest]) -> Iterator[list[Slot]]:
         slots = [self.engine.admit(one) for one in prepared]
         try:
-            return [collect(self.engine.events(slot)) for slot in slots]
+            yield slots
         finally:
             for slot in slots:
                 self.engine.release(slot)
+
+
+def scores_of(events: Iterable[Event]) -> list[float]:
+    return [event.log_likelihood for event in events if isinstance(event, ChoiceScored)]

@@ -21,6 +21,7 @@ class Choice:
     media: tuple[MediaModality, ...]
     instead: MediaModality | None = None  # an owed medium, which replaces the end
     ending: tuple[MediaModality, ...] = ()  # cannot be made: the answer ends where one is due
+    among: frozenset[int] | None = None  # the tokens of text that may come; None: all
 
     @property
     def forced(self) -> MediaModality | None:

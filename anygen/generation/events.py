@@ -65,4 +65,20 @@ class Done:
     new_tokens: int  # of text
 
 
-Event = Forgotten | TextDelta | MediaStarted | MediaProgress | MediaDone | MediaFailed | Done
+@dataclass(frozen=True)
+class ChoiceScored:
+    """For `AnyGen.score_choices`, which answers nothing."""
+
+    log_likelihood: float  # of the next choice, the sum over its tokens, in nats
+
+
+Event = (
+    Forgotten
+    | TextDelta
+    | MediaStarted
+    | MediaProgress
+    | MediaDone
+    | MediaFailed
+    | Done
+    | ChoiceScored
+)

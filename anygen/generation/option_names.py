@@ -18,6 +18,7 @@ ANSWER_OPTIONS = tuple(name for name in AnswerOptions.model_fields if name not i
 COUNTS = ("exactly", "at_most")  # of each modality
 ONLY = {"frames": ("video",), "seconds": ("audio",), "size": ("image", "video")}
 DEFAULT = "default"
+BETWEEN = "|"  # stands between the texts of an option
 NAMES = (*ANSWER_OPTIONS, *MEDIA_OPTIONS)
 
 
@@ -62,6 +63,8 @@ def parsed(name: str, value: str) -> Any:
         return value
     if name == "stop":
         return (value,)
+    if name == "choices":
+        return tuple(value.split(BETWEEN))
     try:
         return read_yaml(value)
     except ValueError:
@@ -81,6 +84,6 @@ def flat(fields: Mapping[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, dict):
             lines += flat(value, f"{prefix}{name}.")
         else:
-            shown = " ".join(value) if isinstance(value, tuple) else value
+            shown = BETWEEN.join(value) if isinstance(value, tuple) else value
             lines.append(f"{prefix}{name} {shown}")
     return lines

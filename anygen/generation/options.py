@@ -37,6 +37,7 @@ class AnswerOptions(SamplingOptions):
     at_most: dict[MediaModality, NonNegativeInt] = {}
     words_between: NonNegativeInt = 0  # at least so many between two media
     stop: tuple[Text, ...] = ()  # texts that end the answer, and are not part of it
+    choices: tuple[Text, ...] = ()  # the answer is one of these texts, and has no media
     deadline: PositiveFloat | None = None  # seconds
     feedback: Feedback = "wait"
     media: dict[MediaModality, SampleOptions] = {}
@@ -47,7 +48,7 @@ class AnswerOptions(SamplingOptions):
 
     def most(self, modality: MediaModality) -> int:
         """How many media of a modality an answer may hold."""
-        if self.modalities is not None and modality not in self.modalities:
+        if self.choices or (self.modalities is not None and modality not in self.modalities):
             return 0
         limits = (self.exactly.get(modality), self.at_most.get(modality), self.max_media)
         return min(limit for limit in limits if limit is not None)
@@ -76,6 +77,8 @@ class AnswerOptions(SamplingOptions):
                 )
         if any(not text for text in self.stop):
             raise ValueError("stop: an empty text would end every answer at once")
+        if self.choices and not (all(self.choices) and self.may_speak):
+            raise ValueError("choices: an answer that is one of them has text; none may be empty")
         if not self.may_speak and not any(map(self.most, MEDIA)):
             raise ValueError(
                 f"modalities: nothing of {', '.join(self.modalities or ())} may be made, "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from anygen.core.media import Message, media_of, modality_of
+from anygen.generation.choices import ids_of_choices
 from anygen.generation.events import Forgotten
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
@@ -36,6 +37,8 @@ class PreparedRequest:
     prompt: Prompt
     base_prompt: Prompt
     forgotten: Forgotten | None  # what of the conversation no longer fits
+    choices: Sequence[Sequence[int]] = ()  # the tokens of `options.choices`
+    scores_only: bool = False  # whether the choices are scored, and none is the answer
 
 
 def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
@@ -51,10 +54,23 @@ def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
     prompt = base_prompt = keyed(model, pieces)
     if model.llm.router and added:
         base_prompt = keyed(model, pieces_of(model, kept[added:], request.options))
-    if max(len(prompt.keys), len(base_prompt.keys)) >= model.llm.context:
+    choices = ids_of_choices(model.llm, kept, request.options.choices)
+    read = max(len(prompt.keys), len(base_prompt.keys))
+    if read >= model.llm.context:
         raise ValueError(too_long(model, messages, request.options))
     check_room(model, request.options, len(prompt.keys))
-    return PreparedRequest(request, prompt, base_prompt, forgotten)
+    check_choices(request.options, choices, model.llm.context - read)
+    return PreparedRequest(request, prompt, base_prompt, forgotten, choices)
+
+
+def prepare_scores(
+    model: MultimodalModel, messages: Sequence[Message], choices: Sequence[str]
+) -> PreparedRequest:
+    """For `AnyGen.score_choices`. Raises ValueError as `prepare` does, and without choices."""
+    if not choices:
+        raise ValueError("choices: there is none to score")
+    options = AnswerOptions(choices=tuple(choices))
+    return replace(prepare(model, Request(messages, 0, options)), scores_only=True)
 
 
 def keyed(model: MultimodalModel, pieces: Sequence[Piece]) -> Prompt:
@@ -106,6 +122,18 @@ def check_room(model: MultimodalModel, options: AnswerOptions, prompt: int) -> N
             f"{model.llm.context} that the model can read the prompt leaves {room}; ask for fewer "
             "or shorten it"
         )
+
+
+def check_choices(options: AnswerOptions, choices: Sequence[Sequence[int]], room: int) -> None:
+    """Raises ValueError for a choice that is no text of the LLM, or does not fit."""
+    limit = min(room, options.max_new_tokens)
+    for text, ids in zip(options.choices, choices):
+        if not ids:
+            raise ValueError(f"choices: {text!r} has no token behind this chat template")
+        if len(ids) > limit:
+            raise ValueError(
+                f"choices: {text[:40]!r} has {len(ids)} tokens, and an answer may have {limit}"
+            )
 
 
 def pieces_of(

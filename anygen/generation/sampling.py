@@ -41,12 +41,7 @@ class TokenSampler:
         llm, signals, logits = self.llm, self.llm.signals, logits.float()
         if self.sampling.repetition_penalty != 1:
             logits = self.penalized(logits)
-        ends = logits[llm.ends]
-        logits[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
-        logits[llm.ends] = ends if choice.end else -torch.inf
-        for index, modality in enumerate(signals.modalities):
-            if modality not in (*choice.media, *choice.ending):
-                logits[signals.vocabulary + index] = -torch.inf
+        logits = self.allowed(logits, choice)
         best = int(logits.argmax())  # of a logit that is NaN, if there is one
         if not logits[best].isfinite():
             raise ValueError(
@@ -63,6 +58,20 @@ class TokenSampler:
             self.used.add(best)
             return best
         return signals.trigger(signals.modalities[best - signals.vocabulary])
+
+    def allowed(self, logits: Tensor, choice: Choice) -> Tensor:
+        """Logits (V + M), -inf where `choice` does not allow a token."""
+        llm, signals, allowed = self.llm, self.llm.signals, logits.clone()
+        allowed[llm.silent if choice.text else slice(signals.vocabulary)] = -torch.inf
+        if choice.among is not None:
+            among = torch.tensor([*choice.among], dtype=torch.long, device=logits.device)
+            allowed[:] = -torch.inf
+            allowed[among] = logits[among]
+        allowed[llm.ends] = logits[llm.ends] if choice.end else -torch.inf
+        for index, modality in enumerate(signals.modalities):
+            if modality not in (*choice.media, *choice.ending):
+                allowed[signals.vocabulary + index] = -torch.inf
+        return allowed
 
     def penalized(self, logits: Tensor) -> Tensor:
         """Logits after the penalty of Keskar et al. 2019 (CTRL, arXiv 1909.05858).

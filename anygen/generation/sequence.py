@@ -21,9 +21,17 @@ from torch import Tensor
 from anygen.core.lru_cache import LRUCache
 from anygen.core.media import Media, modality_of
 from anygen.core.modality import MediaModality
+from anygen.generation.choices import continuing, log_likelihood
 from anygen.generation.constraints import Choice, Constraints
 from anygen.generation.detokenizer import Detokenizer
-from anygen.generation.events import Done, Event, FinishReason, MediaFailed, MediaStarted
+from anygen.generation.events import (
+    ChoiceScored,
+    Done,
+    Event,
+    FinishReason,
+    MediaFailed,
+    MediaStarted,
+)
 from anygen.generation.request import derive_seed
 from anygen.generation.request_checks import PreparedRequest
 from anygen.generation.sampling import TokenSampler
@@ -83,6 +91,7 @@ class Sequence:
     adapted: bool = False  # whether the media expert reads and answers: the LLM with LoRA
     late: list[int] = field(default_factory=list)  # parts that the LLM has not read yet
     first: dict[MediaModality, Media] = field(default_factory=dict)  # for `same_style`
+    begun: list[int] = field(default_factory=list)  # tokens of text so far, for `choices`
 
     def __post_init__(self) -> None:
         llm, request, options = self.model.llm, self.prepared.request, self.prepared.request.options
@@ -101,7 +110,7 @@ class Sequence:
         cached = 0
         try:
             cached = yield from self.read_prompt()
-            reason = yield from self.decode()
+            reason = yield from self.score() if self.prepared.scores_only else self.decode()
             yield from self.detokenizer.rest()
             for part in range(self.constraints.generated.total()):
                 yield WaitForMedia(part)
@@ -181,7 +190,7 @@ class Sequence:
         llm = self.model.llm
         while True:
             self.check_cancelled()
-            choice = self.constraints.choice(self.remaining_positions, self.model.media_costs)
+            choice = self.next_choice()
             if choice.forced:
                 yield from self.generate_media(choice.forced)
                 continue
@@ -198,16 +207,41 @@ class Sequence:
             else:
                 yield from self.append_token(token)
 
+    def next_choice(self) -> Choice:
+        """What may come next; with `choices`, what continues one of them or ends it."""
+        choice = self.constraints.choice(self.remaining_positions, self.model.media_costs)
+        if not self.prepared.choices:
+            return choice
+        following, complete = continuing(self.prepared.choices, self.begun)
+        among = frozenset(following)
+        return replace(choice, text=choice.text and bool(among), end=complete, among=among)
+
+    def score(self) -> Generator[Any, Any, FinishReason]:
+        """How likely each choice is after the prompt, which is read once."""
+        llm, last, length = self.model.llm, self.cache.last, self.cache.length
+        assert last is not None
+        for ids in self.prepared.choices:
+            states_TD = last[None]
+            if before := ids[:-1]:
+                hidden_TD = yield from self.forward(self.model.embed_ids(before), before)
+                states_TD = torch.cat([states_TD, hidden_TD])
+                self.cache.crop(length)
+            logits = llm.answer_logits(states_TD)
+            yield ChoiceScored(log_likelihood(logits, ids, llm.signals.vocabulary))
+        return "stop"
+
     def finish_reason(self, choice: Choice) -> FinishReason:
         """Distinguishes text that was cut short from an answer that ends by itself."""
         cut = self.prepared.request.options.may_speak and not choice.text
-        return "length" if cut and not self.detokenizer.stopped else "stop"
+        ended = self.detokenizer.stopped or choice.end
+        return "length" if cut and not ended else "stop"
 
     def append_token(self, token: int) -> Operations:
         text = ""
         for delta in self.detokenizer.add(token):
             text += delta.text
             yield delta
+        self.begun.append(token)
         self.constraints.add_token(text)
         self.constraints.stopped = self.detokenizer.stopped
         yield from self.forward(self.model.embed_ids([token]), [token])

@@ -1,7 +1,6 @@
 """Tokens are chosen as transformers chooses them, and from an answer's own seed alone."""
 
 import itertools
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +15,7 @@ from transformers import (
 
 from anygen import AnyGen
 from anygen.config.sampling import Sampling
+from anygen.generation.constraints import Choice
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.generation.sampling import TokenSampler, draw, limited
@@ -62,7 +62,7 @@ def test_the_penalty_is_that_of_transformers(tiny_model, penalty):
     logits = torch.randn(llm.signals.vocabulary + 3, generator=torch.Generator().manual_seed(0))
     sampler = TokenSampler(llm, Sampling(repetition_penalty=penalty), 0)
     assert torch.equal(sampler.penalized(logits), logits)
-    text = SimpleNamespace(text=True, end=True, media=(), ending=(), instead=None)
+    text = Choice(text=True, end=True, media=())
     for token in (5, 9, 9, 30):
         sure = torch.zeros_like(logits)
         sure[token] = 50.0
@@ -78,7 +78,7 @@ def test_the_first_tokens_of_an_answer_are_chosen_without_the_penalty(tiny_model
     sampler = TokenSampler(llm, Sampling(repetition_penalty=2.0, penalty_start=3), 0)
     logits = torch.zeros(llm.signals.vocabulary + 3)
     logits[5], logits[9] = 1.0, 0.8
-    text = SimpleNamespace(text=True, end=True, media=(), ending=(), instead=None)
+    text = Choice(text=True, end=True, media=())
     chosen = [sampler.choose(logits.clone(), text) for _ in range(5)]
     assert chosen == [5, 5, 5, 9, 5]
 
@@ -164,6 +164,6 @@ def test_the_span_of_a_medium_is_not_drawn(model):
 def test_logits_that_are_not_finite_are_an_error_for_drawn_answers_too(tiny_model):
     sampler = TokenSampler(tiny_model.llm, Sampling(temperature=1.0), 0)
     logits = torch.full((tiny_model.llm.signals.vocabulary + 3,), torch.nan)
-    choice = SimpleNamespace(text=True, end=True, media=(), ending=(), instead=None)
+    choice = Choice(text=True, end=True, media=())
     with pytest.raises(ValueError, match="the output of the LLM is not finite"):
         sampler.choose(logits, choice)

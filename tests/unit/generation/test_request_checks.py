@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from anygen import AnyGen
 from anygen.core.media import Message
+from anygen.generation.option_names import changed, described
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
@@ -108,3 +109,9 @@ def test_media_that_cannot_fit_are_refused_before_anything_is_computed(make_mode
     many = {"image": context // cost + 1}
     with pytest.raises(ValueError, match="ask for fewer or shorten it"):
         model.answer(Request(HI, 0, AnswerOptions(exactly=many, max_media=999)))
+
+
+def test_choices_are_typed_with_a_bar_between_them_and_shown_so():
+    options = changed(AnswerOptions(), "choices", "yes|no, never")
+    assert options.choices == ("yes", "no, never")
+    assert described(options) == ["choices yes|no, never"]
