@@ -43,12 +43,12 @@ from mosit_data.world.sounds import render_sound
 from mosit_data.world.vocabulary import SOUNDS, with_article
 
 INSTRUCT_MIX = {
-    "world": 0.54,
+    "world": 0.50,
     "photograph": 0.08,
     "film": 0.02,
-    "unfamiliar_image": 0.005,
-    "unfamiliar_audio": 0.01,
-    "unfamiliar_video": 0.005,
+    "unfamiliar_image": 0.015,
+    "unfamiliar_audio": 0.03,
+    "unfamiliar_video": 0.015,
     "text": 0.34,
 }
 # There are a thousand classes of photographs, and instruments are harder to tell than objects.
