@@ -20,7 +20,7 @@ class Sampling(Strict):
     top_p: TopShare = 1.0  # only the likeliest tokens that make up this probability
     min_p: Share = 0.0  # only tokens at least so likely in relation to the likeliest one
     repetition_penalty: Penalty = 1.0  # of text tokens that the answer already has
-    penalty_start: NonNegativeInt = 0  # the first tokens of an answer are chosen without it
+    penalty_after: NonNegativeInt = 0  # it acts once so many tokens in a row come again; 0: always
 
 
 LIMITS = ("top_k", "top_p", "min_p")  # of what is drawn
@@ -34,7 +34,7 @@ class SamplingOptions(Strict):
     top_p: TopShare | None = None
     min_p: Share | None = None
     repetition_penalty: Penalty | None = None
-    penalty_start: NonNegativeInt | None = None
+    penalty_after: NonNegativeInt | None = None
 
     def over(self, defaults: Sampling) -> Sampling:
         """These settings before the defaults.

@@ -29,6 +29,9 @@ class TokenSampler:
         self.llm, self.sampling, self.seed = llm, sampling, seed
         self.chosen = 0  # tokens so far
         self.used: set[int] = set()  # those of them that are text
+        self.recent: list[int] = []  # those of text since the last medium
+        self.runs: set[tuple[int, ...]] = set()  # of `penalty_after` tokens among these
+        self.repeats = not sampling.penalty_after  # whether the penalty acts
 
     def is_text(self, token: int) -> bool:
         return token < self.llm.signals.vocabulary
@@ -55,9 +58,20 @@ class TokenSampler:
         if best in llm.stops.ids and choice.instead:
             return signals.trigger(choice.instead)
         if self.is_text(best):
-            self.used.add(best)
+            self.remember(best)
             return best
+        self.recent.clear()
+        self.runs.clear()
         return signals.trigger(signals.modalities[best - signals.vocabulary])
+
+    def remember(self, token: int) -> None:
+        """Notes a token of text, and whether it ends a run of tokens that came before."""
+        self.used.add(token)
+        self.recent.append(token)
+        if not self.repeats and len(self.recent) >= self.sampling.penalty_after:
+            run = tuple(self.recent[-self.sampling.penalty_after :])
+            self.repeats = run in self.runs
+            self.runs.add(run)
 
     def allowed(self, logits: Tensor, choice: Choice) -> Tensor:
         """Logits (V + M), -inf where `choice` does not allow a token."""
@@ -77,11 +91,11 @@ class TokenSampler:
         """Logits after the penalty of Keskar et al. 2019 (CTRL, arXiv 1909.05858).
 
         A negative logit is multiplied, as in transformers. Only tokens of the answer are penalized
-        (`prompt_ignore_length` there): it can repeat what the question names. The penalty acts from
-        token `penalty_start` of the answer, so that a short answer is what it would be without:
-        loops come late. Triggers are exempt: a second picture is no repetition.
+        (`prompt_ignore_length` there): it can repeat what the question names. With `penalty_after`
+        it acts where a loop has begun: from the start it would spoil sums and code. Triggers are
+        exempt: a second picture is no repetition.
         """
-        if self.chosen < self.sampling.penalty_start:
+        if not self.repeats:
             return logits
         penalty = self.sampling.repetition_penalty
         used = torch.tensor([*self.used], dtype=torch.long, device=logits.device)

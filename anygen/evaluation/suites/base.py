@@ -37,6 +37,8 @@ Scores = dict[str, dict[str, Score]]  # row -> source -> score
 Numbers = Mapping[str, Any]  # of one unit: numbers, texts, and lists of them
 Figure = Callable[[Sequence[Any]], float | None]  # of all units
 Line = dict[str, Any]  # of outcomes.jsonl
+# Options of answers in the LLM's likeliest words, whatever its defaults.
+GREEDY: dict[str, Any] = {"temperature": 0, "repetition_penalty": 1}
 
 
 def unchanged(numbers: Sequence[Numbers]) -> Sequence[Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anygen.core.media import Message, Part
-from anygen.evaluation.suites.base import Case, Unit
+from anygen.evaluation.suites.base import GREEDY, Case, Unit
 from anygen.generation.options import AnswerOptions
 from anygen.io.media_files import read_media
 
@@ -17,9 +17,7 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG")
 def question(text: str, *media: Path, tokens: int = 64) -> Case:
     """A question about media, answered greedily in text of at most so many tokens."""
     parts: tuple[Part, ...] = (*map(read_media, media), text)
-    options = AnswerOptions(
-        modalities=("text",), temperature=0, repetition_penalty=1, max_new_tokens=tokens
-    )
+    options = AnswerOptions(modalities=("text",), max_new_tokens=tokens, **GREEDY)
     return Case([Message("user", parts)], options=options)
 
 

@@ -73,14 +73,29 @@ def test_the_penalty_is_that_of_transformers(tiny_model, penalty):
     assert not torch.equal(expected, logits)
 
 
-def test_the_first_tokens_of_an_answer_are_chosen_without_the_penalty(tiny_model):
+def test_the_penalty_acts_once_tokens_in_a_row_come_again(tiny_model):
     llm = tiny_model.llm
-    sampler = TokenSampler(llm, Sampling(repetition_penalty=2.0, penalty_start=3), 0)
-    logits = torch.zeros(llm.signals.vocabulary + 3)
-    logits[5], logits[9] = 1.0, 0.8
-    text = Choice(text=True, end=True, media=())
-    chosen = [sampler.choose(logits.clone(), text) for _ in range(5)]
-    assert chosen == [5, 5, 5, 9, 5]
+    sampler = TokenSampler(llm, Sampling(repetition_penalty=2.0, penalty_after=2), 0)
+    text, chosen = Choice(text=True, end=True, media=()), []
+    for token in (5, 9, 20, 5, 9, 20):  # the run 5, 9 comes again
+        logits = torch.zeros(llm.signals.vocabulary + 3)
+        logits[token], logits[30] = 1.0, 0.8
+        chosen.append(sampler.choose(logits, text))
+    assert chosen == [5, 9, 20, 5, 9, 30]
+
+
+def test_a_medium_begins_the_count_of_repeats_anew(tiny_model):
+    llm = tiny_model.llm
+    sampler = TokenSampler(llm, Sampling(repetition_penalty=2.0, penalty_after=2), 0)
+    text, media = Choice(text=True, end=True, media=()), Choice(False, False, ("image",))
+    image = torch.zeros(llm.signals.vocabulary + 3)
+    image[llm.signals.vocabulary] = 1.0
+    for _ in range(3):
+        for token in (5, 9, 20):
+            logits = torch.zeros(llm.signals.vocabulary + 3)
+            logits[token], logits[30] = 1.0, 0.8
+            assert sampler.choose(logits, text) == token
+        assert llm.signals.modality_of(sampler.choose(image.clone(), media)) == "image"
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3, 1.7])

@@ -28,7 +28,7 @@ class Base:
         ("top_p", 1.01),
         ("min_p", -0.1),
         ("min_p", 1.1),
-        ("penalty_start", -1),
+        ("penalty_after", -1),
         ("repetition_penalty", 0),
         ("repetition_penalty", 2.5),
         ("repetition_penalty", float("nan")),

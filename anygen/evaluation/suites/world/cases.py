@@ -7,7 +7,7 @@ from anygen.core.media import Message
 from anygen.core.modality import MEDIA
 from anygen.core.records import MediaContent, RecordMessage
 from anygen.evaluation.judges.pixels import HUES
-from anygen.evaluation.suites.base import Case
+from anygen.evaluation.suites.base import GREEDY, Case
 from anygen.generation.options import AnswerOptions
 from anygen.training.dialogues import read_record
 from anygen.training.text_rows import MAX_TOKENS
@@ -107,7 +107,7 @@ def crossmodal(rng: random.Random, index: int) -> Case:
 
 def evaluation_prompt(rng: random.Random, index: int) -> Case:
     """An everyday prompt; after those, questions in a conversation. Answers are greedy."""
-    options = AnswerOptions(max_new_tokens=MAX_TOKENS, temperature=0, repetition_penalty=1)
+    options = AnswerOptions(max_new_tokens=MAX_TOKENS, **GREEDY)
     prompts = read_prompts("evaluation")
     if index < len(prompts):
         return Case([Message("user", (prompts[index],))], options=options)
