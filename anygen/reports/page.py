@@ -56,7 +56,7 @@ def write_page(path: Path, template: str, values: Mapping[str, Any]) -> Path:
     )
     text = environment.get_template(template).render(version=__version__, **values)
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

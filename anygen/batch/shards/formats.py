@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from anygen.batch.records import BatchRecord, file_stem, parse_record, record_line
+from anygen.core.version import DISTRIBUTION
 from anygen.io.media_files import printable
 
 Write = Callable[[Sequence[BatchRecord], Path, Path], None]  # records, folder of media, path
@@ -54,7 +55,9 @@ def import_pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise ValueError("--format parquet needs pyarrow: pip install 'anygen-mm[data]'") from None
+        raise ValueError(
+            f"--format parquet needs pyarrow: pip install '{DISTRIBUTION}[data]'"
+        ) from None
     return pyarrow
 
 

@@ -58,7 +58,7 @@ def test_losses_are_logged_by_source_by_modalities_and_by_term(held_out_run):
     assert [row["forgetting"] for row in rows] == grown
     assert rows[-1]["held_out/mine"] < rows[0]["held_out/mine"]
     page = Page(out / "report.html")
-    assert "held_out/mine/image/text: " in page.text
+    assert "held_out/mine/image: " in page.text
     assert f"best at step {rows[-1]['best_step']}" in page.text
 
 

@@ -52,8 +52,9 @@ def test_packed_losses_and_gradients_are_those_of_padded_rows(make_model, system
     assert packed.keys() == padded.keys()
     for name, (loss, gradient) in padded.items():
         torch.testing.assert_close(packed[name][0], loss, rtol=1e-4, atol=1e-5, msg=name)
-        scale = gradient.abs().max()
-        torch.testing.assert_close(packed[name][1], gradient, rtol=0, atol=2e-4 * scale, msg=name)
+        # The likeness of an untrained LoRA to its base has a gradient of rounding errors alone.
+        error = 2e-4 * gradient.abs().max() + 1e-5
+        torch.testing.assert_close(packed[name][1], gradient, rtol=0, atol=error, msg=name)
 
 
 def test_an_llm_with_sliding_attention_is_refused():

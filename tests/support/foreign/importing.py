@@ -108,8 +108,8 @@ def user(*parts):
 def hidden_of(model, messages):
     """What our LLM makes of a prompt, (T, D)."""
     prepared = prepare(model.model, Request(messages))
-    embeds = model.model.embed([piece for piece, _ in prepared.pieces])
-    [hidden] = model.model.llm.read([(KVCache(), embeds, prepared.keys)])
+    embeds = model.model.embed([piece for piece, _ in prepared.prompt.pieces])
+    [hidden] = model.model.llm.read([(KVCache(), embeds, prepared.prompt.keys)])
     return hidden
 
 
