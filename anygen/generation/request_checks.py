@@ -35,7 +35,7 @@ class PreparedRequest:
 
     request: Request
     prompt: Prompt
-    base_prompt: Prompt
+    base_prompt: Prompt  # without a router the same
     forgotten: Forgotten | None  # what of the conversation no longer fits
     choices: Sequence[Sequence[int]] = ()  # the tokens of `options.choices`
     scores_only: bool = False  # whether the choices are scored, and none is the answer

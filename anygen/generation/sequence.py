@@ -91,7 +91,6 @@ class Sequence:
     adapted: bool = False  # whether the media expert reads and answers: the LLM with LoRA
     late: list[int] = field(default_factory=list)  # parts that the LLM has not read yet
     first: dict[MediaModality, Media] = field(default_factory=dict)  # for `same_style`
-    begun: list[int] = field(default_factory=list)  # tokens of text so far, for `choices`
 
     def __post_init__(self) -> None:
         llm, request, options = self.model.llm, self.prepared.request, self.prepared.request.options
@@ -100,7 +99,7 @@ class Sequence:
         sampling = options.over(llm.sampling)
         self.sampler = TokenSampler(llm, sampling, request.seed)
         self.started = self.clock()
-        self.prompt = self.prepared.base_prompt if llm.router else self.prepared.prompt
+        self.prompt = self.prepared.base_prompt
         self.cache = self.kv_caches.acquire(self.prompt.keys)
 
     def run(self) -> Operations:
@@ -212,7 +211,7 @@ class Sequence:
         choice = self.constraints.choice(self.remaining_positions, self.model.media_costs)
         if not self.prepared.choices:
             return choice
-        following, complete = continuing(self.prepared.choices, self.begun)
+        following, complete = continuing(self.prepared.choices, self.sampler.recent)
         among = frozenset(following)
         return replace(choice, text=choice.text and bool(among), end=complete, among=among)
 
@@ -241,7 +240,6 @@ class Sequence:
         for delta in self.detokenizer.add(token):
             text += delta.text
             yield delta
-        self.begun.append(token)
         self.constraints.add_token(text)
         self.constraints.stopped = self.detokenizer.stopped
         yield from self.forward(self.model.embed_ids([token]), [token])

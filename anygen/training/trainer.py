@@ -238,7 +238,7 @@ class Trainer:
         for part in passes_of(self.reader, self.run, step, processes)[process::processes]:
             with self.accelerator.autocast():
                 if self.dialogues:
-                    self.dialogues.kept.fill(part.dialogues[part.part :: part.parts])
+                    self.dialogues.kept.fill(part.own)
                 total, losses = self.loss(part)
             self.accelerator.backward(total)
             for name, loss in losses.items():
