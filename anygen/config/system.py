@@ -11,6 +11,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     field_validator,
+    model_validator,
 )
 
 from anygen.config.plugins import Plugin
@@ -30,6 +31,7 @@ MARKS = {"none": (0, 0), "before": (1, 0), "around": (1, 1)}
 class Lora(Strict):
     rank: PositiveInt = 16
     alpha: PositiveInt = 32
+    dora: bool = False  # the lengths of rows of weights learn apart from their directions
     targets: list[str] = [
         "q_proj",
         "k_proj",
@@ -90,6 +92,15 @@ class LanguageModelSettings(Strict):
     system_prompt: str = ""  # with a router, the media expert alone reads it
     # What answers do not set themselves; None: as the LLM's generation_config.json says.
     sampling: SamplingOptions = SamplingOptions()
+
+    @model_validator(mode="after")
+    def _check_dora(self) -> "LanguageModelSettings":
+        if self.lora.dora and self.adapter == "activated":
+            raise ValueError(
+                "lora.dora: scales the base LLM's own outputs, which adapter: activated computes "
+                "without it; write adapter: always, or leave dora out"
+            )
+        return self
 
 
 class System(Strict):

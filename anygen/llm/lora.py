@@ -24,6 +24,9 @@ class LoraLayer(nn.Module):
 
     The first matrix begins at random and the second at zero, so that nothing changes at first (Hu
     et al. 2021, arXiv 2106.09685). They learn in float32, whatever holds the frozen layer.
+
+    With `dora` every row of the sum of the weights also has a length that is learned, at first that
+    of the frozen row (Liu et al. 2024, arXiv 2402.09353).
     """
 
     def __init__(self, base_layer: nn.Linear, lora: Lora) -> None:
@@ -38,6 +41,10 @@ class LoraLayer(nn.Module):
             for shape in pairwise(sizes)
         )
         self.lora_A, self.lora_B = nn.ModuleDict({NAME: first}), nn.ModuleDict({NAME: second})
+        self.lora_magnitude_vector: nn.ModuleDict | None = None
+        if lora.dora:
+            check_whole(base_layer)
+            self.lora_magnitude_vector = nn.ModuleDict({NAME: RowLengths(first, second)})
         self.reset()
 
     @property
@@ -49,6 +56,20 @@ class LoraLayer(nn.Module):
         first, second = self.matrices
         nn.init.kaiming_uniform_(first.weight, a=sqrt(5))
         nn.init.zeros_(second.weight)
+        if self.lora_magnitude_vector is not None:
+            self.measure_lengths()
+
+    @torch.no_grad()
+    def measure_lengths(self) -> None:
+        """With DoRA: the layer then computes what it would compute with LoRA alone."""
+        self.lengths.copy_(self.row_lengths())
+
+    @property
+    def lengths(self) -> Tensor:
+        """Of the rows of the weights with DoRA, (O,)."""
+        assert self.lora_magnitude_vector is not None
+        lengths: Tensor = self.lora_magnitude_vector[NAME].weight
+        return lengths
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O)."""
@@ -56,15 +77,60 @@ class LoraLayer(nn.Module):
         if not self.enabled:
             return output
         first, second = self.matrices
-        learned = second(first(x.to(first.weight.dtype)))
+        learned = second(first(x.to(first.weight.dtype))) * self.scaling
+        if self.lora_magnitude_vector is not None:
+            bias = cast(nn.Linear, self.base_layer).bias
+            frozen = output if bias is None else output - bias
+            factor = self.factor()
+            learned = (factor - 1) * frozen + factor * learned
         if self.rows is not None:
             learned = learned * self.rows.to(learned)
-        return (output + learned * self.scaling).to(output.dtype)
+        return (output + learned).to(output.dtype)
 
-    def delta(self) -> Tensor:
-        """What LoRA adds to the frozen weight, (O, I)."""
+    def product(self) -> Tensor:
+        """Of the two matrices, (O, I)."""
         first, second = self.matrices
         return second.weight @ first.weight * self.scaling
+
+    def factor(self) -> Tensor:
+        """The learned length of each row of the sum of the weights by its own length, (O,).
+
+        The own length is a constant for the gradient, as in section 4.3 of the paper.
+        """
+        with torch.no_grad():
+            present = self.row_lengths()
+        return self.lengths / present
+
+    def row_lengths(self) -> Tensor:
+        """Of the sum of the weights, (O,)."""
+        product = self.product()
+        return (cast(nn.Linear, self.base_layer).weight.to(product) + product).norm(dim=1)
+
+    def delta(self) -> Tensor:
+        """What is added to the frozen weight, (O, I)."""
+        product = self.product()
+        if self.lora_magnitude_vector is None:
+            return product
+        frozen = cast(nn.Linear, self.base_layer).weight.to(product)
+        return self.factor()[:, None] * (frozen + product) - frozen
+
+
+class RowLengths(nn.Module):
+    """One learned number for each row of a weight; peft has it in a module, too."""
+
+    def __init__(self, first: nn.Linear, second: nn.Linear) -> None:
+        super().__init__()
+        lengths = torch.empty(second.out_features, dtype=torch.float32, device=first.weight.device)
+        self.weight = nn.Parameter(lengths)
+
+
+def check_whole(layer: nn.Linear) -> None:
+    """Raises ValueError for weights in fewer bits, whose rows have no length to begin with."""
+    if not layer.weight.is_floating_point():
+        raise ValueError(
+            "llm.lora.dora: needs the weights of the base LLM in at least 16 bits; choose another "
+            "precision or quant, or leave dora out"
+        )
 
 
 def insert_lora(settings: LanguageModelSettings, decoder: nn.Module) -> None:
@@ -82,6 +148,18 @@ def insert_lora(settings: LanguageModelSettings, decoder: nn.Module) -> None:
             lora = LoraLayer(layer, settings.lora)
             decoder.set_submodule(name, lora)
             materialize_lora(lora)
+
+
+def begin_dora(module: nn.Module, loaded: Iterable[str]) -> None:
+    """LoRA that was learned without lengths of rows goes on as DoRA, and changes nothing at first.
+
+    `loaded` names the weights that the module has been given.
+    """
+    if any(".lora_magnitude_vector." in name for name in loaded):
+        return
+    for layer in lora_layers(module):
+        if layer.lora_magnitude_vector is not None:
+            layer.measure_lengths()
 
 
 def lora_layers(module: nn.Module) -> Iterable[LoraLayer]:
@@ -105,6 +183,8 @@ def materialize_lora(layer: LoraLayer) -> None:
     """Where a map leaves weights in host memory or on a disk, LoRA stays where they compute."""
     hook = getattr(layer.base_layer, "_hf_hook", None)
     if hook is not None and layer.matrices[0].weight.is_meta:
+        if layer.lora_magnitude_vector is not None:
+            raise ValueError("llm.lora.dora: needs the whole base LLM in memory; see device_map")
         for matrix in layer.matrices:
             matrix.to_empty(device=hook.execution_device)
         layer.reset()
@@ -182,4 +262,6 @@ def own_weights(module: nn.Module, dtype: torch.dtype, loaded: set[int]) -> None
 def with_lora_of(layer: nn.Module, merged: nn.Module) -> nn.Module:
     """The layer that LoRA is merged into, with its matrices under their names, to be saved."""
     merged.lora_A, merged.lora_B = layer.lora_A, layer.lora_B
+    if layer.lora_magnitude_vector is not None:
+        merged.lora_magnitude_vector = layer.lora_magnitude_vector
     return merged

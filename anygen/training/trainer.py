@@ -11,9 +11,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from anygen.checkpoints.checkpoint import copy_tensors, load_weights, own_tensors
-from anygen.checkpoints.run_weights import find_weights, weights_of
-from anygen.config.loader import find_config, load_run, system_of
+from anygen.checkpoints.checkpoint import copy_tensors, own_tensors
+from anygen.config.loader import load_run, system_of
 from anygen.config.run import DIALOGUE_STAGES, PIXEL_STAGES, Run
 from anygen.io.json_lines import read_json_lines
 from anygen.model.multimodal import MultimodalModel
@@ -23,16 +22,14 @@ from anygen.training.data.mixture import DialogueMixture
 from anygen.training.data.refused import RefusedRows
 from anygen.training.data.rows import RowReader
 from anygen.training.mixtures import draw_dialogues
-from anygen.training.packed_rows import check_window
-from anygen.training.runs.averaging import AveragedWeights
-from anygen.training.runs.checkpoints import BEST, keep_weights, write_weights
-from anygen.training.runs.devices import (
+from anygen.training.parallel.devices import (
     check_parts,
-    has_fast_int8,
     make_accelerator,
     mean_of_processes,
-    placement_of,
 )
+from anygen.training.runs.averaging import AveragedWeights
+from anygen.training.runs.building import build_model
+from anygen.training.runs.checkpoints import BEST, keep_weights, write_weights
 from anygen.training.runs.folder import (
     Origin,
     check_changes,
@@ -54,7 +51,7 @@ from anygen.training.runs.stopping import end_process, stop_requests
 from anygen.training.runs.trackers import check_tracker, report_row, tracking
 from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
 from anygen.training.samples import write_samples
-from anygen.training.stages import STAGES, Stage, check_decoders, learned_prefixes
+from anygen.training.stages import STAGES, Stage, learned_prefixes
 
 log = logging.getLogger(__name__)
 
@@ -105,24 +102,9 @@ def check_state(run: Run, state: State, origin: Origin, change: Sequence[str]) -
 
 
 def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Trainer":
-    """The model with the weights of `init`, ready for the first step. Raises ValueError."""
+    """Ready for the first step. Raises ValueError."""
     stage = STAGES[run.stage]
-    torch.manual_seed(run.seed)
-    system, folder = system_of(run), find_config(run.system).parent
-    model = MultimodalModel(
-        system, folder, parts=stage.needs, placement=placement_of(run, accelerator)
-    )
-    check_decoders(model, run)
-    if run.packing:
-        check_window(model.llm.config)
-    load_weights(model, weights_of(map(find_weights, run.init)))
-    if stage.llm_answers:
-        model.llm.prepare_answering()
-    elif "llm" in stage.needs:
-        int8 = run.precision == "int8" and has_fast_int8(accelerator.device)
-        fused = accelerator.device.type != "cpu"
-        model.llm.prepare_training(int8, run.gradient_checkpointing, fused)
-    return Trainer(run, stage, model, accelerator, origin)
+    return Trainer(run, stage, build_model(run, stage, accelerator), accelerator, origin)
 
 
 class StageLoss(nn.Module):

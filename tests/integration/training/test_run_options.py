@@ -1,10 +1,13 @@
 """What a run may choose: its schedule, its optimizer, LoRA, and what it keeps."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from anygen.config.loader import load_run, load_system, system_of
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.report import remaining
 from anygen.training.runs.optimizers import learning_rate, make_optimizer, optimizer_bytes
 from anygen.training.runs.progress import duration, progress_bar
@@ -35,6 +38,27 @@ def test_lora_of_a_run_replaces_what_it_names(write_run, tiny_system):
     own, lora = load_system(str(tiny_system)).llm.lora, system_of(run).llm.lora
     assert (lora.rank, lora.alpha, lora.targets) == (3, own.alpha, own.targets)
     assert system_of(load_run(write_run("instruct"))).llm.lora == own
+
+
+@pytest.mark.slow
+def test_dora_goes_on_from_lora_and_where_it_stopped(write_run, saved_model, tmp_path):
+    settings = {"init": [str(saved_model)], "warmup": 9, "learning_rate": 1e-2, "log_every": 1}
+    name = write_run("instruct", lora={"dora": True}, **settings)
+    once, twice, plain = (tmp_path / folder for folder in ("once", "twice", "plain"))
+    train(name, [f"out={once}"])
+    train(name, [f"out={twice}", "steps=1"])
+    train(name, [f"out={twice}"], ["steps"])
+    train(name, [f"out={plain}", "lora.dora=false", "steps=1"])
+    first, as_lora = (
+        json.loads((folder / "log.jsonl").read_text().splitlines()[0]) for folder in (once, plain)
+    )
+    assert first["text"] == pytest.approx(as_lora["text"], rel=1e-4)
+    expected, resumed = (load_file(folder / "weights.safetensors") for folder in (once, twice))
+    assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+    lengths = [key for key in expected if key.endswith("lora_magnitude_vector.default.weight")]
+    assert len(lengths) == sum(".lora_A." in key for key in expected)
+    loaded = dict(MultimodalModel.from_pretrained(once).named_parameters())
+    assert all(torch.equal(loaded[key], expected[key]) for key in lengths)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.numerics.int8_linear import has_vnni
 from anygen.training.packing import pack
-from anygen.training.runs.devices import has_fast_int8
+from anygen.training.parallel.devices import has_fast_int8
 from anygen.training.trainer import train
 from decoders.base import SampleOptions
 

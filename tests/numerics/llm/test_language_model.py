@@ -93,15 +93,20 @@ def test_signal_tokens_have_rows_of_their_own(tiny_model):
 HALF = pytest.param(packed, marks=pytest.mark.skipif(not has_fbgemm(), reason="needs FBGEMM"))
 
 
+@pytest.mark.parametrize("dora", [False, True])
 @pytest.mark.parametrize("pack", [unpacked, HALF])
 @torch.no_grad()
-def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(make_model, pack):
-    llm = make_model("llm").llm.eval()
+def test_merging_lora_changes_nothing_and_switching_it_off_brings_the_base_back(
+    make_model, pack, dora
+):
+    llm = make_model("llm", settings=[f"llm.lora.dora={dora}"]).llm.eval()
     embeds = torch.randn(1, 9, llm.width)
     base = llm.hidden(embeds)
     for name, parameter in llm.named_parameters():
         if ".lora_B." in name:
             parameter.normal_(std=0.1)
+        if ".lora_magnitude_vector." in name:
+            parameter.mul_(torch.rand_like(parameter) + 0.5)
     tuned = llm.hidden(embeds)
     assert (tuned - base).abs().max() > 1e-2
     llm.use_lora(False)

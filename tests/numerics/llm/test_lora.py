@@ -22,7 +22,7 @@ from anygen.config.system import LanguageModelSettings, Lora
 from anygen.llm.backbone import type_to_load
 from anygen.llm.kv_cache import KVCache
 from anygen.llm.language_model import LanguageModel
-from anygen.llm.lora import insert_lora
+from anygen.llm.lora import begin_dora, folded, insert_lora
 from anygen.model.placing import settle
 from support.precision import unpacked
 from support.pretrained_llms import publish
@@ -111,6 +111,60 @@ def test_a_model_with_constants_of_its_own_is_loaded_in_the_precision_of_answers
     folder = publish("gemma 3", tmp_path)
     AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
     assert type_to_load(folder, torch.float32) == torch.float32
+
+
+def test_dora_computes_what_peft_computes_and_is_folded_whole():
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.q_proj = nn.Linear(6, 8)
+    model.requires_grad_(False)
+    theirs, frozen = copy.deepcopy(model), copy.deepcopy(model.q_proj)
+    insert_lora(
+        LanguageModelSettings(lora=Lora(rank=2, alpha=6, targets=["q_proj"], dora=True)), model
+    )
+    peft = LoraConfig(r=2, lora_alpha=6, target_modules=["q_proj"], use_dora=True)
+    inject_adapter_in_model(peft, theirs)
+    x = torch.randn(3, 6)
+    torch.testing.assert_close(model.q_proj(x), frozen(x))  # nothing changes at first
+    with torch.no_grad():
+        model.q_proj.lora_B["default"].weight.normal_()
+        model.q_proj.lengths.mul_(1.5)
+    theirs.load_state_dict(model.state_dict())  # the names are peft's
+    outputs = model(x), theirs(x)
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    for mine, other in zip(model.parameters(), theirs.parameters(), strict=True):
+        if mine.requires_grad:
+            torch.testing.assert_close(mine.grad, other.grad)
+    torch.testing.assert_close(folded(model.q_proj, torch.float32)(x), outputs[0])
+
+
+def test_dora_that_goes_on_from_lora_changes_nothing_at_first():
+    torch.manual_seed(0)
+    models = []
+    for dora in (False, True):
+        model = nn.Sequential()
+        model.q_proj = nn.Linear(6, 8)
+        lora = Lora(rank=2, alpha=6, targets=["q_proj"], dora=dora)
+        insert_lora(LanguageModelSettings(lora=lora), model)
+        models.append(model)
+    plain, model = models
+    nn.init.normal_(plain.q_proj.lora_B["default"].weight)
+    weights = plain.state_dict()
+    model.load_state_dict(weights, strict=False)
+    x, expected = torch.randn(3, 6), plain.q_proj(torch.eye(6)[:3])
+    assert not torch.allclose(model.q_proj(torch.eye(6)[:3]), expected)
+    begin_dora(model, weights)
+    torch.testing.assert_close(model.q_proj(x), plain.q_proj(x))
+    model.q_proj.lengths.data.mul_(2)
+    begin_dora(model, model.state_dict())  # lengths that were learned stay
+    torch.testing.assert_close(model.q_proj.lengths, 2 * model.q_proj.row_lengths())
+
+
+def test_dora_is_refused_where_the_base_computes_for_itself():
+    with pytest.raises(ValueError, match=r"lora\.dora: scales the base LLM's own outputs"):
+        LanguageModelSettings(lora=Lora(dora=True), adapter="activated")
 
 
 def test_lora_computes_what_peft_computes():

@@ -8,7 +8,7 @@ import torch
 from anygen.config.loader import load_run, load_system
 from anygen.memory.workloads import TrainingStep
 from anygen.model.multimodal import MultimodalModel
-from anygen.training.runs.devices import placement_of
+from anygen.training.parallel.devices import placement_of
 from anygen.training.runs.trainable import narrow_frozen
 from anygen.training.stages import STAGES
 
