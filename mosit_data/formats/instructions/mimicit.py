@@ -4,10 +4,14 @@
       "answer": "It rained.", "image_ids": ["DC_IMG_7_1", "DC_IMG_7_2"],
       "rel_ins_ids": ["DC_INS_4"]}}}
     DC.json {"DC_IMG_7_1": "<base64>", ...}
+    DC_train.json {"DC_INS_1": ["DC_INS_4"], ...}
 
 The pictures may also be `DC.parquet`, with the columns `id` and `base64`. In DC, TVC and E4D
-several pictures are the frames of a clip, which becomes a video of one frame a second. Related
-instructions come first, as earlier turns.
+several pictures are the frames of a clip, which becomes a video of one frame a second.
+
+Examples come first, as earlier turns: the instructions in `rel_ins_ids` or, where there is a
+`DC_train.json`, those that it lists. It then also decides which instructions are trained on, as it
+does for Otter; the others are those of a split that is held out.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from mosit_data.formats.media_folder import MediaFolder, decode_base64
 from mosit_data.formats.rows import Kept, RawRow, Refusal, raw_row, read_rows
 from mosit_data.formats.schema import Row, Texts, convert_row, exchange, text
 
-END = "_instructions.json"
+END, TRAIN_END = "_instructions.json", "_train.json"
 CLIPS = ("DC_", "TVC_", "E4D_")  # prefixes of ids
 
 
@@ -43,6 +47,7 @@ class Subset:
 
     rows: Mapping[str, RawRow]
     pictures: Mapping[str, str]  # paths by ids
+    examples: Mapping[str, Any] | None  # ids of those that come first, by ids; None: no such file
 
 
 class JoinedRow(MimicitRow):
@@ -69,7 +74,8 @@ def read(path: Path, media: MediaFolder) -> Iterator[Kept | Refusal]:
     if not found or not all(file.name.endswith(END) for file in found):
         raise ValueError(f"{printable(path)}: name a file that ends in {END}, or its folder")
     for file in found:
-        subset = Subset({row.name: row for row in read_instructions(file)}, pictures(file, media))
+        rows = {row.name: row for row in read_instructions(file)}
+        subset = Subset(rows, pictures(file, media), read_examples(file))
         for row in subset.rows.values():
             yield convert_row(row, partial(joined, row.name, subset), media)
 
@@ -80,6 +86,10 @@ def joined(name: str, subset: Subset, data: Mapping[str, Any], examples: bool = 
     for number in row.image_ids:
         if number not in subset.pictures:
             raise ValueError(f"{number}: no such picture, or a damaged one")
+    if examples and subset.examples is not None:
+        if name not in subset.examples:
+            raise ValueError(f"is not in the file that ends in {TRAIN_END}")
+        row = MimicitRow.model_validate({**data, "rel_ins_ids": subset.examples[name]})
     others = row.rel_ins_ids if examples else []
     for other in others:
         if other not in subset.rows:
@@ -104,26 +114,40 @@ def read_instructions(path: Path) -> Iterator[RawRow]:
                 yield replace(row, name=name)
 
 
+def read_examples(instructions: Path) -> dict[str, Any] | None:
+    """The ids in DC_train.json by ids, None without the file. Raises ValueError, OSError."""
+    path = sibling(instructions, TRAIN_END)
+    if not path.is_file():
+        return None
+    with JsonStream(path) as stream:
+        return {name: stream.value() for name in object_keys(stream)}
+
+
 def pictures(instructions: Path, media: MediaFolder) -> dict[str, str]:
     """Writes the pictures of DC.json or DC.parquet, and returns the paths of those that are whole.
 
     Raises ValueError, OSError.
     """
     paths = {}
-    for name, data in encoded_pictures(instructions.with_name(instructions.name.removesuffix(END))):
+    for name, data in encoded_pictures(instructions):
         with suppress(ValueError):  # rows that need it are refused
             paths[str(name)] = media.store(decode_base64(str(data)))
     return paths
 
 
-def encoded_pictures(stem: Path) -> Iterator[tuple[Any, Any]]:
+def encoded_pictures(instructions: Path) -> Iterator[tuple[Any, Any]]:
     """Ids and base64 texts."""
-    table = stem.with_name(f"{stem.name}.parquet")
+    table = sibling(instructions, ".parquet")
     if table.is_file():
         yield from ((row.data.get("id"), row.data.get("base64")) for row in read_rows(table))
         return
-    with JsonStream(stem.with_name(f"{stem.name}.json")) as stream:
+    with JsonStream(sibling(instructions, ".json")) as stream:
         yield from ((name, stream.value()) for name in object_keys(stream))
+
+
+def sibling(instructions: Path, end: str) -> Path:
+    """Of DC_instructions.json the file DC and `end`."""
+    return instructions.with_name(instructions.name.removesuffix(END) + end)
 
 
 def object_keys(stream: JsonStream) -> Iterator[str]:

@@ -62,6 +62,23 @@ def test_several_pictures_of_mimicit_are_a_clip_or_pictures_by_their_prefix(fold
         assert (len(clip.frames), clip.fps) == (2, 1.0)
 
 
+def test_the_examples_of_mimicit_are_those_of_its_training_file(folder):
+    def row(question):
+        return {"instruction": question, "answer": "Yes.", "rel_ins_ids": ["SN_INS_3"]}
+
+    data = {f"SN_INS_{n}": row(f"Is it {n}?") for n in (1, 2, 3, 4)}
+    write_rows(folder / "SN_instructions.json", {"meta": {}, "data": data})
+    write_rows(folder / "SN.json", {})
+    examples = {"SN_INS_1": ["SN_INS_2", "SN_INS_4"], "SN_INS_2": [], "SN_INS_4": "SN_INS_9"}
+    write_rows(folder / "SN_train.json", examples)
+    several, alone, held_out, wrong = read_layout("mimicit", folder / "SN_instructions.json")
+    asked = [turn for n in (2, 4, 1) for turn in (user(f"Is it {n}?"), assistant("Yes."))]
+    assert shown(several) == asked
+    assert shown(alone) == asked[:2]
+    assert shown(held_out) == "is not in the file that ends in _train.json"
+    assert shown(wrong) == "SN_INS_9: no such instruction"
+
+
 def test_dataset_info_names_files_columns_and_roles(folder):
     info = {
         "mine": {
