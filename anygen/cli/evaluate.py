@@ -56,6 +56,13 @@ def evaluate(  # noqa: PLR0913  # the options of a command
     blind: Annotated[
         bool, typer.Option("--blind", help="Ask without media, too: what is only guessed?")
     ] = False,
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="KIND=FOLDER, a network of published scores: see docs/evaluate.md.",
+            show_default="none",
+        ),
+    ] = None,
     score_only: Annotated[
         bool, typer.Option("--score-only", help="Judge the answers in --out again.")
     ] = False,
@@ -69,11 +76,13 @@ def evaluate(  # noqa: PLR0913  # the options of a command
     """Measure a model on held-out questions, into a table, a report and samples."""
     if context.invoked_subcommand:
         return
+    from anygen.evaluation.features.extractors import parse_extractors
     from anygen.evaluation.runner import Plan, run
 
     place = read_placement(device, dtype, quant, offload, device_map)
     names = ",".join(rows).split(",") if rows else ()
-    plan = Plan(suite, data, mode, split, limit, names, seed, blind)
+    folders = parse_extractors(extractor or ())
+    plan = Plan(suite, data, mode, split, limit, names, seed, blind, folders)
     run(model, plan, out, place, score_only)
 
 
@@ -88,16 +97,30 @@ def list_suites() -> None:
 
 @evaluation.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="The results of one model.")],
-    second: Annotated[
-        Path, typer.Argument(metavar="B", help="The results of another one on the same cases.")
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="A B...", help="The results of two or more on the same cases."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML page to write.")] = Path(
         "compare.html"
     ),
 ) -> None:
-    """Compare two results: is B better than A? Writes a page with the answers that differ."""
-    from anygen.evaluation.comparison import compare
+    """Compare results: are others better than A? The page of two has the answers that differ."""
+    from anygen.evaluation.leaderboard import compare_all
 
-    for line in compare(first, second, out):
+    for line in compare_all(folders, out):
+        print(line)
+
+
+@evaluation.command()
+def leaderboard(
+    folder: Annotated[Path, typer.Argument(help="A folder with folders of results.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML page to write.")] = Path(
+        "leaderboard.html"
+    ),
+) -> None:
+    """Show all results below a folder, a table for each suite."""
+    from anygen.evaluation.leaderboard import leaderboard
+
+    for line in leaderboard(folder, out):
         print(line)

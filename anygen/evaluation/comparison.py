@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anygen.evaluation.metrics import bootstrap_interval, mcnemar, paired_interval
 from anygen.evaluation.report import (
     LABELS,
     is_right,
@@ -20,7 +19,9 @@ from anygen.evaluation.results import (
     IDENTITY,
     OUTCOMES,
     SAMPLES,
+    PairedDifference,
     by_row,
+    paired_difference,
     points_of,
     read_lines,
 )
@@ -44,18 +45,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Difference:
-    """One row of both: the figures, and the second minus the first.
-
-    If every case is right or wrong as a whole, `p` is that of McNemar's test. Otherwise it is None
-    and the interval a bootstrap's over cases, or None if all its draws are equal.
-    """
+    """One row of both: the figures, and the second minus the first."""
 
     first: float | None
     second: float | None
     n: int  # cases
-    change: float | None = None
-    interval: tuple[float, float] | None = None
-    p: float | None = None
+    change: PairedDifference
 
 
 def compare(first: Path, second: Path, page: Path) -> Iterator[str]:
@@ -107,7 +102,7 @@ def shared_rows(
 
     Raises ValueError if they are not about the same cases.
     """
-    for key in ("suite", "seed", "data", "mode", "split"):
+    for key in ("suite", "seed", "data", "mode", "split", "extractors"):
         values = [found.identity.get(key, "none") for found in (first, second)]
         if values[0] != values[1]:
             raise ValueError(
@@ -143,36 +138,19 @@ def difference(
     """The difference between two results of a row; the lines are about the same cases."""
 
     before, after = (points_of(name, metric, lines) for lines in (first, second))
-
-    def change(indices: Sequence[int] | None = None) -> float | None:
-        old, new = before.value(indices), after.value(indices)
-        return None if old is None or new is None else round(new - old, 2)
-
-    found = Difference(before.value(), after.value(), len(first), change())
-    if found.change is None:
-        return found
-    if not all(is_decided(name, line) for line in (*first, *second)):
-        low, high = bootstrap_interval(change, found.n)
-        return replace(found, interval=(low, high) if low < high else None)
-    verdicts = [(is_right(name, a), is_right(name, b)) for a, b in zip(first, second)]
-    lost, gained = verdicts.count((True, False)), verdicts.count((False, True))
-    low, high = paired_interval(lost, gained, found.n)
-    interval = round(100 * low, 1), round(100 * high, 1)
-    return replace(found, interval=interval, p=mcnemar(lost, gained))
-
-
-def is_decided(name: str, line: Line) -> bool:
-    """Whether a case is right or wrong as a whole instead of counted medium by medium."""
-    return name in line["scores"] and line["scores"][name]["model"][1] == 1
+    has_interval = metric.measure is None or metric.measure.has_interval
+    change = paired_difference(before, after, has_interval)
+    return Difference(before.value(), after.value(), len(first), change)
 
 
 def table(differences: Mapping[str, Difference]) -> Iterator[str]:
     """The rows as text, in columns of fixed width."""
     yield columns("row", "A", "B", "B - A", "95 %", "p", "n")
     for name, row in differences.items():
-        change = "" if row.change is None else f"{row.change:+g}"
-        interval = "{:g}..{:g}".format(*row.interval) if row.interval else ""
-        p = "" if row.p is None else f"{row.p:.3g}"
+        found = row.change
+        change = "" if found.value is None else f"{found.value:+g}"
+        interval = "{:g}..{:g}".format(*found.interval) if found.interval else ""
+        p = "" if found.p is None else f"{found.p:.3g}"
         yield columns(name, row.first, row.second, change, interval, p, row.n)
 
 

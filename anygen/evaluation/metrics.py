@@ -2,8 +2,6 @@
 
 The statistics are a few lines each and agree with scipy.stats, which the tests compare them with;
 scipy itself would be a dependency of 100 MB.
-
-N points of R numbers.
 """
 
 import math
@@ -47,6 +45,17 @@ def mcnemar(lost: int, gained: int) -> float:
     return min(1.0, 2 * tail / 2**changed)
 
 
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values of several tests, corrected for their number (Holm 1979, Scand. J. Stat. 6:65)."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    corrected = [0.0] * len(values)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
+        corrected[place] = largest
+    return corrected
+
+
 def paired_interval(lost: int, gained: int, cases: int) -> tuple[float, float]:
     """The 95 % interval of the second share minus the first, of the same cases.
 
@@ -70,26 +79,6 @@ def bootstrap_interval(
     draws = [figure(rng.choices(range(cases), k=cases)) for _ in range(DRAWS)]
     values = sorted(value for value in draws if value is not None)
     return values[round(0.025 * (len(values) - 1))], values[round(0.975 * (len(values) - 1))]
-
-
-def frechet_distance(first_NR: Tensor, second_NR: Tensor) -> float:
-    """The Frechet distance of two sets of points, as of normal distributions.
-
-    |m1 - m2|^2 + tr(S1 + S2) - 2 tr((S1 S2)^(1/2)) with unbiased covariances (Dowson and Landau
-    1982, Journal of Multivariate Analysis 12:450). It is biased upwards for few points.
-    """
-    (mean, covariance), (other, others) = map(moments, (first_NR, second_NR))
-    values, vectors = torch.linalg.eigh(covariance)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    shared = torch.linalg.eigvalsh(root @ others @ root).clamp(min=0).sqrt().sum()
-    distance = (mean - other).square().sum() + covariance.trace() + others.trace() - 2 * shared
-    return max(0.0, float(distance))
-
-
-def moments(points_NR: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean (R,) and the covariance (R, R) of points, in float64."""
-    points = points_NR.double()
-    return points.mean(0), torch.atleast_2d(points.T.cov())
 
 
 def overlap(first: Iterable[str], second: Iterable[str]) -> int:

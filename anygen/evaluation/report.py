@@ -1,6 +1,6 @@
 """The HTML page of an evaluation: its figures, and the answers that they rest on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from anygen.reports.page import Card, show_files, svg_uri, write_page
 
 PAGE = "report.html"
 SHOWN = 12  # cases of a row
+FEW = 8  # classes of a published suite's answers, such as yes and no, that make a matrix
 # Sources of samples and their labels on a page, in the order in which it shows them. A source may
 # have a number: the media of one answer.
 LABELS = {
@@ -29,10 +30,15 @@ def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path:
 
     `results` is the content of results.json, `lines` are those of outcomes.jsonl.
     """
-    rows = [{"name": name, **row, "met": is_met(row)} for name, row in results["rows"].items()]
+    rows = [
+        {"name": name, "depth": depth, **row, "met": is_met(row)}
+        for name, depth in tree_of(results, lines)
+        for row in (results["rows"][name],)
+    ]
     columns = list(results["rows"])
     tasks = {**results["tasks"], TOTAL: results["rows"]} if results["tasks"] else {}
     sections = task_sections if tasks else row_sections
+    whole = find_suite(results["suite"]).whole
     values = {
         "results": results,
         "rows": rows,
@@ -41,9 +47,42 @@ def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path:
             name: {column: cell_of(row) for column, row in own.items()}
             for name, own in tasks.items()
         },
+        "bars": {name: own.get(whole) for name, own in tasks.items()},
         "sections": sections(out, results, lines),
     }
     return write_page(out / PAGE, "evaluation.html", values)
+
+
+def tree_of(results: Mapping[str, Any], lines: Sequence[Line]) -> list[tuple[str, int]]:
+    """The rows with their depth, each after the one that it is a part of, such as an ability.
+
+    Rows are parts of another one if they divide its units among them.
+    """
+    rows = by_row(lines, find_suite(results["suite"]).figures(lines))
+    units = {name: frozenset(line["id"] for line in own) for name, own in rows.items()}
+    parents = {name: parent_of(name, units) for name in units}
+    for parent in units:
+        parts = [name for name in units if parents[name] == parent]
+        if not is_divided(units[parent], [units[name] for name in parts]):
+            parents |= dict.fromkeys(parts)
+
+    def below(parent: str | None, depth: int) -> Iterator[tuple[str, int]]:
+        for name in results["rows"]:
+            if parents.get(name) == parent:
+                yield name, depth
+                yield from below(name, depth + 1)
+
+    return list(below(None, 0))
+
+
+def parent_of(name: str, units: Mapping[str, frozenset[str]]) -> str | None:
+    """The row with the fewest units that has all of this one's, and more."""
+    wider = [other for other in units if units[name] < units[other]]
+    return min(wider, key=lambda other: len(units[other]), default=None)
+
+
+def is_divided(whole: frozenset[str], parts: Sequence[frozenset[str]]) -> bool:
+    return frozenset().union(*parts) == whole and sum(map(len, parts)) == len(whole)
 
 
 def is_met(row: Line) -> bool | None:
@@ -75,7 +114,7 @@ def task_sections(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) 
         {
             "name": name,
             "row": results["tasks"][name][whole],
-            "matrix": "",
+            "matrix": matrix(whole, own),
             "cards": [
                 card(out, whole, line)
                 for line in sorted(own, key=lambda line: is_right(whole, line) or False)
@@ -93,19 +132,26 @@ def matrix(name: str, lines: Sequence[Line]) -> str:
 
 def classes(name: str, lines: Sequence[Line]) -> list[plots.Pair]:
     """The true and the judged class of each case; empty if the row scores several keys at once."""
-    scored = [scored_truth(name, line) for line in lines]
+    scored = [scored_truth(name, line) or comparable(line) for line in lines]
     if any(len(right) != 1 for right in scored):
         return []
     keys = [next(iter(right)) for right in scored]
-    return [
+    pairs = [
         (line["truth"][key], line["verdict"].get(key, plots.NOTHING))
         for key, line in zip(keys, lines)
     ]
+    is_known = any(scored_truth(name, line) for line in lines)
+    return pairs if is_known or len({right for right, _ in pairs}) <= FEW else []
 
 
 def scored_truth(name: str, line: Line) -> dict[str, str]:
     """The part of a case's truth that the row scores."""
     return {key: right for key, right in line["truth"].items() if key in KEYS.get(name, ())}
+
+
+def comparable(line: Line) -> dict[str, str]:
+    """The truth of a published suite, if its verdict is about the same and nothing else."""
+    return line["truth"] if line["truth"].keys() == line["verdict"].keys() else {}
 
 
 def chosen(name: str, metric: Metric, lines: Sequence[Line]) -> list[Line]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anygen.evaluation.metrics import bootstrap_interval, wilson
+from anygen.evaluation.metrics import bootstrap_interval, mcnemar, paired_interval, wilson
 from anygen.evaluation.suites.base import Figure, Line, Measure, Metric, Numbers
 from anygen.evaluation.suites.registry import find_suite
 
@@ -14,6 +14,7 @@ OUTCOMES, RESULTS, IDENTITY = "outcomes.jsonl", "results.json", "identity.json"
 SAMPLES = "samples"  # the folder of media
 SOURCES = ("control", "judge", "nearest")  # see anygen/evaluation/suites/world/scoring.py
 TOTAL = "total"
+OVER_CONTROL = "over_control"  # in a row: the figure minus its control's
 BLIND = "blind"  # among the numbers of a unit: those of its questions without their media
 
 UNKNOWN: Line = {"prompt": "", "truth": {}, "verdict": {}}  # missing in lines of version 0.1.0
@@ -32,6 +33,45 @@ class Points:
         chosen = self.points if indices is None else [self.points[index] for index in indices]
         value = self.figure(chosen)
         return None if value is None else round(value, self.digits)
+
+    @property
+    def are_decided(self) -> bool:
+        """Whether each unit is right or wrong as a whole instead of counted piece by piece."""
+        return self.figure is share and all(judged == 1 for _, judged in self.points)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """A figure minus another one of the same units.
+
+    If every unit is right or wrong as a whole, `p` is that of McNemar's test. Otherwise it is None
+    and the interval a bootstrap's over units, or None if all its draws are equal.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+
+
+def paired_difference(before: Points, after: Points, has_interval: bool = True) -> PairedDifference:
+    """The second figure minus the first; both have a point for each of the same units."""
+
+    def change(indices: Sequence[int] | None = None) -> float | None:
+        old, new = before.value(indices), after.value(indices)
+        return None if old is None or new is None else round(new - old, after.digits)
+
+    value, n = change(), len(after.points)
+    if value is None or not has_interval:
+        return PairedDifference(value)
+    if not (before.are_decided and after.are_decided):
+        low, high = bootstrap_interval(change, n)
+        return PairedDifference(value, (low, high) if low < high else None)
+    pairs = list(zip([right for right, _ in before.points], [right for right, _ in after.points]))
+    lost, gained = pairs.count((1, 0)), pairs.count((0, 1))
+    low, high = paired_interval(lost, gained, n)
+    return PairedDifference(
+        value, (round(100 * low, 1), round(100 * high, 1)), mcnemar(lost, gained)
+    )
 
 
 def read_lines(out: Path) -> list[Line]:
@@ -97,12 +137,13 @@ def counts(name: str, metric: Metric, line: Line) -> bool:
 def row_result(name: str, metric: Metric, lines: Sequence[Line]) -> Line:
     """A row of results.json: its figure, the interval, what it rests on, the other sources."""
     result: Line = {"figure": metric.figure, "target": metric.target, "at_most": metric.at_most}
-    result |= {"scale": metric.scale, "chance": metric.chance}
+    result |= {"scale": metric.scale, "chance": metric.chance, "note": metric.note}
     if metric.measure is None:
         result |= shares([line["scores"][name] for line in lines])
     else:
         result |= measured(metric.measure, [line["numbers"] for line in lines])
-    result["method"] = "Wilson" if metric.measure is None else "bootstrap"
+    if "interval" in result:
+        result["method"] = "Wilson" if metric.measure is None else "bootstrap"
     result["units"] = len(lines)
     result["unparsed"] = sum(line.get("unparsed", 0) for line in lines)
     result["failed"] = sum(len(line.get("failed", ())) for line in lines)
@@ -115,7 +156,7 @@ def points_of(name: str, metric: Metric, lines: Sequence[Line]) -> Points:
     if metric.measure is None:
         return Points([line["scores"][name]["model"] for line in lines], share, 1)
     numbers = [line["numbers"] for line in lines]
-    return Points(metric.measure.prepare(numbers), metric.measure.value, 2)
+    return Points(metric.measure.prepare(numbers), metric.measure.value, metric.measure.digits)
 
 
 def share(scores: Sequence[Sequence[int]]) -> float | None:
@@ -135,7 +176,17 @@ def shares(scores: Sequence[Mapping[str, Sequence[int]]]) -> Line:
         value = Points(pairs, share, 1).value()
         figures = {"value": value, "n": judged, "right": right, "interval": interval}
         result |= figures if source == "model" else {source: figures}
+    paired = [(score["control"], score["model"]) for score in scores if "control" in score]
+    if paired:
+        control, model = zip(*paired)
+        result[OVER_CONTROL] = over_control(Points(control, share, 1), Points(model, share, 1))
     return result
+
+
+def over_control(control: Points, model: Points, has_interval: bool = True) -> Line:
+    """How much more the model has than its control, with the interval of the pairs."""
+    change = paired_difference(control, model, has_interval)
+    return {"value": change.value, "interval": change.interval and list(change.interval)}
 
 
 def measured(measure: Measure, numbers: Sequence[Numbers]) -> Line:
@@ -143,20 +194,26 @@ def measured(measure: Measure, numbers: Sequence[Numbers]) -> Line:
 
     The control is the plain caption, or the same questions without their media.
     """
-    result = estimate(Points(measure.prepare(numbers), measure.value, 2))
+    model = Points(measure.prepare(numbers), measure.value, measure.digits)
+    result = estimate(model, measure.has_interval)
     if measure.control:
-        result["control"] = estimate(Points(numbers, measure.control, 2))
+        control = Points(numbers, measure.control, measure.digits)
     elif all(BLIND in one for one in numbers):
-        blind = measure.prepare([one[BLIND] for one in numbers])
-        result["control"] = estimate(Points(blind, measure.value, 2))
+        control = Points(
+            measure.prepare([one[BLIND] for one in numbers]), measure.value, measure.digits
+        )
+    else:
+        return result
+    result["control"] = estimate(control, measure.has_interval)
+    result[OVER_CONTROL] = over_control(control, model, measure.has_interval)
     return result
 
 
-def estimate(row: Points) -> Line:
+def estimate(row: Points, has_interval: bool = True) -> Line:
     """The figure with a 95 % interval of the bootstrap; no interval without a figure."""
     value, n = row.value(), len(row.points)
-    if value is None:
-        return {"value": None, "n": n}
+    if value is None or not has_interval:
+        return {"value": value, "n": n}
     low, high = bootstrap_interval(row.value, n)
     return {"value": value, "n": n, "interval": [low, high]}
 

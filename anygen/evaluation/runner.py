@@ -10,7 +10,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from anygen.core.version import __version__
 from anygen.evaluation import report, samples
 from anygen.evaluation.asking import ask_units, recorded
 from anygen.evaluation.endpoint import is_endpoint, open_endpoint
+from anygen.evaluation.features.extractors import hashes, open_extractors
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import (
     BLIND,
@@ -54,7 +55,7 @@ from anygen.io.media_files import write_media
 
 BATCH = 8  # units at a time
 SAVED = 64  # units of a task whose media are saved
-TEXTS = (".jsonl", ".json", ".tsv", ".txt")  # files of annotations
+TEXTS = (".jsonl", ".json", ".tsv", ".csv", ".txt")  # files of annotations
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Plan:
     rows: Sequence[str] = ()  # of the table that is printed; the files have all
     seed: int = 0
     blind: bool = False  # ask every question without its media, too
+    extractors: Mapping[str, Path] = field(default_factory=dict)  # folders by kind
 
 
 def run(
@@ -82,10 +84,8 @@ def run(
     """
     suite = find_suite(plan.suite)
     source = choose(suite, plan.data, plan.mode, plan.split)
+    refuse_options(suite, plan, score_only)
     units = chosen_units(checked(suite.read(source)), plan.rows, plan.limit)
-    if (score_only or plan.blind) and suite.needs_model:
-        option = "score-only" if score_only else "blind"
-        raise ValueError(f"--{option} is for suites of text answers; {suite.name} judges media")
     if score_only:
         identity = judge_again(suite, replace(plan, mode=source.mode), units, out)
     else:
@@ -94,7 +94,7 @@ def run(
     results = summarize(lines, plan.suite) | {"model": model, "version": __version__}
     results |= {"date": today(), "machine": machine(), **identity}
     write_json(results, out / RESULTS)
-    for line in (*table(requested(results, plan.rows), plan.suite), *warnings(lines)):
+    for line in (*table(requested(results, plan.rows), plan.suite), *warnings(results, lines)):
         print_line(line)
     for page in (report.write(out, results, lines), samples.write(out, results, lines)):
         print_line(str(page))
@@ -105,11 +105,12 @@ def ask_and_judge(
     model: str, suite: Suite, plan: Plan, units: Sequence[Unit], out: Path, place: Placement
 ) -> Line:
     """Measure what is missing; the identity of the results."""
+    extractors = open_extractors(plan.extractors)  # refused before anything is asked
     answered = all(unit.answers is not None for unit in units)
     if answered and plan.blind:
         raise ValueError("--blind asks a model, and these data hold the answers; leave it out")
     remote = open_endpoint(model) if is_endpoint(model) and not answered else None
-    if remote and suite.needs_model:
+    if remote and (suite.needs_model or suite.makes_media):
         raise ValueError(f"the suite {suite.name} needs a model's folder, not an endpoint")
     if answered:
         weights = "of the answers in --data"
@@ -118,8 +119,25 @@ def ask_and_judge(
     identity = identify(weights, plan, place)
     claim(out, identity)
     local = None if answered or remote else AnyGen.from_pretrained(model, **dict(place))
-    measure(Bench(remote or local, Judges()), suite, units, out, plan.seed, plan.blind)
+    bench = Bench(remote or local, Judges(), out, extractors)
+    measure(bench, suite, units, out, plan.seed, plan.blind)
     return identity
+
+
+def refuse_options(suite: Suite, plan: Plan, score_only: bool) -> None:
+    """Raises ValueError for what the suite cannot do: judge again, ask blind, use a network."""
+    for option, chosen, possible in (
+        ("score-only", score_only, not suite.needs_model),
+        ("blind", plan.blind, not (suite.needs_model or suite.makes_media)),
+    ):
+        if chosen and not possible:
+            raise ValueError(f"--{option} is for suites of text answers; {suite.name} judges media")
+    for kind in plan.extractors:
+        if kind not in suite.extractors:
+            usable = ", ".join(suite.extractors) or "none"
+            raise ValueError(
+                f"the suite {suite.name} has no use for {kind}; its extractors: {usable}"
+            )
 
 
 def checked(units: Sequence[Unit]) -> Sequence[Unit]:
@@ -160,13 +178,16 @@ def requested(results: Line, rows: Sequence[str]) -> Line:
     return {**results, kind: {n: row for n, row in results[kind].items() if n in rows or not rows}}
 
 
-def warnings(lines: Sequence[Line]) -> Iterator[str]:
-    """What the figures count as wrong without having judged it."""
+def warnings(results: Line, lines: Sequence[Line]) -> Iterator[str]:
+    """What the figures count as wrong without having judged it, and reservations about them."""
     if unparsed := sum(line.get("unparsed", 0) for line in lines):
         yield f"{unparsed} answers are in no form that the suite can read"
     failed = [sentence for line in lines for sentence in line.get("failed", ())]
     if failed:
         yield f"{len(failed)} questions have no answer, the first one because: {failed[0]}"
+    for name, row in results["rows"].items():
+        if row["note"]:
+            yield f"{name}: {row['note']}"
 
 
 def identify(weights: str, plan: Plan, place: Placement) -> Line:
@@ -176,6 +197,8 @@ def identify(weights: str, plan: Plan, place: Placement) -> Line:
         identity["data"] = data_hash(plan.data)
     extra: dict[str, Any] = {"mode": plan.mode, "split": plan.split, BLIND: plan.blind}
     identity |= {key: value for key, value in extra.items() if value}
+    if plan.extractors:
+        identity["extractors"] = hashes(plan.extractors)
     if place.non_defaults:
         identity["placement"] = place.non_defaults
     return identity
@@ -196,8 +219,8 @@ def claim(out: Path, identity: Line) -> None:
     path = out / IDENTITY
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != identity:
         raise ValueError(
-            f"{out} holds results of other weights, or of another suite, data, seed or placement; "
-            "choose another"
+            f"{out} holds results of other weights, or of another suite, data, seed, placement or "
+            "extractor; choose another"
         )
     out.mkdir(parents=True, exist_ok=True)
     write_json(identity, path)
@@ -294,7 +317,9 @@ def judge_again(suite: Suite, plan: Plan, units: Sequence[Unit], out: Path) -> L
             raise ValueError(
                 f"{out} holds answers of the {key} {identity.get(key)!r}, not {value!r}"
             )
-    bench = Bench(None, Judges())
+    bench = Bench(None, Judges(), out, open_extractors(plan.extractors))
+    if plan.extractors:
+        identity["extractors"] = hashes(plan.extractors)
     for unit in units:
         if (line := lines.get(unit.id)) is None:
             continue
@@ -305,6 +330,7 @@ def judge_again(suite: Suite, plan: Plan, units: Sequence[Unit], out: Path) -> L
         lines[unit.id] = again[0][0] | {key: line[key] for key in ("prompt", "files", "seconds")}
     with replacing(out / OUTCOMES) as temporary:
         temporary.write_text("".join(map(dumped, lines.values())), encoding="utf-8")
+    write_json(identity, path)
     return identity
 
 

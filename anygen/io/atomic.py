@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(data: Mapping[str, Any], path: Path) -> None:
+def write_json(data: Mapping[str, Any] | Sequence[Any], path: Path) -> None:
     """Writes indented JSON, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(to_json(data, indent=2) + "\n", encoding="utf-8")

@@ -36,14 +36,16 @@ def text_of(request: Request) -> str:
     return "".join(part for part in request.messages[-1].parts if isinstance(part, str))
 
 
-def results_of(name, data, rule, out, mode="", split="", limit=None, blind=False):
+def results_of(name, data, rule, out, mode="", split="", limit=None, blind=False, extractors=None):
     """The rows of the table for a model that answers by the rule."""
     suite = find_suite(str(name))
-    units = checked(suite.read(choose(suite, data, mode, split)))
-    units = chosen_units(units, (), limit)
-    claim(out, {"suite": str(name), "weights": "0", "seed": 0})
+    source = choose(suite, data, mode, split)
+    units = chosen_units(checked(suite.read(source)), (), limit)
+    modes = {"mode": source.mode} if source.mode else {}
+    claim(out, {"suite": str(name), "weights": "0", "seed": 0, **modes})
     model = rule if hasattr(rule, "reply_many") else Ruled(rule)
-    measure(Bench(model, Judges()), suite, units, out, 0, blind)
+    bench = Bench(model, Judges(), out, extractors or {})
+    measure(bench, suite, units, out, 0, blind)
     return summarize(read_lines(out), str(name))
 
 

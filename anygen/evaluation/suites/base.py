@@ -11,8 +11,10 @@ A suite is a module with these names:
 | `figures(lines)` | the rows of the table, from all lines of outcomes.jsonl |
 
 and, where the default does not fit: `MODES`, the first of which is the default; `SPLITS`; `WHOLE`,
-the row that says whether a unit is right as a whole, for a table with a line for each task; and
-`NEEDS_MODEL`, which says that outcomes cannot be judged from the texts of the answers alone.
+the row that says whether a unit is right as a whole, for a table with a line for each task;
+`NEEDS_MODEL`, which says that outcomes cannot be judged from the texts of the answers alone;
+`MAKES_MEDIA`, which says that media are requested and written to a folder, from which they are
+judged; and `EXTRACTORS`, the kinds of networks that it can use.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any, Protocol
 from anygen.anygen import AnyGen
 from anygen.core.media import Media, Message
 from anygen.core.modality import MediaModality
+from anygen.evaluation.features.extractors import Extractor
 from anygen.evaluation.judges.judges import Judges, Verdict
 from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
@@ -58,6 +61,8 @@ class Measure:
     quality: Callable[[Numbers], float]  # of one unit: a page shows the lowest first
     control: Figure | None = None  # the same figure of the plain caption
     prepare: Callable[[Sequence[Numbers]], Sequence[Any]] = unchanged
+    digits: int = 2  # of the rounded figure
+    has_interval: bool = True  # False where draws with replacement would distort the figure
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Metric:
     measure: Measure | None = None  # None for a share of scores
     scale: str = "%"  # the unit of the figure
     chance: float | None = None  # the figure of random guesses
+    note: str = ""  # a reservation about this figure
 
 
 @dataclass(frozen=True)
@@ -154,10 +160,12 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What asking and scoring need: the model under test, and judges."""
+    """What asking and scoring need: the model under test, judges, and the folder of results."""
 
     model: Answerer | None
     judges: Judges
+    out: Path = Path()
+    extractors: Mapping[str, Extractor] = field(default_factory=dict)  # by kind
 
     @property
     def anygen(self) -> AnyGen:
@@ -187,6 +195,8 @@ class Suite:
     splits: tuple[str, ...] = ()
     whole: str = ""
     needs_model: bool = False
+    makes_media: bool = False
+    extractors: tuple[str, ...] = ()
 
 
 def raw_text(answer: Answer) -> str:

@@ -21,6 +21,14 @@ MODULES = {
     "captions": f"{HERE}.captions",
     "refcoco": f"{HERE}.refcoco",
     "retrieval": f"{HERE}.retrieval",
+    "coco_images": f"{HERE}.generation.coco_images",
+    "audiocaps": f"{HERE}.generation.audiocaps",
+    "msrvtt": f"{HERE}.generation.msrvtt",
+    "geneval": f"{HERE}.generation.geneval",
+    "compbench": f"{HERE}.generation.compbench",
+    "dpg": f"{HERE}.generation.dpg",
+    "vbench": f"{HERE}.generation.vbench",
+    "triggers": f"{HERE}.generation.triggers",
 }
 REQUIRED = ("UNIT", "read", "ask", "judge", "figures")
 
@@ -47,6 +55,8 @@ def find_suite(name: str) -> Suite:
         tuple(getattr(module, "SPLITS", ())),
         getattr(module, "WHOLE", ""),
         getattr(module, "NEEDS_MODEL", False),
+        getattr(module, "MAKES_MEDIA", False),
+        tuple(getattr(module, "EXTRACTORS", ())),
     )
 
 
@@ -100,7 +110,12 @@ def describe() -> Iterator[str]:
     """A line for each suite, and for its modes and splits."""
     for name in MODULES:
         suite = find_suite(name)
-        yield f"{name:11}{suite.about}"
-        for option, values in (("--mode", suite.modes), ("--split", suite.splits)):
+        yield f"{name:12}{suite.about}"
+        options = {
+            "--mode": suite.modes,
+            "--split": suite.splits,
+            "--extractor": suite.extractors,
+        }
+        for option, values in options.items():
             if values:
-                yield f"{'':11}{option} {', '.join(values)}"
+                yield f"{'':12}{option} {', '.join(values)}"

@@ -5,13 +5,13 @@ as near as the right one comes before it: otherwise an encoder that puts all in 
 perfect. Reads what the suite captions reads.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
+from anygen.evaluation.features.packing import packed, unpacked
 from anygen.evaluation.suites.base import (
     Answered,
     Bench,
@@ -69,15 +69,6 @@ def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
         numbers = {"image": packed(image[0]), "texts": [packed(text) for text in texts]}
         outcomes.append(Outcome({}, truth={"captions": " / ".join(captions)}, numbers=numbers))
     return outcomes
-
-
-def packed(vector: np.ndarray) -> str:
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
-
-
-def unpacked(texts: Sequence[str]) -> np.ndarray:
-    """(N, E)."""
-    return np.stack([np.frombuffer(base64.b64decode(text), "<f4") for text in texts])
 
 
 def ranks(direction: str, numbers: Sequence[Numbers]) -> list[list[int]]:

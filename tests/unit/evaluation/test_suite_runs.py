@@ -114,7 +114,7 @@ def test_a_question_that_fails_is_wrong_and_listed(own, tmp_path):
         [None],
         ["the prompt is too long"],
     )
-    assert list(runner.warnings(read_lines(tmp_path / "out"))) == [
+    assert list(runner.warnings(results, read_lines(tmp_path / "out"))) == [
         "1 questions have no answer, the first one because: the prompt is too long"
     ]
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from anygen.core.media import Image, Media
+from anygen.evaluation.features.distances import frechet_distance
 from anygen.evaluation.judges.pixels import fine_power
-from anygen.evaluation.metrics import frechet_distance
 from anygen.evaluation.suites.base import (
     AnsweredCase,
     Bench,

@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch import nn
 
+from anygen.evaluation.features.packing import packed
 from anygen.evaluation.suites import retrieval
-from anygen.evaluation.suites.retrieval import packed, ranks, recall
+from anygen.evaluation.suites.retrieval import ranks, recall
 from support.suites import Ruled, results_of, values, write_captions
 
 
