@@ -29,6 +29,10 @@ MODULES = {
     "dpg": f"{HERE}.generation.dpg",
     "vbench": f"{HERE}.generation.vbench",
     "triggers": f"{HERE}.generation.triggers",
+    "stories": f"{HERE}.interleaved.stories",
+    "isg": f"{HERE}.interleaved.isg",
+    "opening": f"{HERE}.interleaved.opening",
+    "mmie": f"{HERE}.interleaved.mmie",
 }
 REQUIRED = ("UNIT", "read", "ask", "judge", "figures")
 

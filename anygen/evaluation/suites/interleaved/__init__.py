@@ -1,0 +1,1 @@
+"""Suites of answers in which text and media alternate."""
