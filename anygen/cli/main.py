@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from anygen.cli.arena import arena
 from anygen.cli.build import build, review
 from anygen.cli.chat import chat
 from anygen.cli.data import data
@@ -31,7 +32,7 @@ EVALUATE, LOOK = "Evaluate", "Look"
 ORDER = (
     *("chat", "generate", "serve"),
     *("data", "train", "pack", "convert"),
-    *("evaluate", "models", "config", "plan", "doctor"),
+    *("evaluate", "arena", "models", "config", "plan", "doctor"),
 )
 
 
@@ -59,6 +60,7 @@ app.command(rich_help_panel=TRAIN)(train)
 app.command(rich_help_panel=TRAIN)(pack)
 app.command("convert", rich_help_panel=TRAIN)(convert_checkpoint)
 app.add_typer(evaluation, name="evaluate", rich_help_panel=EVALUATE)
+app.add_typer(arena, name="arena", rich_help_panel=EVALUATE)
 app.command(rich_help_panel=LOOK)(models)
 app.command(rich_help_panel=LOOK)(config)
 app.command(rich_help_panel=LOOK)(plan)

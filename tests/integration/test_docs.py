@@ -120,6 +120,7 @@ NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "anygen generate --workers": ("run by the test of worker processes", parse),
     "anygen generate --verify": ("needs a folder; run by the test of worker processes", parse),
     "anygen evaluate": ("minutes, and a soundfont that may have to be fetched", parse),
+    "anygen arena": ("asks a person, or reads their votes", parse),
     "PYTHONPATH=. anygen": ("run by the test of the example plugins", parse_example),
 }
 ALL = [command for page in PAGES for command in commands(page)]

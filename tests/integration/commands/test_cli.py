@@ -48,6 +48,7 @@ def test_the_module_is_the_command():
         "train",
         "pack",
         "evaluate",
+        "arena",
         "config",
         "plan",
         "models",
@@ -66,7 +67,7 @@ def test_help_lists_the_commands_by_use(anygen_cli):
     listed = [word for word in words if word in ORDER or word in PANELS]
     assert listed == [
         *("Talk", "chat", "Generate", "generate", "Serve", "serve"),
-        *("Data", "data", "train", "pack", "convert", "Evaluate", "evaluate"),
+        *("Data", "data", "train", "pack", "convert", "Evaluate", "evaluate", "arena"),
         *("Look", "models", "config", "plan", "doctor"),
     ]
 
@@ -153,6 +154,20 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
         (
             ["evaluate", "compare", "gone", "b"],
             "gone holds no results; anygen evaluate --out gone writes some",
+        ),
+        (["evaluate", "compare", "one"], "compare needs the results of two models or more"),
+        (["evaluate", "leaderboard", "gone"], "gone: holds no results of anygen evaluate"),
+        (
+            ["evaluate", "--suite", "geneval", "--extractor", "clip=gone"],
+            "--extractor clip: there is no folder 'gone'",
+        ),
+        (
+            ["arena", "rate", "gone"],
+            "there are no battles gone; anygen arena vote writes some",
+        ),
+        (
+            ["arena", "vote", "mini", "--prompts", "gone.txt"],
+            "there is no file of prompts gone.txt",
         ),
     ],
 )

@@ -1,0 +1,112 @@
+"""Battles: which models answered which prompt, and the vote; and files of them.
+
+A vote is `first`, `second`, `tie` or `bad` (both are). OpenING's judges may lean to one side of a
+tie. Read are battles.jsonl of `anygen arena`, the JSON of FastChat (`model_a`, `model_b`, `winner`)
+and that of OpenING (`model_A: {name}`, `winner: "Tie(A)"`).
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from anygen.core.schema import Strict, explain_in_line
+
+FILE = "battles.jsonl"
+Vote = Literal["first", "second", "tie", "bad"]
+VOTES: Mapping[str, tuple[Vote, Literal["first", "second"] | None]] = {
+    **{word: ("first", None) for word in ("A", "model_a")},
+    **{word: ("second", None) for word in ("B", "model_b")},
+    **{word: ("tie", None) for word in ("Tie", "tie")},
+    **{word: ("bad", None) for word in ("tie (bothbad)", "bothbad", "both_bad")},
+    "Tie(A)": ("tie", "first"),
+    "Tie(B)": ("tie", "second"),
+}
+
+
+class Battle(Strict):
+    """A line of battles.jsonl."""
+
+    id: str  # of the prompt
+    first: str  # the models, in the order in which their answers were shown
+    second: str
+    vote: Vote
+    leaning: Literal["first", "second"] | None = None  # of a tie
+    voter: str = ""
+    prompt: str = ""
+    answers: tuple[str, str] | None = None  # media as [image], and so on
+    reasons: tuple[str, ...] = ()  # of a judge, in both orders
+
+
+def read_battles(paths: Iterable[Path]) -> list[Battle]:
+    """All battles of files, or of folders of `anygen arena`. Raises ValueError for another form."""
+    battles: list[Battle] = []
+    for path in paths:
+        file = path / FILE if path.is_dir() else path
+        if not file.is_file():
+            raise ValueError(f"there are no battles {file}; anygen arena vote writes some")
+        battles += read_file(file)
+    if not battles:
+        raise ValueError("the files hold no battles")
+    return battles
+
+
+def read_file(path: Path) -> list[Battle]:
+    text = path.read_text(encoding="utf-8")
+    try:
+        lines = text.splitlines() if path.suffix == ".jsonl" else []
+        rows = [json.loads(line) for line in lines if line.strip()] or json.loads(text or "[]")
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON: {error}") from None
+    return [read_battle(row, f"{path}: battle {n}") for n, row in enumerate(rows, start=1)]
+
+
+def read_battle(row: Any, where: str) -> Battle:
+    """Raises ValueError for a row of another form."""
+    match row:
+        case {"model_a": str(first), "model_b": str(second), "winner": str(winner), **rest}:
+            name = str(rest.get("question_id", ""))
+        case {
+            "model_A": {"name": str(first)},
+            "model_B": {"name": str(second)},
+            "winner": str(winner),
+            **rest,
+        }:
+            name = str(rest.get("data_id", ""))
+        case _:
+            try:
+                return Battle.model_validate_json(json.dumps(row))
+            except ValidationError as error:
+                raise ValueError(f"{where}: {explain_in_line(error)}") from None
+    if winner not in VOTES:
+        raise ValueError(f"{where}: the winner {winner!r} is none of {', '.join(VOTES)}")
+    vote, leaning = VOTES[winner]
+    return Battle(id=name, first=first, second=second, vote=vote, leaning=leaning)
+
+
+def append_battle(folder: Path, battle: Battle) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a", encoding="utf-8") as stream:
+        stream.write(battle.model_dump_json(exclude_defaults=True) + "\n")
+
+
+def models_of(battles: Sequence[Battle]) -> list[str]:
+    """In alphabetical order."""
+    return sorted({name for battle in battles for name in (battle.first, battle.second)})
+
+
+def as_fastchat(battles: Sequence[Battle]) -> list[dict[str, str]]:
+    """For tools that read FastChat's battles."""
+    winners = {"first": "model_a", "second": "model_b", "tie": "tie", "bad": "tie (bothbad)"}
+    return [
+        {
+            "question_id": battle.id,
+            "model_a": battle.first,
+            "model_b": battle.second,
+            "winner": winners[battle.vote],
+            "judge": battle.voter,
+        }
+        for battle in battles
+    ]
