@@ -1,12 +1,16 @@
 """T2I-CompBench: pictures of attributes, relations, numbers and several of these at once.
 
 Huang et al. 2023 (arXiv:2307.06350). A folder for each category, whose names of files its scorers
-read the prompt and its place from; each of them writes a vqa_result.json.
+read the prompt and its place from; each of them writes a vqa_result.json. Rows named
+`compbench_owlv2..` follow the rules of places and numbers with another detector.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from anygen.core.media import Image
+from anygen.evaluation.features.detector import Detect
 from anygen.evaluation.suites.base import (
     Answered,
     Bench,
@@ -17,16 +21,29 @@ from anygen.evaluation.suites.base import (
     Source,
     Unit,
 )
+from anygen.evaluation.suites.generation.compbench_rules import (
+    LEAST,
+    counted_parts,
+    number_score,
+    spatial_parts,
+    spatial_score,
+)
 from anygen.evaluation.suites.generation.output import MODES as OUTPUT_MODES
 from anygen.evaluation.suites.generation.output import Layout, Prompt, collect, request
 from anygen.evaluation.suites.generation.rows import KINDS
-from anygen.evaluation.suites.generation.scored import Scores, score_files, task_rows
+from anygen.evaluation.suites.generation.scored import (
+    Scores,
+    detected_rows,
+    score_files,
+    task_rows,
+    with_detections,
+)
 from anygen.evaluation.suites.reading import read_json, with_keys
 
 UNIT = "prompt"
 MODES = OUTPUT_MODES
 MAKES_MEDIA = True
-EXTRACTORS = KINDS["image"]
+EXTRACTORS = (*KINDS["image"], "owlv2")
 CATEGORIES = (
     "color",
     "shape",
@@ -80,24 +97,61 @@ def ask(unit: Unit, seed: int) -> list[Case]:
 
 
 def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
-    return score_files(bench, collect(bench, answered, LAYOUT), LAYOUT, ROW, read_results)
+    rendered = collect(bench, answered, LAYOUT)
+    outcomes = score_files(bench, rendered, LAYOUT, ROW, read_results)
+    return [
+        with_detections(bench, one, outcome, ROW, partial(RULES[one.unit.task], one.unit))
+        if one.unit.task in RULES
+        else outcome
+        for one, outcome in zip(rendered, outcomes)
+    ]
+
+
+def detected_place(unit: Unit, detect: Detect, picture: Image) -> float:
+    """0 for a prompt of another form than "a cat on the left of a dog"."""
+    parts = spatial_parts(unit.content.text)
+    if parts is None:
+        return 0.0
+    first, relation, second = parts
+    objects = detect(picture, [first, second], LEAST)
+    surest = [next(iter(objects[name]), None) for name in (first, second)]
+    return spatial_score(surest[0], surest[1], relation)
+
+
+def detected_number(unit: Unit, detect: Detect, picture: Image) -> float:
+    expected = counted_parts(unit.content.text)
+    if not expected:
+        return 0.0
+    return number_score(expected, detect(picture, [name for name, _ in expected], LEAST))
+
+
+RULES = {"spatial": detected_place, "numeracy": detected_number}
 
 
 def read_results(folder: Path) -> Scores:
-    """By sample. A question's number is the place of its picture among those that there are."""
+    """By sample. A question's number is that of its picture, or its place among those there are."""
     scores: dict[str, float] = {}
     for category in CATEGORIES:
         path = find_result(folder / category)
         if path is None:
             continue
         samples = sorted((folder / category / "samples").glob("*.png"), key=place_of)
-        for row in read_json(path):
-            row = with_keys(row, ["question_id", "answer"], str(path))
-            place = int(row["question_id"])
-            if not 0 <= place < len(samples):
-                raise ValueError(f"{path}: scores {place}, of {len(samples)} samples")
-            scores[samples[place].relative_to(folder).as_posix()] = float(row["answer"])
+        rows = [with_keys(row, ["question_id", "answer"], str(path)) for row in read_json(path)]
+        by_number = by_question(samples, [int(row["question_id"]) for row in rows], path)
+        for row in rows:
+            sample = by_number[int(row["question_id"])]
+            scores[sample.relative_to(folder).as_posix()] = float(row["answer"])
     return scores
+
+
+def by_question(samples: Sequence[Path], numbers: Sequence[int], path: Path) -> dict[int, Path]:
+    """The samples by the numbers of the questions about them: UniDet's are those of the files."""
+    by_name = {place_of(sample): sample for sample in samples}
+    if by_name.keys() >= set(numbers):
+        return by_name
+    if set(numbers) <= set(range(len(samples))):
+        return dict(enumerate(samples))
+    raise ValueError(f"{path}: scores {max(numbers)}, of {len(samples)} samples")
 
 
 def find_result(folder: Path) -> Path | None:
@@ -114,4 +168,5 @@ def place_of(path: Path) -> int:
 
 
 def figures(lines: Sequence[Line]) -> Mapping[str, Metric]:
-    return task_rows(ROW, lines, "score of the category's scorer", SCORER, CATEGORIES)
+    rows = task_rows(ROW, lines, "score of the category's scorer", SCORER, CATEGORIES)
+    return rows | detected_rows(ROW, lines, "score of places and numbers")

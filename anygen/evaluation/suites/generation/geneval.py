@@ -8,13 +8,12 @@ follow the same rules and are no published scores.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anygen.core.media import Image, Media
-from anygen.evaluation.features.detector import Found
+from anygen.core.media import Image
+from anygen.evaluation.features.detector import Detect, Found
 from anygen.evaluation.features.extractors import Extractor
 from anygen.evaluation.suites.base import (
     Answered,
@@ -34,14 +33,14 @@ from anygen.evaluation.suites.generation.geneval_rules import (
     is_right,
 )
 from anygen.evaluation.suites.generation.output import MODES as OUTPUT_MODES
-from anygen.evaluation.suites.generation.output import Layout, Prompt, Rendered, collect, request
-from anygen.evaluation.suites.generation.rows import KINDS, has_control, mean_of
+from anygen.evaluation.suites.generation.output import Layout, Prompt, collect, request
+from anygen.evaluation.suites.generation.rows import KINDS
 from anygen.evaluation.suites.generation.scored import (
     Scores,
-    mean_of_tasks,
+    detected_rows,
     score_files,
-    task_metric,
     task_rows,
+    with_detections,
 )
 from anygen.evaluation.suites.reading import only_file, read_rows
 
@@ -52,7 +51,7 @@ EXTRACTORS = (*KINDS["image"], "owlv2")
 FILE, RESULTS = "evaluation_metadata.jsonl", "results.jsonl"
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 SAMPLES = 4
-ROW, DETECTED = "geneval", "geneval_owlv2_"
+ROW = "geneval"
 SCORER = f"run evaluate_images.py on the folder {ROW}, with --outfile {ROW}/{RESULTS}"
 
 
@@ -86,30 +85,14 @@ def ask(unit: Unit, seed: int) -> list[Case]:
 def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
     rendered = collect(bench, answered, LAYOUT)
     outcomes = score_files(bench, rendered, LAYOUT, ROW, read_results)
-    if "owlv2" not in bench.extractors:
-        return outcomes
     return [
-        replace(outcome, numbers={**outcome.numbers, **detected(bench, one)})
-        for outcome, one in zip(outcomes, rendered)
+        with_detections(bench, one, outcome, ROW, partial(is_detected, bench, one.unit))
+        for one, outcome in zip(rendered, outcomes)
     ]
 
 
-def detected(bench: Bench, rendered: Rendered) -> dict[str, Any]:
-    """Whether each sample is right by our detector, in percent; by prompt and for its tag."""
-    values = {
-        source: [100.0 * is_detected(bench, rendered.unit, one) for one in media]
-        for source, media in rendered.media.items()
-    }
-    row = f"{DETECTED}{bench.extractors['owlv2'].name}"
-    task = rendered.unit.task
-    return {row: {**values, "task": task}, f"{row}_{task}": values}
-
-
-def is_detected(bench: Bench, unit: Unit, picture: Media | None) -> bool:
+def is_detected(bench: Bench, unit: Unit, detect: Detect, picture: Image) -> bool:
     """Raises ValueError if a color is to be named and there is no CLIP."""
-    detect = bench.extractors["owlv2"].detect
-    if not isinstance(picture, Image) or detect is None:
-        return False
     row = unit.content.data
     names = sorted({one["class"] for one in (*row["include"], *row.get("exclude", ()))})
     objects = detect(picture, names, LEAST_COUNTED if unit.task == "counting" else LEAST)
@@ -139,10 +122,4 @@ def read_results(folder: Path) -> Scores:
 
 def figures(lines: Sequence[Line]) -> Mapping[str, Metric]:
     about = "pictures that show what the prompt says"
-    rows = task_rows(ROW, lines, about, SCORER, TAGS)
-    names = {key for line in lines for key in line["numbers"] if key.startswith(DETECTED)}
-    for name in sorted(names):
-        own = [line["numbers"] for line in lines if name in line["numbers"]]
-        figure = mean_of_tasks if "task" in own[0][name] else mean_of
-        rows[name] = task_metric(name, f"{about}, by our detector", figure, has_control(name, own))
-    return rows
+    return task_rows(ROW, lines, about, SCORER, TAGS) | detected_rows(ROW, lines, about)

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anygen.core.media import Image
+from anygen.evaluation.features.detector import Detect
 from anygen.evaluation.suites.base import Bench, Line, Measure, Metric, Numbers, Outcome, Unit
 from anygen.evaluation.suites.generation.output import Layout, Rendered, folders
 from anygen.evaluation.suites.generation.rows import (
@@ -21,6 +23,7 @@ from anygen.evaluation.suites.generation.rows import (
     shown_prompt,
 )
 
+DETECTED = "_owlv2_"
 Scores = Mapping[str, float]  # of samples, by their path in the folder
 
 
@@ -96,3 +99,38 @@ def mean_of_tasks(row: str, source: str, numbers: Sequence[Numbers]) -> float:
         tasks.setdefault(one[row]["task"], []).append(one)
     means = [mean_of(row, source, own) for own in tasks.values()]
     return sum(means) / len(means)
+
+
+# --- judged by a detector of the user, under names of their own
+
+JudgeSample = Callable[[Detect, Image], float]  # of one picture, 0 to 1
+
+
+def with_detections(
+    bench: Bench, rendered: Rendered, outcome: Outcome, row: str, judge: JudgeSample
+) -> Outcome:
+    """The outcome with what a detector makes of each sample, in percent; without one, as it is."""
+    extractor = bench.extractors.get("owlv2")
+    if extractor is None or extractor.detect is None:
+        return outcome
+    detect, task = extractor.detect, rendered.unit.task
+    values = {
+        source: [100.0 * judge(detect, one) if isinstance(one, Image) else 0.0 for one in media]
+        for source, media in rendered.media.items()
+    }
+    name = f"{row}{DETECTED}{extractor.name}"
+    numbers = {**outcome.numbers, name: {**values, "task": task}, f"{name}_{task}": values}
+    return replace(outcome, numbers=numbers)
+
+
+def detected_rows(row: str, lines: Sequence[Line], about: str) -> dict[str, Metric]:
+    """The mean of the tasks, and each task."""
+    prefix = f"{row}{DETECTED}"
+    names = {key for line in lines for key in line["numbers"] if key.startswith(prefix)}
+    rows = {}
+    for name in sorted(names):
+        own = [line["numbers"] for line in lines if name in line["numbers"]]
+        figure = mean_of_tasks if "task" in own[0][name] else mean_of
+        controlled = has_control(name, own)
+        rows[name] = task_metric(name, f"{about}, by a detector of ours", figure, controlled)
+    return rows
