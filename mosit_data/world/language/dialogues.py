@@ -82,7 +82,7 @@ KINDS: dict[Language, dict[Kind, float]] = {
         near_miss: 4,
         several: 18,
         same_thing: 10,
-        variants: 3,
+        variants: 5,
         explain: 4,
         greeting_card: 2,
         story: 10,

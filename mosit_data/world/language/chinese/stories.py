@@ -49,7 +49,7 @@ STORY: Bank = (
     "[做|画]一个关于{p}的[漫画|绘本]，{pictures}",
 )
 PICTURES = {
-    1: ("一幅画", "一张图片", "一张插图"),
+    1: ("一幅画", "一张图片", "一张插图", "一张图", "一幅插画", "一张{p}的图"),
     2: ("两张图", "两幅画"),
     3: ("三张图", "三幅画"),
     4: ("四张图", "四幅画"),
@@ -58,7 +58,8 @@ PICTURES = {
 
 def ask_story(rng: random.Random, hero: str, count: int, split: Split) -> str:
     chinese = called(rng, hero)
-    return say(rng, STORY, split, p=chinese, pictures=rng.choice(PICTURES[count]))
+    pictures = expand(rng, rng.choice(PICTURES[count]), p=chinese)
+    return say(rng, STORY, split, p=chinese, pictures=pictures)
 
 
 def tell(rng: random.Random, cast: tuple[str, str, str], count: int) -> list[tuple[str, str]]:

@@ -195,7 +195,9 @@ LANGUAGES: Bank = (
     "what is the {language} word for [{thing}|friend|house|water|love][?|]",
     "what does {english} mean[?|]",
     "[synonym|synonyms|another word] for {simple}[?|]",
-    "what is the opposite of {simple}[?|]",
+    "[what is |what's |give me |]the opposite of {simple}[?|]",
+    "[opposite|antonym|plural|past tense|meaning] of {simple}[?|]",
+    "{simple}: [opposite|synonym|meaning|rhymes][?|]",
     "use {english} in a sentence",
     "how do you [spell|pronounce] {english}[?|]",
     "is it [who or whom|less or fewer|its or it's|affect or effect][?|]",
@@ -294,6 +296,11 @@ NEGATED: Bank = (  # {q} is a plain question
     ),
     "[no sound please|don't play anything|no music]: {q}",
     "[just text|text only|only words|just words|in words only]: {q}",
+    (
+        "[in words|with words|as text|in a sentence][, | and ][without|with no|not as a] [picture|"
+        "drawing|image][:|,] {q}"
+    ),
+    "[without a picture|no drawing|not a picture][, |: ][in words|as text|just words][:|,] {q}",
     "{q} [No picture, please.|Just text.|Only words please.|Don't draw it.|Text only.]",
     "I don't [want|need] a picture[, |. |, just tell me: ]{q}",
     "[stop drawing|enough pictures|no more drawings], {q}",

@@ -261,7 +261,7 @@ MELTING: Bank = (
 )
 
 MELTS: Bank = ("and the spring", "in the sun", "who gets warm", "that disappears in spring")
-STORY: Bank = (  # {k} is a number of pictures, or empty with one picture
+STORY: Bank = (
     (
         "[tell|write] [me |us |]a [short |little |tiny |][story|tale|fairy tale] about {x} with "
         "{pictures}[, please|.|]"
@@ -309,11 +309,14 @@ PICTURES = {
     1: (
         "a picture",
         "one picture",
-        "an illustration",
-        "a drawing",
-        "1 pic",
-        "one image",
-        "a matching picture",
+        "[an|one|a single] illustration",
+        "[a|one|a little|a simple|a nice] drawing",
+        "[1|one|a] pic",
+        "[an|one|a single] image",
+        "a [matching|fitting|small|single] picture",
+        "a picture [of it|to go with it|at the end]",
+        "[a|one] {p} [picture|drawing|pic]",
+        "[a picture|a drawing|an image] of the {p}",
     ),
     2: (
         "two pictures",
@@ -338,7 +341,8 @@ def ask_story(
 ) -> str:
     """`heroes`: the one or two things that the user names."""
     hero = named(heroes) + (f" {expand(rng, rng.choice(about))}" if about else "")
-    return say(rng, STORY, split, x=hero, pictures=rng.choice(PICTURES[count]))
+    pictures = expand(rng, rng.choice(PICTURES[count]), p=heroes[0])
+    return say(rng, STORY, split, x=hero, pictures=pictures)
 
 
 def ask_comic(rng: random.Random, heroes: tuple[str, ...], count: int, split: Split) -> str:
@@ -346,7 +350,7 @@ def ask_comic(rng: random.Random, heroes: tuple[str, ...], count: int, split: Sp
 
 
 def ask_brand(rng: random.Random, hero: str, split: Split) -> str:
-    pictures = rng.choice(PICTURES[1])
+    pictures = expand(rng, rng.choice(PICTURES[1]), p=hero)
     return say(rng, BRAND_STORY, split, p=hero, many=plural(hero), pictures=pictures)
 
 
