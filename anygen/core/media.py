@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -53,13 +53,24 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """A role and an ordered tuple of parts; their order matters."""
+    """A role and an ordered tuple of parts; their order matters.
+
+    Raises ValueError for an unknown role, and TypeError for parts that are no texts and media.
+    """
 
     role: Role
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
         """All text reaches the model in messages, so this is where it becomes valid Unicode."""
+        if self.role not in get_args(Role):
+            raise ValueError(f"role: {self.role!r} is none of {', '.join(get_args(Role))}")
+        if isinstance(self.parts, Part):
+            raise TypeError(f"parts: must be a tuple, not one {type(self.parts).__name__}")
+        for part in self.parts:
+            if not isinstance(part, Part):
+                kind = type(part).__name__
+                raise TypeError(f"parts: each is a str, Image, Audio or Video, not {kind}")
         parts = (valid_text(part) if isinstance(part, str) else part for part in self.parts)
         object.__setattr__(self, "parts", tuple(parts))
 

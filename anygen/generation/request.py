@@ -16,11 +16,19 @@ from decoders.base import Cancelled, never
 
 @dataclass(frozen=True)
 class Request:
-    """A conversation to be answered."""
+    """A conversation to be answered. Raises TypeError for one that is not of messages."""
 
     messages: Sequence[Message]
     seed: int = 0
     options: AnswerOptions = AnswerOptions()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.messages, str | Message):
+            kind = type(self.messages).__name__
+            raise TypeError(f"messages: must be a list of Message, not one {kind}")
+        for message in self.messages:
+            if not isinstance(message, Message):
+                raise TypeError(f"messages: each is a Message, not {type(message).__name__}")
 
     @property
     def edited(self) -> Media | None:

@@ -11,7 +11,9 @@ exponentials and cosines, which are not, come from `silu` and `Rotations`.
 T rows of a pass, D width, H query heads, G key heads, d width of a head.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -34,16 +36,19 @@ class Llama:
     ) -> None:
         """The base model gives its weights away: its linear layers are of no use afterwards.
 
-        One layer after the other is prepared and taken. LoRA that is beside linear layers then
-        acts at the rows of a pass that are adapted. `middle` is the number of layers before the
-        hidden state that is returned beside the last.
+        Every thread prepares and takes one layer after the other. LoRA that is beside linear
+        layers then acts at the rows of a pass that are adapted. `middle` is the number of layers
+        before the hidden state that is returned beside the last.
         """
         self.middle = middle
         self.rotations = Rotations(base.model.rotary_emb)
-        self.layers = []
-        for index, layer in enumerate(base.model.layers):
+
+        def take(index: int, layer: Any) -> Layer:
             prepare(layer)
-            self.layers.append(Layer(index, layer, pack))
+            return Layer(index, layer, pack)
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs on one thread
+            self.layers = list(pool.map(take, itertools.count(), base.model.layers))
         linear = [module for layer in self.layers for part in layer.linear for module in part.all]
         # whether a row has the same bits in passes of any length
         self.is_row_wise = all(isinstance(module, Fp16Linear) for module in linear)

@@ -115,3 +115,23 @@ def test_choices_are_typed_with_a_bar_between_them_and_shown_so():
     options = changed(AnswerOptions(), "choices", "yes|no, never")
     assert options.choices == ("yes", "no, never")
     assert described(options) == ["choices yes|no, never"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Message("user", "hi"), "parts: must be a tuple, not one str"),
+        (lambda: Message("user", (3,)), "parts: each is a str, Image, Audio or Video, not int"),
+        (lambda: Request("hi"), "messages: must be a list of Message, not one str"),
+        (lambda: Request(HI[0]), "messages: must be a list of Message, not one Message"),
+        (lambda: Request(["hi"]), "messages: each is a Message, not str"),
+    ],
+)
+def test_a_conversation_of_other_types_is_refused_where_it_is_made(make, said):
+    with pytest.raises(TypeError, match=said):
+        make()
+
+
+def test_a_role_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="role: 'human' is none of system, user, assistant"):
+        Message("human", ("hi",))
