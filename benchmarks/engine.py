@@ -27,7 +27,7 @@ from anygen.generation.events import Done, Event, MediaStarted, TextDelta
 from anygen.generation.options import AnswerOptions, Feedback
 from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
-from anygen.llm.kv_cache import KVCache
+from anygen.llm.kv_cache import Adapted, Key, KVCache
 from decoders.base import SampleOptions
 from mini import STORY, TOKENS, plain_llm, plain_story, seconds
 
@@ -114,6 +114,28 @@ def span(model: AnyGen) -> dict[str, float]:
         return seconds(read)
 
     return compared("span", lambda: reading([[i] for i in ids]), lambda: reading([ids]))
+
+
+@torch.inference_mode()
+def expert(model: AnyGen) -> dict[str, float]:
+    """Tokens one by one with LoRA beside the base weights, as the media expert reads them.
+
+    The plain way is what LoRA would cost inside the weights: nothing beside the base model's pass.
+    """
+    llm = model.model.llm
+    ids = llm.tokenizer(STORY).input_ids
+    embeds, adapted = model.model.embed_ids(ids), [Adapted(i) for i in ids]
+
+    def reading(keys: Sequence[Key]) -> float:
+        context = KVCache()
+
+        def read() -> None:
+            for row, key in zip(embeds, keys):
+                llm.read([(context, row[None], [key])])
+
+        return seconds(read)
+
+    return compared("expert", lambda: reading(ids), lambda: reading(adapted))
 
 
 # --- conversations
@@ -254,6 +276,7 @@ def megabytes_in_use() -> float:
 FIGURES: dict[str, Callable[[AnyGen], dict[str, float]]] = {
     "decode": decode,
     "span": span,
+    "expert": expert,
     "conversation": conversation,
     "late": late,
     "batch": batch,
