@@ -7,9 +7,10 @@ T tokens and W width of a condition, D width of the LLM.
 import logging
 import random
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
-from typing import TypeVar, cast
+from itertools import islice
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors.torch import load_file
@@ -40,7 +41,7 @@ from anygen.training.runs.step import Step
 from decoders.base import TrainableDecoder, pooled_condition
 from encoders.base import JointEncoder
 from mosit_data.unfamiliar.media import render_unfamiliar, sample_unfamiliar
-from mosit_data.world.render import render
+from mosit_data.world.render import render_all
 from mosit_data.world.scene import Scene, SoundScene, caption
 from mosit_data.world.vocabulary import with_article
 
@@ -97,8 +98,7 @@ class PrecomputedPool(nn.Module):
             scenes = draw_pool(modality, run, count)
             captions, rows = [caption(scene) for scene in scenes], []
             if scenes:
-                encode_all = partial(encode_scenes, encode, modality)
-                rows.append(cached(run, modality, encode_all, scenes))
+                rows.append(cached(run, modality, partial(encode, modality), scenes, render_all))
             if self.own and any(self.own.sizes[modality].values()):
                 encoded, own_captions = self.own.fill(modality, partial(encode, modality))
                 rows.append(encoded)
@@ -210,8 +210,9 @@ class DomainPool(nn.Module):
             rng, count = random.Random(f"{run.seed}/domains/{modality}"), run.pool[modality]
             scenes = draw_scenes(modality, run, count, rng)
             others = [sample_unfamiliar(modality, rng) for _ in range(count)]
-            familiar = in_chunks(partial(summaries, encoder, modality, render), scenes)
-            rendered = in_chunks(partial(summaries, encoder, modality, render_unfamiliar), others)
+            summarize = partial(summaries, encoder, modality)
+            familiar = in_chunks(summarize, render_all(scenes))
+            rendered = in_chunks(summarize, map(render_unfamiliar, others))
             imagined = imagined_summaries(encoder, modality, count // 2, rng)
             self.register_buffer(modality, familiar, persistent=False)
             unfamiliar = torch.cat([rendered, imagined])
@@ -232,11 +233,9 @@ def random_rows(rows: Tensor, count: int, rng: random.Random) -> Tensor:
     return rows[torch.tensor([rng.randrange(len(rows)) for _ in range(count)])].float()
 
 
-def summaries(
-    encoder: JointEncoder, modality: MediaModality, render: Callable[[T], Media], rows: Sequence[T]
-) -> Tensor:
-    """Of rendered rows, (B, W), see `JointEncoder.summary`."""
-    observed = torch.stack(encoder.observe(modality, [render(row) for row in rows]))
+def summaries(encoder: JointEncoder, modality: MediaModality, media: Sequence[Media]) -> Tensor:
+    """(B, W), see `JointEncoder.summary`."""
+    observed = torch.stack(encoder.observe(modality, media))
     return encoder.summary(modality, observed, encoder.read(modality, observed))
 
 
@@ -362,27 +361,31 @@ def draw_pool(modality: MediaModality, run: Run, count: int) -> list[Scene]:
     return draw_scenes(modality, run, count, random.Random(f"{run.seed}/pool/{modality}"))
 
 
-def encode_scenes(encode: Encode, modality: MediaModality, scenes: Sequence[Scene]) -> Tensor:
-    return encode(modality, [render(scene) for scene in scenes])
-
-
 def cached(
-    run: Run, name: str, encode: Callable[[Sequence[T]], Tensor], rows: Sequence[T]
+    run: Run,
+    name: str,
+    encode: Callable[[Sequence[Any]], Tensor],
+    rows: Sequence[T],
+    read: Callable[[Sequence[T]], Iterable[Any]] = iter,
 ) -> Tensor:
-    """All rows encoded, from the run's folder if the same rows lie there already."""
+    """All rows encoded, from the run's folder if the same rows lie there already.
+
+    `read` makes of each what `encode` takes.
+    """
     path = run.out / POOL_FILE
     tensors = load_file(path) if path.is_file() else {}
     key = f"{name}-{zlib.crc32(repr(rows).encode()):08x}"
     if key not in tensors:
         log.info("%d rows are encoded: %s", len(rows), name)
         others = {k: v for k, v in tensors.items() if not k.startswith(f"{name}-")}
-        tensors = others | {key: in_chunks(encode, rows)}
+        tensors = others | {key: in_chunks(encode, read(rows))}
         save_weights(tensors, path)
     return tensors[key]
 
 
 @torch.no_grad()
-def in_chunks(encode: Callable[[Sequence[T]], Tensor], rows: Sequence[T]) -> Tensor:
+def in_chunks(encode: Callable[[Sequence[T]], Tensor], rows: Iterable[T]) -> Tensor:
     """All rows encoded, in half precision."""
-    starts = range(0, len(rows), CHUNK)
-    return torch.cat([encode(rows[start : start + CHUNK]).half() for start in starts])
+    left = iter(rows)
+    chunks = iter(lambda: list(islice(left, CHUNK)), [])
+    return torch.cat([encode(chunk).half() for chunk in chunks])

@@ -1,11 +1,11 @@
 """Trains the tokenizer of mini's caption encoders: `python -m mosit_data.world.tokenizer OUT.json`.
 
 Byte-pair encoding over the captions of the training split: every word of the small world is one
-token, any other text falls back to smaller pieces.
+token, any other text falls back to smaller pieces. With `--full` its vocabulary is the full one.
 """
 
+import argparse
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +19,7 @@ TOKENS = 2048  # at most
 SPECIAL = ["<pad>", "<eos>", "<unk>"]
 
 
-def train_tokenizer() -> Tokenizer:
+def train_tokenizer(full: bool) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -30,16 +30,20 @@ def train_tokenizer() -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=TOKENS, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator(captions(), trainer)
+    tokenizer.train_from_iterator(captions(full), trainer)
     return tokenizer
 
 
-def captions() -> Iterator[str]:
+def captions(full: bool) -> Iterator[str]:
     rng = random.Random(0)
     for modality in MEDIA:
         for _ in range(CAPTIONS):
-            yield caption(sample_scene(modality, rng))
+            yield caption(sample_scene(modality, rng, "train", full))
 
 
 if __name__ == "__main__":
-    train_tokenizer().save(str(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--full", action="store_true", help="of the full vocabulary")
+    arguments = parser.parse_args()
+    train_tokenizer(arguments.full).save(str(arguments.out))
