@@ -108,6 +108,8 @@ class Run(Strict):
     # bf16 computes in bfloat16 and holds what is frozen in it; int8 and nf4 (QLoRA: Dettmers et
     # al. 2023) hold the layers of the frozen base LLM in fewer bits
     precision: Literal["float32", "bf16", "int8", "nf4"] = "float32"
+    # of several processes each has the whole model, or a part of every layer of the LLM
+    parallel: Literal["ddp", "fsdp"] = "ddp"
     gradient_checkpointing: bool = (
         False  # layers of the LLM are computed twice, and kept not at all
     )
@@ -194,6 +196,27 @@ class Run(Strict):
         if self.tokens_per_pass and self.accumulation > 1:
             raise ValueError(
                 "tokens_per_pass: finds the number of passes by itself; leave accumulation out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_parallel(self) -> "Run":
+        if self.parallel == "ddp":
+            return self
+        if self.stage not in DIALOGUE_STAGES:
+            raise ValueError(
+                f"parallel: fsdp divides the LLM, which stage {self.stage} does not train; "
+                f"{', '.join(DIALOGUE_STAGES)} do"
+            )
+        if self.precision in ("int8", "nf4"):
+            raise ValueError(
+                f"parallel: fsdp does not divide weights in {self.precision}; choose precision "
+                "bf16 or float32, or parallel: ddp"
+            )
+        if self.optimizer != "adamw":
+            raise ValueError(
+                f"parallel: fsdp goes with optimizer adamw, not {self.optimizer}; its state is "
+                "divided, too"
             )
         return self
 

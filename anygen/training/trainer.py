@@ -27,6 +27,7 @@ from anygen.training.parallel.devices import (
     make_accelerator,
     mean_of_processes,
 )
+from anygen.training.parallel.sharing import in_full, in_parts, optimizer_parts, share
 from anygen.training.runs.averaging import AveragedWeights
 from anygen.training.runs.building import build_model
 from anygen.training.runs.checkpoints import BEST, keep_weights, write_weights
@@ -144,13 +145,15 @@ class Trainer:
             self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
         mixture = self.dialogues or self.media
         self.refused = mixture.refused if mixture else RefusedRows(run.out)
-        self.learned = unfreeze(model, learned_prefixes(run)) | saved_names(self.auxiliaries)
+        learned = unfreeze(model, learned_prefixes(run))
         if run.precision == "bf16":
             narrow_frozen(model, torch.bfloat16)
+        self.sharing = share(run, accelerator, model)
+        own = {name: p for name, p in model.named_parameters() if name in learned}
+        self.learned = own | saved_names(self.auxiliaries)
         optimizer = make_optimizer(self.learned.values(), run)
         loss = StageLoss(model, self.auxiliaries, run, stage)
-        wrapped = accelerator.prepare(loss, optimizer)
-        self.loss, self.optimizer = wrapped
+        self.loss, self.optimizer = self.sharing.prepare(loss, optimizer)
         self.reader = RowReader(model, None) if run.stage in DIALOGUE_STAGES else None
         self.held_out = HeldOutRows(model, run, run.held_out) if run.held_out else None
         self.average = AveragedWeights(self.learned, run.ema)
@@ -199,10 +202,9 @@ class Trainer:
 
     def catch_up(self) -> None:
         """What the run still had to do after its last save when it was killed."""
-        if not self.accelerator.is_main_process:
-            return
         rows = [row for row in read_json_lines(self.run.out / LOG) if row["step"] == self.step]
-        if self.is_due(self.run.sample_every) and not any("samples" in row for row in rows):
+        missing = self.is_due(self.run.sample_every) and not any("samples" in row for row in rows)
+        if self.highest(missing and self.accelerator.is_main_process):
             self.write_samples()
         self.write_page()
 
@@ -222,11 +224,11 @@ class Trainer:
                 if self.dialogues:
                     self.dialogues.kept.fill(part.own)
                 total, losses = self.loss(part)
-            self.accelerator.backward(total)
+            self.sharing.backward(total)
             for name, loss in losses.items():
                 terms[name] = terms[name] + loss.detach() if name in terms else loss.detach()
         total = torch.stack(list(terms.values())).sum()
-        norm = self.accelerator.clip_grad_norm_(self.learned.values(), self.run.max_grad_norm)
+        norm = self.sharing.clip(self.learned.values(), self.run.max_grad_norm)
         if self.highest(not bool(total.isfinite() & norm.isfinite())):
             self.count_skipped()
         else:
@@ -290,8 +292,7 @@ class Trainer:
         with self.average.in_use(), self.accelerator.autocast():
             losses = held_out.losses(
                 lambda step: self.stage.losses(self.model, self.auxiliaries, self.run, step),
-                self.accelerator.process_index,
-                self.accelerator.num_processes,
+                self.sharing,
             )
         self.model.train()
         row, better = held_out.add(losses, self.step)
@@ -302,7 +303,7 @@ class Trainer:
     def write_log(self, terms: Sequence[dict[str, Tensor]], seconds: float) -> None:
         """One line of JSON: means since the last line, the learning rate, the seconds in all."""
         own = [{name: float(value) for name, value in row.items()} for row in terms]
-        steps = mean_of_processes(self.accelerator.num_processes, own)
+        steps = mean_of_processes(self.sharing.gather(own))
         if not self.accelerator.is_main_process:
             return
         names = dict.fromkeys(name for step in steps for name in step)
@@ -321,12 +322,15 @@ class Trainer:
         log.info("%s", row)
 
     def write_samples(self) -> None:
-        if not self.accelerator.is_main_process:
+        if not (self.accelerator.is_main_process or self.sharing.all_compute):
             return
         self.model.eval()
         with self.average.in_use(), self.accelerator.autocast():
             samples = self.stage.samples(self.model, self.run)
+            self.sharing.finish()
         self.model.train()
+        if not self.accelerator.is_main_process:
+            return
         paths = write_samples(samples, self.run.out / "samples" / f"{self.step:06d}")
         if paths:
             names = [str(path.relative_to(self.run.out)) for path in paths]
@@ -348,31 +352,37 @@ class Trainer:
         """
         if self.dialogues:
             self.dialogues.kept.cache.flush()
-        if not self.accelerator.is_main_process:
+        main = self.accelerator.is_main_process
+        if not (main or self.sharing.all_compute):
             return
+        system, folder = self.model.system, self.model.folder
         with self.average.in_use():
-            write_weights(self.tensors(), self.run, self.model.system, self.model.folder, self.step)
-        if best:
-            keep_weights(self.run, self.model.system, self.model.folder, BEST)
+            weights = in_full(self.tensors())
+            if main:
+                write_weights(weights, self.run, system, folder, self.step)
+        if main and best:
+            keep_weights(self.run, system, folder, BEST)
         state = {
             "origin": self.origin,
             "step": self.step,
             "skipped": (self.skipped, self.skipped_in_a_row),
-            "tensors": self.tensors(),
-            "average": self.average.tensors,
-            "optimizer": self.optimizer.state_dict(),
+            "tensors": in_full(self.tensors()),
+            "average": in_full(self.average.tensors),
+            "optimizer": in_full(self.optimizer.state_dict()),
             "kind": self.run.optimizer,
             "held_out": self.held_out.state() if self.held_out else None,
         }
-        write_state(state, self.run.out)
+        if main:
+            write_state(state, self.run.out)
 
     def resume(self, state: State) -> None:
         """Go on from a state that `save` wrote. Raises ValueError if it is of another model."""
         try:
-            copy_tensors(state["tensors"], self.tensors(), complete=True)
-            copy_tensors(state["average"], self.average.tensors, complete=True)
+            for name, own in (("tensors", self.tensors()), ("average", self.average.tensors)):
+                copy_tensors(in_parts(state[name], own), own, complete=True)
             if state.get("kind", "adamw") == self.run.optimizer:  # it may have been changed
-                self.optimizer.load_state_dict(state["optimizer"])
+                own_state = optimizer_parts(state["optimizer"], self.learned.values())
+                self.optimizer.load_state_dict(own_state)
         except ValueError as error:
             raise ValueError(f"{self.run.out / STATE_FILE}: {error}") from error
         self.step = state["step"]

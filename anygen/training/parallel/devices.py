@@ -2,17 +2,18 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import gather_object
 
 from anygen.config.placement import Placement
 from anygen.config.run import DIALOGUE_STAGES, Run
 from anygen.numerics.int8_linear import has_vnni
 
 log = logging.getLogger(__name__)
+
+Terms = dict[str, float]  # of a loss, by name
 
 
 def make_accelerator(run: Run) -> Accelerator:
@@ -43,14 +44,12 @@ def check_parts(run: Run, processes: int) -> None:
         )
 
 
-def mean_of_processes(count: int, steps: list[dict[str, float]]) -> list[dict[str, float]]:
+def mean_of_processes(processes: Sequence[Sequence[Terms]]) -> list[Terms]:
     """The terms of each step; where a process had nothing of one, it adds 0 to the mean."""
-    if count == 1:
-        return steps
     means = []
-    for rows in zip(*gather_object([steps])):
+    for rows in zip(*processes):
         names = dict.fromkeys(name for row in rows for name in row)
-        means.append({name: sum(row.get(name, 0.0) for row in rows) / count for name in names})
+        means.append({name: sum(row.get(name, 0.0) for row in rows) / len(rows) for name in names})
     return means
 
 

@@ -13,6 +13,9 @@ class AveragedWeights:
     def __init__(self, learned: Mapping[str, Tensor], decay: float) -> None:
         self.learned, self.decay = learned, decay
         self.tensors = {n: p.detach().clone() for n, p in learned.items()} if decay else {}
+        self.kinds: dict[type, list[str]] = {}  # whole tensors and parts of some do not mix
+        for name, tensor in self.tensors.items():
+            self.kinds.setdefault(type(tensor), []).append(name)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -23,9 +26,9 @@ class AveragedWeights:
         """
         if self.tensors:
             decay = min(self.decay, (1 + step) / (10 + step))
-            torch._foreach_lerp_(
-                list(self.tensors.values()), list(self.learned.values()), 1 - decay
-            )
+            for names in self.kinds.values():
+                averages, present = ([t[n] for n in names] for t in (self.tensors, self.learned))
+                torch._foreach_lerp_(averages, present, 1 - decay)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from anygen.config.run import Run
 from anygen.core.modality import MediaModality
@@ -54,12 +55,13 @@ def dialogue_losses(model: MultimodalModel, bank: NegativeBank, run: Run, step: 
         losses["text"] = weights.text * text_loss(model.llm, hidden, labels)
     losses |= generation_losses(model, hidden, batch, bank.negatives, step.generators, run)
     if not losses:  # none of these rows has what the run learns from
-        return {"text": 0 * torch.stack([p.sum() for p in learned_by(model)]).sum()}
+        return {"text": 0 * torch.stack([hidden.sum(), *(p.sum() for p in whole_of(model))]).sum()}
     return weighted(losses, run, step, batch.spans)
 
 
-def learned_by(model: MultimodalModel) -> list[nn.Parameter]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+def whole_of(model: MultimodalModel) -> list[nn.Parameter]:
+    """What learns of a model, without what each process has a part of."""
+    return [p for p in model.parameters() if p.requires_grad and not isinstance(p, DTensor)]
 
 
 def weighted(

@@ -30,7 +30,7 @@ LIBRARIES = ("torch", "transformers", "diffusers", "accelerate")
 # Settings that may differ when a run goes on: no weight depends on them, or they are compared by
 # what they refer to.
 FREE = {"system", "lora", "template", "system_prompt", "init", "out", "bad_rows"}
-FREE |= {"log_every", "save_every", "sample_every", "keep", "held_out", "tracker"}
+FREE |= {"log_every", "save_every", "sample_every", "keep", "held_out", "tracker", "parallel"}
 SHOWN = 3  # changed settings in a message
 
 Origin = dict[str, Any]  # what the weights of a run depend on, as JSON

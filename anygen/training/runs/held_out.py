@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from torch import Tensor
 
 from anygen.config.data import DataSource
@@ -24,6 +23,7 @@ from anygen.training.data.rows import RowReader
 from anygen.training.data.sources import FileSource, open_source
 from anygen.training.dialogues import Dialogue
 from anygen.training.mixtures import draw_dialogues
+from anygen.training.parallel.sharing import Replicated
 from anygen.training.runs.step import Step, as_passes, equal_parts, within_limit
 
 WORLD = "world"
@@ -105,7 +105,7 @@ class HeldOutRows:
 
     @torch.no_grad()
     def losses(
-        self, compute: Callable[[Step], Mapping[str, Tensor]], process: int, processes: int
+        self, compute: Callable[[Step], Mapping[str, Tensor]], sharing: Replicated
     ) -> Losses:
         """Of every term by source and modalities, and of every source: the mean over its rows.
 
@@ -116,7 +116,7 @@ class HeldOutRows:
         for name, groups in self.sources.items():
             whole = 0.0
             for group, rows in groups.items():
-                terms = self.terms(f"{name}/{group}", rows, compute, process, processes)
+                terms = self.terms(f"{name}/{group}", rows, compute, sharing)
                 found |= {f"{name}/{group}/{term}": value for term, value in terms.items()}
                 whole += len(rows) * sum(terms.values())
             found[name] = whole / sum(map(len, groups.values()))
@@ -128,8 +128,7 @@ class HeldOutRows:
         name: str,
         rows: Sequence[Dialogue],
         compute: Callable[[Step], Mapping[str, Tensor]],
-        process: int,
-        processes: int,
+        sharing: Replicated,
     ) -> Losses:
         """The loss of rows of one kind: as of one step, which passes divide."""
         sums: Losses = {}
@@ -137,12 +136,12 @@ class HeldOutRows:
         count = max(len(rows), self.run.denoised)
         noise = [torch.Generator().manual_seed(rng.getrandbits(48)) for _ in range(count)]
         passes = as_passes(
-            self.reader.model, Step(0, rng, noise, rows), self.parts(rows, processes)
+            self.reader.model, Step(0, rng, noise, rows), self.parts(rows, sharing.count)
         )
-        for part in passes[process::processes]:
+        for part in passes[sharing.process :: sharing.count]:
             for term, value in compute(part).items():
                 sums[term] = sums.get(term, 0.0) + float(value)
-        gathered = gather_object([sums]) if processes > 1 else [sums]
+        gathered = sharing.gather(sums)
         names = dict.fromkeys(chain.from_iterable(gathered))
         return {term: sum(own.get(term, 0.0) for own in gathered) for term in names}
 

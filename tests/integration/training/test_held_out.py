@@ -4,10 +4,12 @@ import json
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from anygen import AnyGen
 from anygen.config.loader import load_run
+from anygen.training.parallel.sharing import Replicated
 from anygen.training.precomputed import NegativeBank
 from anygen.training.runs.dialogue_losses import dialogue_losses
 from anygen.training.runs.held_out import Best, HeldOutRows, name_of, open_files, read_all
@@ -105,7 +107,8 @@ def test_the_loss_does_not_depend_on_how_passes_divide_the_rows(held_out_run, ma
     for size in (1, 8):
         resized = run.model_copy(update={"batch_size": size})
         rows = HeldOutRows(model, resized, run.held_out)
-        found.append(rows.losses(lambda step: dialogue_losses(model, bank, run, step), 0, 1))
+        alone = Replicated(Accelerator(cpu=True))
+        found.append(rows.losses(lambda step: dialogue_losses(model, bank, run, step), alone))
     assert {"mine/image/image_denoise", "world"} <= found[0].keys()
     assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-4)
 

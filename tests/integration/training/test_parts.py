@@ -1,16 +1,13 @@
 """A step is the same however many passes and processes divide its rows."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from anygen.training.trainer import train
-from support.paths import ROOT
+from support.two_processes import train_in_two
 
 # Gradients that are far below AdamW's epsilon make it linear, so that it does not enlarge rounding.
 SMALL = {"max_grad_norm": 1e-8, "learning_rate": 0.1, "warmup": 0}
@@ -54,20 +51,19 @@ def test_what_cannot_be_divided_is_refused(write_run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("stage", "settings"), [("decode", []), ("instruct", ["tokens_per_pass=200", "packing=300"])]
-)
-def test_two_processes_learn_what_one_does(write_run, tmp_path, stage, settings):
-    name = write_run(stage, **SETTINGS)
-    alone = train(name, [f"out={tmp_path / 'alone'}"])
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    command += ["--standalone", "-m", "anygen", "train", name]
-    together = tmp_path / "together"
-    done = subprocess.run(
-        [*command, f"out={together}", *settings],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
+def test_two_processes_learn_what_one_does(write_run, tmp_path):
+    names = {stage: write_run(stage, **SETTINGS) for stage in ("decode", "instruct")}
+    together = {
+        "ddp": ("decode", []),
+        "packed": ("instruct", ["tokens_per_pass=200", "packing=300"]),
+        "fsdp": ("instruct", ["parallel=fsdp"]),
+    }
+    alone = {stage: train(name, [f"out={tmp_path / stage}"]) for stage, name in names.items()}
+    train_in_two(
+        *(
+            (names[stage], [f"out={tmp_path / folder}", *settings])
+            for folder, (stage, settings) in together.items()
+        )
     )
-    assert done.returncode == 0, done.stderr
-    assert_equal(alone, together)
+    for folder, (stage, _) in together.items():
+        assert_equal(alone[stage], tmp_path / folder)
