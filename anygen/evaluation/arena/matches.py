@@ -18,6 +18,7 @@ from anygen.config.placement import Placement
 from anygen.core.media import Message, Part, modality_of
 from anygen.core.records import Record
 from anygen.core.schema import explain_in_line
+from anygen.evaluation.asking import reply_all
 from anygen.evaluation.endpoint import is_endpoint, open_endpoint
 from anygen.evaluation.suites.base import Answerer
 from anygen.generation.answer import Answer
@@ -50,6 +51,15 @@ class Match:
     def texts(self) -> tuple[str, str]:
         first, second = (as_text(answer.message.parts) for answer in self.answers)
         return first, second
+
+    @property
+    def failures(self) -> list[str]:
+        """A sentence for each model that could not answer."""
+        return [
+            f"{model} has no answer to {self.prompt.id}: {' '.join(answer.failed) or 'cancelled'}"
+            for model, answer in zip(self.models, self.answers)
+            if answer.finish == "cancelled"
+        ]
 
 
 def as_text(parts: Sequence[Part]) -> str:
@@ -123,7 +133,7 @@ def play_matches(
             continue
         pair = draw_pair(list(models), prompt.id, seed)
         request = Request(prompt.messages, derive_seed(seed, prompt.id))
-        first, second = (models[name].reply_many([request])[0] for name in pair)
+        first, second = (reply_all(models[name], [request])[0] for name in pair)
         yield Match(prompt, pair, (first, second))
 
 

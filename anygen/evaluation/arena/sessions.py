@@ -46,7 +46,8 @@ class Session:
         skipped = 0
         try:
             for match in play_matches(self.models, self.prompts, self.seed, done):
-                battle = voter(match)
+                yield from match.failures
+                battle = None if match.failures else voter(match)
                 if battle is None:
                     skipped += 1
                     continue

@@ -6,6 +6,7 @@ A person types `1`, `2`, `=` (equally good), `0` (both bad), `s` (skip) or `q` (
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.error import HTTPError
 
 from anygen.core.media import Part
 from anygen.evaluation.arena.battles import Battle, Vote
@@ -84,7 +85,10 @@ def judge_match(judge: EndpointModel, match: Match) -> Battle | None:
 
 
 def judge_order(judge: EndpointModel, match: Match, swapped: bool) -> Judgement:
-    """The vote is that of the order in which the judge read the answers."""
+    """The vote is that of the order in which the judge read the answers.
+
+    Raises ValueError if the endpoint refuses, ConnectionError if it does not answer at all.
+    """
     answers = match.answers[::-1] if swapped else match.answers
     request = [part for message in match.prompt.messages for part in message.parts]
     parts: list[Part] = ["Request:", *request]
@@ -99,7 +103,10 @@ def judge_order(judge: EndpointModel, match: Match, swapped: bool) -> Judgement:
         "temperature": 0,
         "max_tokens": TOKENS,
     }
-    text = text_in(judge.endpoint.complete(body))
+    try:
+        text = text_in(judge.endpoint.complete(body))
+    except HTTPError as error:
+        raise ValueError(f"the judge {judge} refuses: HTTP {error.code} {error.reason}") from None
     found = VERDICT.findall(text)
     return Judgement(VERDICTS[found[-1].upper()] if found else None, text)
 

@@ -83,9 +83,7 @@ def read(source: Source) -> list[Unit]:
         raise ValueError("the suite stories makes its own prompts; leave --data out")
     rows = tuple(ROWS)
     return [
-        Unit(f"{kind}/{index}", kind, rows, index)
-        for index in range(COUNT)
-        for kind in (kind_of(index),)
+        Unit(f"{kind_of(index)}/{index}", kind_of(index), rows, index) for index in range(COUNT)
     ]
 
 

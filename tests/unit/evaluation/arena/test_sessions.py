@@ -140,6 +140,26 @@ def test_a_judge_that_favours_a_place_makes_ties(serve, tmp_path, prompts, text,
         assert {battle.vote for battle in read_battles([tmp_path / "out"])} == {vote}
 
 
+def test_a_judge_that_refuses_ends_the_session_in_a_sentence(serve, tmp_path, prompts):
+    voter = judge_at(serve(lambda body: 401))
+    with pytest.raises(ValueError, match=r"the judge http.*#judge refuses: HTTP 401"):
+        list(session(tmp_path, prompts).run(lambda match: judge_match(voter, match)))
+
+
+def test_a_prompt_that_a_model_cannot_answer_has_no_vote(tmp_path, prompts):
+    class Refusing(Making):
+        def reply_many(self, requests):
+            if "sing" in str(requests[0].messages[0].parts):
+                raise ValueError("the prompt is too long")
+            return super().reply_many(requests)
+
+    good, bad = Making(lambda text, n: ["yes"]), Refusing(lambda text, n: ["no"])
+    arena = Session({GOOD: good, BAD: bad}, read_prompts(prompts), tmp_path / "out", 0)
+    lines = list(arena.run(person("1", "1")[0]))
+    assert lines[2] == "bad has no answer to 3: the prompt is too long"
+    assert lines[3] == "2 of 3 prompts have a vote, 1 were left out"
+
+
 def test_records_may_hold_media(tmp_path):
     write_picture(tmp_path / "cat.png")
     content = [{"type": "text", "text": "what is it?"}, {"type": "image", "path": "cat.png"}]
