@@ -6,7 +6,7 @@ white space are no parts.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +71,22 @@ def structure_of(parts: Sequence[Part]) -> tuple[str, ...]:
 
 
 def score(unit: Unit, answer: Answer) -> Outcome:
-    gold, found = unit.content.gold, structure_of(parts_of(answer))
+    shown = {f"model {number}": one for number, one in enumerate(media_in(answer), start=1)}
+    outcome = score_structure(unit, structure_of(parts_of(answer)))
+    return replace(outcome, text=text_of(answer), media=shown)
+
+
+def score_structure(unit: Unit, found: Sequence[str]) -> Outcome:
+    """Of an answer by the kinds of its parts."""
+    gold = unit.content.gold
     scores: Scores = {
-        "structure": {"model": (int(found == gold), 1)},
+        "structure": {"model": (int(tuple(found) == gold), 1)},
         "number": {"model": (int(found.count("image") == gold.count("image")), 1)},
     }
     if "image" in gold:
         scores["made"] = {"model": (int("image" in found), 1)}
-    shown = {f"model {number}": one for number, one in enumerate(media_in(answer), start=1)}
     truth, verdict = {"structure": " ".join(gold)}, {"structure": " ".join(found) or "nothing"}
-    return Outcome(scores, text_of(answer), truth, verdict, shown)
+    return Outcome(scores, "", truth, verdict)
 
 
 WriteAnswer = Callable[[Path, Unit, Sequence[Part]], None]  # to the folder of results

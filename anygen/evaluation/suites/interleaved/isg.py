@@ -1,16 +1,28 @@
 """ISG-Bench: answers in which text and pictures alternate, by their structure.
 
 Chen et al. 2025 (arXiv:2411.17188). Structure needs no judge and is what the others rest on; they
-are judged by a language model, whose program reads `isg/answers.jsonl`.
+are judged by a language model, whose program (ISG-eval.py) reads `isg/answers.jsonl` and writes
+`isg/answers_.._judge.jsonl`. Without a verdict in it, block and holistic are 1 of 10, and image 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from anygen.core.media import Part
-from anygen.evaluation.suites.base import Source, Unit
+from anygen.evaluation.suites.base import (
+    Answered,
+    Bench,
+    Line,
+    Measure,
+    Metric,
+    Numbers,
+    Outcome,
+    Source,
+    Unit,
+)
 from anygen.evaluation.suites.interleaved import alternating
 from anygen.evaluation.suites.interleaved.alternating import (
     Question,
@@ -21,10 +33,15 @@ from anygen.evaluation.suites.interleaved.alternating import (
 from anygen.evaluation.suites.reading import in_order, only_file, read_rows, with_keys
 
 UNIT = "question"
-WHOLE = "structure"
-NEEDS_MODEL = True
+MAKES_MEDIA = True
 FILE = "ISG-Bench.jsonl"
 KINDS = ("text", "image")
+ANSWERS, JUDGED = "answers.jsonl", "answers*_judge.jsonl"
+JUDGED_ROWS = {
+    "block": ("relations between parts that hold, by the judge", "of 10"),
+    "image": ("questions about pictures that are answered yes, by the judge", "%"),
+    "holistic": ("the whole answer, by the judge", "of 10"),
+}
 
 
 def read(source: Source) -> list[Unit]:
@@ -60,9 +77,67 @@ def write(out: Path, unit: Unit, parts: Sequence[Part]) -> None:
         for kind, text in zip(kinds, written)
     ]
     output = [{"type": kind, "content": text} for kind, text in zip(kinds, contents)]
-    update_list(folder / "answers.jsonl", {**unit.content.row, "output": output}, as_lines=True)
+    update_list(folder / ANSWERS, {**unit.content.row, "output": output}, as_lines=True)
 
 
 ask = alternating.ask
-judge = partial(alternating.judge, write)
-figures = alternating.figures
+
+
+def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
+    """Writes new answers; the others are those of the file, as the judge's program read them."""
+    new = iter(alternating.judge(write, bench, [one for one in answered if one.cases]))
+    written = by_id(bench.out / "isg", ANSWERS)
+    verdicts = by_id(bench.out / "isg", JUDGED)
+    outcomes = []
+    for one in answered:
+        if one.cases:
+            outcome = next(new)
+        else:
+            output = written.get(one.unit.id, {}).get("output", [])
+            outcome = alternating.score_structure(one.unit, [part["type"] for part in output])
+            outcome = replace(outcome, text=" ".join(text or "" for text in one.texts))
+        row = verdicts.get(one.unit.id)
+        outcomes.append(replace(outcome, numbers=judged_numbers(row)) if row else outcome)
+    return outcomes
+
+
+def by_id(folder: Path, pattern: str) -> dict[str, dict[str, Any]]:
+    """The rows of the files, by the ids of their questions."""
+    paths = sorted(folder.glob(pattern))
+    return {str(row["id"]): row for path in paths for row in read_rows(path, "id")}
+
+
+def judged_numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """What the judge's program wrote about an answer."""
+    result = row.get("result") or {}
+    blocks = [
+        one["VQA_judge_Score"]["Judge"]
+        for one in result.get("block") or ()
+        if "Judge" in (one.get("VQA_judge_Score") or {})
+    ]
+    questions = result.get("image") or ()
+    yes = [str((one.get("judge") or {}).get("Judge", "")).lower() == "yes" for one in questions]
+    return {
+        "block": sum(blocks) / len(blocks) if blocks else 1.0,
+        "image": 100 * sum(yes) / len(yes) if yes else 0.0,
+        "holistic": float((result.get("holistic") or {}).get("overall_score", 1)),
+    }
+
+
+def figures(lines: Sequence[Line]) -> Mapping[str, Metric]:
+    measured = {key for line in lines for key in line["numbers"]}
+    rows = dict(alternating.figures(lines))
+    for name, (about, scale) in JUDGED_ROWS.items():
+        if name in measured:
+            measure = Measure((name,), partial(mean_of, name), partial(value_of, name))
+            rows[name] = Metric(about, measure=measure, scale=scale)
+    return rows
+
+
+def mean_of(name: str, numbers: Sequence[Numbers]) -> float:
+    return sum(value_of(name, one) for one in numbers) / len(numbers)
+
+
+def value_of(name: str, numbers: Numbers) -> float:
+    value: float = numbers[name]
+    return value

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from anygen.evaluation import runner
+from anygen.evaluation.runner import Plan
 from anygen.evaluation.suites.base import Source
 from anygen.evaluation.suites.interleaved import isg, mmie, opening
 from anygen.io.media_files import read_media
@@ -79,6 +81,35 @@ def test_the_structure_of_isg_is_the_sequence_of_parts(tmp_path):
     assert read_media(first["output"][2]["content"]).pixels.unique().tolist() == [8]
     assert second["output"] == [text("So")]
     assert [type(part).__name__ for part in model.requests[0].messages[0].parts] == ["str", "Image"]
+
+
+def test_what_isgs_judge_wrote_is_read_without_a_model(tmp_path, capsys):
+    """The first answer has relations of 8 and 6, one of two questions, and 7 as a whole."""
+    data, out = write_isg(tmp_path / "data"), tmp_path / "out"
+    results_of("isg", data, knowing(["Rain. ", flat(9), flat(8)], ["So"]), out)
+    blocks = [
+        {"VQA_judge_Score": {"Judge": 8}},
+        {"VQA_judge_Score": {"Judge": 6}},
+        {"subject": "x"},
+    ]
+    images = [{"judge": {"Judge": "Yes"}}, {"id": 1}]
+    result = {"structure": True, "block": blocks, "image": images}
+    rows = [
+        {"id": "0000", "result": {**result, "holistic": {"overall_score": 7}}},
+        {"id": "0001", "result": {"error": "it failed"}},
+    ]
+    write_lines(out / "isg" / "answers_0_-1_judge.jsonl", rows)
+    found = runner.run("gone", Plan("isg", data), out, score_only=True)["rows"]
+    capsys.readouterr()
+    values_of = {name: row["value"] for name, row in found.items()}
+    assert values_of == {
+        "structure": 100,
+        "number": 100,
+        "made": 100,
+        "block": (7 + 1) / 2,
+        "image": 25,
+        "holistic": (7 + 1) / 2,
+    }
 
 
 @pytest.mark.parametrize(
