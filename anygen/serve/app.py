@@ -13,13 +13,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from anygen.core.version import __version__
-from anygen.serve.api import chat, media, responses, status
+from anygen.serve.api import chat, files, media, responses, status
 from anygen.serve.errors import WireResponse, install_handlers
 from anygen.serve.guard import Guard
 from anygen.serve.service import Service
 from anygen.serve.settings import ServeSettings
 
-ROUTERS = (status.router, responses.router, chat.router, media.router)
+ROUTERS = (status.router, responses.router, chat.router, media.router, files.router)
 LAST_SECONDS = 5  # for answers that were cancelled to be sent
 
 

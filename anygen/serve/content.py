@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from anygen.batch.parts import plain_content, read_data_url, scheme_of
+from anygen.batch.parts import data_of, plain_content, read_data_url, scheme_of
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import MediaModality
 from anygen.core.records import MediaContent, RecordMessage, TextContent
 from anygen.core.schema import explain
 from anygen.io.media_files import MediaError, read_bytes
+from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
-from anygen.serve.media_store import MediaStore
+from anygen.serve.store import Store
+from anygen.serve.stored import StoredFile
 
 ROLES = {"developer": "system"}  # as OpenAI calls it -> as the model does
 STORED = re.compile(r"(?:https?://[^/?#]+)?/v1/media/([0-9a-f]{64})")
@@ -26,7 +28,7 @@ STORED = re.compile(r"(?:https?://[^/?#]+)?/v1/media/([0-9a-f]{64})")
 class MessageReader:
     """Reads the messages of one request; media lie in it, or in the store. For any thread."""
 
-    store: MediaStore
+    store: Store
     max_media: int
     media: int = field(default=0, init=False)  # so far
 
@@ -34,14 +36,39 @@ class MessageReader:
         """`where` names the message in errors. Raises ApiError and ValueError."""
         role = ROLES.get(role, role)
         name = f"{where}.content"
-        data = {"role": role, "content": plain_content(content, name)}
+        entries = list(content) if isinstance(content, list) else [content]
+        files: dict[int, Media] = {}
+        for index, entry in enumerate(entries):
+            found = file_of(entry)
+            if found is not None:
+                files[index] = self.file(*found, f"{name}.{index}")
+                entries[index] = {"type": "text", "text": ""}  # keeps the place of the medium
+        others = entries if isinstance(content, list) else content
+        data = {"role": role, "content": plain_content(others, name)}
         try:
             record = RecordMessage.model_validate(data)
         except ValidationError as error:
             problem = explain(error).splitlines()[0]
             raise ValueError(f"{where}.{problem}") from None
-        parts = [self.part(one, f"{name}.{i}") for i, one in enumerate(record.content)]
+        parts = [
+            files[i] if i in files else self.part(one, f"{name}.{i}")
+            for i, one in enumerate(record.content)
+        ]
         return Message(record.role, tuple(parts))
+
+    def file(self, file: Mapping[str, Any], modality: MediaModality | None, where: str) -> Media:
+        """The medium of a part that names an uploaded file, or holds one of unnamed modality."""
+        self.count(where)
+        if file.get("file_id") is not None:
+            kept = self.store.get(str(file["file_id"]), StoredFile)
+            if kept is None:
+                raise ApiError(404, f"{where}: this server has no such file", "file_not_found")
+            return of_modality(read_bytes(kept.data, where), modality, where)
+        data = file.get("file_data")
+        if not isinstance(data, str):
+            raise ValueError(f"{where}: give file_id, or file_data in base64")
+        url = data if scheme_of(data) == "data" else f"data:;base64,{data}"
+        return read_bytes(data_of(url, where), where)
 
     def part(self, content: TextContent | MediaContent, where: str) -> Part:
         if isinstance(content, TextContent):
@@ -52,11 +79,7 @@ class MessageReader:
 
     def medium(self, url: str, modality: MediaModality, where: str) -> Media:
         """The medium in a data: URL, or one that this server has made."""
-        self.media += 1
-        if self.media > self.max_media:
-            raise ApiError(
-                400, f"{where}: a request has at most {self.max_media} media", "too_many_media"
-            )
+        self.count(where)
         if scheme_of(url) == "data":
             return read_data_url(url, modality, where)
         stored = STORED.fullmatch(url)
@@ -69,16 +92,43 @@ class MessageReader:
             where,
         )
 
+    def count(self, where: str) -> None:
+        """One medium more. Raises ApiError."""
+        self.media += 1
+        if self.media > self.max_media:
+            raise ApiError(
+                400, f"{where}: a request has at most {self.max_media} media", "too_many_media"
+            )
+
     def stored(self, sha256: str, modality: MediaModality, where: str) -> Media:
-        encoded = self.store.get(sha256)
+        encoded = self.store.get(sha256, EncodedMedia)
         if encoded is None:
             raise ApiError(
                 404, f"{where}: this server no longer has that medium", "media_not_found", where
             )
-        medium = read_bytes(encoded.data, where)
-        if modality_of(medium) != modality:
-            raise MediaError(f"{where}: the type is {modality}, and it is {modality_of(medium)}")
-        return medium
+        return of_modality(read_bytes(encoded.data, where), modality, where)
+
+
+def file_of(entry: Any) -> tuple[Mapping[str, Any], MediaModality | None] | None:
+    """What says which file a part is, and its modality if the part names it; None for others."""
+    if not isinstance(entry, Mapping):
+        return None
+    kind = entry.get("type")
+    if kind == "file":
+        inner = entry.get("file")
+        return (inner if isinstance(inner, Mapping) else {}), None
+    if kind == "input_file":
+        return entry, None
+    if kind == "input_image" and entry.get("file_id") is not None:
+        return entry, "image"
+    return None
+
+
+def of_modality(medium: Media, modality: MediaModality | None, where: str) -> Media:
+    """The medium, if it is of the modality. Raises MediaError."""
+    if modality not in (None, modality_of(medium)):
+        raise MediaError(f"{where}: the type is {modality}, and it is {modality_of(medium)}")
+    return medium
 
 
 def merged(messages: Sequence[Message]) -> tuple[Message, ...]:

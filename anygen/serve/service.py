@@ -20,10 +20,11 @@ from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.generation.request_checks import prepare
 from anygen.serve.content import MessageReader
+from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import EngineThread, Job
 from anygen.serve.errors import ApiError, invalid
-from anygen.serve.media_store import EncodedMedia, MediaStore, encode_media
 from anygen.serve.settings import ServeSettings
+from anygen.serve.store import Store
 
 Result = TypeVar("Result")
 MAX_RETRY = 120  # seconds; OpenAI's clients wait no longer than that
@@ -67,7 +68,7 @@ class Service:
         self.model, self.settings = model, settings
         self.name = model.model.folder.name
         self.created = int(time.time())
-        self.store = MediaStore(settings.media_bytes, settings.media_seconds)
+        self.store = Store(settings.store_bytes, settings.store_seconds)
         self.places: set[Place] = set()
         self.seconds = 1.0  # of an answer, in the mean
         self.is_draining = False
@@ -175,7 +176,7 @@ class Service:
         """
         form = formats.get(modality_of(medium))
         encoded = await asyncio.to_thread(encode_media, medium, form)
-        self.store.put(encoded)
+        self.store.put(encoded.sha256, encoded)
         return encoded
 
     def link(self, http: HTTPRequest, encoded: EncodedMedia) -> str:

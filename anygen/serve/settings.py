@@ -25,8 +25,10 @@ class ServeSettings(Strict):
     queue: NonNegativeInt = 64  # answers that may wait for a slot of the engine
     max_body: PositiveInt = 64 * 2**20  # bytes of a request
     max_media: NonNegativeInt = 32  # in a request
-    media_bytes: PositiveInt = 512 * 2**20  # of generated media that are kept for clients
-    media_seconds: PositiveFloat = 3600.0  # for which they are kept
+    store_bytes: PositiveInt = (
+        512 * 2**20
+    )  # of media, responses and files that are kept for clients
+    store_seconds: PositiveFloat = 3600.0  # for which they are kept
     write_seconds: PositiveFloat = 30.0  # a client that reads nothing for so long is cut off
     drain: PositiveFloat = 30.0  # seconds that open requests get after SIGTERM
     options: AnswerOptions = AnswerOptions()  # unless a request sets others

@@ -18,8 +18,8 @@ from anygen.generation.options import AnswerOptions
 from anygen.serve.api.chat_deltas import Delta, DeltaWriter, add_up
 from anygen.serve.api.chat_history import read_messages
 from anygen.serve.api.common import ServiceOf, failure, new_id
+from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.engine_thread import Job
-from anygen.serve.media_store import EncodedMedia
 from anygen.serve.parameters import Extension, Ignored, draw_seed, merged_options, only
 from anygen.serve.service import Service
 from anygen.serve.wire import DONE, EventStream, frame, plain
@@ -118,7 +118,7 @@ class ChatWriter:
         self.audio_format = body.audio.format if body.audio else None
         linked = body.anygen.deliver == "url"
         link = (lambda encoded: service.link(http, encoded)) if linked else None
-        expires_at = self.created + int(service.settings.media_seconds)
+        expires_at = self.created + int(service.settings.store_seconds)
         self.writer = DeltaWriter(self.encode, link, expires_at)
 
     async def encode(self, medium: Media) -> EncodedMedia:

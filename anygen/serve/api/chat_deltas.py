@@ -26,7 +26,7 @@ from anygen.generation.events import (
     TextDelta,
 )
 from anygen.serve.api.response_items import UNFINISHED, Encode, Link, described
-from anygen.serve.media_store import EncodedMedia
+from anygen.serve.encoded_media import EncodedMedia
 
 Delta = dict[str, Any]
 LISTS: dict[MediaModality, str] = {"image": "images", "video": "videos"}

@@ -20,9 +20,9 @@ from anygen.generation.options import AnswerOptions
 from anygen.generation.request import derive_seed
 from anygen.serve.api.common import ServiceOf, failure
 from anygen.serve.api.response_items import size_of
+from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError, model_error
-from anygen.serve.media_store import EncodedMedia
 from anygen.serve.parameters import (
     Extension,
     Ignored,

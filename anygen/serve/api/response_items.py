@@ -24,7 +24,7 @@ from anygen.generation.events import (
     TextDelta,
 )
 from anygen.serve.api.common import new_id
-from anygen.serve.media_store import EncodedMedia
+from anygen.serve.encoded_media import EncodedMedia
 
 Item = dict[str, Any]
 WireEvent = dict[str, Any]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field, PositiveInt, ValidationError
 from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
 
 from anygen.core.media import Media, Message
 from anygen.core.schema import Strict, Text, explain
@@ -18,9 +19,9 @@ from anygen.generation.options import AnswerOptions
 from anygen.serve.api.common import ServiceOf, failure, new_id
 from anygen.serve.api.response_items import IMAGE, ITEMS, ItemWriter, WireEvent
 from anygen.serve.content import MessageReader, answerable, merged
+from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.engine_thread import Job
-from anygen.serve.errors import ApiError
-from anygen.serve.media_store import EncodedMedia
+from anygen.serve.errors import ApiError, to_json
 from anygen.serve.parameters import (
     Extension,
     Ignored,
@@ -31,6 +32,8 @@ from anygen.serve.parameters import (
     with_sample,
 )
 from anygen.serve.service import Service
+from anygen.serve.store import Store
+from anygen.serve.stored import StoredResponse
 from anygen.serve.wire import DONE, EventStream, frame, plain
 
 router = APIRouter()
@@ -66,13 +69,13 @@ class ResponsesRequest(Strict):
     truncation: Literal["auto", "disabled"] | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
+    store: bool | None = None  # null: true, as OpenAI has it
+    previous_response_id: str | None = None
     anygen: Extension = Extension()
 
     text: Annotated[Any, only({}, {"format": {"type": "text"}})] = None
     include: Annotated[Any, only([])] = None
-    store: Annotated[Any, only(False)] = None
     background: Annotated[Any, only(False)] = None
-    previous_response_id: Annotated[Any, only()] = None
     conversation: Annotated[Any, only()] = None
     prompt: Annotated[Any, only()] = None
     reasoning: Annotated[Any, only({})] = None
@@ -110,6 +113,26 @@ async def create_response(body: ResponsesRequest, http: HTTPRequest, service: Se
     if body.stream:
         return EventStream(frames(answer.events(job)), place)
     return await plain(http, place, answer.whole(job))
+
+
+@router.get("/v1/responses/{response_id}", response_class=Response)
+async def read_response(response_id: str, service: ServiceOf) -> Response:
+    """A response as it was sent, for as long as it is kept."""
+    stored = service.store.get(response_id, StoredResponse)
+    if stored is None:
+        raise not_kept(response_id)
+    return Response(stored.body, media_type="application/json")
+
+
+@router.delete("/v1/responses/{response_id}")
+async def delete_response(response_id: str, service: ServiceOf) -> dict[str, Any]:
+    if not service.store.remove(response_id, StoredResponse):
+        raise not_kept(response_id)
+    return {"id": response_id, "object": "response", "deleted": True}
+
+
+def not_kept(response_id: str) -> ApiError:
+    return ApiError(404, f"no response {response_id!r} is kept", "response_not_found")
 
 
 # --- the request
@@ -159,14 +182,29 @@ def options_of(body: ResponsesRequest, tool: ImageTool | None, service: Service)
 
 
 def messages_of(body: ResponsesRequest, reader: MessageReader) -> tuple[Message, ...]:
-    """The conversation. Raises ValueError and ApiError."""
+    """The conversation, after that of an earlier response. Raises ValueError and ApiError."""
     messages = [Message("system", (body.instructions,))] if body.instructions else []
+    if body.previous_response_id is not None:
+        messages += earlier(body.previous_response_id, reader.store)
     if isinstance(body.input, str):
         messages.append(Message("user", (body.input,)))
     else:
         for index, item in enumerate(body.input):
             messages += read_item(item, f"input.{index}", reader)
     return answerable(merged(messages), "input")
+
+
+def earlier(response_id: str, store: Store) -> Sequence[Message]:
+    """The conversation up to a response that is still kept. Raises ApiError."""
+    stored = store.get(response_id, StoredResponse)
+    if stored is None:
+        raise ApiError(
+            400,
+            f"previous_response_id: {response_id!r} is not kept, or no longer",
+            "previous_response_not_found",
+            "previous_response_id",
+        )
+    return stored.messages
 
 
 def read_item(item: Any, where: str, reader: MessageReader) -> list[Message]:
@@ -234,7 +272,7 @@ class ResponseWriter:
             yield {"type": "error", **fields}
         status = self.status()
         name = "incomplete" if status == "cancelled" else status
-        yield {"type": f"response.{name}", "response": self.response(status)}
+        yield {"type": f"response.{name}", "response": self.kept(status, job)}
 
     async def whole(self, job: Job) -> dict[str, Any]:
         """The response once it is finished. Raises ApiError if the answer could not be made."""
@@ -243,7 +281,20 @@ class ResponseWriter:
                 pass
         except ValueError as error:
             raise failure(error) from error
-        return self.response(self.status())
+        return self.kept(self.status(), job)
+
+    def kept(self, status: str, job: Job) -> dict[str, Any]:
+        """The finished response, which can be continued from now on if it may be kept."""
+        response = self.response(status)
+        if self.is_stored and status in ("completed", "incomplete"):
+            question = job.prepared.request.messages[1 if self.body.instructions else 0 :]
+            messages = (*question, self.items.builder.answer().message)
+            self.service.store.put(self.id, StoredResponse(to_json(response), messages))
+        return response
+
+    @property
+    def is_stored(self) -> bool:
+        return self.body.store is not False
 
     def status(self) -> str:
         if self.error:
@@ -271,6 +322,8 @@ class ResponseWriter:
             "incomplete_details": incomplete,
             "model": self.service.name,
             "instructions": body.instructions,
+            "previous_response_id": body.previous_response_id,
+            "store": self.is_stored,
             "output": list(self.items.items) if is_over else [],
             "error": self.error and {name: self.error[name] for name in ("code", "message")},
             "tools": body.tools or [],
@@ -287,7 +340,6 @@ class ResponseWriter:
 
 NOTHING: dict[str, Any] = {
     "object": "response",
-    "previous_response_id": None,
     "parallel_tool_calls": False,
     "text": {"format": {"type": "text"}},
     "presence_penalty": 0.0,
@@ -296,7 +348,6 @@ NOTHING: dict[str, Any] = {
     "reasoning": None,
     "user": None,
     "max_tool_calls": None,
-    "store": False,
     "background": False,
     "service_tier": "default",
     "safety_identifier": None,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from anygen.core.version import __version__
 from anygen.serve.api.common import ServiceOf
+from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
 from anygen.serve.service import Service
 
@@ -62,7 +63,7 @@ def describe_model(service: Service) -> dict[str, Any]:
 @router.get("/v1/media/{sha256}", response_class=Response)
 async def read_stored_medium(sha256: str, service: ServiceOf) -> Response:
     """A generated file, for as long as it is kept."""
-    encoded = service.store.get(sha256)
+    encoded = service.store.get(sha256, EncodedMedia)
     if encoded is None:
         raise ApiError(404, "this server no longer has that medium", "media_not_found")
     headers = {

@@ -1,4 +1,4 @@
-"""Images and sounds on their own, and how long they are kept."""
+"""Images and sounds on their own."""
 
 from base64 import b64decode
 
@@ -6,7 +6,6 @@ import openai
 import pytest
 
 from anygen.generation.request import derive_seed
-from anygen.serve.media_store import EncodedMedia, MediaStore
 from support.served import STEPS, failing
 
 IMAGE = {"modalities": ["image"], "exactly": {"image": 1}, "media": {"image": STEPS}}
@@ -97,26 +96,3 @@ def test_what_fails_would_fail_again_so_that_clients_do_not_repeat_it(served, mo
     assert reply.json()["error"]["message"] == "the paint is dry"
     assert reply.json()["error"]["type"] == "model_error"
     assert '"message":"the paint is dry"' in streamed.text
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-def test_files_are_kept_for_a_while_and_the_oldest_go_first():
-    clock = Clock()
-    store = MediaStore(10, 60, clock)
-    files = [EncodedMedia(bytes([i]) * 4, "png", "image/png") for i in range(3)]
-    for file in files:
-        assert store.put(file)
-    assert [store.get(file.sha256) for file in files] == [None, files[1], files[2]]
-    clock.now = 30
-    assert store.put(files[1])
-    clock.now = 61
-    assert [store.get(file.sha256) for file in files] == [None, files[1], None]
-    assert store.bytes == 4
-    assert not store.put(EncodedMedia(bytes(11), "png", "image/png"))
-    assert store.bytes == 4

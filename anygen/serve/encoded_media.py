@@ -1,13 +1,10 @@
-"""Media as the bytes of files, and a store that keeps them for a while under their SHA-256."""
+"""Media as the bytes of files."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-import threading
-import time
 from base64 import b64encode
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +43,10 @@ class EncodedMedia:
         return hashlib.sha256(self.data).hexdigest()
 
     @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @property
     def base64(self) -> str:
         return b64encode(self.data).decode()
 
@@ -62,46 +63,3 @@ def encode_media(medium: Media, form: str | None = None) -> EncodedMedia:
     with tempfile.TemporaryDirectory(prefix="anygen-") as folder:
         path = write_media(medium, Path(folder) / f"medium{suffix}")
         return EncodedMedia(path.read_bytes(), form, media_type)
-
-
-class MediaStore:
-    """Keeps files for a number of seconds, and at most so many bytes of them: the oldest go first.
-
-    For any thread.
-    """
-
-    def __init__(
-        self, max_bytes: int, seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.max_bytes, self.seconds, self.clock = max_bytes, seconds, clock
-        self.bytes = 0
-        self._files: dict[str, tuple[EncodedMedia, float]] = {}  # with the time of their end
-        self._lock = threading.Lock()
-
-    def put(self, encoded: EncodedMedia) -> bool:
-        """Keeps a file from now on; False if it alone is larger than all that may be kept."""
-        size = len(encoded.data)
-        if size > self.max_bytes:
-            return False
-        with self._lock:
-            self._drop(encoded.sha256)
-            for name, (_, end) in list(self._files.items()):  # the oldest first
-                if end > self.clock() and self.bytes + size <= self.max_bytes:
-                    break
-                self._drop(name)
-            self._files[encoded.sha256] = encoded, self.clock() + self.seconds
-            self.bytes += size
-        return True
-
-    def get(self, sha256: str) -> EncodedMedia | None:
-        with self._lock:
-            encoded, end = self._files.get(sha256, (None, 0.0))
-            if encoded is not None and end <= self.clock():
-                self._drop(sha256)
-                return None
-            return encoded
-
-    def _drop(self, sha256: str) -> None:
-        if sha256 in self._files:
-            encoded, _ = self._files.pop(sha256)
-            self.bytes -= len(encoded.data)

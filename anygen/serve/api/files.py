@@ -1,0 +1,122 @@
+"""/v1/files: media that clients send once, and name in requests by their ids."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import InstanceOf
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+
+from anygen.core.media import modality_of
+from anygen.core.modality import MediaModality
+from anygen.core.schema import Strict
+from anygen.io.media_files import read_bytes
+from anygen.serve.api.common import ServiceOf, new_id
+from anygen.serve.api.forms import Upload, read_form
+from anygen.serve.errors import ApiError, invalid
+from anygen.serve.parameters import only
+from anygen.serve.service import Service
+from anygen.serve.stored import StoredFile
+
+router = APIRouter()
+PURPOSES = ("user_data", "vision", "assistants")  # OpenAI's others need what this server lacks
+
+
+class FileForm(Strict):
+    file: InstanceOf[Upload]
+    purpose: str
+    expires_after: Annotated[Any, only()] = None  # all that is kept is kept equally long
+
+
+@router.post("/v1/files")
+async def create_file(http: HTTPRequest, service: ServiceOf) -> dict[str, Any]:
+    """Keeps a picture, a sound or a video of a multipart form: `file` and `purpose`."""
+    form = await read_form(http, FileForm)
+    if form.purpose not in PURPOSES:
+        raise ApiError(
+            400,
+            f"purpose: {form.purpose!r} is none of {', '.join(PURPOSES)}",
+            "unsupported_value",
+            "purpose",
+        )
+    try:
+        modality = await asyncio.to_thread(modality_of_bytes, form.file.data)
+    except ValueError as error:
+        raise invalid(error, "file") from error
+    now = int(time.time())
+    kept = StoredFile(
+        id=new_id("file"),
+        data=form.file.data,
+        modality=modality,
+        filename=form.file.name,
+        purpose=form.purpose,
+        created_at=now,
+        expires_at=now + int(service.settings.store_seconds),
+    )
+    if not service.store.put(kept.id, kept):
+        raise ApiError(413, "the file is larger than all that this server keeps", "file_too_large")
+    return describe(kept)
+
+
+def modality_of_bytes(data: bytes) -> MediaModality:
+    """Raises MediaError."""
+    return modality_of(read_bytes(data, "file"))
+
+
+@router.get("/v1/files")
+async def list_files(service: ServiceOf) -> dict[str, Any]:
+    return listed([describe(kept) for kept in service.store.all(StoredFile)])
+
+
+@router.get("/v1/files/{file_id}")
+async def read_file(file_id: str, service: ServiceOf) -> dict[str, Any]:
+    return describe(find(file_id, service))
+
+
+@router.get("/v1/files/{file_id}/content", response_class=Response)
+async def read_file_content(file_id: str, service: ServiceOf) -> Response:
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+    data = find(file_id, service).data
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+@router.delete("/v1/files/{file_id}")
+async def delete_file(file_id: str, service: ServiceOf) -> dict[str, Any]:
+    find(file_id, service)
+    service.store.remove(file_id, StoredFile)
+    return {"id": file_id, "object": "file", "deleted": True}
+
+
+def find(file_id: str, service: Service) -> StoredFile:
+    kept = service.store.get(file_id, StoredFile)
+    if kept is None:
+        raise ApiError(404, f"this server has no file {file_id!r}", "file_not_found", "file_id")
+    return kept
+
+
+def describe(kept: StoredFile) -> dict[str, Any]:
+    return {
+        "id": kept.id,
+        "object": "file",
+        "bytes": kept.size,
+        "created_at": kept.created_at,
+        "expires_at": kept.expires_at,
+        "filename": kept.filename,
+        "purpose": kept.purpose,
+        "status": "processed",
+    }
+
+
+def listed(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """One page of OpenAI's lists, which holds everything."""
+    return {
+        "object": "list",
+        "data": entries,
+        "first_id": entries[0]["id"] if entries else None,
+        "last_id": entries[-1]["id"] if entries else None,
+        "has_more": False,
+    }

@@ -1,0 +1,92 @@
+"""Bodies in multipart form, which OpenAI's clients send where there may be files."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.requests import Request as HTTPRequest
+
+from anygen.core.schema import Strict
+from anygen.serve.errors import ApiError
+
+Schema = TypeVar("Schema", bound=Strict)
+MAX_FIELDS = 200
+KEYS = re.compile(r"\[([^\[\]]*)\]")
+OBJECTS = ("anygen",)  # fields that may be an object in JSON, too
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a form."""
+
+    name: str
+    data: bytes
+
+
+async def read_form(http: HTTPRequest, schema: type[Schema]) -> Schema:
+    """The form as the schema has it. Raises ApiError and RequestValidationError.
+
+    `anygen[seed]=1` is `{"anygen": {"seed": "1"}}`, and `image[]` is one of several images.
+    """
+    if not http.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise ApiError(400, "the body should be multipart/form-data", "invalid_content_type")
+    data: dict[str, Any] = {}
+    async with http.form(max_fields=MAX_FIELDS) as form:
+        for name, value in form.multi_items():
+            content: Any = value
+            if isinstance(value, UploadFile):
+                content = Upload(value.filename or "upload", await value.read())
+            put(data, name, content)
+    return validated(schema, data)
+
+
+def validated(schema: type[Schema], data: Any) -> Schema:
+    """Raises RequestValidationError, as a body in JSON does."""
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+
+
+def put(data: dict[str, Any], name: str, value: Any) -> None:
+    """Adds a field whose name says where it belongs. Raises ApiError."""
+    first = name.partition("[")[0]
+    keys = [first, *KEYS.findall(name)]
+    if name != first + "".join(f"[{key}]" for key in keys[1:]):
+        raise ApiError(400, f"unknown parameter: {name}", "unknown_parameter", name)
+    if first in OBJECTS and len(keys) == 1 and isinstance(value, str):
+        value = parsed(value, name)
+    is_list = keys[-1] == "" and len(keys) > 1
+    path = keys[:-1] if is_list else keys
+    inner: Any = data
+    for key in path[:-1]:
+        inner = inner.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise contradicted(name)
+    last = path[-1]
+    if is_list:
+        entries = inner.setdefault(last, [])
+        if not isinstance(entries, list):
+            raise contradicted(name)
+        entries.append(value)
+    elif last in inner:
+        raise contradicted(name)
+    else:
+        inner[last] = value
+
+
+def parsed(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ApiError(400, f"{name}: is not JSON", "invalid_value", name) from None
+
+
+def contradicted(name: str) -> ApiError:
+    return ApiError(400, f"{name}: stands in the form twice", "invalid_value", name)
