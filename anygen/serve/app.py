@@ -43,7 +43,7 @@ def build_app(service: Service) -> ASGIApp:
     install_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-    return Guard(app, service.settings)
+    return Guard(app, service.settings, service.metrics)
 
 
 class Server(uvicorn.Server):

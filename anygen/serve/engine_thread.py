@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 
 from anygen.generation.engine import Engine, Slot
@@ -21,8 +21,9 @@ log = logging.getLogger("anygen.serve")
 class Job:
     """A request that is being answered, as its handler on the event loop sees it."""
 
-    def __init__(self, prepared: PreparedRequest) -> None:
+    def __init__(self, prepared: PreparedRequest, count: Callable[[Event], None]) -> None:
         self.prepared = prepared
+        self._count = count  # for statistics: every event, also those that are not delivered
         self.slot: Slot | None = None  # of the engine; for its thread alone
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
@@ -59,6 +60,7 @@ class Job:
 
     def _receive(self, events: Sequence[Event], ended: bool, error: BaseException | None) -> None:
         for event in events:
+            self._count(event)
             if self._events and supersedes(event, self._events[-1]):
                 self._events.pop()
             self._events.append(event)
@@ -85,9 +87,9 @@ class EngineThread:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, prepared: PreparedRequest) -> Job:
-        """Begins an answer. For the event loop that reads its events."""
-        job = Job(prepared)
+    def submit(self, prepared: PreparedRequest, count: Callable[[Event], None]) -> Job:
+        """Begins an answer. For the event loop that reads its events, where `count` is called."""
+        job = Job(prepared, count)
         self._inbox.put(job)
         return job
 

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anygen.serve.errors import ApiError, error_response
+from anygen.serve.metrics import Metrics
 from anygen.serve.settings import ServeSettings, is_loopback
 
 OPEN_PATHS = ("/health",)  # without a key
@@ -19,10 +20,10 @@ BODY_SECONDS = 60.0  # for the whole body of a request
 
 
 class Guard:
-    """Refuses what the settings do not allow, and gives each reply an id."""
+    """Refuses what the settings do not allow, gives each reply an id, and counts it."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
-        self.app, self.settings = app, settings
+    def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
         self.keys = [key.encode() for key in settings.keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,6 +35,7 @@ class Guard:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["x-request-id"] = request_id
+                self.metrics.requests.labels(path_of(scope), message["status"]).inc()
             await send(message)
 
         try:
@@ -102,6 +104,12 @@ class Guard:
     def too_large(self) -> ApiError:
         limit = self.settings.max_body
         return ApiError(413, f"the body has more than {limit} bytes", "body_too_large")
+
+
+def path_of(scope: Scope) -> str:
+    """The path of the endpoint, without what stands for parameters; clients cannot invent any."""
+    route = scope.get("route")
+    return str(route.path) if route else "none"
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -23,6 +23,7 @@ from anygen.serve.content import MessageReader
 from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import EngineThread, Job
 from anygen.serve.errors import ApiError, invalid
+from anygen.serve.metrics import AnswerMeter, Metrics
 from anygen.serve.settings import ServeSettings
 from anygen.serve.store import Store
 
@@ -74,6 +75,10 @@ class Service:
         self.is_draining = False
         self.loop: asyncio.AbstractEventLoop | None = None  # of the server, while it runs
         self.engine = EngineThread(model.engine)
+        self.metrics = Metrics()
+        self.metrics.watch("load", "Answers being made or waiting", lambda: self.load)
+        self.metrics.watch("slots", "Answers that are made at a time", lambda: MAX_SLOTS)
+        self.metrics.watch("store_bytes", "What is kept for clients", lambda: self.store.bytes)
         # One at a time: a request is prepared with the tokenizer and the decoders of the model.
         self.preparing = ThreadPoolExecutor(1, "prepare")
 
@@ -146,7 +151,7 @@ class Service:
             prepared = await loop.run_in_executor(self.preparing, prepare, network, request)
         except ValueError as error:
             raise invalid(error) from error
-        job = self.engine.submit(prepared)
+        job = self.engine.submit(prepared, AnswerMeter(self.metrics).count)
         place.jobs.append(job)
         if not place.is_open:  # released while it was prepared
             job.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from anygen.core.version import __version__
@@ -27,6 +28,12 @@ async def ready(service: ServiceOf) -> dict[str, str]:
     if service.is_draining:
         raise ApiError(503, "the server is about to end", "draining", headers={"Retry-After": "5"})
     return {"status": "ready"}
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(service: ServiceOf) -> Response:
+    """Counters and gauges for Prometheus."""
+    return Response(service.metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/version")
