@@ -13,13 +13,14 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from anygen.core.version import __version__
-from anygen.serve.api import chat, files, media, responses, status
+from anygen.serve.api import audio, chat, files, images, responses, status, videos
 from anygen.serve.errors import WireResponse, install_handlers
 from anygen.serve.guard import Guard
 from anygen.serve.service import Service
 from anygen.serve.settings import ServeSettings
+from anygen.serve.tasks import Tasks
 
-ROUTERS = (status.router, responses.router, chat.router, media.router, files.router)
+ENDPOINTS = (status, responses, chat, images, audio, videos, files)
 LAST_SECONDS = 5  # for answers that were cancelled to be sent
 
 
@@ -39,10 +40,10 @@ def build_app(service: Service) -> ASGIApp:
         default_response_class=WireResponse,
         lifespan=lifespan,
     )
-    app.state.service = service
+    app.state.service, app.state.tasks = service, Tasks(service.store)
     install_handlers(app)
-    for router in ROUTERS:
-        app.include_router(router)
+    for module in ENDPOINTS:
+        app.include_router(module.router)
     return Guard(app, service.settings, service.metrics)
 
 

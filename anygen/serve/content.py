@@ -17,8 +17,7 @@ from anygen.core.schema import explain
 from anygen.io.media_files import MediaError, read_bytes
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
-from anygen.serve.store import Store
-from anygen.serve.stored import StoredFile
+from anygen.serve.store import Store, StoredFile
 
 ROLES = {"developer": "system"}  # as OpenAI calls it -> as the model does
 STORED = re.compile(r"(?:https?://[^/?#]+)?/v1/media/([0-9a-f]{64})")
@@ -58,17 +57,24 @@ class MessageReader:
 
     def file(self, file: Mapping[str, Any], modality: MediaModality | None, where: str) -> Media:
         """The medium of a part that names an uploaded file, or holds one of unnamed modality."""
-        self.count(where)
         if file.get("file_id") is not None:
             kept = self.store.get(str(file["file_id"]), StoredFile)
             if kept is None:
                 raise ApiError(404, f"{where}: this server has no such file", "file_not_found")
-            return of_modality(read_bytes(kept.data, where), modality, where)
+            return self.decode(kept.data, modality, where)
         data = file.get("file_data")
         if not isinstance(data, str):
             raise ValueError(f"{where}: give file_id, or file_data in base64")
         url = data if scheme_of(data) == "data" else f"data:;base64,{data}"
-        return read_bytes(data_of(url, where), where)
+        return self.decode(data_of(url, where), modality, where)
+
+    def decode(self, data: bytes, modality: MediaModality | None, where: str) -> Media:
+        """The medium in the bytes of a file. Raises MediaError and ApiError."""
+        self.count(where)
+        medium = read_bytes(data, where)
+        if modality not in (None, modality_of(medium)):
+            raise MediaError(f"{where}: the type is {modality}, and it is {modality_of(medium)}")
+        return medium
 
     def part(self, content: TextContent | MediaContent, where: str) -> Part:
         if isinstance(content, TextContent):
@@ -79,8 +85,8 @@ class MessageReader:
 
     def medium(self, url: str, modality: MediaModality, where: str) -> Media:
         """The medium in a data: URL, or one that this server has made."""
-        self.count(where)
         if scheme_of(url) == "data":
+            self.count(where)
             return read_data_url(url, modality, where)
         stored = STORED.fullmatch(url)
         if stored:
@@ -106,7 +112,7 @@ class MessageReader:
             raise ApiError(
                 404, f"{where}: this server no longer has that medium", "media_not_found", where
             )
-        return of_modality(read_bytes(encoded.data, where), modality, where)
+        return self.decode(encoded.data, modality, where)
 
 
 def file_of(entry: Any) -> tuple[Mapping[str, Any], MediaModality | None] | None:
@@ -122,13 +128,6 @@ def file_of(entry: Any) -> tuple[Mapping[str, Any], MediaModality | None] | None
     if kind == "input_image" and entry.get("file_id") is not None:
         return entry, "image"
     return None
-
-
-def of_modality(medium: Media, modality: MediaModality | None, where: str) -> Media:
-    """The medium, if it is of the modality. Raises MediaError."""
-    if modality not in (None, modality_of(medium)):
-        raise MediaError(f"{where}: the type is {modality}, and it is {modality_of(medium)}")
-    return medium
 
 
 def merged(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -90,6 +90,8 @@ def validation_error(error: RequestValidationError) -> ApiError:
     keys = [str(key) for key in problem["loc"] if key != "body"]
     param, kind = ".".join(keys) or None, problem["type"]
     message = problem["msg"].removeprefix("Value error, ")
+    if kind == "is_instance_of":  # what a form has there is a text
+        message = "should be a file"
     if kind == "extra_forbidden":
         hint = HINTS.get(keys[-1], "")
         return ApiError(400, f"unknown parameter: {param}{hint}", "unknown_parameter", param)

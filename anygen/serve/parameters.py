@@ -31,7 +31,7 @@ def only(*neutral: Any) -> AfterValidator:
             shown = " or ".join(repr(each) for each in neutral) or "null"
             raise PydanticCustomError(
                 "unsupported_value",
-                "this model cannot do that; leave it out or give {shown}",
+                "that is not supported; leave it out or give {shown}",
                 {"shown": shown},
             )
         return value

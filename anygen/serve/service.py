@@ -120,28 +120,19 @@ class Service:
         self,
         read: Callable[[Any, MessageReader], Sequence[Message]],
         source: Any,
-        seed: int,
+        seeds: Sequence[int],
         options: AnswerOptions,
-    ) -> tuple[Place, Job]:
-        """Admits a request, and begins its answer; `read` makes its messages of what was sent.
+    ) -> tuple[Place, list[Job]]:
+        """Admits a request, and begins an answer for each seed.
 
-        Raises ApiError. The caller releases the place.
+        `read` makes messages of what was sent. Raises ApiError. The caller releases the place.
         """
-        place = self.admit()
+        place = self.admit(len(seeds))
         with released_on_error(place):
             reader = MessageReader(self.store, self.settings.max_media)
             messages = await in_thread(read, source, reader)
-            return place, await self.start(place, Request(messages, seed, options))
-
-    async def open_all(
-        self, prompt: str, seeds: Sequence[int], options: AnswerOptions
-    ) -> tuple[Place, list[Job]]:
-        """Admits one prompt with several seeds. Raises ApiError. The caller releases the place."""
-        place, messages = self.admit(len(seeds)), (Message("user", (prompt,)),)
-        with released_on_error(place):
-            return place, [
-                await self.start(place, Request(messages, seed, options)) for seed in seeds
-            ]
+            requests = [Request(messages, seed, options) for seed in seeds]
+            return place, [await self.start(place, request) for request in requests]
 
     async def start(self, place: Place, request: Request) -> Job:
         """Begins the answer to a request. Raises ApiError if the model cannot meet it."""

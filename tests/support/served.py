@@ -39,14 +39,14 @@ def item_content(item):
 
 
 @contextmanager
-def failing(model, monkeypatch):
-    """Images cannot be made meanwhile."""
+def failing(model, monkeypatch, modality="image"):
+    """Media of a modality cannot be made meanwhile."""
 
     def sample(requests, on_step, cancelled):
         raise ValueError("the paint is dry")
 
     with monkeypatch.context() as patch:
-        patch.setattr(model.model.decoders["image"], "sample", sample)
+        patch.setattr(model.model.decoders[modality], "sample", sample)
         yield
 
 

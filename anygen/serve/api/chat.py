@@ -86,7 +86,7 @@ async def create_completion(body: ChatRequest, http: HTTPRequest, service: Servi
     service.check_model(body.model)
     options = options_of(body, service)
     seed = draw_seed(body.seed if body.seed is not None else body.anygen.seed)
-    place, job = await service.open(read_messages, body.messages, seed, options)
+    place, [job] = await service.open(read_messages, body.messages, [seed], options)
     answer = ChatWriter(body, seed, service, http)
     if body.stream:
         return EventStream(answer.frames(job), place)

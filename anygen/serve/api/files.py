@@ -15,12 +15,12 @@ from anygen.core.media import modality_of
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 from anygen.io.media_files import read_bytes
-from anygen.serve.api.common import ServiceOf, new_id
+from anygen.serve.api.common import ServiceOf, listed, new_id
 from anygen.serve.api.forms import Upload, read_form
 from anygen.serve.errors import ApiError, invalid
 from anygen.serve.parameters import only
 from anygen.serve.service import Service
-from anygen.serve.stored import StoredFile
+from anygen.serve.store import StoredFile
 
 router = APIRouter()
 PURPOSES = ("user_data", "vision", "assistants")  # OpenAI's others need what this server lacks
@@ -108,15 +108,4 @@ def describe(kept: StoredFile) -> dict[str, Any]:
         "filename": kept.filename,
         "purpose": kept.purpose,
         "status": "processed",
-    }
-
-
-def listed(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """One page of OpenAI's lists, which holds everything."""
-    return {
-        "object": "list",
-        "data": entries,
-        "first_id": entries[0]["id"] if entries else None,
-        "last_id": entries[-1]["id"] if entries else None,
-        "has_more": False,
     }

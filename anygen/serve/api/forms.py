@@ -46,6 +46,17 @@ async def read_form(http: HTTPRequest, schema: type[Schema]) -> Schema:
     return validated(schema, data)
 
 
+async def read_body(http: HTTPRequest, schema: type[Schema]) -> Schema:
+    """A form, or an object in JSON. Raises ApiError and RequestValidationError."""
+    if not http.headers.get("content-type", "").startswith("application/json"):
+        return await read_form(http, schema)
+    try:
+        data = await http.json()
+    except (ValueError, RecursionError):
+        raise ApiError(400, "the body is not JSON", "invalid_json") from None
+    return validated(schema, data)
+
+
 def validated(schema: type[Schema], data: Any) -> Schema:
     """Raises RequestValidationError, as a body in JSON does."""
     try:

@@ -32,8 +32,7 @@ from anygen.serve.parameters import (
     with_sample,
 )
 from anygen.serve.service import Service
-from anygen.serve.store import Store
-from anygen.serve.stored import StoredResponse
+from anygen.serve.store import Store, StoredResponse
 from anygen.serve.wire import DONE, EventStream, frame, plain
 
 router = APIRouter()
@@ -98,7 +97,7 @@ async def create_response(body: ResponsesRequest, http: HTTPRequest, service: Se
     tool = image_tool(body.tools)
     options = options_of(body, tool, service)
     seed = draw_seed(body.anygen.seed)
-    place, job = await service.open(messages_of, body, seed, options)
+    place, [job] = await service.open(messages_of, body, [seed], options)
     forgotten = job.prepared.forgotten
     if body.truncation == "disabled" and forgotten:
         place.release()

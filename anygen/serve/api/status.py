@@ -6,10 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from anygen.core.version import __version__
-from anygen.serve.api.common import ServiceOf
+from anygen.serve.api.common import ServiceOf, file_response
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
 from anygen.serve.service import Service
@@ -68,14 +69,9 @@ def describe_model(service: Service) -> dict[str, Any]:
 
 
 @router.get("/v1/media/{sha256}", response_class=Response)
-async def read_stored_medium(sha256: str, service: ServiceOf) -> Response:
+async def read_stored_medium(sha256: str, http: HTTPRequest, service: ServiceOf) -> Response:
     """A generated file, for as long as it is kept."""
     encoded = service.store.get(sha256, EncodedMedia)
     if encoded is None:
         raise ApiError(404, "this server no longer has that medium", "media_not_found")
-    headers = {
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, max-age=31536000, immutable",
-        "Content-Security-Policy": "sandbox",
-    }
-    return Response(encoded.data, media_type=encoded.media_type, headers=headers)
+    return file_response(http, encoded, {"Cache-Control": "private, max-age=31536000, immutable"})

@@ -3,8 +3,7 @@
 import pytest
 
 from anygen.serve.encoded_media import EncodedMedia
-from anygen.serve.store import Store
-from anygen.serve.stored import StoredResponse
+from anygen.serve.store import Store, StoredResponse
 
 FILES = [EncodedMedia(bytes([i]) * 4, "png", "image/png") for i in range(3)]
 

@@ -1,72 +1,33 @@
-"""Endpoints of one medium: /v1/images/generations, /v1/audio/generate and what speech would be."""
+"""/v1/images/generations and /v1/images/edits."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, InstanceOf
 from starlette.requests import Request as HTTPRequest
-from starlette.responses import Response
 
-from anygen.core.media import Audio, Media
-from anygen.core.modality import MediaModality
-from anygen.core.schema import Strict, Text
-from anygen.generation.events import Done, MediaDone, MediaFailed
-from anygen.generation.options import AnswerOptions
+from anygen.core.media import Media, Message
+from anygen.core.schema import Text
+from anygen.generation.events import Done
 from anygen.generation.request import derive_seed
 from anygen.serve.api.common import ServiceOf, failure
+from anygen.serve.api.forms import Upload, read_form
+from anygen.serve.api.one_medium import OneMedium, only_medium, read_prompt
 from anygen.serve.api.response_items import size_of
+from anygen.serve.content import MessageReader
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.engine_thread import Job
-from anygen.serve.errors import ApiError, model_error
-from anygen.serve.parameters import (
-    Extension,
-    Ignored,
-    draw_seed,
-    merged_options,
-    only,
-    side_of,
-    with_sample,
-)
+from anygen.serve.errors import ApiError
+from anygen.serve.parameters import Ignored, only, side_of
 from anygen.serve.service import Service
 from anygen.serve.wire import EventStream, frame, plain
 
 router = APIRouter()
-
-
-class OneMedium(Strict):
-    """Parameters of every endpoint of one medium."""
-
-    model: str | None = None
-    seed: NonNegativeInt | None = None
-    steps: PositiveInt | None = None
-    guidance: NonNegativeFloat | None = None
-    negative_prompt: Text | None = None
-    user: Ignored = None
-    safety_identifier: Ignored = None
-    anygen: Extension = Extension()
-
-    @property
-    def first_seed(self) -> int:
-        return draw_seed(self.seed if self.seed is not None else self.anygen.seed)
-
-    def options(self, service: Service, modality: MediaModality, **sample: Any) -> AnswerOptions:
-        """One medium of a modality, and no text. Raises ApiError."""
-        own = with_sample(
-            self.anygen.options,
-            modality,
-            steps=self.steps,
-            guidance=self.guidance,
-            negative=self.negative_prompt,
-            **sample,
-        )
-        return merged_options(
-            service.settings.options, own, modalities=(modality,), exactly={modality: 1}
-        )
 
 
 class ImageRequest(OneMedium):
@@ -85,25 +46,60 @@ class ImageRequest(OneMedium):
     moderation: Ignored = None
 
 
-class SoundRequest(OneMedium):
-    input: Text
-    audio_length: PositiveFloat | None = None  # seconds
-    response_format: Literal["wav", "flac", "opus"] = "wav"
+def as_list(value: Any) -> Any:
+    """One image has the form of several."""
+    return value if isinstance(value, list) else [value]
 
 
-# --- images
+class EditRequest(ImageRequest):
+    """A form: the first image is changed, and the model reads the others, too."""
+
+    image: Annotated[list[InstanceOf[Upload]], BeforeValidator(as_list), Field(min_length=1)]
+    strength: float | None = None  # how far the result goes from the image, above 0 and at most 1
+
+    mask: Annotated[Any, only()] = None
+    markup: Annotated[Any, only()] = None
+    input_fidelity: Annotated[Any, only()] = None
 
 
 @router.post("/v1/images/generations")
 async def create_images(body: ImageRequest, http: HTTPRequest, service: ServiceOf) -> Any:
     """Answers with images, or with the events of one if `stream` is true."""
+    return await respond(body, http, service, read_prompt, body.prompt)
+
+
+@router.post("/v1/images/edits")
+async def edit_image(http: HTTPRequest, service: ServiceOf) -> Any:
+    """Answers with changed images: a multipart form with `image` and `prompt`."""
+    body = await read_form(http, EditRequest)
+    strength = {} if body.strength is None else {"strength": body.strength}
+    return await respond(body, http, service, read_edit, body, edit={"ref": 1, **strength})
+
+
+def read_edit(body: EditRequest, reader: MessageReader) -> tuple[Message, ...]:
+    """The images, and what to do with them. Raises ValueError and ApiError."""
+    images = [
+        reader.decode(image.data, "image", f"image.{index}")
+        for index, image in enumerate(body.image)
+    ]
+    return (Message("user", (*images, body.prompt)),)
+
+
+async def respond(
+    body: ImageRequest,
+    http: HTTPRequest,
+    service: Service,
+    read: Callable[[Any, MessageReader], Sequence[Message]],
+    source: Any,
+    **options: Any,
+) -> Any:
     service.check_model(body.model)
-    options = body.options(service, "image", size=side_of(body.size, "size"))
+    chosen = body.options(service, "image", {"size": side_of(body.size, "size")}, **options)
     if body.stream and body.n > 1:
         raise ApiError(400, "n: a stream has one image", "unsupported_value", "n")
     seed = body.first_seed
     seeds = [seed, *(derive_seed(seed, number) for number in range(1, body.n))]
-    place, jobs = await service.open_all(body.prompt, seeds, options)
+    place, jobs = await service.open(read, source, seeds, chosen)
     answer = ImageWriter(body, service, http)
     if body.stream:
         return EventStream(answer.frames(jobs[0], seed), place)
@@ -114,6 +110,7 @@ class ImageWriter:
     def __init__(self, body: ImageRequest, service: Service, http: HTTPRequest) -> None:
         self.body, self.service, self.http = body, service, http
         self.created = int(time.time())
+        self.kind = "image_edit" if isinstance(body, EditRequest) else "image_generation"
 
     async def whole(self, jobs: list[Job], seeds: list[int]) -> dict[str, Any]:
         """All images. Raises ApiError if one could not be made."""
@@ -147,10 +144,9 @@ class ImageWriter:
         try:
             medium, encoded, done = await self.image(job)
         except Exception as error:
-            fatal = error if isinstance(error, ApiError) else failure(error)
-            yield frame({"type": "error", **fatal.envelope}, "error")
+            yield frame({"type": "error", **failure(error).envelope}, "error")
             return
-        kind = "image_generation.completed"
+        kind = f"{self.kind}.completed"
         event = {
             "type": kind,
             **self.content(encoded),
@@ -180,60 +176,3 @@ def added(usages: list[dict[str, Any]]) -> dict[str, Any]:
         else sum(usage[name] for usage in usages)
         for name in first
     }
-
-
-# --- sounds
-
-
-@router.post("/v1/audio/generate", response_class=Response)
-async def create_sound(body: SoundRequest, http: HTTPRequest, service: ServiceOf) -> Any:
-    """Answers with the file of a sound."""
-    service.check_model(body.model)
-    options = body.options(service, "audio", seconds=body.audio_length)
-    seed = body.first_seed
-    place, [job] = await service.open_all(body.input, [seed], options)
-    return await plain(http, place, sound(job, body, seed, service))
-
-
-async def sound(job: Job, body: SoundRequest, seed: int, service: Service) -> Response:
-    medium, _ = await only_medium(job)
-    assert isinstance(medium, Audio)
-    encoded = await service.encode(medium, audio=body.response_format)
-    headers = {
-        "X-Sample-Rate": str(medium.rate),
-        "X-Seed": str(seed),
-        "X-Media-Id": encoded.sha256,
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(encoded.data, media_type=encoded.media_type, headers=headers)
-
-
-@router.post("/v1/audio/speech")
-async def create_speech() -> None:
-    """This model makes sounds, and does not speak."""
-    raise ApiError(
-        404,
-        "this model makes sounds but does not speak; POST /v1/audio/generate describes a sound",
-        "model_not_speech",
-    )
-
-
-# --- both
-
-
-async def only_medium(job: Job) -> tuple[Media, Done]:
-    """The medium of an answer that has one. Raises ApiError if it could not be made."""
-    medium, reason, done = None, "", Done("cancelled", 0, 0, 0)
-    try:
-        async for event in job.events():
-            if isinstance(event, MediaDone):
-                medium = event.media
-            elif isinstance(event, MediaFailed):
-                reason = event.error
-            elif isinstance(event, Done):
-                done = event
-    except ValueError as error:
-        raise failure(error) from error
-    if medium is None:
-        raise model_error(reason or f"nothing was made: the answer ended ({done.finish_reason})")
-    return medium, done

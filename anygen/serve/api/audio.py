@@ -1,0 +1,60 @@
+"""/v1/audio/generate, and what speech would be."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import PositiveFloat
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+
+from anygen.core.media import Audio
+from anygen.core.schema import Text
+from anygen.serve.api.common import ServiceOf
+from anygen.serve.api.one_medium import OneMedium, only_medium, read_prompt
+from anygen.serve.engine_thread import Job
+from anygen.serve.errors import ApiError
+from anygen.serve.service import Service
+from anygen.serve.wire import plain
+
+router = APIRouter()
+
+
+class SoundRequest(OneMedium):
+    input: Text
+    audio_length: PositiveFloat | None = None  # seconds
+    response_format: Literal["wav", "flac", "opus"] = "wav"
+
+
+@router.post("/v1/audio/generate", response_class=Response)
+async def create_sound(body: SoundRequest, http: HTTPRequest, service: ServiceOf) -> Any:
+    """Answers with the file of a sound."""
+    service.check_model(body.model)
+    options = body.options(service, "audio", {"seconds": body.audio_length})
+    seed = body.first_seed
+    place, [job] = await service.open(read_prompt, body.input, [seed], options)
+    return await plain(http, place, sound(job, body, seed, service))
+
+
+async def sound(job: Job, body: SoundRequest, seed: int, service: Service) -> Response:
+    medium, _ = await only_medium(job)
+    assert isinstance(medium, Audio)
+    encoded = await service.encode(medium, audio=body.response_format)
+    headers = {
+        "X-Sample-Rate": str(medium.rate),
+        "X-Seed": str(seed),
+        "X-Media-Id": encoded.sha256,
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(encoded.data, media_type=encoded.media_type, headers=headers)
+
+
+@router.post("/v1/audio/speech")
+async def create_speech() -> None:
+    """This model makes sounds, and does not speak."""
+    raise ApiError(
+        404,
+        "this model makes sounds but does not speak; POST /v1/audio/generate describes a sound",
+        "model_not_speech",
+    )

@@ -1,0 +1,82 @@
+"""What endpoints of one medium share: their parameters, and an answer that holds nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from anygen.core.media import Media, Message
+from anygen.core.modality import MediaModality
+from anygen.core.schema import Strict, Text
+from anygen.generation.events import Done, Event, MediaDone, MediaFailed
+from anygen.generation.options import AnswerOptions
+from anygen.serve.api.common import failure
+from anygen.serve.content import MessageReader
+from anygen.serve.engine_thread import Job
+from anygen.serve.errors import model_error
+from anygen.serve.parameters import Extension, Ignored, draw_seed, merged_options, with_sample
+from anygen.serve.service import Service
+
+
+class OneMedium(Strict):
+    """Parameters of every endpoint of one medium."""
+
+    model: str | None = None
+    seed: NonNegativeInt | None = None
+    steps: PositiveInt | None = None
+    guidance: NonNegativeFloat | None = None
+    negative_prompt: Text | None = None
+    user: Ignored = None
+    safety_identifier: Ignored = None
+    anygen: Extension = Extension()
+
+    @property
+    def first_seed(self) -> int:
+        return draw_seed(self.seed if self.seed is not None else self.anygen.seed)
+
+    def options(
+        self, service: Service, modality: MediaModality, sample: dict[str, Any], **others: Any
+    ) -> AnswerOptions:
+        """One medium of a modality, and no text. Raises ApiError."""
+        own = with_sample(
+            self.anygen.options,
+            modality,
+            steps=self.steps,
+            guidance=self.guidance,
+            negative=self.negative_prompt,
+            **sample,
+        )
+        only = {"modalities": (modality,), "exactly": {modality: 1}}
+        return merged_options(service.settings.options, own, **only, **others)
+
+
+def read_prompt(prompt: str, _: MessageReader) -> tuple[Message, ...]:
+    return (Message("user", (prompt,)),)
+
+
+def ignore(_: Event) -> None:
+    pass
+
+
+async def only_medium(job: Job, note: Callable[[Event], None] = ignore) -> tuple[Media, Done]:
+    """The medium of an answer that has one; `note` gets every event.
+
+    Raises ApiError if it could not be made.
+    """
+    medium, reason, done = None, "", Done("cancelled", 0, 0, 0)
+    try:
+        async for event in job.events():
+            note(event)
+            if isinstance(event, MediaDone):
+                medium = event.media
+            elif isinstance(event, MediaFailed):
+                reason = event.error
+            elif isinstance(event, Done):
+                done = event
+    except ValueError as error:
+        raise failure(error) from error
+    if medium is None:
+        raise model_error(reason or f"nothing was made: the answer ended ({done.finish_reason})")
+    return medium, done
