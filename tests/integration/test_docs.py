@@ -5,6 +5,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import shutil
@@ -105,11 +106,22 @@ def check_make(command: Command) -> None:
     assert f"\n{command.words[1]}:" in (ROOT / "Makefile").read_text()
 
 
+def check_docker(command: Command) -> None:
+    """The image's own options, and the command that it runs."""
+    image = (ROOT / "Dockerfile").read_text()
+    for word in command.words:
+        if "=http" in word:
+            assert f"ARG {word.partition('=')[0]}=" in image
+    [serve] = re.findall(r"^CMD (\[.*\])$", image, re.MULTILINE)
+    parse(Command(command.page, ("anygen", *json.loads(serve))))
+
+
 NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "pip install": ("changes the environment", check_pip),
     "make ": ("installs, or runs these very tests", check_make),
     "anygen serve": ("runs until it is stopped", parse),
     "ANYGEN_API_KEYS=": ("runs until it is stopped", parse_example),
+    "docker ": ("needs Docker, and minutes", check_docker),
     "anygen train": ("minutes to hours", check_train),
     "anygen data build mosit --topics topics.txt --character": ("a minute", check_build),
     "anygen plan": ("a minute for mini; its own tests plan the tiny system", check_plan),
