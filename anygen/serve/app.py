@@ -21,6 +21,9 @@ from anygen.serve.settings import ServeSettings
 from anygen.serve.tasks import Tasks
 
 ENDPOINTS = (status, responses, chat, images, audio, videos, files)
+# Clients close idle connections before that (httpx after 5 s), so that none sends its next request
+# on one that the server is just closing.
+IDLE_SECONDS = 75
 LAST_SECONDS = 5  # for answers that were cancelled to be sent
 
 
@@ -56,6 +59,7 @@ class Server(uvicorn.Server):
             build_app(service),
             log_level="warning",
             server_header=False,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=int(drain) + LAST_SECONDS,
         )
         super().__init__(config)
