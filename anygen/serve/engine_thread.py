@@ -9,22 +9,30 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from typing import cast
 
 from anygen.generation.engine import Engine, Slot
 from anygen.generation.events import Done, Event, MediaProgress
 from anygen.generation.request_checks import PreparedRequest
 
 CLOSE_SECONDS = 5.0
+NUDGE_SECONDS = 0.05
 log = logging.getLogger("anygen.serve")
 
 
 class Job:
     """A request that is being answered, as its handler on the event loop sees it."""
 
-    def __init__(self, prepared: PreparedRequest, count: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        prepared: PreparedRequest,
+        count: Callable[[Event], None],
+        end_media: Callable[[Job], None],
+    ) -> None:
         self.prepared = prepared
         self._count = count  # for statistics: every event, also those that are not delivered
-        self.slot: Slot | None = None  # of the engine; for its thread alone
+        self._end_media = end_media  # that are being rendered for this job
+        self.slot: Slot | None = None  # of the engine; set by its thread
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
@@ -33,8 +41,21 @@ class Job:
         self._error: BaseException | None = None
 
     def cancel(self) -> None:
-        """Ends the answer within a forward pass or a denoising step. For any thread."""
-        self._stop.set()
+        """Ends the answer within a forward pass or a denoising step. For the event loop."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._nudge()
+
+    def _nudge(self) -> None:
+        """Ends the media of the job until the engine has ended the job itself.
+
+        An engine whose answers all wait for media notices nothing until one of them has a result,
+        and a decoder may compute for long between two of them. Closing what is rendered is such a
+        result. It is repeated because the engine may just be about to submit a medium.
+        """
+        if not self._ended:
+            self._end_media(self)
+            self._loop.call_later(NUDGE_SECONDS, self._nudge)
 
     def is_cancelled(self) -> bool:
         return self._stop.is_set()
@@ -89,7 +110,7 @@ class EngineThread:
 
     def submit(self, prepared: PreparedRequest, count: Callable[[Event], None]) -> Job:
         """Begins an answer. For the event loop that reads its events, where `count` is called."""
-        job = Job(prepared, count)
+        job = Job(prepared, count, self._end_media)
         self._inbox.put(job)
         return job
 
@@ -97,6 +118,16 @@ class EngineThread:
         """Ends all jobs, and the thread; one that is stuck in a step ends with the process."""
         self._inbox.put(None)
         self._thread.join(CLOSE_SECONDS)
+
+    def _end_media(self, job: Job) -> None:
+        """Closes the tickets of a job at the render pool, which any thread may do."""
+        pool = self._engine.render_pool
+        if pool is None:
+            return
+        for ticket in pool.open_tickets:
+            slot, _ = cast(tuple[Slot, int], ticket)
+            if slot is job.slot:
+                pool.cancel(ticket)
 
     # The methods below run in the thread.
 

@@ -48,12 +48,27 @@ def test_the_media_of_a_kept_response_need_not_be_read_again(served):
     assert second.usage.input_tokens_details.cached_tokens > first.usage.input_tokens
 
 
-def test_a_streamed_response_can_be_continued_once_it_is_completed(served, client):
-    name = served.service.name
-    with client.responses.stream(model=name, input="a dog", extra_body=EXTRA) as stream:
-        first = stream.get_final_response()
-    assert contents(client.responses.retrieve(first.id)) == contents(first)
-    assert ask(served, "a cat", previous_response_id=first.id).status == "completed"
+@pytest.mark.parametrize(
+    ("extra", "end"),
+    [({"anygen": IMAGE}, "completed"), (EXTRA, "incomplete")],
+    ids=["whole", "cut"],
+)
+def test_a_streamed_response_is_continued_by_one_that_ends_in_the_same_way(client, extra, end):
+    """A text that `max_new_tokens` cuts ends with `response.incomplete`."""
+    fields = {"model": "tiny", "store": True, "extra_body": extra}
+
+    def stream(prompt, **more):
+        with client.responses.stream(input=prompt, **fields, **more) as events:
+            *_, last = events
+        assert last.type == f"response.{end}"
+        return last.response
+
+    first = stream("a dog")
+    assert first.status == end
+    assert client.responses.retrieve(first.id).to_dict() == first.to_dict(warnings=False)
+    second = stream("a cat", previous_response_id=first.id)
+    assert second.previous_response_id == first.id
+    assert second.usage.input_tokens > first.usage.input_tokens
 
 
 def test_a_response_is_kept_as_it_was_sent_until_it_is_deleted(served, client):
