@@ -68,7 +68,7 @@ class ResponsesRequest(Strict):
     truncation: Literal["auto", "disabled"] | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
-    store: bool | None = None  # null: true, as OpenAI has it
+    store: bool | None = None  # null: false, as what is kept takes room from others
     previous_response_id: str | None = None
     anygen: Extension = Extension()
 
@@ -293,7 +293,7 @@ class ResponseWriter:
 
     @property
     def is_stored(self) -> bool:
-        return self.body.store is not False
+        return bool(self.body.store)
 
     def status(self) -> str:
         if self.error:

@@ -16,9 +16,10 @@ def client(served):
     return served.openai
 
 
-def ask(served, prompt, **fields):
-    name = served.service.name
-    return served.openai.responses.create(model=name, input=prompt, extra_body=EXTRA, **fields)
+def ask(served, prompt, store=True, **fields):
+    return served.openai.responses.create(
+        model="tiny", input=prompt, store=store, extra_body=EXTRA, **fields
+    )
 
 
 def contents(response):
@@ -84,8 +85,9 @@ def test_a_response_is_kept_as_it_was_sent_until_it_is_deleted(served, client):
     assert error_of(raised) == ("previous_response_not_found", "previous_response_id")
 
 
-def test_a_response_that_shall_not_be_kept_is_not(served, client):
-    response = ask(served, "a dog", store=False)
+@pytest.mark.parametrize("store", [False, None, openai.omit], ids=["false", "null", "omitted"])
+def test_a_response_is_kept_only_if_store_is_true(served, client, store):
+    response = ask(served, "a dog", store=store)
     assert response.store is False
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(response.id)
