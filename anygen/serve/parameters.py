@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, NonNegativeInt, ValidationError
 from pydantic_core import PydanticCustomError
@@ -55,6 +55,25 @@ class Extension(Strict):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+
+class AnswerRequest(Strict):
+    """Parameters of both endpoints whose answers may hold anything."""
+
+    model: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stream: bool | None = None
+    anygen: Extension = Extension()
+
+    top_logprobs: Annotated[Any, only(0)] = None
+    service_tier: Annotated[Any, only("auto", "default")] = None
+    parallel_tool_calls: Ignored = None
+    user: Ignored = None
+    safety_identifier: Ignored = None
+    prompt_cache_key: Ignored = None
+    prompt_cache_retention: Ignored = None
+    prompt_cache_options: Ignored = None
 
 
 def draw_seed(seed: int | None) -> int:

@@ -20,7 +20,7 @@ from anygen.serve.api.chat_history import read_messages
 from anygen.serve.api.common import ServiceOf, failure, new_id
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.engine_thread import Job
-from anygen.serve.parameters import Extension, Ignored, draw_seed, merged_options, only
+from anygen.serve.parameters import AnswerRequest, Ignored, draw_seed, merged_options, only
 from anygen.serve.service import Service
 from anygen.serve.wire import DONE, EventStream, frame, plain
 
@@ -38,27 +38,21 @@ class AudioFormat(Strict):
     voice: Ignored = None  # OpenAI's client wants one; the sounds of this model are no speech
 
 
-class ChatRequest(Strict):
-    model: str | None = None
+class ChatRequest(AnswerRequest):
     messages: list[Any]
     seed: NonNegativeInt | None = None
     max_tokens: PositiveInt | None = None
     max_completion_tokens: PositiveInt | None = None
-    temperature: float | None = None
-    top_p: float | None = None
     stop: Text | list[Text] | None = None
-    stream: bool | None = None
     stream_options: StreamOptions | None = None
     modalities: list[Modality] | None = None
     audio: AudioFormat | None = None
-    anygen: Extension = Extension()
 
     n: Annotated[Any, only(1)] = None
     frequency_penalty: Annotated[Any, only(0)] = None
     presence_penalty: Annotated[Any, only(0)] = None
     logit_bias: Annotated[Any, only({})] = None
     logprobs: Annotated[Any, only(False)] = None
-    top_logprobs: Annotated[Any, only(0)] = None
     response_format: Annotated[Any, only({"type": "text"})] = None
     tools: Annotated[Any, only([])] = None
     tool_choice: Annotated[Any, only("none", "auto")] = None
@@ -69,15 +63,8 @@ class ChatRequest(Strict):
     reasoning_effort: Annotated[Any, only("none")] = None
     verbosity: Annotated[Any, only("medium")] = None
     store: Annotated[Any, only(False)] = None
-    service_tier: Annotated[Any, only("auto", "default")] = None
-    parallel_tool_calls: Ignored = None
     metadata: Ignored = None
     moderation: Ignored = None
-    user: Ignored = None
-    safety_identifier: Ignored = None
-    prompt_cache_key: Ignored = None
-    prompt_cache_retention: Ignored = None
-    prompt_cache_options: Ignored = None
 
 
 @router.post("/v1/chat/completions")

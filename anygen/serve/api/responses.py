@@ -23,7 +23,7 @@ from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError, to_json
 from anygen.serve.parameters import (
-    Extension,
+    AnswerRequest,
     Ignored,
     draw_seed,
     merged_options,
@@ -56,21 +56,16 @@ class ImageTool(Strict):
     moderation: Ignored = None
 
 
-class ResponsesRequest(Strict):
-    model: str | None = None
+class ResponsesRequest(AnswerRequest):
     input: Text | list[Any]
     instructions: Text | None = None
     max_output_tokens: PositiveInt | None = None
-    temperature: float | None = None
-    top_p: float | None = None
     metadata: dict[str, str] | None = None
-    stream: bool | None = None
     truncation: Literal["auto", "disabled"] | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
     store: bool | None = None  # null: false, as what is kept takes room from others
     previous_response_id: str | None = None
-    anygen: Extension = Extension()
 
     text: Annotated[Any, only({}, {"format": {"type": "text"}})] = None
     include: Annotated[Any, only([])] = None
@@ -78,16 +73,8 @@ class ResponsesRequest(Strict):
     conversation: Annotated[Any, only()] = None
     prompt: Annotated[Any, only()] = None
     reasoning: Annotated[Any, only({})] = None
-    top_logprobs: Annotated[Any, only(0)] = None
     max_tool_calls: Annotated[Any, only()] = None
-    service_tier: Annotated[Any, only("auto", "default")] = None
-    parallel_tool_calls: Ignored = None
     stream_options: Ignored = None
-    user: Ignored = None
-    safety_identifier: Ignored = None
-    prompt_cache_key: Ignored = None
-    prompt_cache_retention: Ignored = None
-    prompt_cache_options: Ignored = None
 
 
 @router.post("/v1/responses")
