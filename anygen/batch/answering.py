@@ -70,6 +70,7 @@ class BatchSettings:
     shard_size: int = 64
     format: FormatName = "files"
     row_timeout: float | None = None
+    media_hosts: tuple[str, ...] = ()  # from which media may be downloaded
     retries: int = 0  # of rows that failed for another reason than what they ask for
 
     def hashes_of(self, row: BatchRow) -> RowHashes:
@@ -96,7 +97,9 @@ def answer_rows(
     outcomes: dict[str, Answer | Exception] = {}
     for row in work.rows:
         try:
-            requests[row.id] = open_row(row, work.folder, settings.seed, settings.options)
+            requests[row.id] = open_row(
+                row, work.folder, settings.seed, settings.options, settings.media_hosts
+            )
         except Exception as error:
             outcomes[row.id] = error
     outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)

@@ -7,13 +7,15 @@
 | `{"type": "input_image", "image_url": URL}`, also input_video | a medium |
 | `{"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}` | a medium |
 
-A URL, and the `path` of a medium, is a path, a file: URL or a data: URL (RFC 2397).
+A URL, and the `path` of a medium, is a path, a file: URL, a data: URL (RFC 2397), or a URL of a
+host from which media may be downloaded.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -22,6 +24,7 @@ from urllib.request import url2pathname
 from anygen.core.media import Media, modality_of
 from anygen.core.modality import MODALITIES, MediaModality
 from anygen.io.media_files import MediaError, printable, read_bytes, read_media
+from anygen.io.remote import PORTS, fetch
 
 # type -> what it is read as, and the key that holds its URL
 URLS: dict[str, tuple[MediaModality, str]] = {
@@ -85,11 +88,18 @@ def named(value: Any) -> str:
     return kinds.get(type(value), "a text" if isinstance(value, str) else "a number")
 
 
-def read_location(location: str, folder: Path, modality: MediaModality, field: str) -> Media:
-    """The medium at a path relative to `folder`, or in a URL. Raises ValueError."""
+def read_location(
+    location: str, modality: MediaModality, field: str, folder: Path, hosts: Collection[str]
+) -> Media:
+    """The medium at a path relative to `folder`, or in a URL. Raises ValueError.
+
+    `hosts` are those from which media may be downloaded (see `anygen.io.remote`).
+    """
     scheme = scheme_of(location)
     if scheme == "data":
         return read_data_url(location, modality, field)
+    if hosts and scheme in PORTS:
+        return checked(read_bytes(fetch(location, hosts, field), field), modality, field, "it")
     if scheme != "file" and location[len(scheme) :].startswith("://"):
         raise MediaError(f"{field}: nothing is downloaded from {scheme}: URLs; give a local path")
     path = url2pathname(urlsplit(location).path) if scheme == "file" else location

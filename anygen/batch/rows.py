@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from anygen.batch.options import is_option, merged_options
 from anygen.batch.parts import plain_content, read_location
 from anygen.core.media import Media, Message, Part, modality_of
-from anygen.core.modality import MEDIA, Modality, parse_modalities
+from anygen.core.modality import MEDIA, MediaModality, Modality, parse_modalities
 from anygen.core.records import Content, MediaContent, Record, RecordMessage, TextContent
 from anygen.core.schema import did_you_mean, explain
 from anygen.generation.options import AnswerOptions
@@ -22,6 +23,9 @@ from anygen.io.media_files import printable
 
 # What a row may say; `image` and the like are paths of media that are shown before the prompt.
 KEYS = ("id", "prompt", "messages", "seed", "modality", "modalities", "options", *MEDIA)
+
+# location, modality and field -> the medium there
+ReadMedium = Callable[[str, MediaModality, str], Media]
 
 
 class RowRecord(Record):
@@ -69,17 +73,21 @@ def prompt_row(
     return BatchRow(row_id, {"id": row_id, "prompt": prompt})
 
 
-def open_row(row: BatchRow, folder: Path, seed: int, options: AnswerOptions) -> Request:
+def open_row(
+    row: BatchRow, folder: Path, seed: int, options: AnswerOptions, hosts: Collection[str] = ()
+) -> Request:
     """Checks a row and reads its media; paths are relative to `folder`. Raises ValueError.
 
-    `seed` is that of the batch; `options` hold unless the row sets others.
+    `seed` is that of the batch; `options` hold unless the row sets others; `hosts` are those from
+    which media may be downloaded.
     """
+    read = partial(read_location, folder=folder, hosts=hosts)
     record = parse_record(row)
     messages: list[Message] = []
     media: list[Media] = []
     for index, message in enumerate(record.messages):
         name = content_field(row, index)
-        messages.append(Message(message.role, read_parts(message, folder, media, name)))
+        messages.append(Message(message.role, read_parts(message, read, media, name)))
         if message.role == "user" and messages[-1].is_empty:
             raise ValueError(f"{name}: is empty; write a text or add a medium")
     if not messages or messages[-1].role != "user":
@@ -151,24 +159,26 @@ def content_field(row: BatchRow, index: int) -> str:
 
 
 def read_parts(
-    message: RecordMessage, folder: Path, media: list[Media], name: str
+    message: RecordMessage, read: ReadMedium, media: list[Media], name: str
 ) -> tuple[Part, ...]:
     """The parts of a message, which `name` stands for in errors. Raises ValueError."""
     return tuple(
-        read_part(content, folder, media, f"{name}.{index}")
+        read_part(content, read, media, f"{name}.{index}")
         for index, content in enumerate(message.content)
     )
 
 
-def read_part(content: Content, folder: Path, media: list[Media], name: str) -> Part:
+def read_part(content: Content, read: ReadMedium, media: list[Media], name: str) -> Part:
     """Text, or a medium, which is added to `media`, the list of all that come before it."""
     if isinstance(content, TextContent):
         return content.text
-    media.append(read_medium(content, folder, media, name))
+    media.append(read_medium(content, read, media, name))
     return media[-1]
 
 
-def read_medium(content: MediaContent, folder: Path, earlier: Sequence[Media], name: str) -> Media:
+def read_medium(
+    content: MediaContent, read: ReadMedium, earlier: Sequence[Media], name: str
+) -> Media:
     if content.ref is not None:
         if content.ref > len(earlier) or modality_of(earlier[content.ref - 1]) != content.type:
             raise ValueError(f"{name}.ref: medium {content.ref} is not an earlier {content.type}")
@@ -177,7 +187,7 @@ def read_medium(content: MediaContent, folder: Path, earlier: Sequence[Media], n
         raise ValueError(f"{name}: is a caption only, for training; give the medium a path")
     if content.path is None:
         raise ValueError(f"{name}.scene: is for training only; give the medium a path")
-    return read_location(content.path, folder, content.type, name)
+    return read(content.path, content.type, name)
 
 
 def row_seed(row: BatchRow, record: Record, seed: int) -> int:

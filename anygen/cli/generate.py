@@ -15,6 +15,7 @@ from anygen.cli.options import (
     DeviceOption,
     DtypeOption,
     LengthOption,
+    MediaHostsOption,
     MetadataOption,
     ModalitiesOption,
     ModelOption,
@@ -26,6 +27,7 @@ from anygen.cli.options import (
     ThreadsOption,
     available,
     load_model,
+    read_media_hosts,
     read_options,
     read_placement,
     use_threads,
@@ -71,6 +73,7 @@ def generate(  # noqa: PLR0913  # the options of a command
     offload: OffloadOption = "none",
     device_map: DeviceMapOption = None,
     metadata: MetadataOption = True,
+    allow_media_host: MediaHostsOption = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -173,6 +176,7 @@ def generate(  # noqa: PLR0913  # the options of a command
         format=read_format(format),
         row_timeout=row_timeout,
         retries=retries,
+        media_hosts=read_media_hosts(allow_media_host),
     )
     answer_rows(source_of(str(source)), batch, partial(load_model, model, place))
 

@@ -74,6 +74,15 @@ DeviceMapOption = Annotated[
 MetadataOption = Annotated[
     bool, typer.Option("--metadata/--no-metadata", help="Record in each file how it was made.")
 ]
+MediaHostsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="HOST",
+        help="Media may be downloaded from this host over HTTPS, and over plain HTTP if it is "
+        "http://HOST; can be repeated.",
+        show_default="nothing is downloaded",
+    ),
+]
 SystemArgument = Annotated[
     str, typer.Argument(help="The name of a system in configs/, or a YAML file.")
 ]
@@ -95,6 +104,14 @@ def read_options(modalities: str | None, length: int, named: list[str]) -> Answe
             raise ValueError(f"--set needs NAME=VALUE, such as steps=8, not {text!r}")
         options = changed(options, name.strip(), value.strip())
     return options
+
+
+def read_media_hosts(hosts: list[str] | None) -> tuple[str, ...]:
+    """Hosts that media may be downloaded from. Raises ValueError for what is none."""
+    from anygen.io.remote import check_hosts
+
+    check_hosts(hosts or ())
+    return tuple(hosts or ())
 
 
 def named_placement(

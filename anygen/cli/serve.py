@@ -13,6 +13,7 @@ from anygen.cli.options import (
     DeviceOption,
     DtypeOption,
     LengthOption,
+    MediaHostsOption,
     ModalitiesOption,
     ModelOption,
     OffloadOption,
@@ -20,6 +21,7 @@ from anygen.cli.options import (
     SetOption,
     ThreadsOption,
     load_model,
+    read_media_hosts,
     read_options,
     read_placement,
     use_threads,
@@ -44,6 +46,7 @@ def serve(  # noqa: PLR0913  # the options of a command
         list[str] | None,
         typer.Option(help="A further name that clients call this server by; can be repeated."),
     ] = None,
+    allow_media_host: MediaHostsOption = None,
     queue: Annotated[
         int, typer.Option(min=0, help="How many answers may wait before requests are refused.")
     ] = 64,
@@ -80,6 +83,7 @@ def serve(  # noqa: PLR0913  # the options of a command
         port=port,
         keys=read_keys(keys),
         allow_hosts=tuple(allow_host or ()),
+        media_hosts=read_media_hosts(allow_media_host),
         queue=queue,
         drain=drain,
         options=options,

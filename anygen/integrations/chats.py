@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
-from urllib.request import urlopen
 
 import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
 
+from anygen.batch.parts import data_of, scheme_of
 from anygen.core.media import Audio, Image, Media, Message, Part, Role, Video, modality_of
 from anygen.core.modality import MODALITIES
 from anygen.io.media_files import read_bytes, read_media
+from anygen.io.remote import PORTS, fetch
 
-DATA_URL = re.compile(r"data:[\w/.+-]*;base64,")
 ROLES = get_args(Role)
 
 
-def read_chat(turns: Sequence[Mapping[str, Any]]) -> list[Message]:
+def read_chat(
+    turns: Sequence[Mapping[str, Any]], media_hosts: Collection[str] = ()
+) -> list[Message]:
     """Turns of `role` and `content`, which is text or a list of typed blocks.
 
-    Raises ValueError for an unknown role and an invalid block, and MediaError for a file that
-    cannot be read.
+    Media are downloaded from `media_hosts` alone (see `anygen.io.remote`). Raises ValueError for an
+    unknown role and an invalid block, and MediaError for a file that cannot be read.
     """
     messages = []
     for turn in turns:
         if turn["role"] not in ROLES:
             raise ValueError(f"role: {turn['role']!r} is none of {', '.join(ROLES)}")
-        messages.append(Message(turn["role"], tuple(read_contents(turn["content"]))))
+        messages.append(Message(turn["role"], tuple(read_contents(turn["content"], media_hosts))))
     return messages
 
 
-def read_contents(content: str | Sequence[Mapping[str, Any]]) -> list[Part]:
+def read_contents(
+    content: str | Sequence[Mapping[str, Any]], media_hosts: Collection[str]
+) -> list[Part]:
     if isinstance(content, str):
         return [content]
-    return [read_content(block) for block in content]
+    return [read_content(block, media_hosts) for block in content]
 
 
-def read_content(block: Mapping[str, Any]) -> Part:
+def read_content(block: Mapping[str, Any], media_hosts: Collection[str] = ()) -> Part:
     """A part from a block of text, or of a medium with the key image (its type), url, path, base64
     or image_url.
 
@@ -53,7 +55,7 @@ def read_content(block: Mapping[str, Any]) -> Part:
         return str(block["text"])
     if kind not in MODALITIES:
         raise ValueError(f"content: a block of type {kind!r}; there are {', '.join(MODALITIES)}")
-    medium = read_source(source_of(kind, block), kind, block)
+    medium = read_source(source_of(kind, block), kind, block, media_hosts)
     if modality_of(medium) != kind:
         raise ValueError(f"content: a block of type {kind!r} holds {modality_of(medium)}")
     return medium
@@ -72,7 +74,9 @@ def source_of(kind: str, block: Mapping[str, Any]) -> Any:
     return source
 
 
-def read_source(source: Any, kind: str, block: Mapping[str, Any]) -> Media:
+def read_source(
+    source: Any, kind: str, block: Mapping[str, Any], media_hosts: Collection[str]
+) -> Media:
     """A medium from a medium of ours, a picture of Pillow, an array, a path or an address."""
     if isinstance(source, Image | Audio | Video):
         return source
@@ -81,12 +85,12 @@ def read_source(source: Any, kind: str, block: Mapping[str, Any]) -> Media:
         return Image(pixels.permute(2, 0, 1).contiguous())
     if isinstance(source, np.ndarray | Tensor):
         return read_array(torch.as_tensor(source).cpu(), kind, block)
-    address = str(source)
-    if DATA_URL.match(address):
-        return read_bytes(base64.b64decode(address.partition(",")[2]), f"this {kind}")
-    if address.startswith(("http://", "https://")):
-        with urlopen(address) as response:
-            return read_bytes(response.read(), address)
+    address, name = str(source), f"this {kind}"
+    scheme = scheme_of(address)
+    if scheme == "data":
+        return read_bytes(data_of(address, name), name)
+    if scheme in PORTS:
+        return read_bytes(fetch(address, media_hosts, name), name)
     return read_media(address)
 
 

@@ -15,7 +15,7 @@ models that read pictures, and supports neither video nor answers of several mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,7 +44,8 @@ from anygen.integrations.chats import plain_value, rate_of, read_chat, read_cont
 from anygen.model.building import find_base
 
 MODES = ("auto", *MODALITIES)  # of an answer: the model's choice, or one modality
-RATES = ("sampling_rate", "fps")  # that arrays lack
+# Arguments that decide how media are read: rates, which arrays lack, and where they may come from
+READING = ("sampling_rate", "fps", "media_hosts")
 PLACEMENT = ("dtype", "quant", "offload", "device_map")  # arguments that both libraries know
 
 
@@ -146,20 +147,26 @@ class AnyGenProcessor(ProcessorMixin):
         images: Any = None,
         videos: Any = None,
         audio: Any = None,
+        media_hosts: Collection[str] = (),
         **rates: float,
     ) -> list[Message]:
-        """A user message: the media, then the text. Arrays need `fps` or `sampling_rate`."""
+        """A user message: the media, then the text. Arrays need `fps` or `sampling_rate`.
+
+        `media_hosts` are those from which media may be downloaded.
+        """
         media = (("image", images), ("video", videos), ("audio", audio))
         parts = [
-            read_content({"type": kind, kind: medium, **rates})
+            read_content({"type": kind, kind: medium, **rates}, media_hosts)
             for kind, items in media
             for medium in as_list(items)
         ]
         return [Message("user", (*parts, *([text] if text else [])))]
 
-    def messages(self, chat: Sequence[Mapping[str, Any]]) -> list[Message]:
+    def messages(
+        self, chat: Sequence[Mapping[str, Any]], media_hosts: Collection[str] = ()
+    ) -> list[Message]:
         """Converts turns of `role` and `content`, see `read_chat`."""
-        return read_chat(chat)
+        return read_chat(chat, media_hosts)
 
     def post_process_multimodal_output(
         self, answer: Answer, generation_mode: str
@@ -185,11 +192,12 @@ class AnyGenProcessor(ProcessorMixin):
 class AnyGenPipeline(AnyToAnyPipeline):
     """The task `any-to-any`: generation_mode is text, image, audio, video or auto (the default).
 
-    Other keyword arguments are fields of `AnswerOptions`, and `sampling_rate` and `fps` of arrays
-    in `audio` and `videos`. Results have the keys `input_text` and `generated_<mode>`, as those of
-    transformers, and `sampling_rate` of a sound or `fps` of a video. In mode auto, `generated` is a
-    list of blocks in the order of the answer: {"type": "text",
-    "text": ...}, {"type": "audio", "audio": array (C, N), "sampling_rate": ...} and so on.
+    Other keyword arguments are fields of `AnswerOptions`, `sampling_rate` and `fps` of arrays in
+    `audio` and `videos`, and `media_hosts`, from which media may be downloaded. Results have the
+    keys `input_text` and `generated_<mode>`, as those of transformers, and `sampling_rate` of a
+    sound or `fps` of a video. In mode auto, `generated` is a list of blocks in the order of the
+    answer: {"type": "text", "text": ...}, {"type": "audio", "audio": array (C, N), "sampling_rate":
+    ...} and so on.
 
     A list of texts gives a list of results; media beside it are lists of the same length.
     """
@@ -222,18 +230,20 @@ class AnyGenPipeline(AnyToAnyPipeline):
         self, generation_mode: str | None = None, **options: Any
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         mode = {} if generation_mode is None else {"generation_mode": generation_mode}
-        rates = {name: options.pop(name) for name in RATES if name in options}
-        return rates, mode | options, mode
+        reading = {name: options.pop(name) for name in READING if name in options}
+        return reading, mode | options, mode
 
-    def preprocess(self, inputs: Any, **rates: Any) -> dict[str, Any]:  # type: ignore[override]
+    def preprocess(  # type: ignore[override]
+        self, inputs: Any, media_hosts: Collection[str] = (), **rates: Any
+    ) -> dict[str, Any]:
         if isinstance(inputs, Chat):
-            messages = self.processor.messages(inputs.messages)
+            messages = self.processor.messages(inputs.messages, media_hosts)
             return {"input_text": inputs.messages, "messages": messages}
         arguments = {"text": inputs} if isinstance(inputs, str) else dict(inputs)
         for one, several in (("image", "images"), ("video", "videos")):  # either is common
             if one in arguments:
                 arguments[several] = arguments.pop(one)
-        messages = self.processor(**rates | arguments)
+        messages = self.processor(media_hosts=media_hosts, **rates | arguments)
         return {"input_text": arguments.get("text"), "messages": messages}
 
     def _forward(self, model_inputs: dict[str, Any], **options: Any) -> dict[str, Any]:  # type: ignore[override]

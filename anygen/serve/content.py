@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from anygen.core.modality import MediaModality
 from anygen.core.records import MediaContent, RecordMessage, TextContent
 from anygen.core.schema import explain
 from anygen.io.media_files import MediaError, read_bytes
+from anygen.io.remote import RefusedAddressError, fetch
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
 from anygen.serve.store import Store, StoredFile
@@ -29,6 +30,7 @@ class MessageReader:
 
     store: Store
     max_media: int
+    media_hosts: Collection[str]  # from which media may be downloaded
     media: int = field(default=0, init=False)  # so far
 
     def message(self, role: str, content: Any, where: str) -> Message:
@@ -56,15 +58,17 @@ class MessageReader:
         return Message(record.role, tuple(parts))
 
     def file(self, file: Mapping[str, Any], modality: MediaModality | None, where: str) -> Media:
-        """The medium of a part that names an uploaded file, or holds one of unnamed modality."""
+        """The medium of a part that names an uploaded file, or one of unnamed modality."""
         if file.get("file_id") is not None:
             kept = self.store.get(str(file["file_id"]), StoredFile)
             if kept is None:
                 raise ApiError(404, f"{where}: this server has no such file", "file_not_found")
             return self.decode(kept.data, modality, where)
+        if isinstance(file.get("file_url"), str):
+            return self.decode(self.fetched(file["file_url"], where), modality, where)
         data = file.get("file_data")
         if not isinstance(data, str):
-            raise ValueError(f"{where}: give file_id, or file_data in base64")
+            raise ValueError(f"{where}: give file_id, file_url, or file_data in base64")
         url = data if scheme_of(data) == "data" else f"data:;base64,{data}"
         return self.decode(data_of(url, where), modality, where)
 
@@ -84,19 +88,24 @@ class MessageReader:
         return self.medium(content.path, content.type, where)
 
     def medium(self, url: str, modality: MediaModality, where: str) -> Media:
-        """The medium in a data: URL, or one that this server has made."""
+        """The medium in a data: URL, one that this server has made, or one of an allowed host."""
         if scheme_of(url) == "data":
             self.count(where)
             return read_data_url(url, modality, where)
         stored = STORED.fullmatch(url)
         if stored:
             return self.stored(stored[1], modality, where)
-        raise ApiError(
-            400,
-            f"{where}: media are neither downloaded nor read from paths; send a data: URL",
-            "remote_media_refused",
-            where,
-        )
+        return self.decode(self.fetched(url, where), modality, where)
+
+    def fetched(self, url: str, where: str) -> bytes:
+        """What is at a URL of an allowed host. Raises ApiError and MediaError."""
+        if not self.media_hosts:
+            problem = f"{where}: media are neither downloaded nor read from paths; send a data: URL"
+            raise ApiError(400, problem, "remote_media_refused", where)
+        try:
+            return fetch(url, self.media_hosts, where)
+        except RefusedAddressError as error:
+            raise ApiError(400, str(error), "remote_media_refused", where) from error
 
     def count(self, where: str) -> None:
         """One medium more. Raises ApiError."""

@@ -129,7 +129,7 @@ class Service:
         """
         place = self.admit(len(seeds))
         with released_on_error(place):
-            reader = MessageReader(self.store, self.settings.max_media)
+            reader = MessageReader(self.store, self.settings.max_media, self.settings.media_hosts)
             messages = await in_thread(read, source, reader)
             requests = [Request(messages, seed, options) for seed in seeds]
             return place, [await self.start(place, request) for request in requests]

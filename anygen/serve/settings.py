@@ -25,6 +25,7 @@ class ServeSettings(Strict):
     queue: NonNegativeInt = 64  # answers that may wait for a slot of the engine
     max_body: PositiveInt = 64 * 2**20  # bytes of a request
     max_media: NonNegativeInt = 32  # in a request
+    media_hosts: tuple[str, ...] = ()  # from which media of requests may be downloaded
     store_bytes: PositiveInt = (
         512 * 2**20
     )  # of media, responses and files that are kept for clients

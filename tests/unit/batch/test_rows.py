@@ -9,6 +9,27 @@ from anygen.batch.sources import read_rows
 from anygen.generation.options import AnswerOptions, Edit
 from anygen.io.media_files import write_media
 from support.batches import Painter, never_load, run, write_rows
+from support.net import network, reply
+
+
+def test_media_are_downloaded_from_hosts_that_are_named(tmp_path, image, monkeypatch):
+    path = write_media(image, tmp_path / "cat.png")
+    rows = [
+        {"id": host, "prompt": [{"type": "image_url", "image_url": f"http://{host}/cat.png"}]}
+        for host in ("media.example.org", "evil.example.org")
+    ]
+    model = Painter()
+    with network(monkeypatch) as net:
+        net.replies = [reply(path.read_bytes())]
+        hosts = ("http://media.example.org",)
+        file = write_rows(tmp_path, *rows)
+        done, refused = run(lambda: model, file, tmp_path / "out", media_hosts=hosts)
+    assert done["status"] == "ok"
+    ((request,),) = model.batches
+    assert request.messages[0].parts[0].pixels.equal(image.pixels)
+    assert refused["error"] == (
+        "prompt.0: media are not downloaded from there; allowed are http://media.example.org"
+    )
 
 
 def test_a_dialogue_keeps_its_roles_parts_seed_and_modalities(tmp_path, image):

@@ -9,7 +9,8 @@ import torch
 
 from anygen.core.media import Audio, Image, Video
 from anygen.integrations.chats import read_chat, read_content
-from anygen.io.media_files import write_media
+from anygen.io.media_files import MediaError, write_media
+from support.net import network, reply
 
 TONE = torch.sin(torch.arange(400) / 10)
 
@@ -68,6 +69,19 @@ def test_a_file_must_hold_what_its_block_declares(tmp_path, audio):
         assert isinstance(read_content({"type": "audio", **source}), Audio)
         with pytest.raises(ValueError, match="a block of type 'image' holds audio"):
             read_content({"type": "image", **source})
+
+
+def test_an_address_is_read_only_of_a_host_that_is_named(tmp_path, image, monkeypatch):
+    path = write_media(image, tmp_path / "cat.png")
+    block = {"type": "image", "url": "http://media.example.org/cat.png"}
+    with network(monkeypatch) as net:
+        net.replies = [reply(path.read_bytes())]
+        found = read_content(block, media_hosts=["http://media.example.org"])
+        assert torch.equal(found.pixels, image.pixels)
+        for hosts in ((), ["media.example.org"]):
+            with pytest.raises(MediaError, match="this image: media are not downloaded from there"):
+                read_content(block, hosts)
+    assert len(net.requests) == 1
 
 
 def test_media_of_ours_are_taken_as_they_are(image, audio, video):
