@@ -22,7 +22,7 @@ from anygen.cli.evaluate import evaluation
 from anygen.cli.generate import generate
 from anygen.cli.inspect import config, doctor, models, plan
 from anygen.cli.records import check, index, preview, split, stats
-from anygen.cli.serve import serve
+from anygen.cli.serve import serve, web
 from anygen.cli.train import convert_checkpoint, pack, train
 from anygen.core.version import __version__
 
@@ -30,7 +30,7 @@ INTERRUPTED = 130  # the exit code of a shell for SIGINT
 TALK, GENERATE, SERVE, TRAIN = "Talk", "Generate", "Serve", "Data and training"
 EVALUATE, LOOK = "Evaluate", "Look"
 ORDER = (
-    *("chat", "generate", "serve"),
+    *("chat", "web", "generate", "serve"),
     *("data", "train", "pack", "convert"),
     *("evaluate", "arena", "models", "config", "plan", "doctor"),
 )
@@ -51,6 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(rich_help_panel=TALK)(chat)
+app.command(rich_help_panel=TALK)(web)
 app.command(rich_help_panel=GENERATE)(generate)
 app.command(rich_help_panel=SERVE)(serve)
 for command in (build, review, check, stats, split, index, preview):

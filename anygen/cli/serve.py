@@ -1,10 +1,17 @@
-"""`anygen serve`: the model behind OpenAI's API."""
+"""`anygen serve`, the model behind OpenAI's API, and `anygen web`, a page for it."""
 
 from __future__ import annotations
 
+import importlib
+import secrets
 import sys
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from socket import socket
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +34,11 @@ from anygen.cli.options import (
     use_threads,
 )
 from anygen.core.version import DISTRIBUTION
+
+if TYPE_CHECKING:  # what is slow to import, or needs the extra `serve`
+    from anygen.config.placement import Placement
+    from anygen.serve.service import Service
+    from anygen.serve.settings import ServeSettings
 
 
 def serve(  # noqa: PLR0913  # the options of a command
@@ -68,12 +80,8 @@ def serve(  # noqa: PLR0913  # the options of a command
     An answer has the bytes that `anygen generate` writes for the same request and seed. Ctrl-C or
     SIGTERM ends the server, once open requests are answered.
     """
-    try:
-        from anygen.serve.app import Server, address_of, bind
-    except ModuleNotFoundError as error:
-        need = f"serve needs {error.name}: pip install '{DISTRIBUTION}[serve]'"
-        raise ValueError(need) from None
-    from anygen.serve.service import Service
+    check_installed()
+    from anygen.serve.app import Server
     from anygen.serve.settings import ServeSettings, read_keys
 
     use_threads(threads)
@@ -89,8 +97,67 @@ def serve(  # noqa: PLR0913  # the options of a command
         options=options,
     ).checked()
     place = read_placement(device, dtype, quant, offload, device_map)
+    with opened(model, chosen, place) as (service, socket, address):
+        print(f"anygen: serving {model} at {address}/v1", file=sys.stderr)
+        Server(service).run(sockets=[socket])
+
+
+def web(  # noqa: PLR0913  # the options of a command
+    model: ModelOption = "mini",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")] = 0,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Print the address, and open no browser.")
+    ] = False,
+    modalities: ModalitiesOption = None,
+    max_new_tokens: LengthOption = 256,
+    settings: SetOption = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = None,
+    quant: QuantOption = None,
+    offload: OffloadOption = "none",
+    device_map: DeviceMapOption = None,
+) -> None:
+    """Talk to a model in the browser: a page of this machine, for this machine alone.
+
+    Ctrl-C ends it. Conversations stay in the browser.
+    """
+    check_installed()
+    from anygen.serve.app import Server
+    from anygen.serve.settings import ServeSettings
+    from anygen.web.page import Page
+
+    use_threads(threads)
+    options = read_options(modalities, max_new_tokens, settings or [])
+    key = secrets.token_urlsafe(32)
+    chosen = ServeSettings(port=port, keys=(key,), options=options)
+    place = read_placement(device, dtype, quant, offload, device_map)
+    page = Page(key)
+    with opened(model, chosen, place) as (service, socket, address):
+        url = page.address(address)
+        print(f"anygen: {model} at {url}", file=sys.stderr)
+        on_ready = None if no_open else partial(webbrowser.open, url)
+        Server(service, page, on_ready).run(sockets=[socket])
+
+
+def check_installed() -> None:
+    """Raises ValueError if the extra `serve` is not installed."""
+    try:
+        importlib.import_module("anygen.serve.app")
+    except ModuleNotFoundError as error:
+        need = f"this command needs {error.name}: pip install '{DISTRIBUTION}[serve]'"
+        raise ValueError(need) from None
+
+
+@contextmanager
+def opened(
+    model: str, chosen: ServeSettings, place: Placement
+) -> Iterator[tuple[Service, socket, str]]:
+    """A loaded model, the socket that it will be served at, and its address."""
+    from anygen.serve.app import address_of, bind
+    from anygen.serve.service import Service
+
     with bind(chosen) as found:
-        opened = load_model(model, place)
-        options.over(opened.model_id.sampling)  # a mistake in all requests at once
-        print(f"anygen: serving {model} at {address_of(found)}/v1", file=sys.stderr)
-        Server(Service(opened, chosen)).run(sockets=[found])
+        loaded = load_model(model, place)
+        chosen.options.over(loaded.model_id.sampling)  # a mistake in all requests at once
+        yield Service(loaded, chosen), found, address_of(found)

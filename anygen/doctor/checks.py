@@ -31,7 +31,7 @@ FOREIGN = "anygen"  # an unrelated distribution on PyPI, whose modules have the 
 EXTRAS = {  # of pyproject.toml, and their purpose
     "data": "tables in Parquet as training data",
     "track": "training runs in TensorBoard",
-    "serve": "answering over HTTP, with OpenAI's API",
+    "serve": "answering over HTTP, to OpenAI's clients and to a page in the browser",
     "audio": "playing sounds in the chat, and recording them",
     "dev": "the tests, the style and the types",
     "quant": "an LLM in 8 or 4 bits",

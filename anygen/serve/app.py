@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import Protocol
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from anygen.core.version import __version__
@@ -21,13 +22,23 @@ from anygen.serve.settings import ServeSettings
 from anygen.serve.tasks import Tasks
 
 ENDPOINTS = (status, responses, chat, images, audio, videos, files)
+OPEN_PATHS = ("/health",)  # that need no key
 # Clients close idle connections before that (httpx after 5 s), so that none sends its next request
 # on one that the server is just closing.
 IDLE_SECONDS = 75
 LAST_SECONDS = 5  # for answers that were cancelled to be sent
 
 
-def build_app(service: Service) -> ASGIApp:
+class Extra(Protocol):
+    """More endpoints than those of the API, and which of their paths need no key."""
+
+    router: APIRouter
+
+    @property
+    def paths(self) -> Sequence[str]: ...
+
+
+def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.loop = asyncio.get_running_loop()
@@ -47,23 +58,36 @@ def build_app(service: Service) -> ASGIApp:
     install_handlers(app)
     for module in ENDPOINTS:
         app.include_router(module.router)
-    return Guard(app, service.settings, service.metrics)
+    if extra:
+        app.include_router(extra.router)
+    open_paths = (*OPEN_PATHS, *(extra.paths if extra else ()))
+    return Guard(app, service.settings, service.metrics, open_paths)
 
 
 class Server(uvicorn.Server):
-    """A server that answers what is open before it ends."""
+    """A server that answers what is open before it ends; `on_ready` is called once it listens."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(
+        self,
+        service: Service,
+        extra: Extra | None = None,
+        on_ready: Callable[[], object] | None = None,
+    ) -> None:
         drain = service.settings.drain
         config = uvicorn.Config(
-            build_app(service),
+            build_app(service, extra),
             log_level="warning",
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=int(drain) + LAST_SECONDS,
         )
         super().__init__(config)
-        self.service = service
+        self.service, self.on_ready = service, on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.on_ready:
+            self.on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.service.drain()

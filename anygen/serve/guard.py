@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import uuid
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,7 +15,6 @@ from anygen.serve.errors import ApiError, error_response
 from anygen.serve.metrics import Metrics
 from anygen.serve.settings import ServeSettings, is_loopback
 
-OPEN_PATHS = ("/health",)  # without a key
 SAFE_METHODS = ("GET", "HEAD")
 BODY_SECONDS = 60.0  # for the whole body of a request
 
@@ -22,8 +22,11 @@ BODY_SECONDS = 60.0  # for the whole body of a request
 class Guard:
     """Refuses what the settings do not allow, gives each reply an id, and counts it."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: ServeSettings, metrics: Metrics, open_paths: Sequence[str]
+    ) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
+        self.open_paths = open_paths  # that need no key
         self.keys = [key.encode() for key in settings.keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +56,7 @@ class Guard:
         self.check_host(headers.get("host", ""))
         if scope["method"] not in SAFE_METHODS:
             check_origin(headers)
-        if self.keys and scope["path"] not in OPEN_PATHS:
+        if self.keys and scope["path"] not in self.open_paths:
             self.check_key(headers.get("authorization", ""))
 
     def check_host(self, host: str) -> None:

@@ -119,6 +119,7 @@ def check_docker(command: Command) -> None:
 NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "pip install": ("changes the environment", check_pip),
     "make ": ("installs, or runs these very tests", check_make),
+    "anygen web": ("runs until it is stopped", parse),
     "anygen serve": ("runs until it is stopped", parse),
     "ANYGEN_API_KEYS=": ("runs until it is stopped", parse_example),
     "docker ": ("needs Docker, and minutes", check_docker),

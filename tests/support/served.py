@@ -85,10 +85,11 @@ class Served:
 
 
 @contextmanager
-def serving(model, **settings):
+def serving(model, extra=None, **settings):
+    """A running server; `extra` is a page that it has, too."""
     chosen = ServeSettings(port=0, **settings).checked()
     service = Service(model, chosen)
-    server = Server(service)
+    server = Server(service, extra)
     with bind(chosen) as found:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [found]})
         thread.start()

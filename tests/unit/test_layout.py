@@ -41,6 +41,7 @@ ROOMS = (
     "batch",
     "building",
     "serve",
+    "web",
     "testing",
     "integrations",
     "doctor",

@@ -66,7 +66,7 @@ def test_help_lists_the_commands_by_use(anygen_cli):
     words = [line.split()[1] for line in out.splitlines() if line.startswith(("│", "|", "╭"))]
     listed = [word for word in words if word in ORDER or word in PANELS]
     assert listed == [
-        *("Talk", "chat", "Generate", "generate", "Serve", "serve"),
+        *("Talk", "chat", "web", "Generate", "generate", "Serve", "serve"),
         *("Data", "data", "train", "pack", "convert", "Evaluate", "evaluate", "arena"),
         *("Look", "models", "config", "plan", "doctor"),
     ]
@@ -75,7 +75,7 @@ def test_help_lists_the_commands_by_use(anygen_cli):
 def test_every_command_that_takes_a_device_chooses_one_itself():
     commands = typer.main.get_command(app).commands
     devices = [p for c in commands.values() for p in c.params if p.name == "device"]
-    assert len(devices) == 5
+    assert len(devices) == 6
     assert {p.default or p.show_default for p in devices} == {"auto"}
 
 
