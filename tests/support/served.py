@@ -55,12 +55,12 @@ class Served:
 
     def __init__(self, service, server, url):
         self.service, self.url, self.server = service, url, server
-        self.http = httpx2.Client(base_url=url, timeout=60, trust_env=False)
+        self.http = httpx2.Client(base_url=url, timeout=300, trust_env=False)
         self.openai = OpenAI(
             base_url=f"{url}/v1",
             api_key="key",
             max_retries=0,
-            http_client=httpx2.Client(timeout=60, trust_env=False),
+            http_client=httpx2.Client(timeout=300, trust_env=False),
         )
 
     def send(self, path, body):
@@ -68,12 +68,12 @@ class Served:
         host, port = self.url.removeprefix("http://").split(":")
         data = json.dumps(body).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        connection = socket.create_connection((host, int(port)), timeout=60)
+        connection = socket.create_connection((host, int(port)), timeout=300)
         head += "Connection: close\r\n"
         connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
         return connection
 
-    def is_idle(self, seconds=60):
+    def is_idle(self, seconds=300):
         """Whether every place and every slot of the engine becomes free in time."""
         end = time.monotonic() + seconds
         engine = self.service.model.engine

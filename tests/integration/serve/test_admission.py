@@ -23,7 +23,7 @@ def small(model):
 def test_what_is_too_much_is_refused_until_there_is_room(small, hanging):
     begun, _ = hanging
     connections = [small.send("/v1/responses", BODY) for _ in range(MAX_SLOTS + 1)]
-    assert begun.acquire(timeout=60)
+    assert begun.acquire(timeout=300)
     while len(small.service.places) <= MAX_SLOTS:
         time.sleep(0.01)
     reply = small.http.post("/v1/responses", json=TEXT)
@@ -39,7 +39,7 @@ def test_what_is_too_much_is_refused_until_there_is_room(small, hanging):
 def test_a_server_that_ends_takes_nothing_more_and_ends_what_is_open(small, hanging):
     begun, ended = hanging
     with small.send("/v1/responses", BODY) as connection:
-        assert begun.acquire(timeout=60)
+        assert begun.acquire(timeout=300)
         small.http.get("/ready").raise_for_status()
         small.service.drain()
         for path in ("/ready", "/v1/models"):
@@ -47,7 +47,7 @@ def test_a_server_that_ends_takes_nothing_more_and_ends_what_is_open(small, hang
         refused = small.http.post("/v1/responses", json=TEXT)
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
-        assert ended.acquire(timeout=60)  # after `drain` seconds
+        assert ended.acquire(timeout=300)  # after `drain` seconds
         assert b'"status":"cancelled"' in connection.makefile("rb").read()
 
 
@@ -61,7 +61,7 @@ def test_several_images_of_a_request_take_as_many_places(small, hanging):
     begun, _ = hanging
     body = {"prompt": "a ball", "n": MAX_SLOTS}
     with small.send("/v1/images/generations", body):
-        assert begun.acquire(timeout=60)
+        assert begun.acquire(timeout=300)
         assert small.service.load == MAX_SLOTS
         refused = small.http.post("/v1/images/generations", json={"prompt": "a cat", "n": 2})
         assert refused.status_code == 429

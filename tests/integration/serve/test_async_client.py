@@ -17,7 +17,7 @@ def run(served, use):
     """What `use`, a coroutine of a client, returns."""
 
     async def connected():
-        http = httpx2.AsyncClient(timeout=60, trust_env=False)
+        http = httpx2.AsyncClient(timeout=300, trust_env=False)
         async with AsyncOpenAI(
             base_url=f"{served.url}/v1", api_key="key", max_retries=0, http_client=http
         ) as client:
@@ -94,9 +94,9 @@ def test_an_answer_ends_when_its_task_is_cancelled(served, hanging):
                 model=served.service.name, input="draw", extra_body={"anygen": IMAGE}
             )
         )
-        assert await asyncio.to_thread(begun.acquire, timeout=60)
+        assert await asyncio.to_thread(begun.acquire, timeout=300)
         asking.cancel()
 
     run(served, give_up)
-    assert ended.acquire(timeout=60)
+    assert ended.acquire(timeout=300)
     assert served.is_idle()

@@ -48,7 +48,7 @@ def test_answers_media_steps_and_requests_are_counted(fresh):
 def test_cancelled_and_refused_answers_are_counted(fresh, hanging):
     begun, _ = hanging
     with fresh.send("/v1/responses", {"input": "draw", "anygen": IMAGE}):
-        assert begun.acquire(timeout=60)
+        assert begun.acquire(timeout=300)
         assert values(fresh)["anygen_load",] == 1
     assert fresh.is_idle()
     fresh.http.get("/v1/models", headers={"Host": "evil.example"})

@@ -42,7 +42,7 @@ def test_a_recipe_in_python_runs(server, tmp_path, monkeypatch, text):
 def test_the_recipes_for_curl_run(server, tmp_path):
     [(_, text)] = blocks(PAGE, "sh")
     command = ["sh", "-e", "-c", adapted(server, text)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert '"error":{' not in done.stdout
     assert done.stdout.count('"object":"response"') == 1

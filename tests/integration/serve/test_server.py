@@ -68,7 +68,7 @@ def test_a_page_of_another_host_cannot_post(served):
 
 def test_a_large_body_is_refused_before_it_is_read(served):
     host, port = served.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=300) as connection:
         head = f"POST /v1/responses HTTP/1.1\r\nHost: {host}\r\nContent-Length: {2**40}\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(2**16).startswith(b"HTTP/1.1 413 ")

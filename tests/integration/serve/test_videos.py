@@ -91,7 +91,7 @@ def hanging_video(model, monkeypatch, hanging):
 def test_a_video_that_is_being_made_can_be_watched_and_deleted(served, videos, hanging_video):
     begun, ended = hanging_video
     video = create(served)
-    assert begun.acquire(timeout=60)
+    assert begun.acquire(timeout=300)
     while videos.retrieve(video.id).progress != 50:
         time.sleep(0.01)
     watched = videos.with_raw_response.retrieve(video.id)
@@ -102,7 +102,7 @@ def test_a_video_that_is_being_made_can_be_watched_and_deleted(served, videos, h
         videos.download_content(video.id)
     assert refused.value.code == "video_not_ready"
     assert videos.delete(video.id).deleted
-    assert ended.acquire(timeout=60)
+    assert ended.acquire(timeout=300)
     assert served.is_idle()
     for call in (videos.retrieve, videos.download_content, videos.delete):
         with pytest.raises(openai.NotFoundError) as refused:

@@ -18,7 +18,7 @@ def page(browser, served, page_of_server):
     """The page as `anygen web` opens it. Errors, alerts and calls of other hosts are collected."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1200, "height": 800})
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(300_000)
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("dialog", lambda dialog: page.faults.append(dialog.message))
