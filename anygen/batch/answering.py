@@ -16,7 +16,7 @@ from anygen.batch.records import (
     error_record,
     short_error,
 )
-from anygen.batch.rows import BatchRow, open_row
+from anygen.batch.rows import BatchRow, ReadMedium, media_reader, open_row
 from anygen.checkpoints.model_id import ModelId
 from anygen.conversation.history import Turn
 from anygen.core.modality import Modality
@@ -71,6 +71,7 @@ class BatchSettings:
     format: FormatName = "files"
     row_timeout: float | None = None
     media_hosts: tuple[str, ...] = ()  # from which media may be downloaded
+    read_medium: ReadMedium | None = None  # otherwise, and from nowhere else
     retries: int = 0  # of rows that failed for another reason than what they ask for
 
     def hashes_of(self, row: BatchRow) -> RowHashes:
@@ -95,11 +96,10 @@ def answer_rows(
     """
     requests: dict[str, Request] = {}
     outcomes: dict[str, Answer | Exception] = {}
+    read = settings.read_medium or media_reader(work.folder, settings.media_hosts)
     for row in work.rows:
         try:
-            requests[row.id] = open_row(
-                row, work.folder, settings.seed, settings.options, settings.media_hosts
-            )
+            requests[row.id] = open_row(row, read, settings.seed, settings.options)
         except Exception as error:
             outcomes[row.id] = error
     outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)

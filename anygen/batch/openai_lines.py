@@ -29,6 +29,8 @@ NEUTRAL: dict[str, list[Any]] = {  # values that change nothing
     "response_format": ["url", "b64_json", {"type": "text"}],
     "size": ["auto"],
 }
+EXTENSION = "anygen"  # of what the server reads: see `anygen.serve.parameters.Extension`
+KNOWN = ("messages", "prompt", "input", "instructions", "seed", "n", "size", *OPTIONS, EXTENSION)
 IMAGES = "/v1/images/generations"
 URLS = ("/v1/chat/completions", "/v1/responses", IMAGES)
 
@@ -49,8 +51,18 @@ def plain_line(data: dict[str, Any]) -> dict[str, Any]:
         row["modality"] = "image"
     for name, value in body.items():
         if name not in IGNORED and value is not None and value not in NEUTRAL.get(name, ()):
-            read_parameter(row, name, value)
+            (read_extension if name == EXTENSION else read_parameter)(row, name, value)
     return row
+
+
+def read_extension(row: dict[str, Any], name: str, value: Any) -> None:
+    """Adds the seed and the options that a request to the server names. Raises ValueError."""
+    if not isinstance(value, dict):
+        raise ValueError(f"body.{name}: should be an object")
+    options = {key: each for key, each in value.items() if key not in ("seed", "deliver")}
+    row["options"] |= options
+    if value.get("seed") is not None:
+        row["seed"] = value["seed"]
 
 
 def read_parameter(row: dict[str, Any], name: str, value: Any) -> None:
@@ -72,10 +84,9 @@ def read_parameter(row: dict[str, Any], name: str, value: Any) -> None:
             is_stop = name == "stop" and isinstance(value, str)
             row["options"][OPTIONS[name]] = [value] if is_stop else value
         case _:
-            known = ("messages", "prompt", "input", "instructions", "seed", "n", "size", *OPTIONS)
             raise ValueError(
-                f"body.{name}: is not read by anygen{did_you_mean(name, known)}; "
-                f"it reads {', '.join(known)}"
+                f"body.{name}: is not read by anygen{did_you_mean(name, KNOWN)}; "
+                f"it reads {', '.join(KNOWN)}"
             )
 
 

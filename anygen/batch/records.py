@@ -17,6 +17,7 @@ from anygen.conversation.provenance import provenance_json
 from anygen.core.media import modality_of
 from anygen.core.modality import TABLE
 from anygen.core.schema import explain
+from anygen.generation.events import FinishReason
 from anygen.generation.request import derive_seed
 from anygen.io import locks
 from anygen.io.atomic import replacing
@@ -40,7 +41,7 @@ class BatchRecord(TypedDict):
     status: Literal["ok", "error"]
     seed: int
     content: list[dict[str, str]]  # a type with a text, or with the path and sha256 of a file
-    finish: NotRequired[str]  # why the answer was cut short
+    finish: NotRequired[FinishReason]  # why the answer was cut short
     error: NotRequired[str]
     code: NotRequired[ErrorCode]
     attempts: NotRequired[int]  # that ended in an error

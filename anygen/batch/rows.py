@@ -73,15 +73,16 @@ def prompt_row(
     return BatchRow(row_id, {"id": row_id, "prompt": prompt})
 
 
-def open_row(
-    row: BatchRow, folder: Path, seed: int, options: AnswerOptions, hosts: Collection[str] = ()
-) -> Request:
-    """Checks a row and reads its media; paths are relative to `folder`. Raises ValueError.
+def media_reader(folder: Path, hosts: Collection[str] = ()) -> ReadMedium:
+    """Reads paths relative to `folder`, and URLs; `hosts` are those that are downloaded from."""
+    return partial(read_location, folder=folder, hosts=hosts)
 
-    `seed` is that of the batch; `options` hold unless the row sets others; `hosts` are those from
-    which media may be downloaded.
+
+def open_row(row: BatchRow, read: ReadMedium, seed: int, options: AnswerOptions) -> Request:
+    """Checks a row and reads its media. Raises ValueError.
+
+    `seed` is that of the batch; `options` hold unless the row sets others.
     """
-    read = partial(read_location, folder=folder, hosts=hosts)
     record = parse_record(row)
     messages: list[Message] = []
     media: list[Media] = []

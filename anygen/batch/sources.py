@@ -17,6 +17,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +165,9 @@ def parse_line(line: bytes, number: int) -> BatchRow:
         return BatchRow(name, error=f"line {number} is not a JSON object")
     try:
         return BatchRow.of(plain_line(data) if is_openai_line(data) else data, name)
-    except ValueError as error:
-        return BatchRow(name, error=f"line {number}: {error}")
+    except ValueError as error:  # of a line of OpenAI's
+        row = BatchRow.of({"id": data["custom_id"]}, name)
+        return replace(row, data={}, error=row.error or f"line {number}: {error}")
 
 
 # --- tables

@@ -14,14 +14,14 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from anygen.core.version import __version__
-from anygen.serve.api import audio, chat, files, images, responses, status, videos
+from anygen.serve.api import audio, batches, chat, files, images, responses, status, videos
 from anygen.serve.errors import WireResponse, install_handlers
 from anygen.serve.guard import Guard
 from anygen.serve.service import Service
 from anygen.serve.settings import ServeSettings
 from anygen.serve.tasks import Tasks
 
-ENDPOINTS = (status, responses, chat, images, audio, videos, files)
+ENDPOINTS = (status, responses, chat, images, audio, videos, files, batches)
 OPEN_PATHS = ("/health",)  # that need no key
 # Clients close idle connections before that (httpx after 5 s), so that none sends its next request
 # on one that the server is just closing.
@@ -43,6 +43,7 @@ def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.loop = asyncio.get_running_loop()
         yield
+        await app.state.tasks.close()
         service.close()
 
     app = FastAPI(

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import cast
+from typing import Protocol, cast
 
 from anygen.generation.engine import Engine, Slot
 from anygen.generation.events import Done, Event, MediaProgress
@@ -18,6 +18,12 @@ from anygen.generation.request_checks import PreparedRequest
 CLOSE_SECONDS = 5.0
 NUDGE_SECONDS = 0.05
 log = logging.getLogger("anygen.serve")
+
+
+class Answering(Protocol):
+    """Whatever the events of an answer come from."""
+
+    def events(self) -> AsyncIterator[Event]: ...
 
 
 class Job:

@@ -46,6 +46,7 @@ class Place:
         if not self.is_open:
             return
         self.is_open = False
+        self.service.freed.set()
         for job in self.jobs:
             job.cancel()
         self.service.places.discard(self)
@@ -71,6 +72,7 @@ class Service:
         self.created = int(time.time())
         self.store = Store(settings.store_bytes, settings.store_seconds)
         self.places: set[Place] = set()
+        self.freed = asyncio.Event()  # set whenever a place is given up
         self.seconds = 1.0  # of an answer, in the mean
         self.is_draining = False
         self.loop: asyncio.AbstractEventLoop | None = None  # of the server, while it runs
@@ -81,6 +83,7 @@ class Service:
         self.metrics.watch("store_bytes", "What is kept for clients", lambda: self.store.bytes)
         # One at a time: a request is prepared with the tokenizer and the decoders of the model.
         self.preparing = ThreadPoolExecutor(1, "prepare")
+        self.batching = ThreadPoolExecutor(1, "batch")  # one after the other, too
 
     # --- admission
 
@@ -107,6 +110,16 @@ class Service:
                 headers={"Retry-After": str(self.retry_after())},
             )
         return Place(self, answers)
+
+    async def spare_place(self, slots: int) -> Place:
+        """Room for an answer that no client waits for, once fewer than `slots` are being made.
+
+        Raises ApiError if the server is about to end.
+        """
+        while self.load >= slots:
+            self.freed.clear()
+            await self.freed.wait()
+        return self.admit()
 
     def retry_after(self) -> int:
         """Seconds until a place is free, as answers have lately taken."""
@@ -197,6 +210,7 @@ class Service:
         self.cancel_all()
         self.engine.close()
         self.preparing.shutdown()
+        self.batching.shutdown(wait=False, cancel_futures=True)
 
 
 async def in_thread(work: Callable[..., Result], *arguments: Any) -> Result:

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from anygen.core.media import Audio, Image, Message, Part
-from anygen.core.modality import MediaModality
 
 
 class Kept(Protocol):
@@ -106,11 +105,10 @@ class StoredResponse:
 
 @dataclass(frozen=True, eq=False)
 class StoredFile:
-    """A medium that a client has uploaded."""
+    """A medium or the lines of a batch that a client has uploaded, or what came of such lines."""
 
     id: str
     data: bytes
-    modality: MediaModality
     filename: str
     purpose: str
     created_at: int  # seconds since 1970

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from anygen.serve.service import Place
 from anygen.serve.store import Kept, Kind, Store
+
+CLOSE_SECONDS = 5.0
+
+
+class Releasable(Protocol):
+    def release(self) -> None:
+        """Ends what is still being worked on."""
 
 
 @dataclass(eq=False)
 class Running:
     value: Kept
-    place: Place
+    place: Releasable
     work: asyncio.Task[None]
 
 
@@ -25,7 +31,9 @@ class Tasks:
         self.store = store
         self.running: dict[str, Running] = {}
 
-    def start(self, key: str, value: Kept, work: Coroutine[Any, Any, None], place: Place) -> None:
+    def start(
+        self, key: str, value: Kept, work: Coroutine[Any, Any, None], place: Releasable
+    ) -> None:
         """Begins work that changes the value, and gives up the place when it ends."""
         running = asyncio.create_task(work)
         self.running[key] = Running(value, place, running)
@@ -46,6 +54,20 @@ class Tasks:
         """The newest first."""
         running = [each.value for each in self.running.values() if isinstance(each.value, kind)]
         return [*reversed(running), *self.store.all(kind)]
+
+    def stop(self, key: str) -> None:
+        """Ends work that is going on, whose value is kept."""
+        if key in self.running:
+            self.running[key].place.release()
+
+    async def close(self) -> None:
+        """Ends all work, and waits for a few seconds until it has ended."""
+        works = []
+        for running in self.running.values():
+            running.place.release()
+            works.append(running.work)
+        if works:
+            await asyncio.wait(works, timeout=CLOSE_SECONDS)
 
     def drop(self, key: str, kind: type[Kind]) -> bool:
         """Ends the work within a denoising step, and forgets the value; False if there is none."""

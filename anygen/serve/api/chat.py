@@ -19,7 +19,7 @@ from anygen.serve.api.chat_deltas import Delta, DeltaWriter, add_up
 from anygen.serve.api.chat_history import read_messages
 from anygen.serve.api.common import ServiceOf, failure, new_id
 from anygen.serve.encoded_media import EncodedMedia
-from anygen.serve.engine_thread import Job
+from anygen.serve.engine_thread import Answering, Job
 from anygen.serve.parameters import AnswerRequest, Ignored, draw_seed, merged_options, only
 from anygen.serve.service import Service
 from anygen.serve.wire import DONE, EventStream, frame, plain
@@ -129,7 +129,7 @@ class ChatWriter:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return frame({**self.head("chat.completion.chunk"), "choices": [choice], **own})
 
-    async def whole(self, job: Job) -> dict[str, Any]:
+    async def whole(self, job: Answering) -> dict[str, Any]:
         """The completion once it is finished. Raises ApiError if it could not be made."""
         message: Delta = {"role": "assistant", "content": "", "refusal": None}
         try:

@@ -11,8 +11,6 @@ from pydantic import InstanceOf
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
-from anygen.core.media import modality_of
-from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
 from anygen.io.media_files import read_bytes
 from anygen.serve.api.common import ServiceOf, listed, new_id
@@ -23,7 +21,8 @@ from anygen.serve.service import Service
 from anygen.serve.store import StoredFile
 
 router = APIRouter()
-PURPOSES = ("user_data", "vision", "assistants")  # OpenAI's others need what this server lacks
+BATCH = "batch"
+PURPOSES = ("user_data", "vision", "assistants", BATCH)  # OpenAI's others need what is not here
 
 
 class FileForm(Strict):
@@ -34,7 +33,7 @@ class FileForm(Strict):
 
 @router.post("/v1/files")
 async def create_file(http: HTTPRequest, service: ServiceOf) -> dict[str, Any]:
-    """Keeps a picture, a sound or a video of a multipart form: `file` and `purpose`."""
+    """Keeps a medium, or the lines of a batch, of a multipart form: `file` and `purpose`."""
     form = await read_form(http, FileForm)
     if form.purpose not in PURPOSES:
         raise ApiError(
@@ -43,28 +42,28 @@ async def create_file(http: HTTPRequest, service: ServiceOf) -> dict[str, Any]:
             "unsupported_value",
             "purpose",
         )
-    try:
-        modality = await asyncio.to_thread(modality_of_bytes, form.file.data)
-    except ValueError as error:
-        raise invalid(error, "file") from error
+    if form.purpose != BATCH:  # whose lines are checked when the batch begins
+        try:
+            await asyncio.to_thread(read_bytes, form.file.data, "file")
+        except ValueError as error:
+            raise invalid(error, "file") from error
+    return describe(keep(form.file.data, form.file.name, form.purpose, service))
+
+
+def keep(data: bytes, name: str, purpose: str, service: Service) -> StoredFile:
+    """A file that is kept from now on. Raises ApiError."""
     now = int(time.time())
     kept = StoredFile(
         id=new_id("file"),
-        data=form.file.data,
-        modality=modality,
-        filename=form.file.name,
-        purpose=form.purpose,
+        data=data,
+        filename=name,
+        purpose=purpose,
         created_at=now,
         expires_at=now + int(service.settings.store_seconds),
     )
     if not service.store.put(kept.id, kept):
         raise ApiError(413, "the file is larger than all that this server keeps", "file_too_large")
-    return describe(kept)
-
-
-def modality_of_bytes(data: bytes) -> MediaModality:
-    """Raises MediaError."""
-    return modality_of(read_bytes(data, "file"))
+    return kept
 
 
 @router.get("/v1/files")
@@ -91,10 +90,10 @@ async def delete_file(file_id: str, service: ServiceOf) -> dict[str, Any]:
     return {"id": file_id, "object": "file", "deleted": True}
 
 
-def find(file_id: str, service: Service) -> StoredFile:
+def find(file_id: str, service: Service, param: str = "file_id") -> StoredFile:
     kept = service.store.get(file_id, StoredFile)
     if kept is None:
-        raise ApiError(404, f"this server has no file {file_id!r}", "file_not_found", "file_id")
+        raise ApiError(404, f"this server has no file {file_id!r}", "file_not_found", param)
     return kept
 
 

@@ -174,7 +174,7 @@ def test_a_file_that_is_not_there_is_an_error(served, part, status):
     [
         ({"purpose": "vision"}, {}, "invalid_content_type", None),
         ({}, {"file": b"GIF89a"}, "missing_parameter", "purpose"),
-        ({"purpose": "batch"}, {"file": b"{}"}, "unsupported_value", "purpose"),
+        ({"purpose": "evals"}, {"file": b"{}"}, "unsupported_value", "purpose"),
         ({"purpose": "vision"}, {"file": b"{}"}, "invalid_value", "file"),
         ({"purpose": "vision"}, {"other": b"{}"}, "missing_parameter", "file"),
         ({"purpose": "vision", "smell": "1"}, {"file": b""}, "unknown_parameter", "smell"),

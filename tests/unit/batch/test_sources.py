@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from anygen.batch.rows import open_row
+from anygen.batch.rows import media_reader, open_row
 from anygen.batch.sources import STDIN, read_rows, source_of
 from anygen.generation.options import AnswerOptions
 from anygen.io.media_files import write_media
@@ -21,7 +21,10 @@ def written(folder, name, text):
 
 
 def requests_of(path):
-    return [(row.id, open_row(row, path.parent, 0, AnswerOptions())) for row in read_rows(path)]
+    return [
+        (row.id, open_row(row, media_reader(path.parent), 0, AnswerOptions()))
+        for row in read_rows(path)
+    ]
 
 
 def forms(folder):
@@ -130,6 +133,10 @@ CHAT, RESPONSES, IMAGES = "/v1/chat/completions", "/v1/responses", "/v1/images/g
             },
         ),
         (
+            openai(CHAT, messages=[HELLO], anygen={"seed": 3, "exactly": {"image": 1}}),
+            {"messages": [HELLO], "seed": 3, "options": {"exactly": {"image": 1}}},
+        ),
+        (
             openai(IMAGES, prompt="a cat", n=2, size="64x64", response_format="b64_json"),
             {
                 "prompt": "a cat",
@@ -143,7 +150,7 @@ def test_lines_of_openais_batches_are_rows(tmp_path, line, expected):
     path = written(tmp_path, "rows.jsonl", json.dumps(line))
     [row] = read_rows(path)
     assert row.data == {"id": "r1", "options": {}, **expected}
-    assert open_row(row, tmp_path, 0, AnswerOptions())
+    assert open_row(row, media_reader(tmp_path), 0, AnswerOptions())
 
 
 @pytest.mark.parametrize(
@@ -152,6 +159,7 @@ def test_lines_of_openais_batches_are_rows(tmp_path, line, expected):
         (openai(CHAT, messages=[HELLO], tools=[{}]), "body.tools: is not read by anygen"),
         (openai(CHAT, messages=[HELLO], n=2), "body.n: is not read by anygen"),
         (openai(IMAGES, prompt="x", size="64x32"), "body.size: '64x32' is no square such as"),
+        (openai(CHAT, anygen=5), "body.anygen: should be an object"),
         (openai("/v1/embeddings"), "url: '/v1/embeddings' is none of /v1/chat/completions, "),
         ({"custom_id": "a", "url": CHAT, "body": 5}, "body: should be an object"),
     ],
@@ -160,6 +168,7 @@ def test_a_line_of_openai_that_cannot_be_met_fails_alone(tmp_path, line, sentenc
     path = written(tmp_path, "rows.jsonl", json.dumps(line) + '\n{"prompt": "x"}')
     [row, other] = read_rows(path)
     assert row.error.startswith(f"line 1: {sentence}")
+    assert row.id == line["custom_id"]
     assert not other.error
 
 
