@@ -30,7 +30,7 @@ def test_the_image_is_built_from_what_is_there_and_is_not_ignored():
 
 
 def test_compose_runs_what_the_image_has():
-    [compose] = [yaml.safe_load(text) for _, text in blocks(PAGE, "yaml") if "services:" in text]
+    [compose] = [yaml.safe_load(text) for _, text in blocks(PAGE, "yaml") if "build: ." in text]
     service = compose["services"]["anygen"]
     given = understood(service["command"])
     assert given["host"] == "0.0.0.0"

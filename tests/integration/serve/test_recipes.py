@@ -1,7 +1,8 @@
-"""The recipes of docs/serve.md, as they stand there, against a tiny model."""
+"""The recipes of docs/serve.md, as they stand there, and what other clients send to a server."""
 
 import contextlib
 import io
+import json
 import shutil
 import subprocess
 
@@ -13,6 +14,10 @@ from support.paths import ROOT
 from support.served import STEPS, serving
 
 PAGE = ROOT / "docs" / "serve.md"
+RECORDED = [
+    json.loads(line)
+    for line in (ROOT / "tests" / "data" / "clients.jsonl").read_text(encoding="utf-8").splitlines()
+]
 MEDIA = {modality: STEPS for modality in ("image", "audio", "video")}
 
 
@@ -48,3 +53,20 @@ def test_the_recipes_for_curl_run(server, tmp_path):
     assert done.stdout.count('"object":"response"') == 1
     assert done.stdout.endswith("data: [DONE]\n\n")
     assert (tmp_path / "bell.wav").read_bytes().startswith(b"RIFF")
+
+
+@pytest.mark.parametrize("sent", RECORDED, ids=lambda sent: sent["client"])
+def test_what_a_client_was_recorded_to_send_is_answered(server, sent):
+    body = {**sent["body"], "model": server.service.name}
+    reply = server.http.post(sent["path"], json=body)
+    assert reply.status_code == 200, reply.text
+    if body.get("stream"):
+        lines = reply.text.split("\n\n")
+        chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        assert reply.text.endswith("data: [DONE]\n\n")
+        assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+        assert bool(chunks[-1].get("usage")) == bool(body.get("stream_options"))
+    elif "images" in sent["path"]:
+        assert [image["b64_json"][:4] for image in reply.json()["data"]] == ["iVBO"] * body["n"]
+    else:
+        assert reply.json()["object"] in ("chat.completion", "response")
