@@ -15,7 +15,7 @@ from anygen.core.modality import Modality
 from anygen.core.schema import Strict, Text
 from anygen.generation.events import Done
 from anygen.generation.options import AnswerOptions
-from anygen.serve.api.chat_deltas import Delta, DeltaWriter, add_up
+from anygen.serve.api.chat_deltas import GAP, Delta, DeltaWriter, add_up
 from anygen.serve.api.chat_history import read_messages
 from anygen.serve.api.common import ServiceOf, failure, new_id
 from anygen.serve.encoded_media import EncodedMedia
@@ -152,7 +152,7 @@ class ChatWriter:
         if self.done.finish_reason != "withheld":
             return
         texts = [part for part in self.writer.builder.parts if isinstance(part, str)]
-        message["content"] = "".join(texts)
+        message["content"] = GAP.join(texts)
         message["parts"][-1]["end"] = len(message["content"])
 
     def head(self, kind: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from anygen.serve.encoded_media import EncodedMedia
 
 Delta = dict[str, Any]
 LISTS: dict[MediaModality, str] = {"image": "images", "video": "videos"}
+GAP = "\n\n"  # in `content`, between texts with a medium between them
 AUDIO_ID = "audio_"  # before the hash of a sound
 
 
@@ -93,10 +94,12 @@ class DeltaWriter:
     # --- text
 
     def write(self, text: str) -> Delta:
+        """A gap before the text belongs to no part."""
+        gap = GAP if self.text_start is None and self.length else ""
         if self.text_start is None:
-            self.text_start = self.length
-        self.length += len(text)
-        return {"content": text}
+            self.text_start = self.length + len(gap)
+        self.length += len(gap) + len(text)
+        return {"content": gap + text}
 
     def close_text(self) -> list[Delta]:
         """The entry of the text that ends here, if there is one."""

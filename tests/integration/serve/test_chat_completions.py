@@ -38,6 +38,9 @@ def test_a_served_message_has_the_bytes_of_generate(served, generated):
     assert choice.finish_reason == "stop"
     message = choice.message.to_dict()
     assert contents(message) == generated("draw a cat", SEED, OPTIONS)
+    texts = [content for kind, content in contents(message) if kind == "text"]
+    assert len(texts) > 1
+    assert message["content"] == "\n\n".join(texts)  # for clients that show `content` alone
     usage = completion.usage
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
     assert completion.anygen == {"seed": SEED, "finish": "stop"}
