@@ -58,7 +58,7 @@ def test_plain_and_streamed_answers_are_those_of_generate(served, expected):
         items = response.to_dict(warnings=False)["output"]
         assert [item_content(item) for item in items] == expected
     message = completion.choices[0].message
-    assert message.content == "".join(text for kind, text in expected if kind == "text")
+    assert message.content == "\n\n".join(text for kind, text in expected if kind == "text")
     urls = [image["image_url"]["url"] for image in message.images]
     pictures = [b64decode(url.rpartition(",")[2]) for url in urls]
     assert pictures == [content for kind, content in expected if kind == "image"]
