@@ -1,14 +1,57 @@
 """Asks a model the questions of units, all at once, and takes down which could not be answered."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from anygen.core.media import Message
-from anygen.evaluation.suites.base import Answered, Answerer, Case, Line, Suite, Unit
+from anygen.evaluation.suites.base import (
+    Answered,
+    Answerer,
+    Case,
+    Likelihoods,
+    Line,
+    Scorer,
+    Suite,
+    Unit,
+    raw_text,
+)
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request, derive_seed
 
 NOTHING = Answer(Message("assistant", ()), "cancelled")
+Reply = tuple[Answer, Likelihoods]
+
+
+@dataclass
+class Interview:
+    """A unit with the questions that were asked so far, and their answers."""
+
+    unit: Unit
+    cases: list[Case] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+
+    def add(self, cases: Sequence[Case], seed: int) -> None:
+        """More questions. The first one has the seed of `anygen generate` for this id."""
+        self.cases += cases
+        for number in range(len(self.seeds), len(self.cases)):
+            self.seeds.append(derive_seed(seed, self.unit.id, *([number] if number else [])))
+
+    @property
+    def texts(self) -> list[str | None]:
+        return [None if one.finish == "cancelled" else raw_text(one) for one, _ in self.replies]
+
+    @property
+    def answered(self) -> Answered:
+        answers = [answer for answer, _ in self.replies]
+        likelihoods = [one for _, one in self.replies]
+        failed = {
+            place: " ".join(answer.failed)
+            for place, answer in enumerate(answers)
+            if answer.finish == "cancelled"
+        }
+        return Answered(self.unit, self.cases, self.seeds, answers, failed, likelihoods)
 
 
 def ask_units(
@@ -20,30 +63,31 @@ def ask_units(
     """
     if model is None:
         return [in_the_data(unit) for unit in units]
-    questions = [(unit, suite.ask(unit, seed), seeds_of(unit, seed)) for unit in units]
-    if blind:
-        questions = [
-            (unit, list(map(without_media, cases)), seeds) for unit, cases, seeds in questions
+    interviews = [Interview(unit) for unit in units]
+    rounds = [suite.ask(unit, seed) for unit in units]
+    while any(rounds):
+        for interview, cases in zip(interviews, rounds):
+            interview.add(list(map(without_media, cases)) if blind else cases, seed)
+        ask_all(model, interviews)
+        rounds = [suite.ask_next(one.unit, seed, one.texts) for one in interviews]
+    return [interview.answered for interview in interviews]
+
+
+def ask_all(model: Answerer, interviews: Sequence[Interview]) -> None:
+    """Ask what has no answer yet: the first questions of all, then the second ones, and so on.
+
+    So a later question of a unit finds what it has in common with the one before, such as a
+    picture, in the KV cache.
+    """
+    while waiting := [one for one in interviews if len(one.replies) < len(one.cases)]:
+        asked = [(one.cases[len(one.replies)], one.seeds[len(one.replies)]) for one in waiting]
+        requests = [
+            Request(case.messages, key, case.options) for case, key in asked if not case.choices
         ]
-    requests = [
-        Request(case.messages, key, case.options)
-        for _, cases, seeds in questions
-        for case, key in zip(cases, seeds)
-    ]
-    replies = iter(reply_all(model, requests))
-    return [
-        answered(unit, cases, seeds[: len(cases)], [next(replies) for _ in cases])
-        for unit, cases, seeds in questions
-    ]
-
-
-MAX_QUESTIONS = 64  # of a unit
-
-
-def seeds_of(unit: Unit, seed: int) -> list[int]:
-    """The seeds of a unit's requests; the first is that of `anygen generate` for this id."""
-    later = (derive_seed(seed, unit.id, number) for number in range(1, MAX_QUESTIONS))
-    return [derive_seed(seed, unit.id), *later]
+        written = iter(reply_all(model, requests))
+        scored = iter(score_all(cast(Scorer, model), [case for case, _ in asked if case.choices]))
+        for one, (case, _) in zip(waiting, asked):
+            one.replies.append(next(scored) if case.choices else (next(written), ()))
 
 
 def without_media(case: Case) -> Case:
@@ -56,28 +100,41 @@ def without_media(case: Case) -> Case:
 
 def reply_all(model: Answerer, requests: Sequence[Request]) -> list[Answer]:
     """An answer for each request; where there is none, it is empty and cancelled."""
-    try:
-        return model.reply_many(requests)
-    except ValueError:  # of one of them
-        return [reply_one(model, request) for request in requests]
+    return all_or_each(model.reply_many, requests, no_answer)
 
 
-def reply_one(model: Answerer, request: Request) -> Answer:
+def score_all(model: Scorer, cases: Sequence[Case]) -> list[Reply]:
+    """For each case the likeliest of its choices as the answer, and how likely each of them is."""
+
+    def score(cases: Sequence[Case]) -> list[Reply]:
+        rows = model.score_many([(case.messages, case.choices) for case in cases])
+        return [likeliest(case, row) for case, row in zip(cases, rows)]
+
+    return all_or_each(score, cases, lambda reason: (no_answer(reason), ()))
+
+
+def likeliest(case: Case, scores: Sequence[Any]) -> Reply:
+    best = max(scores, key=lambda one: one.mean if case.per_token else one.log_likelihood)
+    likelihoods = tuple((round(one.log_likelihood, 4), one.tokens) for one in scores)
+    return text_answer(best.text), likelihoods
+
+
+def all_or_each(
+    ask: Callable[[Any], list[Any]], questions: Sequence[Any], fail: Callable[[str], Any]
+) -> list[Any]:
+    """The answers to all questions at once or, if one of them is refused, to each alone."""
+    if not questions:
+        return []
     try:
-        return model.reply_many([request])[0]
+        return ask(questions)
     except ValueError as error:
-        return Answer(Message("assistant", ()), "cancelled", (str(error),))
+        if len(questions) == 1:
+            return [fail(str(error))]
+        return [all_or_each(ask, [question], fail)[0] for question in questions]
 
 
-def answered(
-    unit: Unit, cases: Sequence[Case], seeds: Sequence[int], answers: Sequence[Answer]
-) -> Answered:
-    failed = {
-        place: " ".join(answer.failed)
-        for place, answer in enumerate(answers)
-        if answer.finish == "cancelled"
-    }
-    return Answered(unit, cases, seeds, answers, failed)
+def no_answer(reason: str) -> Answer:
+    return Answer(Message("assistant", ()), "cancelled", (reason,))
 
 
 def in_the_data(unit: Unit) -> Answered:

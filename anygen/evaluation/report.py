@@ -113,7 +113,7 @@ def task_sections(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) 
     return [
         {
             "name": name,
-            "row": results["tasks"][name][whole],
+            "row": results["tasks"][name].get(whole) or next(iter(results["tasks"][name].values())),
             "matrix": matrix(whole, own),
             "cards": [
                 card(out, whole, line)

@@ -96,12 +96,12 @@ def summarize(lines: Sequence[Line], suite: str) -> Line:
     """
     found = find_suite(suite)
     metrics = found.figures(lines)
-    tasks = by_task(lines) if found.whole else {}
+    tasks, columns = by_task(lines) if found.whole else {}, found.figures(())
     return {
         "suite": suite,
         "unit": found.unit,
         "rows": row_results(lines, metrics),
-        "tasks": {name: row_results(own, metrics) for name, own in tasks.items()},
+        "tasks": {name: row_results(own, columns) for name, own in tasks.items()},
     }
 
 
@@ -221,16 +221,21 @@ def estimate(row: Points, has_interval: bool = True) -> Line:
 def table(results: Line, suite: str) -> Iterator[str]:
     """The results as text: a line for each row, or a line for each task and a column for each row.
 
-    In the latter a cell says how many of how many are right.
+    In the latter a cell says how many of how many are right; rows of several tasks come after it.
     """
     if not results["tasks"]:
         yield from rows_table(results["rows"])
         return
-    names = list(find_suite(suite).figures(()))
-    yield f"{'task':11}" + "".join(f"{name:>10}" for name in names)
+    all_names = list(find_suite(suite).figures(()))
+    names = [name for name in all_names if name in results["rows"]] or all_names
+    width = max(11, *(len(task) + 1 for task in results["tasks"]))
+    widths = [max(10, len(name) + 1) for name in names]
+    yield f"{'task':{width}}" + "".join(map(str.rjust, names, widths))
     for task, rows in [*results["tasks"].items(), (TOTAL, results["rows"])]:
         cells = [cell_of(rows[name]) if name in rows else "-" for name in names]
-        yield f"{task:11}" + "".join(f"{cell:>10}" for cell in cells)
+        yield f"{task:{width}}" + "".join(map(str.rjust, cells, widths))
+    if others := {name: row for name, row in results["rows"].items() if name not in all_names}:
+        yield from rows_table(others)
 
 
 def cell_of(row: Line) -> str:

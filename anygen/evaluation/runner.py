@@ -41,6 +41,7 @@ from anygen.evaluation.results import (
     table,
 )
 from anygen.evaluation.suites.base import (
+    LIKELIHOOD,
     Answered,
     Bench,
     Case,
@@ -112,6 +113,8 @@ def ask_and_judge(
     remote = open_endpoint(model) if is_endpoint(model) and not answered else None
     if remote and (suite.needs_model or suite.makes_media):
         raise ValueError(f"the suite {suite.name} needs a model's folder, not an endpoint")
+    if remote and plan.mode.startswith(LIKELIHOOD):
+        raise ValueError(f"the mode {plan.mode} needs a model's folder, not an endpoint")
     if answered:
         weights = "of the answers in --data"
     else:
@@ -273,6 +276,7 @@ def line_of(answered: Answered, index: int, outcome: Outcome) -> Line:
         "scores": all_wrong(outcome).scores if answered.failed else outcome.scores,
         "numbers": dict(outcome.numbers),
         "answers": answered.texts,
+        **({"likelihoods": answered.likelihoods} if any(answered.likelihoods) else {}),
         "unparsed": outcome.unparsed,
         "failed": list(answered.failed.values()),
     }
@@ -327,7 +331,8 @@ def judge_again(suite: Suite, plan: Plan, units: Sequence[Unit], out: Path) -> L
         if BLIND in line:
             control = judged(bench, suite, [recorded(unit, line, BLIND)], [line["case"]])
             again = with_control(again, control)
-        lines[unit.id] = again[0][0] | {key: line[key] for key in ("prompt", "files", "seconds")}
+        kept = [key for key in ("prompt", "files", "seconds", "likelihoods") if key in line]
+        lines[unit.id] = again[0][0] | {key: line[key] for key in kept}
     with replacing(out / OUTCOMES) as temporary:
         temporary.write_text("".join(map(dumped, lines.values())), encoding="utf-8")
     write_json(identity, path)

@@ -12,9 +12,11 @@ A suite is a module with these names:
 
 and, where the default does not fit: `MODES`, the first of which is the default; `SPLITS`; `WHOLE`,
 the row that says whether a unit is right as a whole, for a table with a line for each task;
+`ask_next(unit, seed, texts)`, the questions that depend on the answers so far, empty at the end;
 `NEEDS_MODEL`, which says that outcomes cannot be judged from the texts of the answers alone;
 `MAKES_MEDIA`, which says that media are requested and written to a folder, from which they are
-judged; and `EXTRACTORS`, the kinds of networks that it can use.
+judged; and `EXTRACTORS`, the kinds of networks that it can use. Modes whose names begin with
+"likelihood" compare given answers and need the model itself.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from anygen.core.modality import MediaModality
 from anygen.evaluation.features.extractors import Extractor
 from anygen.evaluation.judges.judges import Judges, Verdict
 from anygen.generation.answer import Answer
+from anygen.generation.choices import ChoiceScore
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from mosit_data.world.scene import Scene
@@ -40,6 +43,8 @@ Scores = dict[str, dict[str, Score]]  # row -> source -> score
 Numbers = Mapping[str, Any]  # of one unit: numbers, texts, and lists of them
 Figure = Callable[[Sequence[Any]], float | None]  # of all units
 Line = dict[str, Any]  # of outcomes.jsonl
+Likelihoods = Sequence[tuple[float, int]]  # of given answers: the sum in nats, and the tokens
+LIKELIHOOD = "likelihood"  # the modes of suites that compare given answers begin so
 # Options of answers in the LLM's likeliest words, whatever its defaults.
 GREEDY: dict[str, Any] = {"temperature": 0, "repetition_penalty": 1}
 
@@ -114,6 +119,8 @@ class Case:
     scene: Scene | None = None  # that the answer should show, or that the question shows
     expected: tuple[MediaModality, ...] = ()  # the media that the answer should contain
     options: AnswerOptions = AnswerOptions(max_new_tokens=96)
+    choices: tuple[str, ...] = ()  # given answers: the likeliest is the answer, none is written
+    per_token: bool = False  # whether choices compare by their mean, not by their sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +136,7 @@ class Answered:
     seeds: Sequence[int]
     answers: Sequence[Answer]
     failed: Mapping[int, str] = field(default_factory=dict)
+    likelihoods: Sequence[Likelihoods] = ()  # of the choices of each question
 
     @property
     def texts(self) -> list[str | None]:
@@ -158,6 +166,14 @@ class Answerer(Protocol):
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]: ...
 
 
+class Scorer(Answerer, Protocol):
+    """What can also say how likely given answers are."""
+
+    def score_many(
+        self, rows: Sequence[tuple[Sequence[Message], Sequence[str]]]
+    ) -> list[list[ChoiceScore]]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Bench:
     """What asking and scoring need: the model under test, judges, and the folder of results."""
@@ -180,6 +196,10 @@ MakeCase = Callable[[random.Random, int], Case]
 ScoreAnswers = Callable[[Bench, Sequence[AnsweredCase]], list[Outcome]]
 
 
+def nothing_more(unit: Unit, seed: int, texts: Sequence[str | None]) -> Sequence[Case]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Suite:
     """The names of a suite's module; see the head of this file."""
@@ -191,6 +211,7 @@ class Suite:
     ask: Callable[[Unit, int], Sequence[Case]]
     judge: Callable[[Bench, Sequence[Answered]], Sequence[Outcome]]
     figures: Callable[[Sequence[Line]], Mapping[str, Metric]]
+    ask_next: Callable[[Unit, int, Sequence[str | None]], Sequence[Case]] = nothing_more
     modes: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     whole: str = ""

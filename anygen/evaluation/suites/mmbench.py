@@ -2,10 +2,10 @@
 
 Liu et al. 2023 (arXiv:2307.06281). A file has a row for each rotation ("circular passes"), or one
 for each question, of which the rotations are then made. The option is taken from an answer as by
-VLMEvalKit's exact matching, without a language model: what this does not find is wrong.
+VLMEvalKit's exact matching, without a language model: what this does not find is wrong. In the mode
+`likelihood` the likeliest of the letters is the answer, in every rotation.
 """
 
-import base64
 import csv
 import re
 import sys
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from anygen.core.media import Message
 from anygen.evaluation.suites.base import (
+    LIKELIHOOD,
     Answered,
     Bench,
     Case,
@@ -25,11 +25,10 @@ from anygen.evaluation.suites.base import (
     Source,
     Unit,
 )
-from anygen.evaluation.suites.reading import in_order, only_file, question
-from anygen.io.media_files import read_bytes
+from anygen.evaluation.suites.reading import decoded, in_order, only_file, question
 
 UNIT = "question"
-MODES = ("circular", "vanilla")
+MODES = ("circular", "vanilla", LIKELIHOOD)
 LAYOUT = "one .tsv with index, question, A, B, .., answer, category, image"
 LETTERS = "ABCDEFGH"
 NEEDED = ("index", "question", "A", "B", "answer", "image")
@@ -51,6 +50,7 @@ class Choice:
     options: tuple[str, ...]
     gold: str
     image: str
+    compared: bool = False  # whether the letters are compared instead of one written
 
     @cached_property
     def prompt(self) -> str:
@@ -84,7 +84,8 @@ def read(source: Source) -> list[Unit]:
         rotations = complete(choices, has_passes, where)
         names = [passes[min(passes)].get(key) or "" for key in ("l2-category", "category")]
         rows_fed = ("overall", *(name for name in names if name))
-        used = rotations if source.mode == "circular" else rotations[:1]
+        used = rotations[:1] if source.mode == "vanilla" else rotations
+        used = [replace(one, compared=source.mode == LIKELIHOOD) for one in used]
         units.append(Unit(str(group), names[1] or "all", rows_fed, used))
     return in_order(units)
 
@@ -139,13 +140,9 @@ def ask(unit: Unit, seed: int) -> list[Case]:
 
 
 def ask_once(choice: Choice, name: str) -> Case:
-    try:
-        data = base64.b64decode(choice.image)
-    except ValueError:
-        raise ValueError(f"question {name}: its picture is not in base64") from None
-    picture = read_bytes(data, f"the picture of question {name}")
-    message = Message("user", (picture, choice.prompt))
-    return replace(question(choice.prompt), messages=[message])
+    picture = decoded(choice.image, f"the picture of question {name}")
+    letters = LETTERS[: len(choice.options)] if choice.compared else ""
+    return question(choice.prompt, picture, choices=letters)
 
 
 def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:

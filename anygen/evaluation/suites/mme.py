@@ -1,8 +1,9 @@
 """MME: two questions with yes or no about each picture, in ten perception and four cognition tasks.
 
 Fu et al. 2023 (arXiv:2306.13394); the figures are those of its calculation.py: of each task the
-accuracy over questions plus that over pictures with both right, each of 100. In the mode `answers`
-they are read from files of its form, a line for each question: picture, question, gold, answer.
+accuracy over questions plus that over pictures with both right, each of 100. In the mode
+`likelihood` the likelier one of Yes and No is the answer. In the mode `answers` the answers are
+read from files of its form, a line for each question: picture, question, gold, answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from anygen.evaluation.suites.base import (
+    LIKELIHOOD,
     Answered,
     Bench,
     Case,
@@ -24,7 +26,7 @@ from anygen.evaluation.suites.base import (
 from anygen.evaluation.suites.reading import PICTURES, find_by_stem, in_order, question
 
 UNIT = "picture"
-MODES = ("questions", "answers")
+MODES = ("questions", LIKELIHOOD, "answers")
 PERCEPTION = (
     "existence",
     "count",
@@ -51,6 +53,7 @@ ROOTS = (
     "MME_Benchmark_release_version",
     "MME_Benchmark_release_version/MME_Benchmark",
 )
+YES_NO = ("Yes", "No")
 PER_PICTURE = 2
 CHANCE = 75.0  # of a task: 1/2 and 1/4 of 100
 
@@ -68,7 +71,7 @@ def read(source: Source) -> list[Unit]:
         for group, tasks in SUMS.items()
         for task in tasks
         if (root / task).is_dir()
-        for unit in in_order(read_task(root / task, (task, group)))
+        for unit in in_order(read_task(root / task, (task, group), source.mode))
     ]
 
 
@@ -79,7 +82,7 @@ def find_root(folder: Path) -> Path:
     raise ValueError(f"{folder}: has no task of MME; it needs {LAYOUT}")
 
 
-def read_task(folder: Path, rows: tuple[str, str]) -> list[Unit]:
+def read_task(folder: Path, rows: tuple[str, str], mode: str) -> list[Unit]:
     """Texts lie beside the pictures, or both in folders of their own."""
     texts, pictures = folder / "questions_answers_YN", folder / "images"
     if not (texts.is_dir() and pictures.is_dir()):
@@ -89,7 +92,7 @@ def read_task(folder: Path, rows: tuple[str, str]) -> list[Unit]:
         picture = find_by_stem(pictures, path.stem)
         if picture is None:
             raise ValueError(f"{path}: has no picture {pictures / path.stem}{PICTURES[0]}")
-        content = (picture, read_pair(path))
+        content = (picture, read_pair(path), YES_NO if mode == LIKELIHOOD else ())
         units.append(Unit(f"{folder.name}/{path.stem}", folder.name, rows, content))
     return units
 
@@ -135,13 +138,13 @@ def read_answered_task(path: Path, rows: tuple[str, str]) -> list[Unit]:
             raise ValueError(f"{path}: has {len(lines)} lines about {name}; it needs two")
         pairs = [(text, gold.lower()) for text, gold, _ in lines]
         answers = tuple(answer for _, _, answer in lines)
-        units.append(Unit(f"{path.stem}/{name}", path.stem, rows, (None, pairs), answers))
+        units.append(Unit(f"{path.stem}/{name}", path.stem, rows, (None, pairs, ()), answers))
     return units
 
 
 def ask(unit: Unit, seed: int) -> list[Case]:
-    picture, pairs = unit.content
-    return [question(text, picture) for text, _ in pairs]
+    picture, pairs, choices = unit.content
+    return [question(text, picture, choices=choices) for text, _ in pairs]
 
 
 def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:

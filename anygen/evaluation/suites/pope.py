@@ -2,7 +2,8 @@
 
 Li et al. 2023 (arXiv:2305.10355); the figures are those of its evaluate.py. An answer is "no" if
 the words of its first sentence hold No, no or not, and else "yes", even if it is empty; `unparsed`
-counts those without any of these words or yes. The line `total` has the means over the splits.
+counts those without any of these words or yes. The line `total` has the means over the splits. In
+the mode `likelihood` the likelier one of Yes and No is the answer.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from anygen.evaluation.suites.base import (
+    LIKELIHOOD,
     Answered,
     Bench,
     Case,
@@ -32,6 +34,7 @@ from anygen.evaluation.suites.reading import (
 
 UNIT = "question"
 WHOLE = "accuracy"
+MODES = ("questions", LIKELIHOOD)
 SPLITS = ("random", "popular", "adversarial")
 LAYOUT = "coco_pope_{random,popular,adversarial}.json and the pictures of val2014"
 FOLDERS = ("val2014", "images")
@@ -43,24 +46,25 @@ def read(source: Source) -> list[Unit]:
     """A unit for each line. Raises ValueError for files that are not in the published layout."""
     folder = source.folder("pope", LAYOUT)
     splits = [source.split] if source.split else SPLITS
-    return [unit for split in splits for unit in in_order(read_split(folder, split))]
+    choices = ("Yes", "No") if source.mode == LIKELIHOOD else ()
+    return [unit for split in splits for unit in in_order(read_split(folder, split, choices))]
 
 
-def read_split(folder: Path, split: str) -> list[Unit]:
+def read_split(folder: Path, split: str, choices: Sequence[str]) -> list[Unit]:
     path = only_file(folder, f"*_pope_{split}.json", LAYOUT)
     units = []
     for row in read_rows(path, "question_id", "image", "text", "label"):
         if row["label"] not in OPPOSITE:
             raise ValueError(f"{path}: label {row['label']!r} is neither yes nor no")
         picture = find_picture(folder, row["image"], FOLDERS)
-        content = (picture, row["text"], row["label"])
+        content = (picture, row["text"], row["label"], choices)
         units.append(Unit(f"{split}/{row['question_id']}", split, (split,), content))
     return units
 
 
 def ask(unit: Unit, seed: int) -> list[Case]:
-    picture, text, _ = unit.content
-    return [question(text, picture)]
+    picture, text, _, choices = unit.content
+    return [question(text, picture, choices=choices)]
 
 
 def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:

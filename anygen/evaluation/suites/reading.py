@@ -1,24 +1,46 @@
 """What readers of published layouts share: rows of files, pictures in folders, and questions."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from anygen.core.media import Message, Part
+from anygen.core.media import Media, Message
 from anygen.evaluation.suites.base import GREEDY, Case, Unit
 from anygen.generation.options import AnswerOptions
-from anygen.io.media_files import read_media
+from anygen.io.media_files import read_bytes, read_media
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG")
 
 
-def question(text: str, *media: Path, tokens: int = 64) -> Case:
-    """A question about media, answered greedily in text of at most so many tokens."""
-    parts: tuple[Part, ...] = (*map(read_media, media), text)
+def question(
+    text: str, *media: Path | Media, tokens: int = 64, choices: Sequence[str] = ()
+) -> Case:
+    """A question about media, answered greedily in text of at most so many tokens.
+
+    With choices none is written: the likeliest of them is the answer.
+    """
+    read = (read_media(one) if isinstance(one, Path) else one for one in media)
+    return conversation([Message("user", (*read, text))], tokens, choices)
+
+
+def conversation(
+    messages: Sequence[Message], tokens: int = 64, choices: Sequence[str] = ()
+) -> Case:
+    """`question` for a whole conversation."""
     options = AnswerOptions(modalities=("text",), max_new_tokens=tokens, **GREEDY)
-    return Case([Message("user", parts)], options=options)
+    return Case(messages, options=options, choices=tuple(choices))
+
+
+def decoded(data: str, name: str) -> Media:
+    """The medium in base64; `name` is for messages. Raises ValueError."""
+    try:
+        content = base64.b64decode(data, validate=True)
+    except ValueError:
+        raise ValueError(f"{name} is not in base64") from None
+    return read_bytes(content, name)
 
 
 def read_json(path: Path) -> Any:

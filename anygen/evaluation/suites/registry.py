@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from anygen.evaluation.suites.base import Source, Suite
+from anygen.evaluation.suites.base import Source, Suite, nothing_more
 
 HERE = "anygen.evaluation.suites"
 MODULES = {
@@ -17,6 +17,7 @@ MODULES = {
     "mme": f"{HERE}.mme",
     "mmbench": f"{HERE}.mmbench",
     "pope": f"{HERE}.pope",
+    "reform": f"{HERE}.reform.suite",
     "vqa": f"{HERE}.vqa",
     "captions": f"{HERE}.captions",
     "refcoco": f"{HERE}.refcoco",
@@ -55,6 +56,7 @@ def find_suite(name: str) -> Suite:
         module.ask,
         module.judge,
         module.figures,
+        getattr(module, "ask_next", nothing_more),
         tuple(getattr(module, "MODES", ())),
         tuple(getattr(module, "SPLITS", ())),
         getattr(module, "WHOLE", ""),

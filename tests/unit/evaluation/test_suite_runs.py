@@ -183,7 +183,7 @@ def test_two_units_with_one_id_are_refused(own):
 @pytest.mark.parametrize(
     ("name", "mode", "split", "complaint"),
     [
-        ("mmbench", "upside", "", "has no mode 'upside'; it has circular, vanilla"),
+        ("mmbench", "upside", "", "has no mode 'upside'; it has circular, vanilla, likelihood"),
         ("pope", "", "rare", "has no split 'rare'; it has random, popular, adversarial"),
         ("people", "short", "", "the suite people has no mode 'short'; it has no modes"),
     ],
@@ -208,4 +208,4 @@ def test_what_cannot_be_measured_so_is_said_in_a_sentence(tmp_path, own):
 def test_the_list_names_every_suite_with_its_modes():
     lines = list(describe())
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(MODULES)
-    assert any(line.strip() == "--mode circular, vanilla" for line in lines)
+    assert any(line.strip() == "--mode circular, vanilla, likelihood" for line in lines)

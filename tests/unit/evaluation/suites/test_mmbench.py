@@ -136,5 +136,5 @@ def test_the_test_split_has_no_answers(tmp_path):
 def test_a_picture_that_is_not_valid_is_named(tmp_path):
     [unit] = mmbench.read(Source(write_mmbench(tmp_path, [bench_row(5)]), mode="vanilla"))
     broken = Unit(unit.id, unit.task, unit.rows, [replace(unit.content[0], image="abc")])
-    with pytest.raises(ValueError, match="question 5: its picture is not in base64"):
+    with pytest.raises(ValueError, match="the picture of question 5 is not in base64"):
         mmbench.ask(broken, 0)
