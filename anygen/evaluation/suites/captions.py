@@ -31,7 +31,7 @@ from anygen.evaluation.suites.base import (
     Unit,
 )
 from anygen.evaluation.suites.reading import (
-    find_picture,
+    find_medium,
     in_order,
     question,
     read_json,
@@ -54,7 +54,7 @@ def read(source: Source) -> list[Unit]:
     folder = source.folder("captions", LAYOUT)
     units = []
     for name, file, captions in read_captions(folder, source.split or SPLITS[0]):
-        content = (find_picture(folder, file, FOLDERS), captions)
+        content = (find_medium(folder, file, FOLDERS), captions)
         units.append(Unit(name, "captions", ("captions",), content))
     return in_order(units)
 

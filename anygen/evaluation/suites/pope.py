@@ -25,7 +25,7 @@ from anygen.evaluation.suites.base import (
     Unit,
 )
 from anygen.evaluation.suites.reading import (
-    find_picture,
+    find_medium,
     in_order,
     only_file,
     question,
@@ -56,7 +56,7 @@ def read_split(folder: Path, split: str, choices: Sequence[str]) -> list[Unit]:
     for row in read_rows(path, "question_id", "image", "text", "label"):
         if row["label"] not in OPPOSITE:
             raise ValueError(f"{path}: label {row['label']!r} is neither yes nor no")
-        picture = find_picture(folder, row["image"], FOLDERS)
+        picture = find_medium(folder, row["image"], FOLDERS)
         content = (picture, row["text"], row["label"], choices)
         units.append(Unit(f"{split}/{row['question_id']}", split, (split,), content))
     return units

@@ -23,7 +23,7 @@ from anygen.evaluation.suites.base import (
     Unit,
 )
 from anygen.evaluation.suites.reading import (
-    find_picture,
+    find_medium,
     in_order,
     question,
     read_rows,
@@ -67,7 +67,7 @@ def read_file(folder: Path, path: Path, mode: str) -> list[Unit]:
         box = tuple(map(float, row["bbox"]))
         if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
             raise ValueError(f"{path}: bbox {row['bbox']} is not x1, y1, x2, y2")
-        picture = find_picture(folder, row["img_path"], FOLDERS)
+        picture = find_medium(folder, row["img_path"], FOLDERS)
         place = "-".join(f"{number:g}" for number in box)
         name = f"{path.stem}/{row['img_path']}/{place}/{row['expression']}"
         content = (picture, row["expression"], box, mode)

@@ -26,7 +26,7 @@ from anygen.evaluation.suites.base import (
 )
 from anygen.evaluation.suites.captions import FOLDERS, LAYOUT, read_captions
 from anygen.evaluation.suites.captions import SPLITS as KARPATHY
-from anygen.evaluation.suites.reading import find_picture, in_order
+from anygen.evaluation.suites.reading import find_medium, in_order
 from anygen.io.media_files import read_media
 
 UNIT = "picture"
@@ -43,7 +43,7 @@ def read(source: Source) -> list[Unit]:
     rows = tuple(f"{name}_r{place}" for name in DIRECTIONS for place in PLACES)
     units = []
     for name, file, captions in read_captions(folder, source.split or SPLITS[0]):
-        content = (find_picture(folder, file, FOLDERS), captions)
+        content = (find_medium(folder, file, FOLDERS), captions)
         units.append(Unit(name, "retrieval", rows, content))
     return in_order(units)
 

@@ -7,16 +7,17 @@ from torch import Tensor
 
 from anygen.core.media import Image
 
-COLOURS = ((255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 215, 0))
+Colour = tuple[int, int, int]
+COLOURS: Sequence[Colour] = ((255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 215, 0))
 WIDTH = 3  # pixels of a line
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
-def with_boxes(image: Image, boxes: Sequence[Box]) -> Image:
+def with_boxes(image: Image, boxes: Sequence[Box], colours: Sequence[Colour] = COLOURS) -> Image:
     """The picture with a coloured frame along each box, as far as it is inside."""
     pixels_CHW = image.pixels.clone()
     for number, (left, top, right, bottom) in enumerate(boxes):
-        colour_C = torch.tensor(COLOURS[number % len(COLOURS)], dtype=torch.uint8)
+        colour_C = torch.tensor(colours[number % len(colours)], dtype=torch.uint8)
         for x, y in ((left, None), (right, None), (None, top), (None, bottom)):
             columns = line(x) if x is not None else span(left, right)
             rows = line(y) if y is not None else span(top, bottom)

@@ -66,7 +66,7 @@ def read_unit(name: str, formulation: str, key: str, rows: Sequence[Row], where:
         fuzzy=formulation == "KIEOpenEnded",
     )
     mode = LIKELIHOOD if isinstance(first["prediction"], int) else GENERATION
-    sample = Sample(key, "", options=given[0].options, texts=texts)
+    sample = Sample(key, (), options=given[0].options, texts=texts)
     asked = Question(task, sample, (), mode, tuple(given), int(first.get("round_id", 0)))
     answers = tuple(answer_of(row, repeat) for row, repeat in zip(rows, given))
     return Unit(f"{name}/{key}", name, (name,), asked, answers)

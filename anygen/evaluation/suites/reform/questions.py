@@ -93,8 +93,8 @@ def next_round(unit: Unit, texts: Sequence[str | None]) -> list[Case]:
     for number in range(done):
         own = texts[number * asked.count : (number + 1) * asked.count]
         history += exchanged(asked, number, majority(asked, number, own))
-    picture = picture_of(unit)
-    return [case_of(asked, repeat, picture, history) for repeat in repeats_of(asked, done)]
+    pictures = pictures_of(unit)
+    return [case_of(asked, repeat, pictures, history) for repeat in repeats_of(asked, done)]
 
 
 def chosen(asked: Question, repeat: Repeat, text: str) -> str:
@@ -130,7 +130,9 @@ def exchanged(asked: Question, number: int, answer: str) -> tuple[str, str]:
     return with_options(question, sample.options, marks), answer
 
 
-def case_of(asked: Question, repeat: Repeat, picture: Media, history: Sequence[str]) -> Case:
+def case_of(
+    asked: Question, repeat: Repeat, pictures: Sequence[Media], history: Sequence[str]
+) -> Case:
     """The picture comes first, then the instruction and the turns before the question."""
     question, texts, choices = repeat.question, list(history), repeat.options
     if asked.mode == GENERATION and choices:
@@ -142,15 +144,19 @@ def case_of(asked: Question, repeat: Repeat, picture: Media, history: Sequence[s
     messages = [
         Message("assistant" if number % 2 else "user", (text,)) for number, text in enumerate(texts)
     ]
-    messages[0] = Message("user", (picture, *messages[0].parts))
+    messages[0] = Message("user", (*pictures, *messages[0].parts))
     case = conversation(messages, TOKENS, choices)
     return replace(case, per_token=asked.mode == PER_TOKEN)
 
 
-def picture_of(unit: Unit) -> Media:
-    """The picture with its boxes. Raises ValueError for data that are none."""
+def pictures_of(unit: Unit) -> list[Media]:
+    """The pictures with their boxes. Raises ValueError for data that are none."""
     asked: Question = unit.content
-    picture = decoded(asked.sample.image, f"the picture of {unit.id}")
+    return [picture_of(unit, asked, data) for data in asked.sample.images]
+
+
+def picture_of(unit: Unit, asked: Question, data: str) -> Media:
+    picture = decoded(data, f"the picture of {unit.id}")
     if not isinstance(picture, Image):
         raise ValueError(f"the picture of {unit.id} is a sound or a video")
     boxes = asked.sample.boxes if isinstance(asked.sample, Sample) else ()

@@ -25,7 +25,7 @@ from anygen.evaluation.suites.reform.catalogue import (
 Row = Mapping[str, Any]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 IDS = ("question_id", "instance_id", "id")
-IMAGES = ("image", "img", "image_id", "Image_ID", "image_base64")
+IMAGES = ("image", "img", "image_id", "Image_ID")
 OPTIONS, REASON_OPTIONS = ("answer_options", "options", "anno"), ("rationale_options",)
 ANSWERS, REASONS = ("answer", "gt"), ("rationale",)
 ADDED = {CONTEXT: "Context", RATIONALE: "Rationale", REASON: "Answer"}  # to the question
@@ -41,7 +41,7 @@ class Sample:
     """
 
     id: str
-    image: str  # base64
+    images: tuple[str, ...]  # base64, mostly one
     questions: tuple[str, ...] = ()  # the same in other words; empty if the set has them
     detail: str = ""  # what the set's questions are about, such as a caption
     options: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Dialogue:
     """Questions about one picture, each of which follows from those before it."""
 
     id: str
-    image: str
+    images: tuple[str, ...]
     rounds: tuple[Sample, ...]  # without pictures of their own
 
 
@@ -107,6 +107,12 @@ def first(row: Row, keys: Sequence[str], where: str) -> Any:
     raise ValueError(f"{where}: lacks {' or '.join(keys)}")
 
 
+def images_of(row: Row, where: str) -> tuple[str, ...]:
+    """One picture or, in the form of MP3D, also several in their order."""
+    found = first(row, IMAGES, where)
+    return tuple(map(str, found)) if isinstance(found, list) else (str(found),)
+
+
 def read_choice(row: Row, number: int, task: TaskSet, where: str) -> Sample:
     answers, choices = (REASONS, REASON_OPTIONS) if task.turn is REASON else (ANSWERS, OPTIONS)
     options = tuple(map(str, task.options or first(row, choices, where)))
@@ -115,7 +121,7 @@ def read_choice(row: Row, number: int, task: TaskSet, where: str) -> Sample:
         options = tuple(text if text.endswith(".") else f"{text}." for text in options)
     return Sample(
         str(row.get(next((key for key in IDS if key in row), ""), number)),
-        str(first(row, IMAGES, where)),
+        images_of(row, where),
         questions_of(row, task, where),
         str(row.get("method", row["anno"] if isinstance(row.get("anno"), str) else "")),
         options,
@@ -172,7 +178,7 @@ def read_text(row: Row, number: int, task: TaskSet, where: str) -> Sample:
         raise ValueError(f"{where}: has no answer")
     return Sample(
         str(first(row, IDS, where)),
-        str(first(row, IMAGES, where)),
+        images_of(row, where),
         questions_of(row, task, where),
         texts=tuple(texts),
         boxes=boxes_of(row, task),
@@ -183,7 +189,7 @@ def read_caption(row: Row, number: int, task: TaskSet, where: str) -> Sample:
     texts = first(row, ("annos",), where)
     if not texts:
         raise ValueError(f"{where}: has no captions")
-    return Sample(str(number), str(first(row, IMAGES, where)), texts=tuple(map(str, texts)))
+    return Sample(str(number), images_of(row, where), texts=tuple(map(str, texts)))
 
 
 def read_counts(folder: Path, path: Path) -> list[Sample]:
@@ -197,7 +203,11 @@ def read_counts(folder: Path, path: Path) -> list[Sample]:
         others = without(pool, gold, where)
         samples.append(
             Sample(
-                str(number + 1), row["Image_ID"], (row["Question"],), options=(gold,), pool=others
+                str(number + 1),
+                images_of(row, where),
+                (row["Question"],),
+                options=(gold,),
+                pool=others,
             )
         )
     return samples
@@ -222,7 +232,7 @@ def read_tdiuc(folder: Path, task: TaskSet) -> list[Sample]:
         samples.append(
             Sample(
                 str(row["question_id"]),
-                row["image_id"],
+                images_of(row, where),
                 (row["question"],),
                 options=("yes", "no") if yes_or_no else (answer,),
                 gold=int(answer == "no"),
@@ -265,7 +275,7 @@ def read_dialogues(path: Path) -> list[Dialogue]:
             read_round(turn, data, f"{row['image_id']}_{place}", where)
             for place, turn in enumerate(row["dialog"])
         ]
-        dialogues.append(Dialogue(str(row["image_id"]), row["image_base64"], tuple(rounds)))
+        dialogues.append(Dialogue(str(row["image_id"]), (row["image_base64"],), tuple(rounds)))
     return dialogues
 
 
@@ -281,4 +291,4 @@ def read_round(row: Row, data: Row, name: str, where: str) -> Sample:
     except ValueError:
         raise ValueError(f"{where}: the answer {row['answer']!r} is no option") from None
     question = question if question.endswith("?") else f"{question}?"
-    return Sample(name, "", (question,), options=tuple(map(str, options)), gold=gold)
+    return Sample(name, (), (question,), options=tuple(map(str, options)), gold=gold)

@@ -97,5 +97,5 @@ def test_what_is_missing_is_named(tmp_path):
         captions.read(Source(tmp_path))
     data = write_captions(tmp_path, [["a cat"]])
     next(data.rglob("*.png")).unlink()
-    with pytest.raises(ValueError, match="there is no picture"):
+    with pytest.raises(ValueError, match="there is no file"):
         captions.read(Source(data))

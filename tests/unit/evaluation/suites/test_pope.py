@@ -76,7 +76,7 @@ def test_a_question_without_an_answer_is_wrong(gold):
     ("change", "complaint"),
     [
         ({"label": "maybe"}, "label 'maybe' is neither yes nor no"),
-        ({"image": "gone.jpg"}, r"there is no picture .*images/gone.jpg"),
+        ({"image": "gone.jpg"}, r"there is no file .*images/gone.jpg"),
         ({"text": None}, "lacks text"),
     ],
 )

@@ -12,7 +12,7 @@ from anygen.evaluation.suites.reform.catalogue import SETS, TaskSet
 from anygen.evaluation.suites.reform.questions import Question, Repeat, repeats_of
 from anygen.evaluation.suites.reform.readers import Sample
 from anygen.generation.choices import ChoiceScore
-from support.reform import COLOURS, ROOT, Scoring, option, put, write_reform
+from support.reform import COLOURS, ROOT, Scoring, option, picture, put, write_reform
 from support.suites import Ruled, results_of, text_of, values
 
 YES = ("yes", "no", "maybe")
@@ -35,7 +35,7 @@ def outcome_of(answers, options=YES, gold=0, mode="generation"):
     """Of a question that is asked once for each answer, always in the same order."""
     given = tuple(Repeat("", "?", options, gold, "ABC") for _ in answers)
     asked = Question(
-        TaskSet("own", "coarse", "choice", ""), Sample("1", "", options=options), (), mode, given
+        TaskSet("own", "coarse", "choice", ""), Sample("1", (), options=options), (), mode, given
     )
     return suite.score_choices(asked, answers).numbers
 
@@ -153,6 +153,14 @@ def test_each_layout_gives_its_question(data, split, end):
 def test_paraphrases_take_turns_in_the_repeats(data):
     cases = suite.ask(units(data, "MP3D")[0], 0)
     assert ["wording 4" in prompt(case)[-1] for case in cases] == [False] * 4 + [True]
+
+
+def test_a_question_of_the_form_of_mp3d_may_have_several_pictures(tmp_path):
+    image = picture(tmp_path)
+    row = {"question_id": 1, "image": [image, image], "questions": ["Which?"], "answer": 0}
+    put(tmp_path, "MP3D/mp3d_core_multiple_choice.json", core([{**row, "answer_options": ["a"]}]))
+    case = suite.ask(units(tmp_path, "MP3D")[0], 0)[0]
+    assert [type(part) for part in case.messages[0].parts] == [Image, Image, str]
 
 
 def test_wrong_counts_and_colours_are_drawn_anew_for_each_repeat(data):
