@@ -80,13 +80,13 @@ def ask_all(model: Answerer, interviews: Sequence[Interview]) -> None:
     picture, in the KV cache.
     """
     while waiting := [one for one in interviews if len(one.replies) < len(one.cases)]:
-        asked = [(one.cases[len(one.replies)], one.seeds[len(one.replies)]) for one in waiting]
+        pairs = [(one.cases[len(one.replies)], one.seeds[len(one.replies)]) for one in waiting]
         requests = [
-            Request(case.messages, key, case.options) for case, key in asked if not case.choices
+            Request(case.messages, key, case.options) for case, key in pairs if not case.choices
         ]
         written = iter(reply_all(model, requests))
-        scored = iter(score_all(cast(Scorer, model), [case for case, _ in asked if case.choices]))
-        for one, (case, _) in zip(waiting, asked):
+        scored = iter(score_all(cast(Scorer, model), [case for case, _ in pairs if case.choices]))
+        for one, (case, _) in zip(waiting, pairs):
             one.replies.append(next(scored) if case.choices else (next(written), ()))
 
 
@@ -108,12 +108,12 @@ def score_all(model: Scorer, cases: Sequence[Case]) -> list[Reply]:
 
     def score(cases: Sequence[Case]) -> list[Reply]:
         rows = model.score_many([(case.messages, case.choices) for case in cases])
-        return [likeliest(case, row) for case, row in zip(cases, rows)]
+        return [best_choice(case, row) for case, row in zip(cases, rows)]
 
     return all_or_each(score, cases, lambda reason: (no_answer(reason), ()))
 
 
-def likeliest(case: Case, scores: Sequence[Any]) -> Reply:
+def best_choice(case: Case, scores: Sequence[Any]) -> Reply:
     best = max(scores, key=lambda one: one.mean if case.per_token else one.log_likelihood)
     likelihoods = tuple((round(one.log_likelihood, 4), one.tokens) for one in scores)
     return text_answer(best.text), likelihoods

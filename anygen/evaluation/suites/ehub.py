@@ -107,14 +107,14 @@ def reciprocal_rank(text: str, golds: Sequence[str]) -> float:
 
 def words_of(text: str, gold: str) -> tuple[int, int, int]:
     """How many words an answer has, the right one has, and both have."""
-    own, wanted = Counter(text.split()), Counter(gold.split())
-    return own.total(), wanted.total(), (own & wanted).total()
+    own, expected = Counter(text.split()), Counter(gold.split())
+    return own.total(), expected.total(), (own & expected).total()
 
 
 def f1(numbers: Sequence[Numbers]) -> float:
     """Over all words of a set, in percent."""
-    own, wanted, shared = (sum(values) for values in zip(*(one["words"] for one in numbers)))
-    return 200 * shared / (own + wanted) if own + wanted else 0.0
+    own, expected, shared = (sum(values) for values in zip(*(one["words"] for one in numbers)))
+    return 200 * shared / (own + expected) if own + expected else 0.0
 
 
 def class_share(numbers: Sequence[Numbers]) -> float:

@@ -117,11 +117,11 @@ def ask(unit: Unit, seed: int) -> list[Case]:
     picture = framed(path, boxes, shown)
     colours = [f"{name_of(n, objects)} in {colour}" for n, colour in zip(shown, cycled(len(shown)))]
     frames = f"In the image these are framed: {', '.join(colours)}.\n" if colours else ""
-    asked = words(row["question"], objects)
+    text = words(row["question"], objects)
     right = words(row["answer_choices"][row["answer_label"]], objects)
     questions = (
-        (asked, row["answer_choices"]),
-        (f"{asked} {right} Why?", row["rationale_choices"]),
+        (text, row["answer_choices"]),
+        (f"{text} {right} Why?", row["rationale_choices"]),
     )
     return [
         case_of(frames + text, picture, [words(one, objects) for one in options], mode)

@@ -52,14 +52,14 @@ def shape(count: int, end: str = ";") -> Turn:
 
 @dataclass(frozen=True)
 class TaskSet:
-    """One of the sets. `asked` names the questions in prompts.py if its rows hold none."""
+    """One of the sets. `question_kind` names the questions in prompts.py if its rows hold none."""
 
     name: str
     group: Group
     family: Family
     file: str  # below huggingface_data
     turn: Turn = SEE
-    asked: str = ""
+    question_kind: str = ""
     options: tuple[str, ...] = ()  # of all rows, in the order of their numbers
     fuzzy: bool = False  # whether texts are compared as in VQA (FUNSD)
 
@@ -86,16 +86,18 @@ def spatial(name: str) -> TaskSet:
 
 
 def text(name: str, file: str, fuzzy: bool = False) -> TaskSet:
-    return TaskSet(name, "scene_text", "text", file, asked="", fuzzy=fuzzy)
+    return TaskSet(name, "scene_text", "text", file, fuzzy=fuzzy)
 
 
 def captions(name: str) -> TaskSet:
     file = f"{name}/captions-sampled.json"
-    return TaskSet(f"{name}-captions", "captions", "caption", file, asked="caption")
+    return TaskSet(f"{name}-captions", "captions", "caption", file, question_kind="caption")
 
 
-def crossed(name: str, file: str, turn: Turn, asked: str, options: tuple[str, ...] = ()) -> TaskSet:
-    return TaskSet(name, "cross_modal", "choice", file, turn, asked, options)
+def crossed(
+    name: str, file: str, turn: Turn, question_kind: str, options: tuple[str, ...] = ()
+) -> TaskSet:
+    return TaskSet(name, "cross_modal", "choice", file, turn, question_kind, options)
 
 
 TDIUC_KINDS = {

@@ -49,14 +49,14 @@ def read_file(path: Path) -> list[Unit]:
 
 def read_unit(name: str, formulation: str, key: str, rows: Sequence[Row], where: str) -> Unit:
     first = rows[0]
-    given: list[Repeat] = []
+    repeats: list[Repeat] = []
     texts: tuple[str, ...] = ()
     if formulation == "SingleChoice":
-        given = [read_repeat(row, where) for row in rows]
+        repeats = [read_repeat(row, where) for row in rows]
     else:
         found = first["references"] if formulation == "Generation" else first["answer"]
         texts = (found,) if isinstance(found, str) else tuple(map(str, found))
-        given = [Repeat("", "", (), 0, "") for _ in rows]
+        repeats = [Repeat("", "", (), 0, "") for _ in rows]
     dialogue = "round_id" in first
     task = TaskSet(
         name,
@@ -66,10 +66,10 @@ def read_unit(name: str, formulation: str, key: str, rows: Sequence[Row], where:
         fuzzy=formulation == "KIEOpenEnded",
     )
     mode = LIKELIHOOD if isinstance(first["prediction"], int) else GENERATION
-    sample = Sample(key, (), options=given[0].options, texts=texts)
-    asked = Question(task, sample, (), mode, tuple(given), int(first.get("round_id", 0)))
-    answers = tuple(answer_of(row, repeat) for row, repeat in zip(rows, given))
-    return Unit(f"{name}/{key}", name, (name,), asked, answers)
+    sample = Sample(key, (), options=repeats[0].options, texts=texts)
+    query = Question(task, sample, (), mode, tuple(repeats), int(first.get("round_id", 0)))
+    answers = tuple(answer_of(row, repeat) for row, repeat in zip(rows, repeats))
+    return Unit(f"{name}/{key}", name, (name,), query, answers)
 
 
 def read_repeat(row: Row, where: str) -> Repeat:

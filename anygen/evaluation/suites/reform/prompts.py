@@ -132,14 +132,14 @@ def is_list_of_texts(value: object) -> bool:
 
 def instructions(own: Instructions, task: TaskSet, mode: str) -> Sequence[str]:
     """Of a set, or of its kind; empty for sets whose instructions are the questions."""
-    kind = task.asked or ("text" if task.family == "text" else "choice")
+    kind = task.question_kind or ("text" if task.family == "text" else "choice")
     for source, name in ((own, task.name), (own, kind), (OURS, kind)):
         if texts := source.get(name, {}).get(mode):
             return texts
-    if not task.asked:
+    if not task.question_kind:
         return OURS[kind][GENERATION]
     end = CHOOSE if mode == GENERATION and task.family == "choice" else ""
-    return [f"{text}{end}" for text in QUESTIONS[task.asked]]
+    return [f"{text}{end}" for text in QUESTIONS[task.question_kind]]
 
 
 def with_options(question: str, options: Sequence[str], marks: str) -> str:

@@ -45,8 +45,8 @@ class Question:
     sample: Sample | Dialogue
     instructions: Sequence[str]
     mode: str
-    given: tuple[Repeat, ...] = ()  # as they were asked elsewhere, with answers in the data
-    number: int = 0  # of the round, for given ones
+    repeats: tuple[Repeat, ...] = ()  # as they were asked elsewhere, with answers in the data
+    number: int = 0  # of the round, for such ones
 
     @property
     def rounds(self) -> Sequence[Sample]:
@@ -55,20 +55,20 @@ class Question:
     @property
     def count(self) -> int:
         """How often each round is asked. Captions are written once."""
-        return len(self.given) or (1 if self.task.family == "caption" else REPEATS)
+        return len(self.repeats) or (1 if self.task.family == "caption" else REPEATS)
 
 
-def repeats_of(asked: Question, number: int) -> list[Repeat]:
+def repeats_of(query: Question, number: int) -> list[Repeat]:
     """The repeats of a round: the same for every model and every seed."""
-    if asked.given:
-        return list(asked.given)
-    return [one_repeat(asked, asked.rounds[number], repeat) for repeat in range(asked.count)]
+    if query.repeats:
+        return list(query.repeats)
+    return [one_repeat(query, query.rounds[number], repeat) for repeat in range(query.count)]
 
 
-def one_repeat(asked: Question, sample: Sample, number: int) -> Repeat:
-    rng = random.Random(derive_seed(0, asked.task.name, sample.id, number))
-    text = asked.instructions[number % len(asked.instructions)]
-    if asked.task.asked:
+def one_repeat(query: Question, sample: Sample, number: int) -> Repeat:
+    rng = random.Random(derive_seed(0, query.task.name, sample.id, number))
+    text = query.instructions[number % len(query.instructions)]
+    if query.task.question_kind:
         instruction, question = "", text.replace("{}", sample.detail)
     else:
         instruction, question = text, sample.questions[number % len(sample.questions)]
@@ -85,45 +85,45 @@ def next_round(unit: Unit, texts: Sequence[str | None]) -> list[Case]:
 
     Before them stands what was answered most often in each round.
     """
-    asked: Question = unit.content
-    done = len(texts) // asked.count
-    if done == len(asked.rounds):
+    query: Question = unit.content
+    done = len(texts) // query.count
+    if done == len(query.rounds):
         return []
     history: list[str] = []
     for number in range(done):
-        own = texts[number * asked.count : (number + 1) * asked.count]
-        history += exchanged(asked, number, majority(asked, number, own))
+        own = texts[number * query.count : (number + 1) * query.count]
+        history += exchanged(query, number, majority(query, number, own))
     pictures = pictures_of(unit)
-    return [case_of(asked, repeat, pictures, history) for repeat in repeats_of(asked, done)]
+    return [case_of(query, repeat, pictures, history) for repeat in repeats_of(query, done)]
 
 
-def chosen(asked: Question, repeat: Repeat, text: str) -> str:
+def chosen(query: Question, repeat: Repeat, text: str) -> str:
     """The option that an answer chooses; its own text if it chooses none."""
-    if asked.mode != GENERATION:
+    if query.mode != GENERATION:
         return text
     return option_at(place_in(text), repeat.options, text)
 
 
-def is_right(asked: Question, repeat: Repeat, text: str) -> bool:
+def is_right(query: Question, repeat: Repeat, text: str) -> bool:
     """In generation mode only the mark counts."""
-    if asked.mode == GENERATION:
+    if query.mode == GENERATION:
         return place_in(text) == repeat.gold
     return text == repeat.options[repeat.gold]
 
 
-def majority(asked: Question, number: int, texts: Sequence[str | None]) -> str:
+def majority(query: Question, number: int, texts: Sequence[str | None]) -> str:
     """What most repeats of a round choose; the first of several."""
     answers = [
-        chosen(asked, repeat, text or "") for repeat, text in zip(repeats_of(asked, number), texts)
+        chosen(query, repeat, text or "") for repeat, text in zip(repeats_of(query, number), texts)
     ]
     return Counter(answers).most_common(1)[0][0]
 
 
-def exchanged(asked: Question, number: int, answer: str) -> tuple[str, str]:
+def exchanged(query: Question, number: int, answer: str) -> tuple[str, str]:
     """A round in the history; options are shown where they are in the question."""
-    sample = asked.rounds[number]
+    sample = query.rounds[number]
     question, marks = sample.questions[0], MARKS[0]
-    if asked.mode != GENERATION:
+    if query.mode != GENERATION:
         return question, answer
     if answer in sample.options:
         answer = marked(sample.options.index(answer), sample.options, marks)
@@ -131,13 +131,13 @@ def exchanged(asked: Question, number: int, answer: str) -> tuple[str, str]:
 
 
 def case_of(
-    asked: Question, repeat: Repeat, pictures: Sequence[Media], history: Sequence[str]
+    query: Question, repeat: Repeat, pictures: Sequence[Media], history: Sequence[str]
 ) -> Case:
     """The picture comes first, then the instruction and the turns before the question."""
     question, texts, choices = repeat.question, list(history), repeat.options
-    if asked.mode == GENERATION and choices:
+    if query.mode == GENERATION and choices:
         question = with_options(question, choices, repeat.marks)
-        texts, choices = [*shown(asked.task.turn), *texts], ()
+        texts, choices = [*shown(query.task.turn), *texts], ()
     texts.append(question)
     if repeat.instruction:
         texts[0] = f"{repeat.instruction}\n{texts[0]}"
@@ -146,20 +146,20 @@ def case_of(
     ]
     messages[0] = Message("user", (*pictures, *messages[0].parts))
     case = conversation(messages, TOKENS, choices)
-    return replace(case, per_token=asked.mode == PER_TOKEN)
+    return replace(case, per_token=query.mode == PER_TOKEN)
 
 
 def pictures_of(unit: Unit) -> list[Media]:
     """The pictures with their boxes. Raises ValueError for data that are none."""
-    asked: Question = unit.content
-    return [picture_of(unit, asked, data) for data in asked.sample.images]
+    query: Question = unit.content
+    return [picture_of(unit, query, data) for data in query.sample.images]
 
 
-def picture_of(unit: Unit, asked: Question, data: str) -> Media:
+def picture_of(unit: Unit, query: Question, data: str) -> Media:
     picture = decoded(data, f"the picture of {unit.id}")
     if not isinstance(picture, Image):
         raise ValueError(f"the picture of {unit.id} is a sound or a video")
-    boxes = asked.sample.boxes if isinstance(asked.sample, Sample) else ()
+    boxes = query.sample.boxes if isinstance(query.sample, Sample) else ()
     if not boxes:
         return picture
-    return cut(picture, boxes[0]) if asked.task.name in CUT else with_boxes(picture, boxes)
+    return cut(picture, boxes[0]) if query.task.name in CUT else with_boxes(picture, boxes)

@@ -132,7 +132,7 @@ def read_choice(row: Row, number: int, task: TaskSet, where: str) -> Sample:
 
 def questions_of(row: Row, task: TaskSet, where: str) -> tuple[str, ...]:
     """All wordings of the question, with what belongs to it; empty if it is that of the set."""
-    if task.asked:
+    if task.question_kind:
         return ()
     if "claim" in row:
         evidence = str(first(row, ("text_evidence",), where)).strip()

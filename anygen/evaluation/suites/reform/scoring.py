@@ -42,21 +42,21 @@ def has_text(text: str, gold: str) -> bool:
     A right text of nothing else is looked for as it is; the authors' own program finds it in every
     answer.
     """
-    wanted = SPECIAL.sub("", gold).lower()
-    if not wanted.strip():
+    expected = SPECIAL.sub("", gold).lower()
+    if not expected.strip():
         return gold.lower() in text.lower()
-    return has_words(SPECIAL.sub("", text).lower(), wanted)
+    return has_words(SPECIAL.sub("", text).lower(), expected)
 
 
 def has_normalized(text: str, golds: Sequence[str]) -> bool:
     """Whether an answer holds one of the right texts, both normalised as VQA's answers."""
     own = normalized(text.replace("\n", " ").replace("\t", " ").strip())
-    wanted = [normalized(gold.replace("\n", " ").replace("\t", " ").strip()) for gold in golds]
-    return any(has_words(own, gold) for gold in wanted if gold)
+    expected = [normalized(gold.replace("\n", " ").replace("\t", " ").strip()) for gold in golds]
+    return any(has_words(own, gold) for gold in expected if gold)
 
 
-def has_words(text: str, wanted: str) -> bool:
-    return re.search(rf"\b{re.escape(wanted)}\b", text) is not None
+def has_words(text: str, expected: str) -> bool:
+    return re.search(rf"\b{re.escape(expected)}\b", text) is not None
 
 
 def token_share(text: str, gold: str) -> float:

@@ -58,22 +58,22 @@ def read(source: Source) -> list[Unit]:
     folder = source.folder("reform", LAYOUT)
     if source.mode == "answers":
         return read_predictions(folder)
-    wanted = [one for one in SETS if source.split in ("", one.name)]
-    root = find_root(folder, wanted)
+    expected = [one for one in SETS if source.split in ("", one.name)]
+    root = find_root(folder, expected)
     own = read_instructions(folder)
     return [
         unit
-        for task in wanted
+        for task in expected
         if (root / task.file).is_file()
         for unit in in_order(units_of(root, task, own, source.mode))
     ]
 
 
-def find_root(folder: Path, wanted: Sequence[TaskSet]) -> Path:
+def find_root(folder: Path, expected: Sequence[TaskSet]) -> Path:
     for root in (folder / name for name in ROOTS):
-        if any((root / one.file).is_file() for one in wanted):
+        if any((root / one.file).is_file() for one in expected):
             return root
-    needed = f"the file {wanted[0].file} of {wanted[0].name}" if len(wanted) == 1 else LAYOUT
+    needed = f"the file {expected[0].file} of {expected[0].name}" if len(expected) == 1 else LAYOUT
     raise ValueError(f"{folder}: has no such set of ReForm-Eval; it needs {needed}")
 
 
@@ -101,24 +101,24 @@ def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
 
 
 def score(unit: Unit, texts: Sequence[str | None]) -> Outcome:
-    asked: Question = unit.content
-    if isinstance(asked.sample, Dialogue) or asked.sample.options:
-        return score_choices(asked, texts)
-    if asked.task.family == "caption":
-        return score_caption(asked, asked.sample, texts)
-    return score_texts(asked, asked.sample, texts)
+    query: Question = unit.content
+    if isinstance(query.sample, Dialogue) or query.sample.options:
+        return score_choices(query, texts)
+    if query.task.family == "caption":
+        return score_caption(query, query.sample, texts)
+    return score_texts(query, query.sample, texts)
 
 
-def score_choices(asked: Question, texts: Sequence[str | None]) -> Outcome:
+def score_choices(query: Question, texts: Sequence[str | None]) -> Outcome:
     """The repeats of all rounds, one after the other. A question without an answer is wrong."""
     repeats = [
-        repeat for number in range(len(asked.rounds)) for repeat in repeats_of(asked, number)
+        repeat for number in range(len(query.rounds)) for repeat in repeats_of(query, number)
     ]
     answers = [
-        "" if text is None else chosen(asked, repeat, text) for repeat, text in zip(repeats, texts)
+        "" if text is None else chosen(query, repeat, text) for repeat, text in zip(repeats, texts)
     ]
-    right = [is_right(asked, repeat, text or "") for repeat, text in zip(repeats, texts)]
-    pieces = [slice(place, place + asked.count) for place in range(0, len(repeats), asked.count)]
+    right = [is_right(query, repeat, text or "") for repeat, text in zip(repeats, texts)]
+    pieces = [slice(place, place + query.count) for place in range(0, len(repeats), query.count)]
     numbers: Numbers = {
         "right": sum(right),
         "asked": len(right),
@@ -127,49 +127,49 @@ def score_choices(asked: Question, texts: Sequence[str | None]) -> Outcome:
         "repeats": [{"answer_options": one.options, "answer": one.gold} for one in repeats],
     }
     marked = [scoring.place_in(text or "") is not None for text in texts]
-    if asked.mode == GENERATION:
+    if query.mode == GENERATION:
         numbers = {**numbers, "marked": sum(marked)}
-    if asked.task.family == "dialogue":
-        shares = [sum(right[piece]) / asked.count for piece in pieces]
-        numbers = {**numbers, "rounds": [[asked.number + n, one] for n, one in enumerate(shares)]}
+    if query.task.family == "dialogue":
+        shares = [sum(right[piece]) / query.count for piece in pieces]
+        numbers = {**numbers, "rounds": [[query.number + n, one] for n, one in enumerate(shares)]}
     unclear = [not found and text is not None for found, text in zip(marked, texts)]
     golds = dict.fromkeys(one.options[one.gold] for one in repeats)
     return outcome(
-        asked,
+        query,
         texts,
         {"answer": " / ".join(golds)},
         {"answers": " / ".join(answers)},
         numbers,
-        sum(unclear) if asked.mode == GENERATION else 0,
+        sum(unclear) if query.mode == GENERATION else 0,
     )
 
 
-def score_texts(asked: Question, sample: Sample, texts: Sequence[str | None]) -> Outcome:
+def score_texts(query: Question, sample: Sample, texts: Sequence[str | None]) -> Outcome:
     own = [text or "" for text in texts]
-    if asked.task.fuzzy:
+    if query.task.fuzzy:
         right = [scoring.has_normalized(text, sample.texts) for text in own]
     else:
         right = [scoring.has_text(text, " ".join(sample.texts)) for text in own]
     words = [max(scoring.token_share(text, gold) for gold in sample.texts) for text in own]
     numbers = {"right": sum(right), "asked": len(right), "words": sum(words)}
     verdict = {"right": f"{sum(right)} of {len(right)}"}
-    return outcome(asked, texts, {"text": " / ".join(sample.texts)}, verdict, numbers)
+    return outcome(query, texts, {"text": " / ".join(sample.texts)}, verdict, numbers)
 
 
-def score_caption(asked: Question, sample: Sample, texts: Sequence[str | None]) -> Outcome:
+def score_caption(query: Question, sample: Sample, texts: Sequence[str | None]) -> Outcome:
     numbers = {"answer": (texts[0] or "").strip(), "references": list(sample.texts)}
-    return outcome(asked, texts, {"captions": " / ".join(sample.texts)}, {}, numbers)
+    return outcome(query, texts, {"captions": " / ".join(sample.texts)}, {}, numbers)
 
 
 def outcome(
-    asked: Question,
+    query: Question,
     texts: Sequence[str | None],
     truth: Mapping[str, str],
     verdict: Mapping[str, str],
     numbers: Numbers,
     unclear: int = 0,
 ) -> Outcome:
-    own = {"set": asked.task.name, asked.task.group: asked.task.name, **numbers}
+    own = {"set": query.task.name, query.task.group: query.task.name, **numbers}
     silent = sum(text is not None and not text.strip() for text in texts)
     text = " / ".join(text or "" for text in texts)
     return Outcome({}, text, dict(truth), dict(verdict), numbers=own, unparsed=unclear or silent)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from anygen.core.media import Image
-from anygen.evaluation.asking import likeliest
+from anygen.evaluation.asking import best_choice
 from anygen.evaluation.results import read_lines, table
 from anygen.evaluation.runner import Plan, run
 from anygen.evaluation.suites.base import Case, Source
@@ -34,10 +34,10 @@ def prompt(case) -> list[str]:
 def outcome_of(answers, options=YES, gold=0, mode="generation"):
     """Of a question that is asked once for each answer, always in the same order."""
     given = tuple(Repeat("", "?", options, gold, "ABC") for _ in answers)
-    asked = Question(
+    query = Question(
         TaskSet("own", "coarse", "choice", ""), Sample("1", (), options=options), (), mode, given
     )
-    return suite.score_choices(asked, answers).numbers
+    return suite.score_choices(query, answers).numbers
 
 
 def test_the_release_has_61_sets_in_eight_groups():
@@ -66,10 +66,10 @@ def test_a_mark_that_no_option_has_is_wrong():
 
 def test_choices_compare_by_the_sum_of_their_tokens_or_by_the_mean():
     scores = [ChoiceScore("yes", -1.2, 1), ChoiceScore("not sure", -1.3, 2)]
-    answer, likelihoods = likeliest(Case([], choices=("yes", "not sure")), scores)
+    answer, likelihoods = best_choice(Case([], choices=("yes", "not sure")), scores)
     assert answer.message.parts == ("yes",)
     assert likelihoods == ((-1.2, 1), (-1.3, 2))
-    answer, _ = likeliest(Case([], choices=("yes", "not sure"), per_token=True), scores)
+    answer, _ = best_choice(Case([], choices=("yes", "not sure"), per_token=True), scores)
     assert answer.message.parts == ("not sure",)
 
 
