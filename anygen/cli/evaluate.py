@@ -66,6 +66,13 @@ def evaluate(  # noqa: PLR0913  # the options of a command
     score_only: Annotated[
         bool, typer.Option("--score-only", help="Judge the answers in --out again.")
     ] = False,
+    judge: Annotated[
+        str,
+        typer.Option(
+            help="A language model, URL#NAME, that reads answers where rules fail.",
+            show_default="none",
+        ),
+    ] = "",
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     dtype: DtypeOption = None,
@@ -82,7 +89,7 @@ def evaluate(  # noqa: PLR0913  # the options of a command
     place = read_placement(device, dtype, quant, offload, device_map)
     names = ",".join(rows).split(",") if rows else ()
     folders = parse_extractors(extractor or ())
-    plan = Plan(suite, data, mode, split, limit, names, seed, blind, folders)
+    plan = Plan(suite, data, mode, split, limit, names, seed, blind, folders, judge)
     run(model, plan, out, place, score_only)
 
 

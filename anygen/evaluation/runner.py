@@ -29,6 +29,7 @@ from anygen.evaluation import report, samples
 from anygen.evaluation.asking import ask_units, recorded
 from anygen.evaluation.endpoint import is_endpoint, open_endpoint
 from anygen.evaluation.features.extractors import hashes, open_extractors
+from anygen.evaluation.judges.answer_reader import AnswerReader, open_reader
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import (
     BLIND,
@@ -72,6 +73,7 @@ class Plan:
     seed: int = 0
     blind: bool = False  # ask every question without its media, too
     extractors: Mapping[str, Path] = field(default_factory=dict)  # folders by kind
+    judge: str = ""  # the endpoint of a language model that reads what the rules cannot
 
 
 def run(
@@ -87,10 +89,12 @@ def run(
     source = choose(suite, plan.data, plan.mode, plan.split)
     refuse_options(suite, plan, score_only)
     units = chosen_units(checked(suite.read(source)), plan.rows, plan.limit)
+    reader = open_reader(suite, plan.judge, out)
+    plan = replace(plan, mode=source.mode, judge=reader.name if reader else "")
     if score_only:
-        identity = judge_again(suite, replace(plan, mode=source.mode), units, out)
+        identity = judge_again(suite, plan, units, out, reader)
     else:
-        identity = ask_and_judge(model, suite, replace(plan, mode=source.mode), units, out, place)
+        identity = ask_and_judge(model, suite, plan, units, out, place, reader)
     lines = read_lines(out)
     results = summarize(lines, plan.suite) | {"model": model, "version": __version__}
     results |= {"date": today(), "machine": machine(), **identity}
@@ -102,8 +106,14 @@ def run(
     return results
 
 
-def ask_and_judge(
-    model: str, suite: Suite, plan: Plan, units: Sequence[Unit], out: Path, place: Placement
+def ask_and_judge(  # noqa: PLR0913  # all that a run has
+    model: str,
+    suite: Suite,
+    plan: Plan,
+    units: Sequence[Unit],
+    out: Path,
+    place: Placement,
+    reader: AnswerReader | None,
 ) -> Line:
     """Measure what is missing; the identity of the results."""
     extractors = open_extractors(plan.extractors)  # refused before anything is asked
@@ -122,7 +132,7 @@ def ask_and_judge(
     identity = identify(weights, plan, place)
     claim(out, identity)
     local = None if answered or remote else AnyGen.from_pretrained(model, **dict(place))
-    bench = Bench(remote or local, Judges(), out, extractors)
+    bench = Bench(remote or local, Judges(), out, extractors, reader)
     measure(bench, suite, units, out, plan.seed, plan.blind)
     return identity
 
@@ -199,6 +209,7 @@ def identify(weights: str, plan: Plan, place: Placement) -> Line:
     if plan.data is not None:
         identity["data"] = data_hash(plan.data)
     extra: dict[str, Any] = {"mode": plan.mode, "split": plan.split, BLIND: plan.blind}
+    extra["judge"] = plan.judge
     identity |= {key: value for key, value in extra.items() if value}
     if plan.extractors:
         identity["extractors"] = hashes(plan.extractors)
@@ -306,7 +317,9 @@ def with_control(lines: Sequence[Judged], controls: Sequence[Judged]) -> list[Ju
     return merged
 
 
-def judge_again(suite: Suite, plan: Plan, units: Sequence[Unit], out: Path) -> Line:
+def judge_again(
+    suite: Suite, plan: Plan, units: Sequence[Unit], out: Path, reader: AnswerReader | None = None
+) -> Line:
     """Replace the lines of these units by what their recorded answers score; their identity.
 
     Raises ValueError if there are none, or if they answer another suite, mode or split.
@@ -321,7 +334,9 @@ def judge_again(suite: Suite, plan: Plan, units: Sequence[Unit], out: Path) -> L
             raise ValueError(
                 f"{out} holds answers of the {key} {identity.get(key)!r}, not {value!r}"
             )
-    bench = Bench(None, Judges(), out, open_extractors(plan.extractors))
+    identity = {key: value for key, value in identity.items() if key != "judge"}
+    identity |= {"judge": plan.judge} if plan.judge else {}
+    bench = Bench(None, Judges(), out, open_extractors(plan.extractors), reader)
     if plan.extractors:
         identity["extractors"] = hashes(plan.extractors)
     for unit in units:

@@ -15,8 +15,9 @@ the row that says whether a unit is right as a whole, for a table with a line fo
 `ask_next(unit, seed, texts)`, the questions that depend on the answers so far, empty at the end;
 `NEEDS_MODEL`, which says that outcomes cannot be judged from the texts of the answers alone;
 `MAKES_MEDIA`, which says that media are requested and written to a folder, from which they are
-judged; and `EXTRACTORS`, the kinds of networks that it can use. Modes whose names begin with
-"likelihood" compare given answers and need the model itself.
+judged; `EXTRACTORS`, the kinds of networks that it can use; and `READS`, which says that
+`bench.reader` reads answers where it is there (--judge). Modes whose names begin with "likelihood"
+compare given answers and need the model itself.
 """
 
 from __future__ import annotations
@@ -166,6 +167,14 @@ class Answerer(Protocol):
     def reply_many(self, requests: Sequence[Request]) -> list[Answer]: ...
 
 
+class Reader(Protocol):
+    """A language model that reads answers which no rule can."""
+
+    def read(
+        self, prompts: Sequence[str], accepts: Sequence[Callable[[str], str]]
+    ) -> list[str]: ...
+
+
 class Scorer(Answerer, Protocol):
     """What can also say how likely given answers are."""
 
@@ -182,6 +191,7 @@ class Bench:
     judges: Judges
     out: Path = Path()
     extractors: Mapping[str, Extractor] = field(default_factory=dict)  # by kind
+    reader: Reader | None = None  # of answers that the rules of a suite cannot read
 
     @property
     def anygen(self) -> AnyGen:
@@ -218,6 +228,7 @@ class Suite:
     needs_model: bool = False
     makes_media: bool = False
     extractors: tuple[str, ...] = ()
+    reads: bool = False
 
 
 def raw_text(answer: Answer) -> str:

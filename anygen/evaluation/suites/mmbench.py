@@ -2,8 +2,8 @@
 
 Liu et al. 2023 (arXiv:2307.06281). A file has a row for each rotation ("circular passes"), or one
 for each question, of which the rotations are then made. The option is taken from an answer as by
-VLMEvalKit's exact matching, without a language model: what this does not find is wrong. In the mode
-`likelihood` the likeliest of the letters is the answer, in every rotation.
+VLMEvalKit's exact matching; what this does not find is wrong, unless the language model of --judge
+reads it. In the mode `likelihood` the likeliest of the letters is the answer, in every rotation.
 """
 
 import csv
@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from anygen.evaluation.suites.base import (
@@ -22,12 +22,14 @@ from anygen.evaluation.suites.base import (
     Line,
     Metric,
     Outcome,
+    Reader,
     Source,
     Unit,
 )
 from anygen.evaluation.suites.reading import decoded, in_order, only_file, question
 
 UNIT = "question"
+READS = True
 MODES = ("circular", "vanilla", LIKELIHOOD)
 LAYOUT = "one .tsv with index, question, A, B, .., answer, category, image"
 LETTERS = "ABCDEFGH"
@@ -146,15 +148,60 @@ def ask_once(choice: Choice, name: str) -> Case:
 
 
 def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
-    return [score(one.unit, one.texts) for one in answered]
-
-
-def score(unit: Unit, texts: Sequence[str | None]) -> Outcome:
-    choices: Sequence[Choice] = unit.content
-    letters = [
-        "" if text is None else find_option(text, choice.options)
-        for text, choice in zip(texts, choices)
+    found = [letters_in(one) for one in answered]
+    count = [letters.count("") for letters in found]
+    if bench.reader:
+        read_unclear(bench.reader, answered, found)
+    return [
+        score(one.unit, one.texts, letters, before - letters.count(""))
+        for one, letters, before in zip(answered, found, count)
     ]
+
+
+def letters_in(one: Answered) -> list[str]:
+    """What the rules find in the answers to a question."""
+    return [
+        "" if text is None else find_option(text, choice.options)
+        for text, choice in zip(one.texts, one.unit.content)
+    ]
+
+
+def read_unclear(reader: Reader, answered: Sequence[Answered], found: Sequence[list[str]]) -> None:
+    """Put the letters that a language model reads where the rules found none."""
+    places = [
+        (letters, place, choice, text)
+        for one, letters in zip(answered, found)
+        for place, (choice, text) in enumerate(zip(one.unit.content, one.texts))
+        if text and text.strip() and not letters[place]
+    ]
+    prompts = [reading_prompt(choice, text) for _, _, choice, text in places]
+    accepts = [partial(letter_alone, count=len(choice.options)) for _, _, choice, _ in places]
+    for (letters, place, _, _), letter in zip(places, reader.read(prompts, accepts)):
+        letters[place] = letter
+
+
+def reading_prompt(choice: Choice, text: str) -> str:
+    listed = "".join(f"{letter}. {option}\n" for letter, option in zip(LETTERS, choice.options))
+    return (
+        "Someone answered a question with several options in their own words. Which option means "
+        "the same as the answer? Reply with its letter alone, and with Z if none of them does or "
+        f"if it is not clear.\nQuestion: {choice.text}\nOptions:\n{listed}Answer: {text.strip()}\n"
+        "Letter:"
+    )
+
+
+def letter_alone(text: str, count: int) -> str:
+    """The only letter of an option, or Z, among the words of a reply; empty for anything else."""
+    words = text.translate(BLANKED).split()
+    named = {letter for letter in (*LETTERS[:count], "Z") if letter in words}
+    return named.pop() if len(named) == 1 else ""
+
+
+def score(
+    unit: Unit, texts: Sequence[str | None], letters: Sequence[str], by_reader: int
+) -> Outcome:
+    """`by_reader` counts the letters that a language model read."""
+    choices: Sequence[Choice] = unit.content
     right = [letter == choice.gold for letter, choice in zip(letters, choices)]
     scores = {row: {"model": (int(all(right)), 1)} for row in unit.rows}
     if len(choices) > 1:
@@ -165,7 +212,11 @@ def score(unit: Unit, texts: Sequence[str | None]) -> Outcome:
         " / ".join(text or "" for text in texts),
         {"answers": " ".join(choice.gold for choice in choices)},
         {"answers": " ".join(letter or "-" for letter in letters)},
-        numbers={"options": len(choices[0].options), "passes": len(choices)},
+        numbers={
+            "options": len(choices[0].options),
+            "passes": len(choices),
+            **({"read": by_reader} if by_reader else {}),
+        },
         unparsed=sum(not letter for letter, text in zip(letters, texts) if text is not None),
     )
 

@@ -66,6 +66,7 @@ def find_suite(name: str) -> Suite:
         getattr(module, "NEEDS_MODEL", False),
         getattr(module, "MAKES_MEDIA", False),
         tuple(getattr(module, "EXTRACTORS", ())),
+        getattr(module, "READS", False),
     )
 
 
