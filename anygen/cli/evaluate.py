@@ -102,6 +102,21 @@ def list_suites() -> None:
         print(line)
 
 
+@evaluation.command("export")
+def export_results(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The results of one model.")],
+    data: Annotated[Path, typer.Option(help="The folder of the suite's data.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path(
+        "exported"
+    ),
+) -> None:
+    """Write the answers as the files of a suite's own program, or of VLMEvalKit."""
+    from anygen.evaluation.exports import export
+
+    for path in export(results, data, out):
+        print(path)
+
+
 @evaluation.command()
 def compare(
     folders: Annotated[

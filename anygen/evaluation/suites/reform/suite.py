@@ -124,7 +124,6 @@ def score_choices(query: Question, texts: Sequence[str | None]) -> Outcome:
         "asked": len(right),
         "chance": sum(1 / len(one.options) for one in repeats),
         "entropies": [scoring.entropy(answers[piece]) for piece in pieces],
-        "repeats": [{"answer_options": one.options, "answer": one.gold} for one in repeats],
     }
     marked = [scoring.place_in(text or "") is not None for text in texts]
     if query.mode == GENERATION:
