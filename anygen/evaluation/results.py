@@ -226,15 +226,14 @@ def table(results: Line, suite: str) -> Iterator[str]:
     if not results["tasks"]:
         yield from rows_table(results["rows"])
         return
-    all_names = list(find_suite(suite).figures(()))
-    names = [name for name in all_names if name in results["rows"]] or all_names
+    names = list(find_suite(suite).figures(()))
     width = max(11, *(len(task) + 1 for task in results["tasks"]))
     widths = [max(10, len(name) + 1) for name in names]
     yield f"{'task':{width}}" + "".join(map(str.rjust, names, widths))
     for task, rows in [*results["tasks"].items(), (TOTAL, results["rows"])]:
         cells = [cell_of(rows[name]) if name in rows else "-" for name in names]
         yield f"{task:{width}}" + "".join(map(str.rjust, cells, widths))
-    if others := {name: row for name, row in results["rows"].items() if name not in all_names}:
+    if others := {name: row for name, row in results["rows"].items() if name not in names}:
         yield from rows_table(others)
 
 
