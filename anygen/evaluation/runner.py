@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,7 @@ from anygen.evaluation.suites.base import (
     Unit,
 )
 from anygen.evaluation.suites.registry import choose, find_suite
+from anygen.evaluation.units import by_task, checked, chosen_units, read_units
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import write_media
 
@@ -88,7 +88,7 @@ def run(
     suite = find_suite(plan.suite)
     source = choose(suite, plan.data, plan.mode, plan.split)
     refuse_options(suite, plan, score_only)
-    units = chosen_units(checked(suite.read(source)), plan.rows, plan.limit)
+    units = chosen_units(checked(read_units(suite, source)), plan.rows, plan.limit)
     reader = open_reader(suite, plan.judge, out)
     plan = replace(plan, mode=source.mode, judge=reader.name if reader else "")
     if score_only:
@@ -151,38 +151,6 @@ def refuse_options(suite: Suite, plan: Plan, score_only: bool) -> None:
             raise ValueError(
                 f"the suite {suite.name} has no use for {kind}; its extractors: {usable}"
             )
-
-
-def checked(units: Sequence[Unit]) -> Sequence[Unit]:
-    """Raises ValueError if there are none, or if two have the same id."""
-    if not units:
-        raise ValueError("the data hold no questions")
-    ids: set[str] = set()
-    for unit in units:
-        if unit.id in ids:
-            raise ValueError(f"the data have two entries with the id {unit.id!r}")
-        ids.add(unit.id)
-    return units
-
-
-def chosen_units(units: Sequence[Unit], rows: Sequence[str], limit: int | None) -> list[Unit]:
-    """The units that these rows of the table rest on, at most `limit` of each task.
-
-    Raises ValueError for an unknown row.
-    """
-    known = list(dict.fromkeys(row for unit in units for row in unit.rows))
-    for row in rows:
-        if row not in known:
-            raise ValueError(f"no row named {row!r}; there are {', '.join(known)}")
-    chosen = [unit for unit in units if not rows or set(rows) & set(unit.rows)]
-    return [unit for own in by_task(chosen).values() for unit in islice(own, limit)]
-
-
-def by_task(units: Sequence[Unit]) -> dict[str, list[Unit]]:
-    tasks: dict[str, list[Unit]] = {}
-    for unit in units:
-        tasks.setdefault(unit.task, []).append(unit)
-    return tasks
 
 
 def requested(results: Line, rows: Sequence[str]) -> Line:

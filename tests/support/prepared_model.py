@@ -9,10 +9,11 @@ import configs
 from anygen.core.media import Message, Part
 from anygen.evaluation.judges.judges import unlearned
 from anygen.evaluation.results import read_lines, summarize
-from anygen.evaluation.runner import chosen_units, measure
+from anygen.evaluation.runner import measure
 from anygen.evaluation.suites.base import Bench, Source
 from anygen.evaluation.suites.registry import find_suite
 from anygen.evaluation.suites.world.suite import TASKS, make_case
+from anygen.evaluation.units import chosen_units
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request
 from decoders import animatediff, audioldm, stable_diffusion

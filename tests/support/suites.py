@@ -11,9 +11,10 @@ import torch
 from anygen.core.media import Image, Message
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import read_lines, summarize
-from anygen.evaluation.runner import checked, chosen_units, claim, measure
+from anygen.evaluation.runner import claim, measure
 from anygen.evaluation.suites.base import Answered, Bench, Outcome, Unit
 from anygen.evaluation.suites.registry import choose, find_suite
+from anygen.evaluation.units import checked, chosen_units
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request
 from anygen.io.media_files import write_media

@@ -9,10 +9,11 @@ from anygen.config.loader import load_system
 from anygen.evaluation import decoder_control, runner
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import OUTCOMES, read_lines, table
-from anygen.evaluation.runner import chosen_units, claim
+from anygen.evaluation.runner import claim
 from anygen.evaluation.suites.base import Bench, Source
 from anygen.evaluation.suites.registry import find_suite
 from anygen.evaluation.suites.world.suite import METRICS, TASKS, make_case, read
+from anygen.evaluation.units import chosen_units
 from anygen.io.atomic import write_json
 from anygen.model.multimodal import MultimodalModel
 from encoders import imagebind

@@ -9,9 +9,10 @@ from anygen.evaluation import report, runner
 from anygen.evaluation.comparison import compare
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import RESULTS, read_lines, summarize, table
-from anygen.evaluation.runner import Plan, chosen_units, claim, measure
+from anygen.evaluation.runner import Plan, claim, measure
 from anygen.evaluation.suites.base import Bench, Source
 from anygen.evaluation.suites.registry import find_suite
+from anygen.evaluation.units import chosen_units
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request, derive_seed
 from support.html_page import Page

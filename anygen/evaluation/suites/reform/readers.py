@@ -126,7 +126,7 @@ def read_choice(row: Row, number: int, task: TaskSet, where: str) -> Sample:
         str(row.get("method", row["anno"] if isinstance(row.get("anno"), str) else "")),
         options,
         place_of(answer, options, where),
-        boxes=boxes_of(row, task),
+        boxes=boxes_of(row, task, where),
     )
 
 
@@ -160,10 +160,16 @@ def place_of(answer: Any, options: Sequence[str], where: str) -> int:
     raise ValueError(f"{where}: the answer {answer!r} is none of its {len(options)} options")
 
 
-def boxes_of(row: Row, task: TaskSet) -> tuple[Box, ...]:
-    """Corners and sizes, or two corners, one list or several, as corners."""
+def boxes_of(row: Row, task: TaskSet, where: str) -> tuple[Box, ...]:
+    """Corners and sizes, or two corners, one list or several, as corners.
+
+    Raises ValueError for a box that is not four numbers.
+    """
     found = row.get("bbox", row.get("region")) or ()
     boxes = [found] if found and not isinstance(found[0], list) else found
+    for box in boxes:
+        if len(box) != 4 or not all(isinstance(one, int | float) for one in box):
+            raise ValueError(f"{where}: the box {box!r} is not four numbers")
     if task.name in CORNERS:
         return tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in boxes)
     return tuple((int(x), int(y), int(x + w), int(y + h)) for x, y, w, h in boxes)
@@ -181,7 +187,7 @@ def read_text(row: Row, number: int, task: TaskSet, where: str) -> Sample:
         images_of(row, where),
         questions_of(row, task, where),
         texts=tuple(texts),
-        boxes=boxes_of(row, task),
+        boxes=boxes_of(row, task, where),
     )
 
 
