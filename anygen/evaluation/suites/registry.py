@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 from types import ModuleType
 
 from anygen.evaluation.suites.base import Source, Suite, nothing_more
@@ -117,7 +118,7 @@ def choose(suite: Suite, data: Path | None, mode: str, split: str) -> Source:
 
 
 def describe() -> Iterator[str]:
-    """A line for each suite, and for its modes and splits."""
+    """A line for each suite, and lines for its modes and splits."""
     for name in MODULES:
         suite = find_suite(name)
         yield f"{name:12}{suite.about}"
@@ -128,4 +129,10 @@ def describe() -> Iterator[str]:
         }
         for option, values in options.items():
             if values:
-                yield f"{'':12}{option} {', '.join(values)}"
+                yield from wrap(
+                    ", ".join(values),
+                    100,
+                    initial_indent=f"{'':12}{option} ",
+                    subsequent_indent=" " * 20,
+                    break_on_hyphens=False,
+                )

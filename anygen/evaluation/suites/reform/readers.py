@@ -30,6 +30,7 @@ OPTIONS, REASON_OPTIONS = ("answer_options", "options", "anno"), ("rationale_opt
 ANSWERS, REASONS = ("answer", "gt"), ("rationale",)
 ADDED = {CONTEXT: "Context", RATIONALE: "Rationale", REASON: "Answer"}  # to the question
 DRAWN = 3  # wrong options
+MAX_OPTIONS = 26  # letters
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def images_of(row: Row, where: str) -> tuple[str, ...]:
 def read_choice(row: Row, number: int, task: TaskSet, where: str) -> Sample:
     answers, choices = (REASONS, REASON_OPTIONS) if task.turn is REASON else (ANSWERS, OPTIONS)
     options = tuple(map(str, task.options or first(row, choices, where)))
+    if not 0 < len(options) <= MAX_OPTIONS:
+        raise ValueError(f"{where}: has {len(options)} options; there may be 1 to {MAX_OPTIONS}")
     answer = first(row, answers, where)
     if task.name == "VSR":  # its own reader ends the sentences
         options = tuple(text if text.endswith(".") else f"{text}." for text in options)
