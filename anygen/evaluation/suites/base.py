@@ -120,8 +120,9 @@ class Case:
     scene: Scene | None = None  # that the answer should show, or that the question shows
     expected: tuple[MediaModality, ...] = ()  # the media that the answer should contain
     options: AnswerOptions = AnswerOptions(max_new_tokens=96)
-    choices: tuple[str, ...] = ()  # given answers: the likeliest is the answer, none is written
-    per_token: bool = False  # whether choices compare by their mean, not by their sum
+    # Given answers, of which the likeliest is the answer instead of one that is written.
+    choices: tuple[str, ...] = field(default=(), kw_only=True)
+    per_token: bool = field(default=False, kw_only=True)  # whether they compare by their mean
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from anygen.evaluation.suites.captions import SPLITS as KARPATHY
 from anygen.evaluation.suites.generation import captioned
 from anygen.evaluation.suites.generation.output import MODES as OUTPUT_MODES
 from anygen.evaluation.suites.generation.rows import KINDS, media_rows
-from anygen.evaluation.suites.reading import find_picture, in_order
+from anygen.evaluation.suites.reading import find_medium, in_order
 
 UNIT = "picture"
 MODES = OUTPUT_MODES
@@ -30,7 +30,7 @@ def read(source: Source) -> list[Unit]:
     return in_order(
         [
             captioned.unit_of(
-                name, "pictures", texts[0], find_picture(folder, file, FOLDERS), source.mode
+                name, "pictures", texts[0], find_medium(folder, file, FOLDERS), source.mode
             )
             for name, file, texts in read_captions(folder, source.split or SPLITS[0])
         ]

@@ -45,7 +45,7 @@ class Question:
     row: Mapping[str, Any]  # of the file
 
 
-def find_picture(folder: Path, name: str) -> Path:
+def find_medium(folder: Path, name: str) -> Path:
     """Raises ValueError if it is missing."""
     path = folder / name
     if not path.is_file():

@@ -26,7 +26,7 @@ from anygen.evaluation.suites.base import (
 from anygen.evaluation.suites.interleaved import alternating
 from anygen.evaluation.suites.interleaved.alternating import (
     Question,
-    find_picture,
+    find_medium,
     update_list,
     write_pictures,
 )
@@ -52,7 +52,7 @@ def read(source: Source) -> list[Unit]:
     for row in read_rows(path, "id", "Category", "Query", "Golden"):
         where = f"{path}: {row['id']}"
         question = tuple(
-            part["content"] if part["type"] == "text" else find_picture(folder, part["content"])
+            part["content"] if part["type"] == "text" else find_medium(folder, part["content"])
             for part in checked(row["Query"], where)
         )
         gold = tuple(part["type"] for part in checked(row["Golden"], where))

@@ -14,7 +14,7 @@ from anygen.evaluation.suites.base import Source, Unit
 from anygen.evaluation.suites.interleaved import alternating
 from anygen.evaluation.suites.interleaved.alternating import (
     Question,
-    find_picture,
+    find_medium,
     in_steps,
     update_list,
     write_pictures,
@@ -37,7 +37,7 @@ def read(source: Source) -> list[Unit]:
         question: list[str | Path] = []
         for step in row["question"]:
             question += [step["text"]] if step.get("text") else []
-            question += [find_picture(folder, step["image"])] if step.get("image") else []
+            question += [find_medium(folder, step["image"])] if step.get("image") else []
         content = Question(tuple(question), structure_of_steps(row["gt_answer"]), row)
         units.append(Unit(str(row["id"]), "questions", ("structure", "number"), content))
     return in_order(units)

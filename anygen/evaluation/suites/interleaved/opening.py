@@ -14,7 +14,7 @@ from anygen.evaluation.suites.base import Source, Unit
 from anygen.evaluation.suites.interleaved import alternating
 from anygen.evaluation.suites.interleaved.alternating import (
     Question,
-    find_picture,
+    find_medium,
     in_steps,
     write_pictures,
 )
@@ -40,7 +40,7 @@ def read(source: Source) -> list[Unit]:
         question: list[str | Path] = []
         for step in steps:
             question += [step["text"].replace(MARK, "").strip()] if step.get("text") else []
-            question += [find_picture(folder, step["image"])] if step.get("image") else []
+            question += [find_medium(folder, step["image"])] if step.get("image") else []
         gold = [
             kind
             for step in steps_of(row, "output", where)
