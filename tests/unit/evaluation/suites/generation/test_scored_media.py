@@ -166,7 +166,7 @@ def test_dpg_gets_pictures_of_four_fields_and_gives_its_answers(tmp_path, capsys
     assert names(folder) == ["cat.png", "mat.png"]
     pixels = read_media(folder / "mat.png").pixels
     assert pixels.shape == (3, 16, 16)
-    assert [pixels[0, y, x].item() for y, x in ((0, 0), (0, 8), (8, 0), (8, 8))] == [4, 5, 6, 7]
+    assert [pixels[0, y, x].item() for y, x in ((0, 0), (0, 8), (8, 0), (8, 8))] == [1, 3, 5, 7]
     yes, no = ("yes",) * 3, ("no", "yes", "yes")
     write_dpg_answers(folder, "cat", [yes, yes, yes, no])
     write_dpg_answers(folder, "mat", [("yes", "no", "no")] * 4)
