@@ -241,7 +241,8 @@ def open_i3d(kind: str, folder: Path) -> Extractor:
         inputs = (small / 127.5 - 1).transpose(0, 1)[None]
         return Features(two_axes(kind, call(kind, script, inputs)))
 
-    return Extractor(f"{name}_stretch224_f{FRAMES}", "video", read)
+    way = "styleganv" if resizes else f"stretch{I3D}"  # its script crops and resizes by itself
+    return Extractor(f"{name}_{way}_f{FRAMES}", "video", read)
 
 
 def open_vggish(kind: str, folder: Path) -> Extractor:

@@ -43,6 +43,19 @@ class Clips(nn.Module):
         return torch.stack([clips.mean((1, 2, 3, 4)), clips[:, 0, 0].mean((1, 2))], 1)
 
 
+class StyleGanV(nn.Module):
+    def forward(
+        self,
+        x: Tensor,
+        rescale: bool = False,
+        resize: bool = False,
+        return_features: bool = False,
+    ):
+        if not rescale or not resize or not return_features:
+            return x[0, :, :0, 0, 0]
+        return x.mean((2, 3, 4))
+
+
 class Frames(nn.Module):
     def forward(self, samples: Tensor):
         return samples[: samples.shape[0] // 2 * 2].view(2, -1).mean(1, keepdim=True)
@@ -108,6 +121,13 @@ def test_a_video_is_read_in_its_first_sixteen_frames(tmp_path):
     assert extractor.name == "net_stretch224_f16"
     with pytest.raises(ValueError, match="a video has 4 frames; 16 are needed"):
         extractor.read(Video(frames[:4], 8))
+
+
+def test_stylegan_vs_script_gets_frames_as_they_are(tmp_path):
+    extractor = opened("i3d", script(StyleGanV(), tmp_path / "a", "i3d_torchscript.pt"))
+    frames = torch.full((16, 3, 8, 8), 200, dtype=torch.uint8)
+    assert extractor.read(Video(frames, 8)).points.tolist() == [[200, 200, 200]]
+    assert extractor.name == "i3d_torchscript_styleganv_f16"
 
 
 def test_a_sound_has_a_point_for_each_of_its_frames(tmp_path):
