@@ -94,32 +94,36 @@ class BatchRun:
         """Answers by the engine of the server. Raises ValueError and StoppedError."""
 
         async def answers() -> list[Answer]:
-            return await asyncio.gather(*map(self.answer, requests))
+            answering = map(self.answer, requests)  # each to its end, whatever becomes of others
+            outcomes = await asyncio.gather(*answering, return_exceptions=True)
+            return list(map(self.counted, [outcome_of(outcome) for outcome in outcomes]))
 
         return self.on_loop(answers)
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> tuple[Answer, Done]:
         place = await self.service.spare_place(SLOTS)
-        builder = AnswerBuilder()
+        builder, done = AnswerBuilder(), Done("cancelled", 0, 0, 0)
         try:
             job = await self.service.start(place, request)
             async for event in job.events():
                 builder.add(event)
                 if isinstance(event, Done):
-                    self.count(event)
+                    done = event
         except ApiError as error:
             raise ValueError(error.detail) from error
         finally:
             place.release()
-        return builder.answer()
+        return builder.answer(), done
 
-    def count(self, done: Done) -> None:
+    def counted(self, outcome: tuple[Answer, Done]) -> Answer:
+        answer, done = outcome
         self.used = Done(
             "stop",
             self.used.prompt_tokens + done.prompt_tokens,
             self.used.cached_tokens + done.cached_tokens,
             self.used.new_tokens + done.new_tokens,
         )
+        return answer
 
     def on_loop(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """The result of work on the event loop of the server. Raises StoppedError."""
@@ -139,3 +143,10 @@ class BatchRun:
             if future:
                 future.cancel()
             raise StoppedError
+
+
+def outcome_of(outcome: Result | BaseException) -> Result:
+    """Raises what took the place of a result."""
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome

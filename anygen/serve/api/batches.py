@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ MOMENTS = (
     *("created_at", "in_progress_at", "finalizing_at", "completed_at", "failed_at"),
     *("expires_at", "expired_at", "cancelling_at", "cancelled_at"),
 )
+log = logging.getLogger("anygen.serve")
 TASK_BYTES = 2000  # that a batch takes beside its files, about
 MAX_FAULTS = 10  # of lines, that are shown
 OPEN = ("validating", "in_progress", "finalizing")
@@ -165,22 +167,28 @@ async def work(batch: Batch, run: BatchRun, service: Service, http: HTTPRequest)
 
     end: Status = "completed"
     try:
-        batch.errors = list(faults(run.data, batch.request.endpoint))
+        batch.errors = await asyncio.to_thread(all_faults, run.data, batch.request.endpoint)
         if not batch.errors:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(service.batching, run.work, start, take)
             batch.become("finalizing")
     except StoppedError:
         end = "cancelled"
+    except ValueError as error:
+        batch.errors = [fault(str(error), invalid(error).code)]
     except Exception as error:
-        reason = invalid(error) if isinstance(error, ValueError) else failure(error)
-        batch.errors = [fault(reason.detail, reason.code)]
+        log.exception("a batch failed")
+        batch.errors = [fault(failure(error).detail, failure(error).code)]
     try:
         batch.files = output.keep(batch.id)
     except ApiError as error:
         batch.errors = [fault(error.detail, error.code)]
     batch.usage = usage_of(run.used)
     batch.become("failed" if batch.errors else end)
+
+
+def all_faults(data: bytes, endpoint: str) -> list[dict[str, Any]]:
+    return list(faults(data, endpoint))
 
 
 def faults(data: bytes, endpoint: str) -> Iterator[dict[str, Any]]:

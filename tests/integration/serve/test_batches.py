@@ -112,21 +112,24 @@ def test_a_line_that_cannot_be_answered_is_an_error_of_its_own(client, tmp_path)
     def shown(url):
         return {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]}
 
+    size = {"media": {"image": {"size": 7}}}
     rows = [
         line("unknown", RESPONSES, {"input": "x", "smell": 1}),
         line("path", RESPONSES, shown(str(secret))),
         line("file", RESPONSES, shown(secret.as_uri())),
         line("remote", RESPONSES, shown("http://169.254.169.254/latest")),
+        line("size", RESPONSES, {"input": "draw", "anygen": {**IMAGE, **size}}),
         line("good", RESPONSES, {"input": "draw", "anygen": IMAGE}),
     ]
     batch = ended(client, begin(client, *rows))
     assert batch.status == "completed"
-    assert batch.request_counts.to_dict() == {"total": 5, "completed": 1, "failed": 4}
+    assert batch.request_counts.to_dict() == {"total": 6, "completed": 1, "failed": 5}
     assert list(read(client, batch.output_file_id)) == ["good"]
     errors = read(client, batch.error_file_id)
-    assert list(errors) == ["unknown", "path", "file", "remote"]
+    assert list(errors) == ["unknown", "path", "file", "remote", "size"]
     messages = {name: reply["body"]["error"]["message"] for name, reply in errors.items()}
     assert "smell" in messages["unknown"]
+    assert "size" in messages["size"]
     for name in ("path", "file", "remote"):
         assert "neither downloaded nor read from paths" in messages[name]
     assert {reply["status_code"] for reply in errors.values()} == {400}
