@@ -58,7 +58,7 @@ def test_two_are_compared_as_before_and_one_is_refused(folder, tmp_path):
 def test_a_folder_of_results_has_a_table_for_each_suite(folder, tmp_path):
     lines = list(leaderboard(folder, tmp_path / "board.html"))
     titles = [line for line in lines if line.startswith(("mme, ", "pope, "))]
-    assert sorted(titles) == ["mme, mode questions, seed 0", "pope, seed 0"]
+    assert sorted(titles) == ["mme, mode questions, seed 0", "pope, mode questions, seed 0"]
     [row] = [line for line in lines if line.startswith("accuracy")]
     assert [word for word in row.split() if "(" not in word] == ["accuracy", "50", "100", "50"]
     text = (tmp_path / "board.html").read_text()
