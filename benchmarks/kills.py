@@ -36,7 +36,7 @@ from anygen.training.runs.state import STATE_FILE
 from anygen.training.trainer import train
 from random_weights import SIZES, write_llm
 
-LIMIT = 300.0  # seconds that a run may take
+LIMIT = 900.0  # seconds that a run may take
 TIMES = ("seconds",)  # keys of the log that differ from run to run
 OTHERS = (".lock", "report.html")  # files with a time, or without content
 POOL = {"image": 3, "audio": 3, "video": 2, "text": 4}

@@ -2,8 +2,8 @@
 
 Only configurations are read. The model is built on the meta device and runs its most demanding
 workloads there (workloads.py), while a tracker counts bytes (meta_tracker.py). The result is what
-a device's allocator hands out. On a GPU memory of drivers and libraries comes on top; of a chat on
-a CPU the plan is what its process takes.
+a device's allocator hands out. On a GPU memory of drivers and libraries comes on top; on a CPU the
+plan is what the process takes.
 """
 
 from __future__ import annotations
@@ -148,7 +148,11 @@ class Planner:
             model.llm.prepare_training(checkpointing=steps.checkpointing, fused=kind != "cpu")
             if steps.checkpointing:
                 recompute_with(model.llm, dtype)
-            return {stage: training_peak(model, weights, stage, steps) for stage in stages}
+            found = {stage: training_peak(model, weights, stage, steps) for stage in stages}
+        libraries = libraries_of(place)
+        return {
+            stage: peak.model_copy(update={"libraries": libraries}) for stage, peak in found.items()
+        }
 
     def chat(self, place: Placement) -> Peak:
         """The peak over reading the end of a full context, encoding and generating media."""
@@ -165,7 +169,7 @@ class Planner:
                 + (weights.total(*operation.offloadable) if place.offload != "none" else 0),
                 activations=operation.bytes + weights.dequantized,
                 cache=needs.cache,
-                libraries=LIBRARIES if kind_of(place) == "cpu" else 0,
+                libraries=libraries_of(place),
             )
             for operation in needs.operations
         ]
@@ -205,6 +209,11 @@ def planner(name: str, overrides: list[str]) -> Iterator[Planner]:
 
 def kind_of(place: Placement) -> str:
     return torch.device(place.device).type
+
+
+def libraries_of(place: Placement) -> int:
+    """What a process takes before anything is loaded, where that is memory of the device."""
+    return LIBRARIES if kind_of(place) == "cpu" else 0
 
 
 def build_on_meta(

@@ -11,7 +11,7 @@ from anygen import AnyGen
 from anygen.config.placement import Placement
 from anygen.memory import workloads
 from anygen.memory.meta_tracker import MetaTracker, peak_bytes
-from anygen.memory.planner import TrainingSteps, build_on_meta, planner
+from anygen.memory.planner import LIBRARIES, TrainingSteps, build_on_meta, planner
 from anygen.memory.weight_sizes import WEIGHT_BYTES, weight_sizes
 from anygen.numerics.devices import planning_for
 
@@ -128,6 +128,12 @@ def test_the_plan_has_the_state_of_the_optimizer(planned, needs):
     plan, usual = planned.training(Placement(), steps, ["decode"])["decode"], needs.peaks["decode"]
     assert plan.optimizer < 0.3 * usual.optimizer
     assert usual.total - plan.total == usual.optimizer - plan.optimizer
+
+
+def test_on_a_cpu_libraries_are_a_part_of_the_plan(planned, needs):
+    assert {peak.libraries for peak in needs.peaks.values()} == {LIBRARIES}
+    cuda = planned.training(Placement(device="cuda"), TrainingSteps(length=64), ["encode"])
+    assert cuda["encode"].libraries == 0
 
 
 def test_a_longer_step_takes_more(planned, needs):
