@@ -14,6 +14,7 @@ from anygen.batch.records import (
     ErrorCode,
     answer_record,
     error_record,
+    is_of_disk,
     short_error,
 )
 from anygen.batch.rows import BatchRow, ReadMedium, media_reader, open_row
@@ -65,13 +66,18 @@ class BatchSettings:
     batch_size: int = 1
     metadata: bool = True  # whether generated files record how they were made
     model: str = ""  # which one: a row that another one has answered has changed
+    media_folders: tuple[Path, ...] = ()  # that rows may name media in, beside that of their file
     workers: int | None = None
+    least_workers: int | None = None  # that a cluster must have room for; all, if not given
     threads: int | None = None  # of the CPU, for each worker
     shard_size: int = 64
     format: FormatName = "files"
     row_timeout: float | None = None
     media_hosts: tuple[str, ...] = ()  # from which media may be downloaded
     read_medium: ReadMedium | None = None  # otherwise, and from nowhere else
+    engine: Literal["local", "ray"] = "local"  # whether workers are processes or actors of Ray
+    ray_address: str | None = None  # of a cluster; by default one is started on this machine
+    worker_gpus: float = 0  # of a Ray worker; below 1 several share one
     retries: int = 0  # of rows that failed for another reason than what they ask for
 
     def hashes_of(self, row: BatchRow) -> RowHashes:
@@ -87,16 +93,31 @@ class Rows:
     attempts: Mapping[str, int] = field(default_factory=dict)  # of rows that have failed before
 
 
+@dataclass(frozen=True)
+class Destination:
+    """The folder of the media that are made. They get their names there when they are whole."""
+
+    media: Path
+    temporary: Path  # of this worker alone, on the same disk
+
+    def place(self, record: BatchRecord) -> None:
+        """Raises OSError."""
+        for part in record["content"]:
+            if "path" in part:
+                (self.temporary / part["path"]).replace(self.media / part["path"])
+
+
 def answer_rows(
-    model: BatchModel, work: Rows, media: Path, settings: BatchSettings
+    model: BatchModel, work: Rows, to: Destination, settings: BatchSettings
 ) -> Iterator[BatchRecord]:
-    """One record per row, in order; its media are written to `media` before it is yielded.
+    """One record per row, in order; its media have their places before it is yielded.
 
     Whatever goes wrong with a row becomes its own record, and the others are answered.
     """
     requests: dict[str, Request] = {}
     outcomes: dict[str, Answer | Exception] = {}
-    read = settings.read_medium or media_reader(work.folder, settings.media_hosts)
+    folders = (work.folder, *settings.media_folders)
+    read = settings.read_medium or media_reader(folders, settings.media_hosts)
     for row in work.rows:
         try:
             requests[row.id] = open_row(row, read, settings.seed, settings.options)
@@ -105,7 +126,7 @@ def answer_rows(
     outcomes |= zip(requests, answer_requests(model, list(requests.values())), strict=True)
     for row in work.rows:
         request, outcome = requests.get(row.id), outcomes[row.id]
-        record = record_of(model, row, request, outcome, media, settings)
+        record = record_of(model, row, request, outcome, to, settings)
         if record["status"] == "error":
             record["attempts"] = work.attempts.get(row.id, 0) + 1
         yield {**record, **settings.hashes_of(row)}
@@ -129,13 +150,15 @@ def record_of(  # all that a record is made of
     row: BatchRow,
     request: Request | None,
     outcome: Answer | Exception,
-    media: Path,
+    to: Destination,
     settings: BatchSettings,
 ) -> BatchRecord:
     if request and isinstance(outcome, Answer):
         try:
-            return finished_record(model, row.id, request, outcome, media, settings)
+            return finished_record(model, row.id, request, outcome, to, settings)
         except Exception as error:  # a medium cannot be written
+            if is_of_disk(error):
+                raise
             return error_record(row.id, request.seed, error, "failed")
     assert isinstance(outcome, Exception)
     seed = request.seed if request else derive_seed(settings.seed, row.id)
@@ -148,13 +171,14 @@ def finished_record(  # all that a record is made of
     row_id: str,
     request: Request,
     answer: Answer,
-    media: Path,
+    to: Destination,
     settings: BatchSettings,
 ) -> BatchRecord:
     """The record of an answer, which also says if the answer was cut short or lacks media."""
     turn = Turn(request, answer.message, answer.finish, answer.media_info)
     model_id = model.model_id if settings.metadata else None
-    record = answer_record(row_id, turn, media, model_id)
+    record = answer_record(row_id, turn, to.temporary, model_id)
+    to.place(record)
     if answer.finish != "stop":
         record["finish"] = answer.finish
     empty = "" if answer.message.parts else EMPTY[answer.finish]

@@ -8,14 +8,16 @@
 | `{"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}` | a medium |
 
 A URL, and the `path` of a medium, is a path, a file: URL, a data: URL (RFC 2397), or a URL of a
-host from which media may be downloaded.
+host from which media may be downloaded. Rows may come from strangers: a path that leads out of the
+folders that they may name is refused.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64decode
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -89,11 +91,16 @@ def named(value: Any) -> str:
 
 
 def read_location(
-    location: str, modality: MediaModality, field: str, folder: Path, hosts: Collection[str]
+    location: str,
+    modality: MediaModality,
+    field: str,
+    folders: Sequence[Path],
+    hosts: Collection[str],
 ) -> Media:
-    """The medium at a path relative to `folder`, or in a URL. Raises ValueError.
+    """The medium at a path in one of the folders, or in a URL. Raises ValueError.
 
-    `hosts` are those from which media may be downloaded (see `anygen.io.remote`).
+    The path is relative to the first of them. `hosts` are those from which media may be downloaded
+    (see `anygen.io.remote`).
     """
     scheme = scheme_of(location)
     if scheme == "data":
@@ -102,9 +109,20 @@ def read_location(
         return checked(read_bytes(fetch(location, hosts, field), field), modality, field, "it")
     if scheme != "file" and location[len(scheme) :].startswith("://"):
         raise MediaError(f"{field}: nothing is downloaded from {scheme}: URLs; give a local path")
-    path = url2pathname(urlsplit(location).path) if scheme == "file" else location
-    media = read_media(folder / path)
-    return checked(media, modality, field, printable(folder / path))
+    path_text = url2pathname(urlsplit(location).path) if scheme == "file" else location
+    # Without `..`: a link before it would give it another sense where the file is opened.
+    path = Path(os.path.normpath(folders[0] / path_text))
+    if not any(is_inside(path, folder) for folder in folders):
+        raise MediaError(
+            f"{field}: {printable(path)} is not in the folder of the file of prompts; move it "
+            "there, or allow its folder by --media-folder"
+        )
+    return checked(read_media(path), modality, field, printable(path))
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path lies in a folder. Links there may lead out: the folder's owner made them."""
+    return path.absolute().is_relative_to(os.path.normpath(folder.absolute()))
 
 
 def scheme_of(location: str) -> str:

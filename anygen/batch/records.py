@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC, EROFS
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
@@ -121,7 +122,8 @@ def append_line(text: str, path: Path) -> None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keeps other runs out of the folder. Raises ValueError if one is at work there."""
+    """Makes a folder, and keeps other runs out. Raises ValueError if one is at work there."""
+    out.mkdir(parents=True, exist_ok=True)
     lock = locks.acquire(
         out / LOCK,
         f"{printable(out)}: another run writes there; wait until it ends, or choose another --out",
@@ -130,6 +132,24 @@ def locked(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def naming_the_disk(out: Path) -> Iterator[None]:
+    """Raises ValueError, with the folder, if it cannot be written to whatever is written."""
+    try:
+        yield
+    except OSError as error:
+        if not is_of_disk(error):
+            raise
+        raise ValueError(
+            f"{printable(out)}: {error.strerror}; once that is mended, the same command continues"
+        ) from None
+
+
+def is_of_disk(error: Exception) -> bool:
+    """Whether the disk is full or read-only: then no row is at fault."""
+    return isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EROFS)
 
 
 def read_records(path: Path) -> list[BatchRecord]:

@@ -73,9 +73,12 @@ def prompt_row(
     return BatchRow(row_id, {"id": row_id, "prompt": prompt})
 
 
-def media_reader(folder: Path, hosts: Collection[str] = ()) -> ReadMedium:
-    """Reads paths relative to `folder`, and URLs; `hosts` are those that are downloaded from."""
-    return partial(read_location, folder=folder, hosts=hosts)
+def media_reader(folders: Sequence[Path], hosts: Collection[str] = ()) -> ReadMedium:
+    """Reads paths in the folders, and URLs; `hosts` are those that are downloaded from.
+
+    Paths are relative to the first of the folders, and lead into one of them.
+    """
+    return partial(read_location, folders=folders, hosts=hosts)
 
 
 def open_row(row: BatchRow, read: ReadMedium, seed: int, options: AnswerOptions) -> Request:

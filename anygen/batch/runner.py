@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from anygen.batch.answering import BatchSettings, LoadModel, Rows, answer_rows
+from anygen.batch.answering import BatchSettings, Destination, LoadModel, Rows, answer_rows
 from anygen.batch.changes import listed, refuse_changed
 from anygen.batch.grid import expand
 from anygen.batch.records import (
@@ -22,6 +22,7 @@ from anygen.batch.records import (
     BatchRecord,
     append_line,
     locked,
+    naming_the_disk,
     read_records,
     record_line,
     write_records,
@@ -30,11 +31,11 @@ from anygen.batch.rows import BatchRow, prompt_row
 from anygen.batch.shards.finish import SUCCESS, finish, read_state
 from anygen.batch.shards.formats import FORMATS
 from anygen.batch.shards.job import JOB, claim_job, threads_of
+from anygen.batch.shards.journals import Journals, Task
+from anygen.batch.shards.ray_pool import RayPool
 from anygen.batch.shards.scheduler import Scheduler
 from anygen.batch.shards.tasks import (
-    Task,
     committed,
-    journaled,
     last_pass,
     plan_retry,
     plan_tasks,
@@ -72,15 +73,16 @@ def generate_file(
     either. The model is loaded only if the file is sound and some rows are left; with workers, each
     calls `load_model`, which must be picklable. Raises ValueError for two rows with one id, for
     rows or settings that have changed since the folder was begun, a folder that another run writes
-    to and settings that contradict the model's sampling, OSError if a record cannot be written.
+    to, a full or read-only disk and settings that contradict the model's sampling, OSError if a
+    record cannot be written for another reason.
     """
     if isinstance(source, str):
-        yield from answer_prompt(load_model, source, settings, on_start)
+        with naming_the_disk(settings.out):
+            yield from answer_prompt(load_model, source, settings, on_start)
         return
     rows = [row.with_modality(settings.modality) for row in read_rows(source)]
     rows = expand(rows, settings.grid, settings.seed)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    with locked(settings.out):
+    with naming_the_disk(settings.out), locked(settings.out):
         yield from answer_file(load_model, Rows(rows, source.parent), settings, on_start)
 
 
@@ -93,7 +95,6 @@ def answer_prompt(
     """A prompt is a line more in records.jsonl: many may share a folder, whatever their options."""
     row = prompt_row(prompt, settings.seed, settings.options, settings.modality)
     rows = expand([row.with_modality(settings.modality)], settings.grid, settings.seed)
-    settings.out.mkdir(parents=True, exist_ok=True)
     path = settings.out / RECORDS
     with locked(settings.out):
         before = read_records(path)
@@ -110,7 +111,8 @@ def answer_prompt(
         write_records([record for record in before if record["id"] not in again], path)
         for start in range(0, len(pending), settings.batch_size):
             work = Rows(pending[start : start + settings.batch_size], Path())
-            for record in answer_rows(model, work, settings.out, settings):
+            to = Destination(settings.out, settings.out)
+            for record in answer_rows(model, work, to, settings):
                 append_line(record_line(record), path)
                 yield record
 
@@ -129,15 +131,19 @@ def answer_file(
     refuse_changed(rows, done, settings.hashes_of)
     tasks = plan(work, state, done.keys(), settings)
     refuse_moved(rows, tasks, settings)
-    taken_over = [journaled(out, task, settings) for task in tasks]
-    answered = sum(r["status"] == "ok" for each in taken_over for r in each.values())
+    taken_over: dict[str, BatchRecord] = {}  # records of shards that a killed run had begun
+    for task in tasks:
+        taken_over |= Journals(task, settings).read()
+    failed_before = [r for r in taken_over.values() if r["status"] == "error"]
+    answered = len(taken_over) - len(failed_before)
     known = sum(row.id in done for row in rows) + answered
     pending = sum(len(task.work.rows) for task in tasks) - answered
     on_start(BatchStart(known, pending, [row.id for row in rows]))
     if tasks:
         claim_job(settings)
         (out / SUCCESS).unlink(missing_ok=True)
-        yield from run_tasks(load_model, tasks, settings)
+        yield from failed_before
+        yield from run_tasks(load_model, tasks, settings, taken_over)
         for _ in range(settings.retries):
             state = read_state(settings)
             failed = {
@@ -200,9 +206,12 @@ def is_whole(record: BatchRecord, settings: BatchSettings) -> bool:
 
 
 def run_tasks(
-    load_model: LoadModel, tasks: Sequence[Task], settings: BatchSettings
+    load_model: LoadModel, tasks: Sequence[Task], settings: BatchSettings, known: Iterable[str] = ()
 ) -> Iterator[BatchRecord]:
-    """Answers shards by workers, or in this process if there are to be none."""
+    """Answers shards by workers, or in this process if there are to be none.
+
+    `known` are ids whose records are in journals, and are not yielded.
+    """
     if not tasks:
         return
     threads = settings.threads or threads_of(settings.out)
@@ -212,9 +221,11 @@ def run_tasks(
         for task in tasks:
             yield from run_shard(model, task, settings)
         return
-    share = max(1, (os.cpu_count() or 1) // settings.workers)
-    pool = LocalPool(load_model, replace(settings, threads=threads or share))
+    is_local = settings.engine == "local"
+    cores = os.cpu_count() if settings.ray_address is None else None  # a cluster has its own
+    spread = replace(settings, threads=threads or max(1, (cores or 1) // settings.workers))
+    pool = LocalPool(load_model, spread) if is_local else RayPool(load_model, spread)
     try:
-        yield from Scheduler(pool, settings).run(tasks)
+        yield from Scheduler(pool, settings, known).run(tasks)
     finally:
         pool.close()

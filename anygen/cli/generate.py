@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -74,13 +76,20 @@ def generate(  # noqa: PLR0913  # the options of a command
     device_map: DeviceMapOption = None,
     metadata: MetadataOption = True,
     allow_media_host: MediaHostsOption = None,
-    workers: Annotated[
-        int | None,
+    media_folder: Annotated[
+        list[Path] | None,
         typer.Option(
-            min=1,
+            rich_help_panel=MANY,
+            help="A folder that rows may name media in, beside that of their file; repeatable.",
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|MIN:MAX",
             rich_help_panel=MANY,
             help="How many processes answer rows; each loads the model. A row that ends its "
-            "process becomes an error.",
+            "process becomes an error. MIN:MAX: as many as a Ray cluster has room for.",
             show_default="answer in this process",
         ),
     ] = None,
@@ -94,6 +103,25 @@ def generate(  # noqa: PLR0913  # the options of a command
             help="files: records and media in the folder; parquet or webdataset: both in shards.",
         ),
     ] = "files",
+    engine: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=MANY,
+            help="local: workers are processes of this machine; ray: actors of a Ray cluster.",
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=MANY,
+            help="The cluster: auto, host:port or ray://host:port.",
+            show_default="one on this machine, as long as the command runs",
+        ),
+    ] = None,
+    worker_gpus: Annotated[
+        float,
+        typer.Option(min=0, rich_help_panel=MANY, help="GPUs of each Ray worker, such as 0.5."),
+    ] = 0,
     row_timeout: Annotated[
         float | None,
         typer.Option(
@@ -156,7 +184,8 @@ def generate(  # noqa: PLR0913  # the options of a command
         raise ValueError(
             f"--{modality[0]} says what an answer is, and --modalities what it may hold; give one"
         )
-    if row_timeout is not None and workers is None:
+    least, most = read_workers(workers, engine)
+    if row_timeout is not None and most is None:
         raise ValueError("--row-timeout ends a worker that takes too long: give --workers, too")
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
@@ -170,15 +199,49 @@ def generate(  # noqa: PLR0913  # the options of a command
         batch_size,
         metadata,
         model=f"{model} {place.non_defaults}",
-        workers=workers,
+        media_folders=tuple(media_folder or ()),
+        workers=most,
+        least_workers=least,
         threads=threads,
         shard_size=shard_size,
         format=read_format(format),
+        engine=read_engine(engine, ray_address),
+        ray_address=ray_address,
+        worker_gpus=worker_gpus,
         row_timeout=row_timeout,
         retries=retries,
         media_hosts=read_media_hosts(allow_media_host),
     )
     answer_rows(source_of(str(source)), batch, partial(load_model, model, place))
+
+
+def read_workers(text: str | None, engine: str) -> tuple[int | None, int | None]:
+    """The least and the most of `2` or `1:8`. Raises ValueError."""
+    if text is None:
+        return (1, 1) if engine == "ray" else (None, None)
+    found = re.fullmatch(r"(?:(\d{1,6}):)?(\d{1,6})", text.strip())
+    least, most = (int(found[1] or found[2]), int(found[2])) if found else (0, 0)
+    if not 1 <= least <= most:
+        raise ValueError(f"--workers: give a number from 1, or MIN:MAX such as 1:8, not {text!r}")
+    if least != most and engine != "ray":
+        raise ValueError(f"--workers {text}: MIN:MAX is for --engine ray; give one number")
+    return least, most
+
+
+def read_engine(name: str, address: str | None) -> Literal["local", "ray"]:
+    """Raises ValueError, also if Ray is missing."""
+    from anygen.batch.shards.ray_pool import import_ray
+
+    if name == "local" and address is None:
+        return "local"
+    if name != "ray":
+        raise ValueError(
+            f"--engine: {name!r} is none of local, ray"
+            if name != "local"
+            else "--ray-address is that of a cluster: give --engine ray, too"
+        )
+    import_ray()
+    return "ray"
 
 
 def read_format(name: str) -> FormatName:
@@ -207,11 +270,13 @@ def answer_rows(source: Path | str, settings: BatchSettings, load: Callable[[], 
         if found.done:
             print(f"{found.done} done before", file=sys.stderr)
 
-    for record in generate_file(load, source, settings, start):
-        progress.add(record)
-        print(CLEAR if is_seen else "", end="", file=sys.stderr, flush=True)
-        print(record_line(record), flush=True)
-        print(f"{progress}" if is_seen else "", end="", file=sys.stderr, flush=True)
+    lines = sys.stdout
+    with redirect_stdout(sys.stderr):  # where messages of Ray belong: stdout has records alone
+        for record in generate_file(load, source, settings, start):
+            progress.add(record)
+            print(CLEAR if is_seen else "", end="", file=sys.stderr, flush=True)
+            print(record_line(record), file=lines, flush=True)
+            print(f"{progress}" if is_seen else "", end="", file=sys.stderr, flush=True)
     if not isinstance(source, str) or len(ids) > 1:
         write_report(ids, settings, progress)
     where = settings.out / (RECORDS if settings.format == "files" else "shards")

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 FOREIGN = "anygen"  # an unrelated distribution on PyPI, whose modules have the same name
 EXTRAS = {  # of pyproject.toml, and their purpose
-    "data": "tables in Parquet as training data",
+    "data": "tables in Parquet, of prompts and of training data",
     "track": "training runs in TensorBoard",
+    "ray": "batches on a cluster",
     "serve": "answering over HTTP, to OpenAI's clients and to a page in the browser",
     "audio": "playing sounds in the chat, and recording them",
     "dev": "the tests, the style and the types",

@@ -39,6 +39,7 @@ ROOMS = (
     "terminal",
     "chat",
     "batch",
+    "ray",
     "building",
     "serve",
     "web",

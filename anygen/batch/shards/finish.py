@@ -21,7 +21,8 @@ from anygen.batch.records import RECORDS, BatchRecord, read_records, sha256_of, 
 from anygen.batch.rows import BatchRow
 from anygen.batch.shards.formats import FORMATS
 from anygen.batch.shards.job import JOB
-from anygen.batch.shards.tasks import SHARDS, TEMPORARY, committed
+from anygen.batch.shards.journals import TEMPORARY
+from anygen.batch.shards.tasks import SHARDS, committed
 from anygen.io.atomic import write_json
 from anygen.io.media_files import printable
 

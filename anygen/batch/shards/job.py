@@ -15,7 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from anygen.batch.answering import BatchModel, BatchSettings
-from anygen.batch.shards.tasks import TEMPORARY, put_if_absent
+from anygen.batch.shards.journals import TEMPORARY
+from anygen.batch.shards.tasks import put_if_absent
 from anygen.core.text import to_json
 from anygen.io.media_files import printable
 

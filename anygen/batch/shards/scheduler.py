@@ -8,52 +8,97 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from anygen.batch.answering import BatchSettings
 from anygen.batch.records import BatchRecord, ErrorCode, append_line, error_record, record_line
-from anygen.batch.shards.tasks import Task, in_flight, journal_of
-from anygen.batch.shards.workers import Died, Finished, Pool, Recorded, Refused
+from anygen.batch.shards.formats import FORMATS
+from anygen.batch.shards.journals import Task, in_flight, journal_of, journal_records
+from anygen.batch.shards.tasks import shard_of
+from anygen.batch.shards.workers import Died, Event, Finished, Pool, Recorded, Refused
 from anygen.generation.request import derive_seed
 
 MAX_DEATHS = 3  # of workers with the same row in their hands
-MAX_EARLY_DEATHS = 5  # of workers before they had begun any row
+MAX_EARLY_DEATHS = 5  # of workers, one after the other, that had begun no row
 POLL_SECONDS = 0.5
 
 
 class Scheduler:
-    def __init__(self, pool: Pool, settings: BatchSettings) -> None:
-        self.pool, self.settings = pool, settings
+    """Gives shards to the workers of a pool. `known` are ids whose records are not to be yielded.
+
+    When no shard waits any more, idle workers help with those that others have: the last shard, and
+    a machine that has become slow, hold nothing up.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        settings: BatchSettings,
+        known: Iterable[str] = (),
+        clock: Callable[[], float] = time.monotonic,  # in seconds
+    ) -> None:
+        self.pool, self.settings, self.clock = pool, settings, clock
+        self.queue: deque[Task] = deque()
         self.running: dict[str, Task] = {}  # by token
+        self.reported = set(known)  # ids whose record was yielded: two workers may answer one row
         self.deaths: Counter[str] = Counter()  # by row
-        self.early_deaths = 0
+        self.early_deaths = 0  # since the last record
         self.progress: dict[str, tuple[int, float]] = {}  # size of the journal, since when
         self.late: set[str] = set()  # tokens of tasks that were ended for taking too long
 
     def run(self, tasks: Sequence[Task]) -> Iterator[BatchRecord]:
-        """Yields records as they come. Raises ValueError if no worker can do its work."""
-        queue = deque(tasks)
-        while queue or self.running:
-            while queue and self.pool.has_room():
-                task = queue.popleft()
-                self.running[task.token] = task
-                self.pool.submit(task)
+        """Yields the record of each row once. Raises ValueError if no worker can do its work."""
+        self.queue.extend(tasks)
+        while self.queue or self.running:
+            self.assign()
             for event in self.pool.poll(POLL_SECONDS):
-                match event:
-                    case Recorded(record):
+                for record in self.handle(event):
+                    if record["id"] not in self.reported:
+                        self.reported.add(record["id"])
                         yield record
-                    case Finished(task):
-                        del self.running[task.token]
-                    case Refused(error):
-                        raise ValueError(error)
-                    case Died(task, reason):
-                        del self.running[task.token]
-                        yield from self.bury(task, reason)
-                        queue.appendleft(task.again())
             self.end_late_workers()
 
+    def assign(self) -> None:
+        alone = self.alone()
+        self.pool.resize(len(self.queue) + len(alone))
+        while (self.queue or alone) and self.pool.has_room():
+            task = self.queue.popleft() if self.queue else alone.popleft().helper()
+            self.running[task.token] = task
+            self.pool.submit(task)
+
+    def alone(self) -> deque[Task]:
+        """Shards of several rows that one worker has; the longest first."""
+        names = Counter(task.name for task in self.running.values())
+        running = self.running.values()
+        return deque(t for t in running if names[t.name] == 1 and len(t.work.rows) > 1)
+
+    def handle(self, event: Event) -> Iterable[BatchRecord]:
+        match event:
+            case Recorded(record):
+                self.early_deaths = 0
+                return [record]
+            case Finished(task):
+                self.early_deaths = 0
+                self.running = {t: o for t, o in self.running.items() if o.name != task.name}
+                return self.unreported(task)
+            case Refused(error):
+                raise ValueError(error)
+            case Died(task, reason) if self.running.pop(task.token, None):
+                records = list(self.bury(task, reason))
+                if all(other.name != task.name for other in self.running.values()):
+                    self.queue.appendleft(task.again())
+                return records
+        return []
+
+    def unreported(self, task: Task) -> Sequence[BatchRecord]:
+        """The records of a shard if there are some that nobody has reported."""
+        if self.reported.issuperset(row.id for row in task.work.rows):
+            return []
+        return FORMATS[self.settings.format].read(shard_of(self.settings, task.name))
+
     def bury(self, task: Task, reason: str) -> Iterator[BatchRecord]:
-        """Decides on the rows that a dead worker had begun."""
+        """Its records that were not reported, and decisions on the rows that it had begun."""
+        yield from journal_records(journal_of(self.settings.out, task))
         rows = in_flight(self.settings.out, task)
         is_late = task.token in self.late
         if not rows:
@@ -87,7 +132,7 @@ class Scheduler:
         if limit is None:
             return
         for task in self.running.values():
-            path, now = journal_of(self.settings.out, task), time.monotonic()
+            path, now = journal_of(self.settings.out, task), self.clock()
             size = path.stat().st_size if path.exists() else 0
             before, since = self.progress.get(task.token, (-1, now))
             if size != before:

@@ -13,32 +13,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
-from anygen.batch.answering import BatchModel, BatchSettings, Rows, answer_rows
-from anygen.batch.records import BatchRecord, append_line, parse_record, record_line
+from anygen.batch.answering import BatchModel, BatchSettings, Destination, Rows, answer_rows
+from anygen.batch.records import BatchRecord, append_line, record_line
 from anygen.batch.rows import BatchRow
 from anygen.batch.shards.formats import FORMATS
+from anygen.batch.shards.journals import TEMPORARY, Journals, Task, journal_of, journals_of
 
-SHARDS, TEMPORARY = "shards", "_tmp"
+SHARDS = "shards"
 NAME = re.compile(r"(?:r(\d+)-)?(\d{8})")
-
-
-@dataclass(frozen=True)
-class Task:
-    """A shard to be answered, and the name of the journal of the worker that does it."""
-
-    name: str
-    work: Rows
-    token: str = field(default_factory=lambda: uuid4().hex[:12])
-    one_by_one: bool = False  # after a worker has died: which of the rows is it?
-
-    def again(self) -> Task:
-        return replace(self, token=uuid4().hex[:12], one_by_one=True)
 
 
 def plan_tasks(rows: Sequence[BatchRow], pending: set[str], folder: Path, size: int) -> list[Task]:
@@ -87,36 +74,46 @@ def committed(out: Path, suffix: str) -> list[Path]:
 def run_shard(model: BatchModel, task: Task, settings: BatchSettings) -> Iterator[BatchRecord]:
     """Answers what no journal of the shard holds yet, and commits the shard.
 
-    Yields each new record when it is in the journal. Raises OSError if it cannot be written.
+    Another worker may do so at the same time: what it has answered is left out as it comes. Yields
+    each new record when it is in the journal. Raises OSError if it cannot be written.
     """
-    out, journal = settings.out, journal_of(settings.out, task)
-    media = media_folder(settings, task.name)
-    media.mkdir(parents=True, exist_ok=True)
-    known = journaled(out, task, settings)
-    rows = [row for row in task.work.rows if row.id not in known]
+    journal = journal_of(settings.out, task)
+    to = Destination(media_folder(settings, task.name), journal.with_name(f"{journal.name}.media"))
+    to.media.mkdir(parents=True, exist_ok=True)
+    to.temporary.mkdir(exist_ok=True)
+    journals = Journals(task, settings)
     size = 1 if task.one_by_one else settings.batch_size
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
+    while rows := [row for row in task.work.rows if row.id not in journals.read()]:
+        if shard_of(settings, task.name).exists():
+            return
+        batch = rows[-size:] if task.from_end else rows[:size]
         append_line(json.dumps({"start": [row.id for row in batch]}), journal)
-        for record in answer_rows(model, replace(task.work, rows=batch), media, settings):
+        for record in answer_rows(model, replace(task.work, rows=batch), to, settings):
             append_line(record_line(record), journal)
-            known[record["id"]] = record
             yield record
-    commit_shard(task, [known[row.id] for row in task.work.rows], settings)
+    commit_shard(task, [journals.found[row.id] for row in task.work.rows], settings)
+
+
+def shard_of(settings: BatchSettings, name: str) -> Path:
+    return settings.out / SHARDS / f"{name}{FORMATS[settings.format].suffix}"
 
 
 def media_folder(settings: BatchSettings, name: str) -> Path:
-    """Where media are written: beside the records, or, until they are packed, in a folder."""
+    """Where media lie: beside the records, or, until they are packed, in a folder."""
     return settings.out if settings.format == "files" else settings.out / TEMPORARY / name
 
 
 def commit_shard(task: Task, records: Sequence[BatchRecord], settings: BatchSettings) -> None:
-    shard_format = FORMATS[settings.format]
-    media = media_folder(settings, task.name)
+    shard, media = shard_of(settings, task.name), media_folder(settings, task.name)
     temporary = settings.out / TEMPORARY / f"{task.name}.{task.token}.whole"
-    shard_format.write(records, media, temporary)
-    put_if_absent(temporary, settings.out / SHARDS / f"{task.name}{shard_format.suffix}")
-    for path in journals(settings.out, task.name):
+    try:
+        FORMATS[settings.format].write(records, media, temporary)
+    except FileNotFoundError:
+        if shard.exists():  # another worker has committed it, and removed what it had packed
+            return
+        raise
+    put_if_absent(temporary, shard)
+    for path in journals_of(settings.out, task.name):
         path.unlink(missing_ok=True)
     if media != settings.out:
         for record in records:
@@ -143,44 +140,3 @@ def put_if_absent(temporary: Path, path: Path) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     return True
-
-
-# --- journals
-
-
-def journal_of(out: Path, task: Task) -> Path:
-    (out / TEMPORARY).mkdir(parents=True, exist_ok=True)
-    return out / TEMPORARY / f"{task.name}.{task.token}"
-
-
-def journals(out: Path, name: str) -> list[Path]:
-    return sorted(p for p in (out / TEMPORARY).glob(f"{name}.*") if p.suffix != ".whole")
-
-
-def journaled(out: Path, task: Task, settings: BatchSettings) -> dict[str, BatchRecord]:
-    """The records of a shard in all its journals, as far as their rows have not changed since."""
-    rows = {row.id: row for row in task.work.rows}
-    found = {}
-    for record in (r for path in journals(out, task.name) for r in journal_records(path)):
-        row = rows.get(record["id"])
-        if row and record.items() >= settings.hashes_of(row).items():
-            found[record["id"]] = record
-    return found
-
-
-def journal_records(path: Path) -> Iterable[BatchRecord]:
-    return filter(None, map(parse_record, path.read_bytes().split(b"\n")))
-
-
-def in_flight(out: Path, task: Task) -> list[str]:
-    """The ids of the rows that a dead worker had begun and not finished."""
-    path = journal_of(out, task)
-    started: list[str] = []
-    for line in path.read_bytes().split(b"\n") if path.exists() else []:
-        with suppress(ValueError):
-            data = json.loads(line)
-            if "start" in data:
-                started = list(data["start"])
-            elif data.get("id") in started:
-                started.remove(data["id"])
-    return started

@@ -14,9 +14,10 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from anygen.batch.answering import BatchModel, BatchSettings, LoadModel
-from anygen.batch.records import BatchRecord
+from anygen.batch.records import BatchRecord, naming_the_disk
 from anygen.batch.shards.job import claim_machine
-from anygen.batch.shards.tasks import Task, run_shard
+from anygen.batch.shards.journals import Task
+from anygen.batch.shards.tasks import run_shard
 from anygen.core.schema import explain
 
 STOP_SECONDS = 5
@@ -24,6 +25,8 @@ STOP_SECONDS = 5
 
 @dataclass(frozen=True)
 class Recorded:
+    """As it comes. A pool may leave this out: the records are in the shard, too."""
+
     record: BatchRecord
 
 
@@ -53,6 +56,9 @@ Event = Recorded | Finished | Died | Refused
 class Pool(Protocol):
     """Workers, on this machine or elsewhere, that share the output folder."""
 
+    def resize(self, waiting: int) -> None:
+        """How many shards wait: a pool may begin workers for them, and end those with no work."""
+
     def has_room(self) -> bool:
         """Whether a shard that is submitted is begun at once."""
 
@@ -75,8 +81,9 @@ def answer_shards(connection: Connection, load: LoadModel, settings: BatchSettin
         model = open_model(load, settings)
         while True:
             task = connection.recv()
-            for record in run_shard(model, task, settings):
-                connection.send(Recorded(record))
+            with naming_the_disk(settings.out):
+                for record in run_shard(model, task, settings):
+                    connection.send(Recorded(record))
             connection.send(Finished(task))
     except (EOFError, BrokenPipeError):
         return
@@ -114,6 +121,9 @@ class LocalPool:
         self.tasks: dict[Connection, Task] = {}
         assert settings.workers
         self.size = settings.workers
+
+    def resize(self, waiting: int) -> None:
+        """Workers begin with their first shard, and end with the pool."""
 
     def has_room(self) -> bool:
         return len(self.tasks) < self.size

@@ -159,6 +159,9 @@ class OneAfterAnother:
         self.settings, self.model, self.refusal = settings, model, refusal
         self.tasks, self.deaths = deque(), 0
 
+    def resize(self, waiting):
+        pass
+
     def has_room(self):
         return not self.tasks
 
@@ -217,14 +220,33 @@ def test_what_no_worker_can_do_ends_the_batch(tmp_path):
         schedule(tmp_path, ["a"], refusal="no model named x")
 
 
-def test_a_shard_that_two_workers_answer_is_committed_once(tmp_path):
+def test_a_worker_that_helps_begins_at_the_end_and_leaves_out_what_the_other_has(tmp_path):
     settings = BatchSettings(tmp_path)
-    rows = [BatchRow.of({"id": "a", "prompt": "a"}, "")]
-    [task] = plan_tasks(rows, {"a"}, Path(), 4)
+    rows = [BatchRow.of({"id": name, "prompt": name}, "") for name in "abcde"]
+    [task] = plan_tasks(rows, set("abcde"), Path(), 8)
+    first, second = (
+        run_shard(Painter(), task, settings),
+        run_shard(Painter(), task.helper(), settings),
+    )
+    made = [next(first), next(second), next(second), next(first), next(second)]
+    assert [record["id"] for record in made] == ["a", "e", "d", "b", "c"]
+    assert [*second, *first] == []
+    run(Painter, write_rows(tmp_path, *(row.data for row in rows)), tmp_path / "one")
+    name = "shards/00000000.jsonl"
+    assert (tmp_path / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+@pytest.mark.parametrize("batch_format", FORMATS)
+def test_a_shard_that_two_workers_answer_is_committed_once(tmp_path, batch_format):
+    settings = BatchSettings(tmp_path, format=batch_format)
+    rows = [BatchRow.of({"id": name, "prompt": name}, "") for name in "ab"]
+    [task] = plan_tasks(rows, {"a", "b"}, Path(), 4)
     first = run_shard(Painter(), task, settings)
     next(first)
     list(run_shard(Painter(), task.again(), settings))
-    before = (tmp_path / "shards" / "00000000.jsonl").read_bytes()
+    [shard] = (tmp_path / "shards").iterdir()
+    before = shard.read_bytes()
     assert list(first) == []
-    assert (tmp_path / "shards" / "00000000.jsonl").read_bytes() == before
+    assert shard.read_bytes() == before
+    assert [record["id"] for record in FORMATS[batch_format].read(shard)] == ["a", "b"]
     assert Rows(rows, Path()).attempts == {}

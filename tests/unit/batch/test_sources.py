@@ -22,7 +22,7 @@ def written(folder, name, text):
 
 def requests_of(path):
     return [
-        (row.id, open_row(row, media_reader(path.parent), 0, AnswerOptions()))
+        (row.id, open_row(row, media_reader([path.parent]), 0, AnswerOptions()))
         for row in read_rows(path)
     ]
 
@@ -150,7 +150,7 @@ def test_lines_of_openais_batches_are_rows(tmp_path, line, expected):
     path = written(tmp_path, "rows.jsonl", json.dumps(line))
     [row] = read_rows(path)
     assert row.data == {"id": "r1", "options": {}, **expected}
-    assert open_row(row, media_reader(tmp_path), 0, AnswerOptions())
+    assert open_row(row, media_reader([tmp_path]), 0, AnswerOptions())
 
 
 @pytest.mark.parametrize(

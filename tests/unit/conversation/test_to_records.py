@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from anygen.batch.rows import read_parts
+from anygen.batch.rows import media_reader, read_parts
 from anygen.chat.session import ChatSettings, Session, loaded
 from anygen.chat.transcript import save_conversation
 from anygen.conversation.history import Conversation
@@ -45,7 +45,9 @@ def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio)
     record = Record.model_validate_json(out.read_text())
     assert record.id == "talk"
     assert [turn.role for turn in record.messages] == ["user", "assistant"] * 2
-    asked, answered, *_ = [read_parts(turn, out.parent, [], "x") for turn in record.messages]
+    asked, answered, *_ = [
+        read_parts(turn, media_reader([out.parent]), [], "x") for turn in record.messages
+    ]
     assert content_hash(asked[1]) == content_hash(image)
     assert content_hash(answered[1]) == content_hash(audio)
 

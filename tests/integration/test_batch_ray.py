@@ -1,0 +1,98 @@
+"""Batches on Ray: the files of one process, and rows that end their actor."""
+
+import os
+import sys
+
+import pytest
+
+from anygen.batch.shards import ray_pool, scheduler
+from support.batches import Painter, never_load, records, rows_of, run, write_rows
+from support.paths import ROOT, TESTS
+from support.worker_models import Harmful, refuse
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One cluster for all tests of the module."""
+    ray = pytest.importorskip("ray")
+    paths = os.pathsep.join([str(ROOT), str(TESTS)])
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=100_000_000,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env={"env_vars": {"PYTHONPATH": paths}},
+    )
+    yield
+    ray.shutdown()
+
+
+RAY = {"engine": "ray", "threads": 1}
+
+
+def files_of(out):
+    return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_actors_write_what_one_process_writes(tmp_path):
+    source = write_rows(tmp_path, *rows_of(*"abcdefg"))
+    run(Painter, source, tmp_path / "one", shard_size=2, threads=1)
+    given = {"shard_size": 2, "workers": 9, "least_workers": 1, **RAY}  # there is room for two
+    made = run(Painter, source, tmp_path / "ray", **given)
+    assert sorted(record["id"] for record in made) == [f"r{number}" for number in range(7)]
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "ray")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_row_that_ends_its_actor_becomes_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduler, "MAX_DEATHS", 1)  # an actor takes seconds
+    source = write_rows(tmp_path, *rows_of("a", "die", "b"))
+    made = run(Harmful, source, tmp_path / "out", workers=1, **RAY)
+    assert sorted(record["id"] for record in made) == ["r0", "r1", "r2"]
+    codes = [record.get("code") for record in records(tmp_path / "out")]
+    assert codes == [None, "worker_died", None]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_without_room_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_pool, "PLACE_SECONDS", 0.0)
+    source = write_rows(tmp_path, *rows_of("a", "b"))
+    given = {"shard_size": 1, "workers": 2, "worker_gpus": 0.5, **RAY}
+    with pytest.raises(ValueError, match=r"--workers 2: .* room for 0 with 1 CPU and 0.5 GPU each"):
+        run(never_load, source, tmp_path / "out", **given)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_model_that_cannot_be_loaded_is_one_sentence(tmp_path):
+    source = write_rows(tmp_path, *rows_of("a"))
+    with pytest.raises(ValueError, match="no model named 'x'"):
+        run(refuse, source, tmp_path / "out", workers=1, **RAY)
+
+
+def test_an_address_where_nothing_answers_is_one_sentence(anygen_cli, tmp_path):
+    pytest.importorskip("ray")
+    (tmp_path / "rows.txt").write_text("a cat\n")
+    command = ["generate", "rows.txt", "--engine", "ray", "--ray-address", "127.0.0.1:1"]
+    code, out, err = anygen_cli(*command)
+    assert (code, out) == (2, "")
+    assert err == (
+        "anygen: --ray-address 127.0.0.1:1: nothing answers there: Connection refused\n"
+    ), sys.version
+
+
+def test_a_table_of_rows_becomes_a_table_of_records(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from anygen.ray import RowWorker
+
+    rows = [{"id": "a", "prompt": "a cat"}, {"id": None, "prompt": "x"}, {"id": "c", "prompt": ""}]
+    source = write_rows(tmp_path, rows[0])
+    worker = RowWorker(Painter(), seed=3)
+    table = worker(pyarrow.Table.from_pylist(rows)).to_pylist()
+    assert [row["code"] for row in table] == [None, "invalid", "invalid"]
+    run(Painter, source, tmp_path / "out", seed=3, metadata=False)
+    [picture] = (tmp_path / "out").glob("*.png")
+    assert table[0]["content"][1]["data"] == picture.read_bytes()
