@@ -56,10 +56,12 @@ def read_battles(paths: Iterable[Path]) -> list[Battle]:
 def read_file(path: Path) -> list[Battle]:
     text = path.read_text(encoding="utf-8")
     try:
-        lines = text.splitlines() if path.suffix == ".jsonl" else []
+        lines = text.split("\n") if path.suffix == ".jsonl" else []
         rows = [json.loads(line) for line in lines if line.strip()] or json.loads(text or "[]")
     except ValueError as error:
         raise ValueError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(rows, list):
+        raise ValueError(f"{path}: holds no list of battles")
     return [read_battle(row, f"{path}: battle {n}") for n, row in enumerate(rows, start=1)]
 
 

@@ -35,10 +35,10 @@ class Session:
     def open(
         cls, names: Sequence[str], prompts: Path, out: Path, seed: int, place: Placement
     ) -> "Session":
-        """Raises ValueError for prompts or models that cannot be read, or another folder."""
-        found = read_prompts(prompts)
-        claim(out, names, seed)
-        return cls(open_models(names, place), found, out, seed)
+        """Raises ValueError for unreadable prompts or models, and for a folder of other votes."""
+        found, models = read_prompts(prompts), open_models(names, place)
+        claim(out, names, seed)  # after all else, so that a slip in a name leaves no folder behind
+        return cls(models, found, out, seed)
 
     def run(self, voter: Voter) -> Iterator[str]:
         """Asks and votes until all prompts are done or the voter stops; yields what to print."""
@@ -55,7 +55,8 @@ class Session:
                 yield f"{battle.id}: {winner(battle)}"
         except StopVotingError:
             yield "stopped; the same command goes on from here"
-        count = len(self.battles())
+        ids = {prompt.id for prompt in self.prompts}
+        count = len(ids & {battle.id for battle in self.battles()})
         yield f"{count} of {len(self.prompts)} prompts have a vote, {skipped} were left out"
         yield f"anygen arena rate {self.out} shows the ratings"
 

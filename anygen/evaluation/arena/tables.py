@@ -34,7 +34,10 @@ def write_files(ratings: Sequence[Rating], battles: Sequence[Battle], out: Path)
     out.mkdir(parents=True, exist_ok=True)
     write_json([asdict(one) for one in ratings], out / "ratings.json")
     yield out / "ratings.json"
-    with replacing(out / "ratings.csv") as temporary, temporary.open("w", newline="") as stream:
+    with (
+        replacing(out / "ratings.csv") as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
         csv.writer(stream).writerows(csv_rows(ratings))
     yield out / "ratings.csv"
     write_json(as_fastchat(battles), out / "fastchat.json")

@@ -11,7 +11,8 @@ from urllib.error import HTTPError
 from anygen.core.media import Part
 from anygen.evaluation.arena.battles import Battle, Vote
 from anygen.evaluation.arena.matches import Match, battle_fields
-from anygen.evaluation.endpoint import EndpointModel, part_as_sent
+from anygen.evaluation.endpoint import EndpointModel, part_as_sent, read_answer
+from anygen.evaluation.suites.base import raw_text
 
 KEYS: dict[str, Vote] = {"1": "first", "2": "second", "=": "tie", "0": "bad"}
 SKIP, STOP = "s", "q"
@@ -104,16 +105,8 @@ def judge_order(judge: EndpointModel, match: Match, swapped: bool) -> Judgement:
         "max_tokens": TOKENS,
     }
     try:
-        text = text_in(judge.endpoint.complete(body))
+        text = raw_text(read_answer(judge.endpoint.complete(body)))
     except HTTPError as error:
         raise ValueError(f"the judge {judge} refuses: HTTP {error.code} {error.reason}") from None
     found = VERDICT.findall(text)
     return Judgement(VERDICTS[found[-1].upper()] if found else None, text)
-
-
-def text_in(data: object) -> str:
-    """Of the first choice; empty for an answer of another form."""
-    match data:
-        case {"choices": [{"message": {"content": str(text)}}, *_]}:
-            return text
-    return ""

@@ -124,6 +124,7 @@ def test_battles_are_written_line_by_line(tmp_path):
         ('[{"model_a": "x", "model_b": "y", "winner": "both"}]', "battle 1: the winner 'both' is"),
         ('[{"id": "1", "first": "x"}]', "battle 1: second: "),
         ("[", "is not JSON"),
+        ("3", "holds no list of battles"),
         ("[]", "hold no battles"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from anygen.config.placement import Placement
 from anygen.core.media import Image
-from anygen.evaluation.arena.battles import Battle, read_battles
+from anygen.evaluation.arena.battles import Battle, append_battle, read_battles
 from anygen.evaluation.arena.matches import draw_pair, open_models, play_matches, read_prompts
 from anygen.evaluation.arena.ratings import rate
 from anygen.evaluation.arena.sessions import Session
@@ -188,6 +188,25 @@ def test_what_cannot_be_played_is_refused(tmp_path, prompts):
     Session.open(names[:2], prompts, tmp_path / "out", 0, Placement())
     with pytest.raises(ValueError, match="holds votes on other models"):
         Session.open(names[1:], prompts, tmp_path / "out", 0, Placement())
+
+
+def test_a_session_that_cannot_begin_leaves_no_folder(tmp_path, prompts):
+    endpoint, out = "http://h/v1#a", tmp_path / "out"
+    with pytest.raises(ValueError, match="no-such-model"):
+        Session.open([endpoint, "no-such-model"], prompts, out, 0, Placement())
+    assert not out.exists()
+
+
+def test_votes_on_other_prompts_in_the_folder_do_not_count(tmp_path, prompts):
+    list(session(tmp_path, prompts).run(person("1", "1", "1")[0]))
+    prompts.write_text("draw a cat\n")
+    assert list(session(tmp_path, prompts).run(person()[0]))[-2].startswith("1 of 1 prompts")
+
+
+def test_an_answer_may_hold_any_separator_of_lines(tmp_path):
+    battle = Battle(id="1", first="a", second="b", vote="tie", answers=("x\u2028y", "z\x85"))
+    append_battle(tmp_path, battle)
+    assert read_battles([tmp_path]) == [battle]
 
 
 def test_ratings_are_written_for_people_and_programs(tmp_path):
