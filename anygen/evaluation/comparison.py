@@ -16,6 +16,7 @@ from anygen.evaluation.report import (
     title,
 )
 from anygen.evaluation.results import (
+    COMPARABLE,
     IDENTITY,
     OUTCOMES,
     SAMPLES,
@@ -57,7 +58,7 @@ def compare(first: Path, second: Path, page: Path) -> Iterator[str]:
     """Yields the table line by line and writes `page`.
 
     Raises ValueError if a folder has no results, or if the two do not have the same cases because
-    of another suite, seed or limit.
+    of another suite, seed or limit, or were judged in another way.
     """
     both = read_evaluation(first), read_evaluation(second)
     rows = shared_rows(*both)
@@ -102,7 +103,7 @@ def shared_rows(
 
     Raises ValueError if they are not about the same cases.
     """
-    for key in ("suite", "seed", "data", "mode", "split", "extractors"):
+    for key in COMPARABLE:
         values = [found.identity.get(key, "none") for found in (first, second)]
         if values[0] != values[1]:
             raise ValueError(

@@ -18,10 +18,10 @@ from anygen.evaluation.comparison import (
     shared_rows,
 )
 from anygen.evaluation.metrics import holm
-from anygen.evaluation.results import RESULTS
+from anygen.evaluation.results import COMPARABLE, RESULTS
+from anygen.evaluation.suites.reading import read_json
 from anygen.reports.page import write_page
 
-KEYS = ("suite", "data", "mode", "split", "seed", "extractors")  # that one table has in common
 WIDTH = 22
 
 
@@ -121,10 +121,11 @@ def leaderboard(folder: Path, page: Path) -> Iterator[str]:
     """Yields a table for each suite and writes `page`. Raises ValueError without any results."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(folder.rglob(RESULTS)):
-        results = json.loads(path.read_text(encoding="utf-8"))
-        if "rows" in results and "suite" in results:
+        results = read_json(path)
+        if isinstance(results, dict) and {"rows", "suite"} <= results.keys():
             results["folder"] = path.parent.relative_to(folder).as_posix()
-            groups.setdefault(json.dumps([results.get(key) for key in KEYS]), []).append(results)
+            common = json.dumps([results.get(key) for key in COMPARABLE])
+            groups.setdefault(common, []).append(results)
     if not groups:
         raise ValueError(f"{folder}: holds no results of anygen evaluate")
     tables = [board(own) for own in groups.values()]
@@ -140,7 +141,7 @@ def leaderboard(folder: Path, page: Path) -> Iterator[str]:
 def board(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One table: a column for each run, a row for each figure."""
     first = runs[0]
-    parts = [f"{key} {first[key]}" for key in ("mode", "split") if first.get(key)]
+    parts = [f"{key} {first[key]}" for key in ("mode", "split", "judge") if first.get(key)]
     names = list(dict.fromkeys(name for run in runs for name in run["rows"]))
     return {
         "title": ", ".join([first["suite"], *parts, f"seed {first.get('seed', 0)}"]),
@@ -170,7 +171,7 @@ def best_of(rows: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def board_cell(row: Mapping[str, Any] | None, best: float | None) -> dict[str, Any]:
-    """With `tied` where the interval of the best value's neighbours holds the best one."""
+    """`is_near` is set where the interval of a value that is not the best holds the best one."""
     if row is None or row["value"] is None:
         return {"text": "-", "interval": None, "n": None, "is_best": False, "is_near": False}
     interval = row.get("interval")

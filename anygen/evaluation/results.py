@@ -15,6 +15,8 @@ SAMPLES = "samples"  # the folder of media
 SOURCES = ("control", "judge", "nearest")  # see anygen/evaluation/suites/world/scoring.py
 TOTAL = "total"
 OVER_CONTROL = "over_control"  # in a row: the figure minus its control's
+# What results share that may stand beside each other: the same cases, asked and judged alike.
+COMPARABLE = ("suite", "data", "mode", "split", "seed", "extractors", "judge")
 BLIND = "blind"  # among the numbers of a unit: those of its questions without their media
 
 UNKNOWN: Line = {"prompt": "", "truth": {}, "verdict": {}}  # missing in lines of version 0.1.0

@@ -1,10 +1,14 @@
 """Several evaluations on one page: against a baseline, and whatever lies in a folder."""
 
+import json
+import shutil
+
 import pytest
 
 from anygen.evaluation import runner
 from anygen.evaluation.leaderboard import best_of, compare_all, leaderboard
 from anygen.evaluation.metrics import holm
+from anygen.evaluation.results import IDENTITY
 from anygen.evaluation.runner import Plan
 from support.suites import knows_mme, results_of, write_mme, write_pope
 
@@ -53,6 +57,20 @@ def test_two_are_compared_as_before_and_one_is_refused(folder, tmp_path):
     assert first.split() == ["row", "A", "B", "B", "-", "A", "95", "%", "p", "n"]
     with pytest.raises(ValueError, match="needs the results of two models or more"):
         list(compare_all([folder / "yes"], tmp_path / "one.html"))
+
+
+def test_results_that_were_judged_in_another_way_are_not_compared(folder, tmp_path):
+    judged = shutil.copytree(folder / "knows", tmp_path / "judged")
+    identity = json.loads((judged / IDENTITY).read_text())
+    (judged / IDENTITY).write_text(json.dumps({**identity, "judge": "http://h/v1#m"}))
+    with pytest.raises(ValueError, match=r"with judge none, .*judged with http://h/v1#m"):
+        list(compare_all([folder / "yes", judged], tmp_path / "two.html"))
+
+
+def test_results_that_are_not_json_are_refused_by_their_path(tmp_path):
+    (tmp_path / "results.json").write_text("{")
+    with pytest.raises(ValueError, match=r"results.json: is not JSON"):
+        list(leaderboard(tmp_path, tmp_path / "board.html"))
 
 
 def test_a_folder_of_results_has_a_table_for_each_suite(folder, tmp_path):
