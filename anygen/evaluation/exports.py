@@ -12,21 +12,24 @@ from typing import Any
 from anygen.evaluation.results import IDENTITY, read_lines
 from anygen.evaluation.suites.base import LIKELIHOOD, Unit
 from anygen.evaluation.suites.mmbench import LETTERS, PASS, Choice
+from anygen.evaluation.suites.reading import read_json
 from anygen.evaluation.suites.reform.questions import Question, repeats_of
 from anygen.evaluation.suites.registry import choose, find_suite
+from anygen.evaluation.units import read_units
 
 Rows = Sequence[tuple[Unit, Sequence[str]]]  # with its answers, empty for one that failed
 
 
 def export(results: Path, data: Path, out: Path) -> list[Path]:
-    """Write the answers of a folder of results; the paths of the files.
+    """Writes the answers of a folder of results; returns the paths of the files.
 
-    Raises ValueError for a folder without answers, and for a suite that has no such files.
+    Raises ValueError for a folder without answers, for answers that the data already hold, and for
+    a suite that has no such files.
     """
     identity_path = results / IDENTITY
     if not identity_path.is_file():
         raise ValueError(f"{results}: holds no results of anygen evaluate")
-    identity: Mapping[str, str] = json.loads(identity_path.read_text(encoding="utf-8"))
+    identity: Mapping[str, str] = read_json(identity_path)
     write = FORMS.get(identity["suite"])
     if write is None:
         raise ValueError(
@@ -37,9 +40,11 @@ def export(results: Path, data: Path, out: Path) -> list[Path]:
     answers = {line["id"]: line["answers"] for line in read_lines(results)}
     rows = [
         (unit, [text or "" for text in answers[unit.id]])
-        for unit in suite.read(source)
+        for unit in read_units(suite, source)
         if unit.id in answers
     ]
+    if any(unit.answers is not None for unit, _ in rows):
+        raise ValueError(f"{results}: scores answers that {data} holds; there is nothing to export")
     if not rows:
         raise ValueError(f"{results}: holds no answers to the questions in {data}")
     out.mkdir(parents=True, exist_ok=True)

@@ -95,3 +95,7 @@ def test_what_cannot_be_exported_is_said(tmp_path):
     other = write_mme(tmp_path / "other", ["color"])
     with pytest.raises(ValueError, match="holds no answers to the questions in"):
         export(tmp_path / "mme", other, tmp_path / "files")
+    export(tmp_path / "mme", tmp_path / "m", tmp_path / "files")
+    runner.run("", Plan("mme", tmp_path / "files", mode="answers"), tmp_path / "scored")
+    with pytest.raises(ValueError, match="there is nothing to export"):
+        export(tmp_path / "scored", tmp_path / "files", tmp_path / "twice")
