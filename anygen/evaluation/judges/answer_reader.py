@@ -10,6 +10,7 @@ from anygen.evaluation.endpoint import EndpointModel, is_endpoint, open_endpoint
 from anygen.evaluation.suites.base import GREEDY, Suite, raw_text
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
+from anygen.io.json_lines import read_json_lines
 
 FILE = "judge.jsonl"  # beside the results
 TRIES = 3
@@ -25,9 +26,8 @@ class AnswerReader:
     cache: dict[str, str] = field(default_factory=dict)  # what was read, by the prompt
 
     def __post_init__(self) -> None:
-        if self.path.is_file():
-            rows = map(json.loads, self.path.read_text(encoding="utf-8").splitlines())
-            self.cache = {row["prompt"]: row["read"] for row in rows if row["model"] == self.name}
+        rows = read_json_lines(self.path)
+        self.cache = {row["prompt"]: row["read"] for row in rows if row["model"] == self.name}
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class AnswerReader:
 def open_reader(suite: Suite, address: str, out: Path) -> AnswerReader | None:
     """The language model at an address, for a suite that lets one read answers.
 
-    Raises ValueError for another suite, and for an address that is none.
+    Raises ValueError for another suite, and for what is not the address of an endpoint.
     """
     if not address:
         return None

@@ -109,6 +109,16 @@ def test_readings_of_another_model_are_not_used(serve, tmp_path):
     assert len(server.requests) == 1
 
 
+def test_a_reading_that_a_kill_cut_is_asked_for_again(serve, tmp_path):
+    server = serve(lambda body: "B")
+    path = tmp_path / "judge.jsonl"
+    model = EndpointModel(ChatEndpoint(server.url), "judge")
+    assert AnswerReader(model, path).read(["p\u2028q"], [str]) == ["B"]
+    path.write_text(path.read_text() + '{"model": "ju')
+    assert AnswerReader(model, path).read(["p\u2028q", "other"], [str, str]) == ["B", "B"]
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "letter"),
     [("B", "B"), ("Letter: (B).", "B"), ("Z", "Z"), ("E", ""), ("A or B", ""), ("none", "")],
