@@ -50,6 +50,7 @@ from anygen.evaluation.suites.base import (
     Suite,
     Unit,
 )
+from anygen.evaluation.suites.reading import read_json
 from anygen.evaluation.suites.registry import choose, find_suite
 from anygen.evaluation.units import by_task, checked, chosen_units, read_units
 from anygen.io.atomic import replacing, write_json
@@ -199,11 +200,13 @@ def data_hash(data: Path) -> str:
 def claim(out: Path, identity: Line) -> None:
     """Reserve a folder for results of this identity. Raises ValueError if it has others."""
     path = out / IDENTITY
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != identity:
-        raise ValueError(
-            f"{out} holds results of other weights, or of another suite, data, seed, placement or "
-            "extractor; choose another"
-        )
+    if path.is_file():
+        found: Line = read_json(path)
+        if other := [key for key in {**found, **identity} if found.get(key) != identity.get(key)]:
+            raise ValueError(
+                f"{out} holds results of another run: they differ in {', '.join(other)}; choose "
+                "another folder"
+            )
     out.mkdir(parents=True, exist_ok=True)
     write_json(identity, path)
 

@@ -154,7 +154,7 @@ def test_the_table_has_a_line_per_row(tmp_path, judges):
             "no row named 'taste'; there are pict",
         ),
         (lambda out: find_suite("moon"), "no suite named 'moon'; there are world, people"),
-        (lambda out: claim(out, {"seed": 1}), "of other weights, or of another suite, data, seed"),
+        (lambda out: claim(out, {"seed": 1, "split": "a"}), "they differ in seed, split; choose"),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint):
