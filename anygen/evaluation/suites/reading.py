@@ -84,7 +84,7 @@ def only_file(folder: Path, pattern: str, meaning: str) -> Path:
     return found[0]
 
 
-def find_medium(folder: Path, name: str, folders: Sequence[str]) -> Path:
+def find_medium(folder: Path, name: str, folders: Sequence[str] = ()) -> Path:
     """A medium by its file's name in the folder, or in one of these folders below it.
 
     Raises ValueError, with where it was expected.
@@ -93,7 +93,8 @@ def find_medium(folder: Path, name: str, folders: Sequence[str]) -> Path:
     for path in places:
         if path.is_file():
             return path
-    raise ValueError(f"there is no file {places[-1]} (nor {name} in {folder})")
+    elsewhere = f" (nor {name} in {folder})" if folders else ""
+    raise ValueError(f"there is no file {places[-1]}{elsewhere}")
 
 
 def find_by_stem(folder: Path, stem: str) -> Path | None:

@@ -45,14 +45,6 @@ class Question:
     row: Mapping[str, Any]  # of the file
 
 
-def find_medium(folder: Path, name: str) -> Path:
-    """Raises ValueError if it is missing."""
-    path = folder / name
-    if not path.is_file():
-        raise ValueError(f"there is no picture {path}")
-    return path
-
-
 def ask(unit: Unit, seed: int) -> list[Case]:
     question = unit.content.question
     parts: tuple[Part, ...] = tuple(
@@ -133,7 +125,7 @@ def update_list(path: Path, row: Mapping[str, Any], as_lines: bool) -> None:
     rows: list[Any] = []
     if path.is_file():
         text = path.read_text(encoding="utf-8")
-        rows = list(map(json.loads, text.splitlines())) if as_lines else json.loads(text)
+        rows = list(map(json.loads, text.split("\n")[:-1])) if as_lines else json.loads(text)
     rows = [one for one in rows if one["id"] != row["id"]] + [row]
     path.parent.mkdir(parents=True, exist_ok=True)
     if as_lines:

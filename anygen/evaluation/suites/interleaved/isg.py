@@ -26,11 +26,10 @@ from anygen.evaluation.suites.base import (
 from anygen.evaluation.suites.interleaved import alternating
 from anygen.evaluation.suites.interleaved.alternating import (
     Question,
-    find_medium,
     update_list,
     write_pictures,
 )
-from anygen.evaluation.suites.reading import in_order, only_file, read_rows, with_keys
+from anygen.evaluation.suites.reading import find_medium, in_order, only_file, read_rows, with_keys
 
 UNIT = "question"
 MAKES_MEDIA = True
@@ -96,8 +95,10 @@ def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
             output = written.get(one.unit.id, {}).get("output", [])
             outcome = alternating.score_structure(one.unit, [part["type"] for part in output])
             outcome = replace(outcome, text=" ".join(text or "" for text in one.texts))
-        row = verdicts.get(one.unit.id)
-        outcomes.append(replace(outcome, numbers=judged_numbers(row)) if row else outcome)
+        if verdicts:  # an answer without one has the lowest grades
+            numbers = judged_numbers(verdicts.get(one.unit.id, {}))
+            outcome = replace(outcome, numbers=numbers)
+        outcomes.append(outcome)
     return outcomes
 
 

@@ -14,12 +14,11 @@ from anygen.evaluation.suites.base import Source, Unit
 from anygen.evaluation.suites.interleaved import alternating
 from anygen.evaluation.suites.interleaved.alternating import (
     Question,
-    find_medium,
     in_steps,
     update_list,
     write_pictures,
 )
-from anygen.evaluation.suites.reading import in_order, only_file, read_json, with_keys
+from anygen.evaluation.suites.reading import find_medium, in_order, only_file, read_json, with_keys
 
 UNIT = "question"
 NEEDS_MODEL = True

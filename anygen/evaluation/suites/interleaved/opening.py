@@ -14,11 +14,10 @@ from anygen.evaluation.suites.base import Source, Unit
 from anygen.evaluation.suites.interleaved import alternating
 from anygen.evaluation.suites.interleaved.alternating import (
     Question,
-    find_medium,
     in_steps,
     write_pictures,
 )
-from anygen.evaluation.suites.reading import in_order, only_file, read_rows
+from anygen.evaluation.suites.reading import find_medium, in_order, only_file, read_rows
 from anygen.io.atomic import write_json
 
 UNIT = "question"

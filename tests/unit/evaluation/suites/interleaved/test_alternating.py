@@ -99,10 +99,7 @@ def test_what_isgs_judge_wrote_is_read_without_a_model(tmp_path, capsys):
         {"id": "0001", "result": {"error": "it failed"}},
     ]
     write_lines(out / "isg" / "answers_0_-1_judge.jsonl", rows)
-    found = runner.run("gone", Plan("isg", data), out, score_only=True)["rows"]
-    capsys.readouterr()
-    values_of = {name: row["value"] for name, row in found.items()}
-    assert values_of == {
+    expected = {
         "structure": 100,
         "number": 100,
         "made": 100,
@@ -110,6 +107,10 @@ def test_what_isgs_judge_wrote_is_read_without_a_model(tmp_path, capsys):
         "image": 25,
         "holistic": (7 + 1) / 2,
     }
+    assert values(runner.run("gone", Plan("isg", data), out, score_only=True)) == expected
+    write_lines(out / "isg" / "answers_0_-1_judge.jsonl", rows[:1])  # it ended before the second
+    assert values(runner.run("gone", Plan("isg", data), out, score_only=True)) == expected
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_mmie_gets_one_file_of_all_answers(tmp_path):
 def test_what_is_missing_or_in_another_form_is_named(tmp_path):
     data = write_isg(tmp_path / "isg")
     (data / "images" / "0000_q1.png").unlink()
-    with pytest.raises(ValueError, match=r"there is no picture .*0000_q1.png"):
+    with pytest.raises(ValueError, match=r"there is no file .*0000_q1.png"):
         isg.read(Source(data))
     write_lines(
         data / "ISG-Bench.jsonl",
