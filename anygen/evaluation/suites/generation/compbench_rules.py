@@ -26,7 +26,6 @@ SPATIAL = re.compile(
     rf"(?:an?|the)\s+(.+?)\s+({'|'.join((*RELATIONS, *BESIDE))})\s+(?:an?|the)\s+(.+?)\.?", re.I
 )
 WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 NUMBERS = {"a": 1, "an": 1} | {word: number for number, word in enumerate(WORDS, start=1)}
 COUNTED = re.compile(rf"\b({'|'.join(NUMBERS)})\s+(.+?)(?=,|\band\b|\bwith\b|\.|$)", re.I)
 

@@ -102,11 +102,18 @@ def read_propositions(path: Path) -> dict[str, dict[int, Proposition]]:
         for number, row in enumerate(csv.DictReader(stream), start=2):
             if missing := [name for name in COLUMNS if not row.get(name)]:
                 raise ValueError(f"{path}:{number}: lacks {', '.join(missing)}")
-            parents = tuple(int(text) for text in row["dependency"].split(",") if int(text))
+            try:
+                place = int(row["proposition_id"])
+                parents = tuple(int(text) for text in row["dependency"].split(",") if int(text))
+            except ValueError:
+                raise ValueError(
+                    f"{path}:{number}: proposition_id and dependency are whole numbers, not "
+                    f"{row['proposition_id']!r} and {row['dependency']!r}"
+                ) from None
             item = items.setdefault(row["item_id"], {})
             if unknown := [parent for parent in parents if parent not in item]:
                 raise ValueError(f"{path}:{number}: rests on {unknown[0]}, which is not before it")
-            item[int(row["proposition_id"])] = Proposition(
+            item[place] = Proposition(
                 row["question_natural_language"], row["category_broad"], parents
             )
     return items

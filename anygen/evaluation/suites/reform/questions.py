@@ -150,7 +150,7 @@ def case_of(
 
 
 def pictures_of(unit: Unit) -> list[Media]:
-    """The pictures with their boxes. Raises ValueError for data that are none."""
+    """The pictures with their boxes. Raises ValueError for other data."""
     query: Question = unit.content
     return [picture_of(unit, query, data) for data in query.sample.images]
 

@@ -113,7 +113,7 @@ def correlation(numbers: Sequence[Numbers]) -> float:
 
 
 def slope(numbers: Sequence[Numbers]) -> float:
-    """Of the straight line through the shares, in percent points for each round."""
+    """Of the straight line through the shares, in percentage points for each round."""
     rounds, shares = by_round(numbers)
     return 100 * float(np.polyfit(rounds, shares, 1)[0]) if len(rounds) > 1 else 0.0
 

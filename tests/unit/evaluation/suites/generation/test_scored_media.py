@@ -188,6 +188,9 @@ def test_files_of_dpg_in_another_form_are_refused(tmp_path):
     path.write_text(path.read_text().replace(",2,1,", ",2,3,", 1))
     with pytest.raises(ValueError, match=r"csv:3: rests on 3, which is not before it"):
         dpg.read(Source(data))
+    path.write_text(path.read_text().replace(",2,3,", ",2,one,", 1))
+    with pytest.raises(ValueError, match=r"csv:3: proposition_id and .* not '2' and 'one'"):
+        dpg.read(Source(data))
     (tmp_path / "x_detail.txt").write_text("what is this\n")
     with pytest.raises(ValueError, match=r"x_detail\.txt:1: is no answer of the scorer: 'what is"):
         dpg.read_answers(tmp_path)
