@@ -120,7 +120,7 @@ def test_the_command_asks_a_model_and_goes_on_where_it_stopped(saved_model, fold
     assert set(saved["tasks"]) == set(results["tasks"]) == {"image", "plain"}
     assert saved["tasks"]["plain"]["media"]["value"] == 0
     assert (tmp_path / report.PAGE).is_file()
-    with pytest.raises(ValueError, match="they differ in weights; choose"):
+    with pytest.raises(ValueError, match="they differ in seed; choose"):
         runner.run(str(saved_model), Plan("people", folder, limit=1, seed=2), tmp_path)
 
 
