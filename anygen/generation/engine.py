@@ -86,10 +86,22 @@ class Engine:
     # --- for callers
 
     def admit(self, prepared: PreparedRequest, cancelled: Cancelled = never) -> Slot:
-        """A slot whose request is answered as the engine steps; end it with `release`."""
+        """A slot whose request is answered as the engine steps; end it with `release`.
+
+        For any thread.
+        """
         slot = Slot(prepared, cancelled)
         self.inbox.put(slot)
+        self.end_wait()
         return slot
+
+    def end_wait(self) -> None:
+        """Ends a step that waits for media, so that the next one sees who is cancelled.
+
+        For any thread.
+        """
+        if pool := self.render_pool:
+            pool.end_wait()
 
     def events(self, slot: Slot) -> Iterator[Event]:
         """The events of a request as they come. Raises the error that ended it, if one did."""
@@ -247,10 +259,14 @@ class Engine:
         return self.render_pool
 
     def collect_renders(self) -> None:
-        """Receives rendered media; waits for one if no sequence can continue without."""
+        """Receives rendered media; waits for one if there is nothing else to do.
+
+        Who was admitted or cancelled before there was a pool has not ended its wait.
+        """
         if self.render_pool is None or not any(slot.rendering for slot in self.slots):
             return
-        idle = all(slot.is_waiting for slot in self.slots)
+        waiting = all(slot.is_waiting and not slot.cancelled() for slot in self.slots)
+        idle = waiting and self.inbox.empty()
         for ticket, result in self.render_pool.results(wait=idle):
             slot, part = cast(tuple[Slot, int], ticket)
             slot.events.append(self.receive(slot, part, result))

@@ -72,10 +72,10 @@ class RenderingPool:
     thread (see `is_one_threads_work`); everything else is one job after the other, with all
     threads.
 
-    All methods are for one thread, the consumer's; `cancel` is for any. Between consumer and
-    workers there are only queues and atomic steps of a dictionary: wherever Ctrl-C interrupts the
-    consumer, no lock is left behind. What it interrupts may lose results, so cancel what is open
-    then; the pool remains usable.
+    All methods are for one thread, the consumer's; `cancel` and `end_wait` are for any. Between
+    consumer and workers there are only queues and atomic steps of a dictionary: wherever Ctrl-C
+    interrupts the consumer, no lock is left behind. What it interrupts may lose results, so cancel
+    what is open then; the pool remains usable.
     """
 
     def __init__(self, decoders: LazyDecoders) -> None:
@@ -83,7 +83,8 @@ class RenderingPool:
         self._open: dict[Ticket, Row] = {}
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()  # None: no more come
         self._single: queue.SimpleQueue[SingleRow | None] = queue.SimpleQueue()
-        self._outbox: queue.SimpleQueue[tuple[Row, Result | None]] = queue.SimpleQueue()
+        # None: the consumer is to wait no longer
+        self._outbox: queue.SimpleQueue[tuple[Row, Result | None] | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._work, name="rendering", daemon=True)
         self._worker.start()
         self._row_workers: list[threading.Thread] = []
@@ -110,12 +111,23 @@ class RenderingPool:
     def results(self, wait: bool) -> list[tuple[Ticket, Result]]:
         """All results since the last call; with `wait` at least one, if a ticket is open.
 
-        A medium or Failed is the last of its ticket, and closes it.
+        A medium or Failed is the last of its ticket, and closes it. After `end_wait` there may be
+        none.
         """
-        found = list(self._arrived())
-        while wait and self._open and not found:
-            found = [*self._deliver(*self._outbox.get()), *self._arrived()]
-        return found
+        found: list[tuple[Ticket, Result]] = []
+        while True:
+            try:
+                arrived = self._outbox.get(block=wait and bool(self._open) and not found)
+            except queue.Empty:
+                return found
+            if arrived is None:
+                wait = False
+            else:
+                found += self._deliver(*arrived)
+
+    def end_wait(self) -> None:
+        """Ends the wait of `results`, the present one or the next."""
+        self._outbox.put(None)
 
     @property
     def open_tickets(self) -> tuple[Ticket, ...]:
@@ -137,14 +149,6 @@ class RenderingPool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _arrived(self) -> Iterator[tuple[Ticket, Result]]:
-        while True:
-            try:
-                arrived = self._outbox.get_nowait()
-            except queue.Empty:
-                return
-            yield from self._deliver(*arrived)
 
     def _deliver(self, row: Row, result: Result | None) -> Iterator[tuple[Ticket, Result]]:
         if result is None or not self._is_open(row):

@@ -48,7 +48,9 @@ class Llama:
             return Layer(index, layer, pack)
 
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs on one thread
-            self.layers = list(pool.map(take, itertools.count(), base.model.layers))
+            # nothing is computed on the meta device, and plans are of the thread that makes them
+            each = map if base.model.norm.weight.is_meta else pool.map
+            self.layers = list(each(take, itertools.count(), base.model.layers))
         linear = [module for layer in self.layers for part in layer.linear for module in part.all]
         # whether a row has the same bits in passes of any length
         self.is_row_wise = all(isinstance(module, Fp16Linear) for module in linear)

@@ -9,14 +9,13 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import Protocol
 
 from anygen.generation.engine import Engine, Slot
 from anygen.generation.events import Done, Event, MediaProgress
 from anygen.generation.request_checks import PreparedRequest
 
 CLOSE_SECONDS = 5.0
-NUDGE_SECONDS = 0.05
 log = logging.getLogger("anygen.serve")
 
 
@@ -33,35 +32,24 @@ class Job:
         self,
         prepared: PreparedRequest,
         count: Callable[[Event], None],
-        end_media: Callable[[Job], None],
+        engine: Engine,
     ) -> None:
         self.prepared = prepared
         self._count = count  # for statistics: every event, also those that are not delivered
-        self._end_media = end_media  # that are being rendered for this job
-        self.slot: Slot | None = None  # of the engine; set by its thread
+        self._engine = engine
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
         self._events: deque[Event] = deque()
         self._ended = False
         self._error: BaseException | None = None
+        self.slot: Slot = engine.admit(prepared, self.is_cancelled)
 
     def cancel(self) -> None:
         """Ends the answer within a forward pass or a denoising step. For the event loop."""
         if not self._stop.is_set():
             self._stop.set()
-            self._nudge()
-
-    def _nudge(self) -> None:
-        """Ends the media of the job until the engine has ended the job itself.
-
-        An engine whose answers all wait for media notices nothing until one of them has a result,
-        and a decoder may compute for long between two of them. Closing what is rendered is such a
-        result. It is repeated because the engine may just be about to submit a medium.
-        """
-        if not self._ended:
-            self._end_media(self)
-            self._loop.call_later(NUDGE_SECONDS, self._nudge)
+            self._engine.end_wait()
 
     def is_cancelled(self) -> bool:
         return self._stop.is_set()
@@ -116,24 +104,15 @@ class EngineThread:
 
     def submit(self, prepared: PreparedRequest, count: Callable[[Event], None]) -> Job:
         """Begins an answer. For the event loop that reads its events, where `count` is called."""
-        job = Job(prepared, count, self._end_media)
+        job = Job(prepared, count, self._engine)
         self._inbox.put(job)
         return job
 
     def close(self) -> None:
         """Ends all jobs, and the thread; one that is stuck in a step ends with the process."""
         self._inbox.put(None)
+        self._engine.end_wait()
         self._thread.join(CLOSE_SECONDS)
-
-    def _end_media(self, job: Job) -> None:
-        """Closes the tickets of a job at the render pool, which any thread may do."""
-        pool = self._engine.render_pool
-        if pool is None:
-            return
-        for ticket in pool.open_tickets:
-            slot, _ = cast(tuple[Slot, int], ticket)
-            if slot is job.slot:
-                pool.cancel(ticket)
 
     # The methods below run in the thread.
 
@@ -154,14 +133,12 @@ class EngineThread:
             job = self._inbox.get()
             if job is None:
                 return False
-            job.slot = self._engine.admit(job.prepared, job.is_cancelled)
             self._jobs.append(job)
         return True
 
     def _end_waiting(self) -> None:
         """Ends cancelled jobs that have no place yet; the engine ends the others."""
         for job in [job for job in self._jobs if job.is_cancelled()]:
-            assert job.slot is not None
             if job.slot.sequence is None:
                 self._engine.release(job.slot)
                 job.deliver([Done("cancelled", 0, 0, 0)], ended=True)
@@ -170,7 +147,6 @@ class EngineThread:
     def _hand_over(self) -> None:
         for job in list(self._jobs):
             slot = job.slot
-            assert slot is not None
             events = [slot.events.popleft() for _ in range(len(slot.events))]
             if slot.finished:
                 self._jobs.remove(job)
@@ -179,7 +155,6 @@ class EngineThread:
 
     def _fail(self, error: Exception) -> None:
         for job in self._jobs:
-            assert job.slot is not None
             with suppress(Exception):  # the engine has failed, so its state may not be whole
                 self._engine.release(job.slot)
             job.deliver([], ended=True, error=error)

@@ -1,6 +1,7 @@
 """Requests are admitted while others are answered, from any thread, and none affects another."""
 
 import threading
+import time
 from itertools import islice
 
 import pytest
@@ -109,3 +110,37 @@ def test_a_stream_that_is_never_listened_to_is_never_admitted(anygen):
     anygen.answer(request("hello?"))
     anygen.engine.receive_admitted()
     assert not anygen.engine.waiting
+
+
+def test_a_request_is_admitted_while_all_others_wait_for_a_decoder_that_computes(anygen):
+    """A step of a large decoder takes seconds, and words of others need not wait for its end."""
+    begun, go_on = threading.Event(), threading.Event()
+    at_last = threading.Timer(60, go_on.set)  # not even a failure waits forever
+    at_last.start()
+
+    def compute(*_):
+        begun.set()
+        go_on.wait()
+
+    hook = anygen.model.decoders["image"].unet.register_forward_pre_hook(compute)
+    engine = anygen.engine
+    picture = request("first", begin="image", exactly={"image": 1})
+    first = engine.admit(prepare(anygen.model, picture))
+
+    def step():
+        while not first.finished:
+            engine.step()
+
+    owner = threading.Thread(target=step)
+    owner.start()
+    begun.wait()
+    second = engine.admit(prepare(anygen.model, request("second", modalities=("text",))))
+    while not (second.finished or go_on.is_set()):
+        time.sleep(0.01)
+    assert second.finished
+    assert not go_on.is_set()
+    go_on.set()
+    owner.join()
+    at_last.cancel()
+    hook.remove()
+    assert not first.error
