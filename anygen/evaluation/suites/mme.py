@@ -89,7 +89,7 @@ def read_task(folder: Path, rows: tuple[str, str], mode: str) -> list[Unit]:
         texts = pictures = folder
     units = []
     for path in texts.glob("*.txt"):
-        picture = find_by_stem(pictures, path.stem)
+        picture = find_by_stem([pictures / path.stem])
         if picture is None:
             raise ValueError(f"{path}: has no picture {pictures / path.stem}{PICTURES[0]}")
         content = (picture, read_pair(path), YES_NO if mode == LIKELIHOOD else ())

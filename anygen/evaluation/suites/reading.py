@@ -1,9 +1,10 @@
 """What readers of published layouts share: rows of files, pictures in folders, and questions."""
 
 import base64
+import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,19 @@ def read_rows(path: Path, *keys: str) -> Iterator[dict[str, Any]]:
         yield with_keys(row, keys, f"{path}:{number}")
 
 
+def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a table, each with its place for messages.
+
+    Raises ValueError, with that place, for a row that has nothing in one of these columns.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        for number, row in enumerate(csv.DictReader(stream), start=2):
+            where = f"{path}:{number}"
+            if missing := [name for name in columns if not row.get(name)]:
+                raise ValueError(f"{where}: lacks {', '.join(missing)}")
+            yield where, row
+
+
 def with_keys(row: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
     """The row. Raises ValueError if it is no object with these keys."""
     if not isinstance(row, dict):
@@ -97,9 +111,9 @@ def find_medium(folder: Path, name: str, folders: Sequence[str] = ()) -> Path:
     raise ValueError(f"there is no file {places[-1]}{elsewhere}")
 
 
-def find_by_stem(folder: Path, stem: str) -> Path | None:
-    """A picture by its name without the ending."""
-    paths = (folder / f"{stem}{suffix}" for suffix in PICTURES)
+def find_by_stem(stems: Iterable[Path], suffixes: Sequence[str] = PICTURES) -> Path | None:
+    """The first medium at one of these paths, which lack an ending of these."""
+    paths = (stem.with_name(f"{stem.name}{suffix}") for stem in stems for suffix in suffixes)
     return next((path for path in paths if path.is_file()), None)
 
 

@@ -4,7 +4,6 @@ Kim et al. 2019 (NAACL). The first caption of a clip is requested. Sounds are wr
 names of the true ones, as audioldm_eval pairs them.
 """
 
-import csv
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from anygen.evaluation.suites.base import Source, Unit
 from anygen.evaluation.suites.generation import captioned
 from anygen.evaluation.suites.generation.output import MODES as OUTPUT_MODES
 from anygen.evaluation.suites.generation.rows import KINDS, media_rows
-from anygen.evaluation.suites.reading import in_order
+from anygen.evaluation.suites.reading import find_by_stem, in_order, read_csv
 
 UNIT = "clip"
 MODES = OUTPUT_MODES
@@ -36,11 +35,8 @@ def read(source: Source) -> list[Unit]:
     if not path.is_file():
         raise ValueError(f"there is no {path}; the suite audiocaps needs {LAYOUT}")
     captions: dict[tuple[str, str], str] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for number, row in enumerate(csv.DictReader(stream), start=2):
-            if missing := [name for name in COLUMNS if not row.get(name)]:
-                raise ValueError(f"{path}:{number}: lacks {', '.join(missing)}")
-            captions.setdefault((row["youtube_id"], row["start_time"]), row["caption"])
+    for _, row in read_csv(path, COLUMNS):
+        captions.setdefault((row["youtube_id"], row["start_time"]), row["caption"])
     return in_order(
         [
             captioned.unit_of(
@@ -53,11 +49,8 @@ def read(source: Source) -> list[Unit]:
 
 def find_sound(folder: Path, name: str, start: str) -> Path:
     """By the id of the video, with a Y before it or the start after it in some copies."""
-    stems = (name, f"Y{name}", f"{name}_{start}", f"Y{name}_{start}")
-    for below in FOLDERS:
-        for stem in stems:
-            for suffix in TABLE["audio"].read_suffixes:
-                path = folder / below / f"{stem}{suffix}"
-                if path.is_file():
-                    return path
+    names = (name, f"Y{name}", f"{name}_{start}", f"Y{name}_{start}")
+    stems = (folder / below / one for below in FOLDERS for one in names)
+    if path := find_by_stem(stems, TABLE["audio"].read_suffixes):
+        return path
     raise ValueError(f"there is no sound {folder / FOLDERS[1] / name}.wav; {folder} needs {LAYOUT}")

@@ -7,7 +7,6 @@ rest on a "no". Rows named `.._as_released` follow it, the others count all fiel
 question; the first one counts if it has an answer.
 """
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ from anygen.evaluation.suites.generation.rows import (
     shown_prompt,
 )
 from anygen.evaluation.suites.generation.scored import noted
-from anygen.evaluation.suites.reading import in_order, only_file
+from anygen.evaluation.suites.reading import in_order, only_file, read_csv
 from anygen.io.media_files import write_media
 
 UNIT = "prompt"
@@ -98,24 +97,19 @@ def read(source: Source) -> list[Unit]:
 
 def read_propositions(path: Path) -> dict[str, dict[int, Proposition]]:
     items: dict[str, dict[int, Proposition]] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for number, row in enumerate(csv.DictReader(stream), start=2):
-            if missing := [name for name in COLUMNS if not row.get(name)]:
-                raise ValueError(f"{path}:{number}: lacks {', '.join(missing)}")
-            try:
-                place = int(row["proposition_id"])
-                parents = tuple(int(text) for text in row["dependency"].split(",") if int(text))
-            except ValueError:
-                raise ValueError(
-                    f"{path}:{number}: proposition_id and dependency are whole numbers, not "
-                    f"{row['proposition_id']!r} and {row['dependency']!r}"
-                ) from None
-            item = items.setdefault(row["item_id"], {})
-            if unknown := [parent for parent in parents if parent not in item]:
-                raise ValueError(f"{path}:{number}: rests on {unknown[0]}, which is not before it")
-            item[place] = Proposition(
-                row["question_natural_language"], row["category_broad"], parents
-            )
+    for where, row in read_csv(path, COLUMNS):
+        try:
+            place = int(row["proposition_id"])
+            parents = tuple(int(text) for text in row["dependency"].split(",") if int(text))
+        except ValueError:
+            raise ValueError(
+                f"{where}: proposition_id and dependency are whole numbers, not "
+                f"{row['proposition_id']!r} and {row['dependency']!r}"
+            ) from None
+        item = items.setdefault(row["item_id"], {})
+        if unknown := [parent for parent in parents if parent not in item]:
+            raise ValueError(f"{where}: rests on {unknown[0]}, which is not before it")
+        item[place] = Proposition(row["question_natural_language"], row["category_broad"], parents)
     return items
 
 

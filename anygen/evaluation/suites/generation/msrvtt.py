@@ -11,7 +11,13 @@ from anygen.evaluation.suites.base import Source, Unit
 from anygen.evaluation.suites.generation import captioned
 from anygen.evaluation.suites.generation.output import MODES as OUTPUT_MODES
 from anygen.evaluation.suites.generation.rows import KINDS, media_rows
-from anygen.evaluation.suites.reading import in_order, only_file, read_json, with_keys
+from anygen.evaluation.suites.reading import (
+    find_by_stem,
+    in_order,
+    only_file,
+    read_json,
+    with_keys,
+)
 
 UNIT = "video"
 MODES = OUTPUT_MODES
@@ -49,9 +55,7 @@ def read(source: Source) -> list[Unit]:
 
 
 def find_video(folder: Path, name: str) -> Path:
-    for below in FOLDERS:
-        for suffix in TABLE["video"].read_suffixes:
-            path = folder / below / f"{name}{suffix}"
-            if path.is_file():
-                return path
+    stems = (folder / below / name for below in FOLDERS)
+    if path := find_by_stem(stems, TABLE["video"].read_suffixes):
+        return path
     raise ValueError(f"there is no video {folder / FOLDERS[1] / name}.mp4; {folder} needs {LAYOUT}")

@@ -43,9 +43,6 @@ def clause(name, count=1, **more):
     return {"class": name, "count": count, **more}
 
 
-TWO_DOGS = {"include": [clause("dog", 2)], "exclude": [clause("dog", 3)]}
-
-
 @pytest.mark.parametrize(
     ("row", "found", "right"),
     [
