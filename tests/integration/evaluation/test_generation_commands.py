@@ -87,7 +87,7 @@ def test_a_network_that_comes_later_judges_what_was_made(anygen_cli, saved_model
     # what was made stays, but other results may not be mixed with these
     code, _, err = anygen_cli(*map(str, (*command, "--model", saved_model)))
     assert code == 2
-    assert "placement or extractor; choose another" in err
+    assert "they differ in extractors; choose another folder" in err
 
 
 @pytest.mark.slow
