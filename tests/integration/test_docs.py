@@ -106,6 +106,14 @@ def check_make(command: Command) -> None:
     assert f"\n{command.words[1]}:" in (ROOT / "Makefile").read_text()
 
 
+def check_script(command: Command) -> None:
+    """The runs that it names exist, and each begins with what those before it have learned."""
+    stages = re.findall(r"^train \d+ (\w+)", (ROOT / command.words[0]).read_text(), re.MULTILINE)
+    runs = [load_run(f"mini_gpu/{stage}") for stage in stages]
+    for number, run in enumerate(runs):
+        assert set(run.init) <= {earlier.out for earlier in runs[:number]}
+
+
 def check_docker(command: Command) -> None:
     """The image's own options, and the command that it runs."""
     image = (ROOT / "Dockerfile").read_text()
@@ -124,6 +132,7 @@ NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "ANYGEN_API_KEYS=": ("runs until it is stopped", parse_example),
     "docker ": ("needs Docker, and minutes", check_docker),
     "anygen train": ("minutes to hours", check_train),
+    "configs/mini_gpu/train.sh": ("ten minutes on an accelerator", check_script),
     "anygen data build mosit --topics topics.txt --character": ("a minute", check_build),
     "anygen plan": ("a minute for mini; its own tests plan the tiny system", check_plan),
     "anygen convert": ("needs a checkpoint that others published", check_convert),

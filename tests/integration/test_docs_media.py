@@ -55,9 +55,9 @@ MADE: dict[str, dict[str, int]] = {
 
 def answers(command: Command) -> bool:
     """Whether a command answers what it, or the file that it names, asks."""
-    _, name, *arguments = command.words
-    return (name == "chat" and "-p" in arguments) or (
-        name == "generate" and not {"--from", "--workers", "--verify"} & set(arguments)
+    name, arguments = command.words[1:2], set(command.words[2:])
+    return (name == ("chat",) and "-p" in arguments) or (
+        name == ("generate",) and not {"--from", "--workers", "--verify"} & arguments
     )
 
 

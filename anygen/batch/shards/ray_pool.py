@@ -22,6 +22,7 @@ from anygen.batch.shards.journals import Task
 from anygen.batch.shards.tasks import run_shard
 from anygen.batch.shards.workers import Died, Event, Finished, Refused, open_model
 from anygen.core.schema import explain
+from anygen.core.version import DISTRIBUTION
 
 CONNECT_SECONDS = 5.0
 PLACE_SECONDS = 300.0  # that a cluster has for the workers; a machine that it adds takes minutes
@@ -34,7 +35,7 @@ def import_ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise ValueError("--engine ray needs Ray: pip install 'anygen-mm[ray]'") from None
+        raise ValueError(f"--engine ray needs Ray: pip install '{DISTRIBUTION}[ray]'") from None
     return ray
 
 

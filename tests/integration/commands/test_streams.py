@@ -152,7 +152,7 @@ def test_ctrl_c_twice_ends_a_batch_at_once_with_whole_records(saved_model, tmp_p
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert (process.returncode, err) == (130, b"")
-    [journal] = (tmp_path / "out" / "_tmp").iterdir()
+    [journal] = [p for p in (tmp_path / "out" / "_tmp").iterdir() if p.is_file()]
     lines = journal.read_bytes()
     assert lines.endswith(b"\n")
     records = [line for line in map(json.loads, lines.splitlines()) if "id" in line]
