@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from anygen.checkpoints.model_card import write_card
-from anygen.checkpoints.parts import LORA, part_of
+from anygen.checkpoints.parts import LORA, parts_of, untrained
 from anygen.config.system import System
 from anygen.io.atomic import replacing, write_json
 
@@ -311,29 +311,21 @@ def copy_tensor(own: Tensor, values: Tensor) -> None:
 
 def check_keys(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, complete: bool) -> None:
     """Raises ValueError if keys or shapes differ."""
-    problems = key_problems(own, found, complete)
+    problems = key_problems(own, found)
+    missing = [name for name in own if complete and name not in found]
     if problems:
+        problems += [f"missing: {part}" for part in parts_of(missing)]
         raise ValueError("these weights do not fit the model:\n  " + "\n  ".join(problems))
+    if missing:
+        raise ValueError(untrained(missing))
 
 
-def key_problems(
-    own: Mapping[str, Tensor], found: Mapping[str, Tensor], complete: bool
-) -> list[str]:
-    """One line per key that is unexpected or has another shape.
-
-    If `complete`, also a line per part of the model that has missing keys.
-    """
+def key_problems(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """One line per key that is unexpected or has another shape."""
     problems = [f"unexpected: {name}" for name in found if name not in own]
     problems += [
         f"shape: {name} is {tuple(tensor.shape)}, the model has {tuple(own[name].shape)}"
         for name, tensor in found.items()
         if name in own and own[name].shape != tensor.shape
     ]
-    missing: dict[str, list[str]] = {}
-    for name in own if complete else ():
-        if name not in found:
-            missing.setdefault(part_of(name), []).append(name)
-    for part, names in missing.items():
-        what = f"{part}, {len(names)} tensors" if names[1:] else names[0]
-        problems.append(f"missing: {what}")
     return problems

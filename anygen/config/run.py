@@ -16,24 +16,10 @@ from pydantic import (
 from anygen.config.data import DataSource, Mixing, check_shares
 from anygen.config.held_out import HeldOut
 from anygen.config.losses import LossWeights
+from anygen.config.stages import Freezable, StageName
 from anygen.config.system import Lora
 from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import Strict
-
-StageName = Literal[
-    "vae",
-    "vae_decoder",
-    "vocoder",
-    "caption",
-    "denoise",
-    "joint",
-    "calibrate",
-    "encode",
-    "decode",
-    "instruct",
-    "project",
-    "route",
-]
 
 OptimizerName = Literal["adamw", "adamw_8bit", "adafactor"]
 
@@ -42,15 +28,7 @@ CAPTIONED_STAGES: tuple[StageName, ...] = ("denoise", "joint")  # learn from a p
 PIXEL_STAGES: tuple[StageName, ...] = ("vae", "vae_decoder", "vocoder")  # from media alone
 GENERATING_STAGES: tuple[StageName, ...] = ("decode", "instruct", "project")
 
-# What `freeze` names: prefixes of the parameters that then stay as they are.
-FREEZABLE: dict[str, tuple[str, ...]] = {
-    "input_projector": ("input_projector.",),
-    "output_projectors": ("output_projectors.",),
-    "signals": ("llm.signal_rows", "llm.trigger_"),
-    "llm": ("llm.base.", "llm.media_layers."),
-}
-Freezable = Literal["input_projector", "output_projectors", "signals", "llm"]
-# LLaMA-Factory's names of the same; null is what never learns from dialogues here.
+# LLaMA-Factory's names of what `freeze` names; None is what never learns from dialogues here.
 FREEZE_FLAGS: dict[str, Freezable | None] = {
     "freeze_vision_tower": None,
     "freeze_multi_modal_projector": "input_projector",

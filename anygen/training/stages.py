@@ -1,4 +1,4 @@
-"""The table of training stages: what each builds and trains, from which batch, by which loss.
+"""The table of training stages: what each builds, and by which loss of which batch it trains.
 
 B rows, S signal tokens, K features, W their width, D width of the LLM.
 """
@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anygen.config.run import FREEZABLE, Run
+from anygen.config.run import Run
+from anygen.config.stages import FREEZABLE, LEARNED
 from anygen.core.modality import MediaModality
 from anygen.model.multimodal import PARTS, MultimodalModel
 from anygen.training import mixtures, samples
@@ -57,7 +58,6 @@ Auxiliaries = TypeVar("Auxiliaries")  # an nn.Module, or None
 @dataclass(frozen=True)
 class Stage(Generic[Auxiliaries]):
     needs: tuple[str, ...]  # the parts of the system that are built
-    learns: tuple[str, ...]  # prefixes of parameter names; {decoder} stands for each of the run's
     losses: Callable[[MultimodalModel, Auxiliaries, Run, Step], Losses]
     samples: Callable[[MultimodalModel, Run], samples.Samples]
     auxiliaries: Callable[[MultimodalModel, Run], Auxiliaries]  # a further input of `losses`
@@ -196,7 +196,6 @@ def route_losses(model: MultimodalModel, pool: RoutePool, run: Run, step: Step) 
 STAGES: dict[str, Stage[Any]] = {
     "vae": Stage(
         ("decoders",),
-        ("decoders.{decoder}.vae.",),
         vae_losses,
         samples.reconstructions,
         no_auxiliaries,
@@ -204,7 +203,6 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "vae_decoder": Stage(
         ("encoder", "decoders"),
-        ("decoders.{decoder}.vae.kl.decoder.", "decoders.{decoder}.vae.enlarger."),
         vae_decoder_losses,
         samples.reconstructions,
         make_critic,
@@ -212,7 +210,6 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "vocoder": Stage(
         ("decoders",),
-        ("decoders.{decoder}.vocoder.",),
         vocoder_losses,
         samples.resynthesis,
         no_auxiliaries,
@@ -220,18 +217,12 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "caption": Stage(
         ("decoders",),
-        ("decoders.{decoder}.text_encoder.",),
         caption_losses,
         samples.no_samples,
         LinearProbe,
     ),
     "denoise": Stage(
         ("decoders",),
-        (
-            "decoders.{decoder}.unet.",
-            "decoders.{decoder}.summary.",
-            "decoders.{decoder}.layout.",
-        ),
         denoise_losses,
         samples.renderings,
         LatentPool,
@@ -239,28 +230,24 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "joint": Stage(
         ("encoder", "llm", "input_projector"),
-        ("encoder.", "input_projector."),
         joint_losses,
         samples.no_samples,
         FeaturePool,
     ),
     "calibrate": Stage(
         ("encoder",),
-        ("encoder.familiarity.",),
         calibrate_losses,
         samples.no_samples,
         DomainPool,
     ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),
-        ("input_projector.", "llm.signal_rows"),
         text_losses,
         samples.answers,
         no_auxiliaries,
     ),
     "decode": Stage(
         PARTS,
-        ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
         dialogue_losses,
         samples.answers,
         NegativeBank,
@@ -268,14 +255,6 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "instruct": Stage(
         PARTS,
-        (
-            "input_projector.",
-            "output_projectors.",
-            "llm.base.",
-            "llm.media_layers.",
-            "llm.signal_rows",
-            "llm.trigger_",
-        ),
         dialogue_losses,
         samples.answers,
         NegativeBank,
@@ -283,7 +262,6 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "route": Stage(
         ("encoder", "llm", "input_projector"),
-        ("llm.router.",),
         route_losses,
         samples.no_samples,
         RoutePool,
@@ -291,7 +269,6 @@ STAGES: dict[str, Stage[Any]] = {
     ),
     "project": Stage(
         PARTS,
-        ("output_projectors.{decoder}.",),
         project_losses,
         samples.no_samples,
         SpanPool,
@@ -306,7 +283,7 @@ def check_decoders(model: MultimodalModel, run: Run) -> None:
     The stages of dialogues train through decoders only with `denoised`.
     """
     stage = STAGES[run.stage]
-    named = any("{decoder}" in prefix for prefix in stage.learns)
+    named = any("{decoder}" in prefix for prefix in LEARNED[run.stage])
     for modality in run.decoders if named else model.decoders if run.denoised else ():
         if modality not in model.decoders:
             known = ", ".join(model.decoders)
@@ -324,7 +301,7 @@ def learned_prefixes(run: Run) -> list[str]:
     Raises ValueError if it is to freeze all that its stage learns.
     """
     prefixes = []
-    for prefix in STAGES[run.stage].learns:
+    for prefix in LEARNED[run.stage]:
         names = run.decoders if "{decoder}" in prefix else [""]
         prefixes += [prefix.format(decoder=name) for name in names]
     frozen = {prefix for part in run.freeze for prefix in FREEZABLE[part]}

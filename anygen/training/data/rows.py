@@ -8,7 +8,8 @@ from functools import partial
 from threading import Lock
 from weakref import WeakKeyDictionary
 
-from anygen.config.run import Run, StageName
+from anygen.config.run import Run
+from anygen.config.stages import StageName
 from anygen.core.media import Media, media_of, modality_of
 from anygen.core.modality import MEDIA
 from anygen.core.record_faults import faults_of

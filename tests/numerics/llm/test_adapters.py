@@ -7,6 +7,7 @@ from transformers import Phi3Config, Phi3ForCausalLM
 from anygen import AnyGen
 from anygen.checkpoints.checkpoint import load_weights, own_tensors, save_weights
 from anygen.config.loader import load_system
+from anygen.config.stages import LEARNED
 from anygen.core.media import Message
 from anygen.llm.kv_cache import KVCache
 from anygen.llm.language_model import LanguageModel
@@ -14,7 +15,6 @@ from anygen.training.collate import assemble
 from anygen.training.dialogues import Dialogue
 from anygen.training.losses import hidden_states, text_loss
 from anygen.training.runs.dialogue_losses import hidden_of
-from anygen.training.stages import STAGES
 from support.answers import ONE_STEP, forget, told, user
 from support.precision import unpacked
 from support.pretrained_llms import FAMILIES, publish
@@ -193,7 +193,7 @@ def test_the_training_stages_tell_where_media_stand(build, image, video):
     text_loss(model.llm, hidden_of(model, batch), batch.labels).backward()
     learned = [n for n, p in model.named_parameters() if "media_layers" in n and p.grad is not None]
     assert learned
-    assert all(name.startswith(STAGES["instruct"].learns) for name in learned)
+    assert all(name.startswith(LEARNED["instruct"]) for name in learned)
 
 
 def test_they_are_saved_and_loaded_and_what_was_saved_answers_alike(build, kind, image, tmp_path):

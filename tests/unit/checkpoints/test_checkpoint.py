@@ -16,6 +16,7 @@ from anygen.checkpoints.checkpoint import (
     save_weights,
 )
 from anygen.checkpoints.run_weights import fingerprint
+from anygen.config.stages import stage_of
 
 
 @pytest.fixture
@@ -84,6 +85,29 @@ def test_weights_that_do_not_fit_are_listed_and_none_is_loaded(model, path):
     ]
     after = own_tensors(model)
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_parts_without_weights_are_one_sentence_with_the_stages_that_train_them(model, path):
+    kept = ("llm.trigger_", "encoder.")
+    save_weights({n: t for n, t in own_tensors(model).items() if n.startswith(kept)}, path)
+    with pytest.raises(ValueError, match="nothing has trained") as refused:
+        load_weights(model, [path], complete=True)
+    (sentence,) = str(refused.value).splitlines()
+    for part in ("decoders.image.unet", "decoders.audio.vocoder", "llm.lora", "input_projector"):
+        assert part in sentence
+    assert "encoder.audio" not in sentence
+    for stage in ("vae", "denoise", "vocoder", "encode", "decode", "instruct"):
+        assert f" {stage}" in sentence.partition("runs of stage")[2]
+    assert "`init`" in sentence
+
+
+def test_a_stage_makes_every_tensor_of_a_model(model):
+    assert [name for name in own_tensors(model) if stage_of(name) is None] == []
+    made = {
+        "decoders.video.unet.conv_in.weight": "denoise",
+        "encoder.familiarity.image.mean": "calibrate",
+    }
+    assert {name: stage_of(name) for name in made} == made
 
 
 def test_missing_weights_are_fine_where_others_bring_them(model, path):
