@@ -34,7 +34,8 @@ FREEZE_FLAGS: dict[str, Freezable | None] = {
     "freeze_multi_modal_projector": "input_projector",
     "freeze_language_model": "llm",
 }
-
+# What others write to choose DeepSpeed.
+DEEPSPEED = ("deepspeed", "zero1", "zero2", "zero3")
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -118,6 +119,20 @@ class Run(Strict):
                 )
             frozen += [part] if value and part and part not in frozen else []
         return {**settings, "freeze": frozen}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_deepspeed(cls, data: Any) -> Any:
+        """DeepSpeed's way of dividing a model is called `fsdp` here."""
+        if not isinstance(data, dict):
+            return data
+        chosen = str(data.get("parallel")).lower().replace("-", "").replace("_", "")
+        if "deepspeed" in data or chosen in DEEPSPEED:
+            raise ValueError(
+                "parallel: runs do not use DeepSpeed; write `parallel: fsdp`, which divides the "
+                "LLM as ZeRO-3 does, or `parallel: ddp`, in which each process has all of it"
+            )
+        return data
 
     @model_validator(mode="after")
     def _check_learning(self) -> "Run":
