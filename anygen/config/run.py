@@ -56,7 +56,8 @@ class Run(Strict):
     max_length: PositiveInt | None = None  # positions of a row; by default the LLM's context
     held_out: HeldOut | None = None  # rows whose losses are logged, and which are not learned
     vocabulary: Literal["core", "full"] = "core"
-    steps: PositiveInt
+    steps: NonNegativeInt = 0  # 0 stands for `epochs`
+    epochs: PositiveFloat | None = None  # passes over the rows of the files in `data`
     batch_size: PositiveInt  # rows of a step; of each process in stages without dialogues
     accumulation: PositiveInt = 1  # passes that each process divides its rows of a step into
     tokens_per_pass: PositiveInt | None = None  # as many passes as keep each within these positions
@@ -176,6 +177,7 @@ class Run(Strict):
                 f"{', '.join(DIALOGUE_STAGES)} do"
             )
         check_shares(self.data)
+        self._check_length()
         if self.accumulation > 1 and self.stage not in DIALOGUE_STAGES:
             raise ValueError(
                 f"accumulation: stage {self.stage} computes its batch in one pass; only "
@@ -191,6 +193,17 @@ class Run(Strict):
                 "tokens_per_pass: finds the number of passes by itself; leave accumulation out"
             )
         return self
+
+    def _check_length(self) -> None:
+        """Raises ValueError unless steps or epochs are given."""
+        if bool(self.steps) == bool(self.epochs):
+            raise ValueError("steps: give a number of steps, or one of epochs instead")
+        files = any(source.path is not None for source in self.data)
+        if self.epochs and not (files and self.stage in DIALOGUE_STAGES):
+            raise ValueError(
+                f"epochs: are passes over files in `data` of {', '.join(DIALOGUE_STAGES)}; give "
+                "a number of steps instead"
+            )
 
     @model_validator(mode="after")
     def _check_parallel(self) -> "Run":

@@ -18,7 +18,7 @@ from anygen.io.json_lines import read_json_lines
 from anygen.model.multimodal import MultimodalModel
 from anygen.training import report
 from anygen.training.data.media import MediaMixture
-from anygen.training.data.mixture import DialogueMixture
+from anygen.training.data.mixture import DialogueMixture, with_steps
 from anygen.training.data.refused import RefusedRows
 from anygen.training.data.rows import RowReader
 from anygen.training.mixtures import draw_dialogues
@@ -65,7 +65,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     A run that was stopped continues from its last checkpoint and ends with the same weights. It
     continues with other settings only if they are in `change`. Raises ValueError.
     """
-    run = load_run(name, overrides)
+    run = with_steps(load_run(name, overrides))
     check_tracker(run)
     check_optimizer(run)
     learned_prefixes(run)

@@ -1,5 +1,6 @@
 """The rows of every step of a run, from all of its sources."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,6 +128,22 @@ def open_sources(run: Run) -> dict[int, FileSource]:
     """The sources of files, by their number in `run.data`. Raises ValueError."""
     files = {i: settings for i, settings in enumerate(run.data) if settings.path is not None}
     return {i: open_source(settings, run.seed) for i, settings in files.items()}
+
+
+def with_steps(run: Run) -> Run:
+    """The run with the number of steps that its epochs come to, if it has epochs.
+
+    In an epoch as many rows of files are read as there are, each of them once if there is one
+    source of files, or with `mixing: size`. Raises ValueError.
+    """
+    if run.epochs is None:
+        return run
+    sources = open_sources(run)
+    shares = shares_of(run, sources)
+    own = sum(shares[index] for index in sources) / sum(shares)
+    rows = sum(map(len, sources.values()))
+    steps = math.ceil(run.epochs * rows / (run.batch_size * own))
+    return run.model_copy(update={"steps": steps, "epochs": None})
 
 
 def shares_of(run: Run, sources: Mapping[int, Sized]) -> list[float]:

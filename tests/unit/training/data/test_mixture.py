@@ -7,7 +7,7 @@ import pytest
 from anygen.config.loader import load_run, load_system
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.data.captions import captions_of_data
-from anygen.training.data.mixture import DialogueMixture, open_sources, shares_of
+from anygen.training.data.mixture import DialogueMixture, open_sources, shares_of, with_steps
 from support.own_data import picture, talk, write_picture, write_records, write_sound
 
 
@@ -28,6 +28,34 @@ def answers(rows):
 def own_rows(folder, count):
     rows = [talk(f"row-{i}", "say", f"answer {i}") for i in range(count)]
     return write_records(folder / "mine.jsonl", *rows)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "share", "steps"), [(1, None, 4), (2.5, None, 10), (2, 0.5, 16)]
+)
+def test_epochs_are_as_many_steps_as_read_the_rows_of_files_so_often(
+    tmp_path, write_run, epochs, share, steps
+):
+    own_rows(tmp_path, 12)
+    world = [{"world": True, "share": share}] if share else []
+    data = [{"path": "mine.jsonl"}, *world]
+    name = write_run("instruct", data=data, batch_size=3, steps=0, epochs=epochs)
+    run = with_steps(load_run(name))
+    assert (run.steps, run.epochs) == (steps, None)
+    assert with_steps(run) == run
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"steps": 0}, "steps: give a number of steps, or one of epochs"),
+        ({"steps": 3, "epochs": 1}, "steps: give a number of steps, or one of epochs"),
+        ({"steps": 0, "epochs": 1}, "epochs: are passes over files in `data`"),
+    ],
+)
+def test_a_run_has_steps_or_epochs_of_files(write_run, settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load_run(write_run("instruct", **settings))
 
 
 def test_each_row_is_read_once_in_an_epoch_and_in_another_order_in_the_next(tmp_path, mixture):
