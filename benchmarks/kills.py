@@ -2,9 +2,10 @@
 
     python benchmarks/kills.py [--kills 100] [--seed 0] [--runs NAME...]
 
-Every stage is run on tiny systems, some of them in two processes (gloo), and gets its share of the
-kills: SIGKILL, at a moment drawn from the time that a run takes, until the run ends undisturbed.
-Every file of its folder then has to have the bytes of the run that was never killed, but for times.
+Every stage is run on tiny systems, some of them in two processes (gloo) that share the model by DDP
+or FSDP, and gets its share of the kills: SIGKILL, at a moment drawn from the time that a run takes,
+until the run ends undisturbed. Every file of its folder then has to have the bytes of the run that
+was never killed, but for times.
 Children are forked after everything is imported, so that a start takes no ten seconds.
 """
 
@@ -69,6 +70,8 @@ RUNS: Mapping[str, dict[str, Any]] = {
     "denoise-2": {"decoders": ["image"], "data": OWN[:1]},
     "decode-2": {"data": OWN, "bad_rows": "skip"},
     "instruct-2": {"denoised": 1, "keep": 2, "held_out": HELD_OUT},
+    "encode-fsdp-2": {"parallel": "fsdp", "data": OWN, "bad_rows": "skip"},
+    "instruct-fsdp-2": {"parallel": "fsdp", "denoised": 1, "ema": 0.9, "held_out": HELD_OUT},
 }
 
 
@@ -231,7 +234,7 @@ def flat(value: Any) -> Iterator[bytes]:
 
 def write_run(folder: Path, name: str) -> Path:
     """The YAML file of a run; JSON is YAML."""
-    stage = name.removesuffix("-2")
+    stage = name.partition("-")[0]
     settings = {**SETTINGS, "system": system_of(stage), "stage": stage, "out": name, **RUNS[name]}
     path = folder / f"{name}.yaml"
     path.write_text(json.dumps(settings))
