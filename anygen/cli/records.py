@@ -31,6 +31,7 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
     """Name every fault as file:line, and say what is in the files. Exit code 1 if there are any."""
     from anygen.training.data.check import Checker
     from anygen.training.data.sources import find_all
+    from mosit_data.formats.markers import plural
 
     checker, bad = Checker(media, row_reader(system) if system else None), set()
     count = 0
@@ -40,7 +41,7 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
             bad.add((fault.file, fault.line))
             count += 1
     print(*checker.statistics.lines(), sep="\n")
-    print(f"{count} faults in {len(bad)} lines")
+    print(f"{plural(count, 'fault')} in {plural(len(bad), 'line')}")
     if count:
         raise typer.Exit(1)
 
@@ -70,9 +71,16 @@ def split(
     """Write NAME.train.jsonl and NAME.held_out.jsonl beside each file."""
     from anygen.training.data.sources import find_all
     from anygen.training.data.split import split
+    from mosit_data.formats.markers import plural
 
-    for path, rows in split(find_all(files), held_out, media).items():
-        print(f"{rows} rows: {path}")
+    counts = split(find_all(files), held_out, media)
+    for path, rows in counts.items():
+        print(f"{plural(rows, 'row')}: {path}")
+    if not all(counts.values()):
+        print(
+            f"one part has no rows: at --held-out {held_out:g} a hash of each row decides; another "
+            "share may divide so few rows"
+        )
 
 
 def index(files: FilesArgument) -> None:

@@ -60,6 +60,8 @@ def explain(error: Exception, kind: Any = None) -> str:
 
     With the `kind` of the document, an unknown key is answered with the one that it resembles.
     """
+    if isinstance(error, FileExistsError):  # of a folder that is to be made
+        return f"{error.filename}: is a file, where a folder is needed"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if not isinstance(error, ValueError | OSError):  # its message alone may not say what it is
@@ -73,6 +75,8 @@ def explain(error: Exception, kind: Any = None) -> str:
         if problem["type"] == "extra_forbidden" and kind is not None:
             known = {n for each in documents_at(kind, keys[:-1]) for n in each.model_fields}
             message = f"unknown key{did_you_mean(keys[-1], known - {keys[-1]})}"
+        if problem["type"] == "list_type":
+            message += ", in brackets: [one, two]"
         messages.setdefault(".".join(keys), []).append(message)
     return "\n".join(
         f"{where}: {', or '.join(each)}" if where else "\n".join(each)

@@ -1,5 +1,6 @@
 """Atomic writes: a write that is killed leaves the previous file as it was."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, which becomes `path` at the end.
 
     The file is flushed to the disk first. The next write overwrites what a killed one left behind.
+    Raises IsADirectoryError if `path` is a folder.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.absolute().with_name(f".{path.stem[:100]}.partial{path.suffix}")
     try:
         yield temporary

@@ -72,7 +72,8 @@ def convert(job: Job) -> Counts:
         counts.kept, counts.refused = kept.count, refused.count
         if not kept.count:
             first = counts.first_refusal
-            why = f"the first: {first.place}: {first.reason}" if first else "there are none"
+            sources = ", ".join(map(printable, job.sources))
+            why = f"the first: {first.place}: {first.reason}" if first else f"{sources} has none"
             raise ValueError(f"no row could be converted; {why}")
         kept.close()
     if not counts.refused:

@@ -137,7 +137,7 @@ def read_csv(path: Path) -> Iterator[RawRow]:
             for data in table:
                 yield raw_row(path, table.line_num, {k: v for k, v in data.items() if k})
         except UnicodeDecodeError:
-            raise ValueError(f"{printable(path.name)}: is not UTF-8") from None
+            raise ValueError(f"{printable(path.name)}: is not UTF-8; save it as UTF-8") from None
         except csv.Error as error:
             raise ValueError(f"{printable(path.name)}:{table.line_num}: {error}") from None
 

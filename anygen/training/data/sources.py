@@ -88,21 +88,22 @@ def open_source(settings: DataSource, seed: int) -> FileSource:
     """Raises ValueError if there are no files, or no rows in them."""
     assert settings.path is not None
     media = Path(settings.media) if settings.media else None
-    source = FileSource(find_files(settings.path), media, settings.limit, seed)
+    source = FileSource(find_rows(settings.path), media, settings.limit, seed)
     if media and any(isinstance(file, ShardFile) for file in source.files):
         raise ValueError(f"{settings.path}: a tar archive holds its media; remove 'media'")
-    if not len(source):
-        raise ValueError(f"{settings.path}: holds no records")
     return source
 
 
 def fingerprints(run: Run) -> list[dict[str, Any]]:
-    """What the rows of a run depend on: its sources, with the SHA-256 of files for their paths."""
+    """What the rows of a run depend on: its sources, with the SHA-256 of files for their paths.
+
+    Raises ValueError if a path has no files, or no rows in them.
+    """
     found = []
     for settings in run.data:
         known = settings.model_dump(mode="json", exclude={"path", "media"}, exclude_none=True)
         if settings.path is not None:
-            known["files"] = [file.index.sha256 for file in find_files(settings.path)]
+            known["files"] = [file.index.sha256 for file in find_rows(settings.path)]
         found.append(known)
     return found
 
@@ -110,6 +111,14 @@ def fingerprints(run: Run) -> list[dict[str, Any]]:
 def find_all(patterns: Iterable[str]) -> list[DataFile]:
     """The files of several paths or patterns, in their order. Raises ValueError."""
     return [file for pattern in patterns for file in find_files(pattern)]
+
+
+def find_rows(pattern: str) -> list[DataFile]:
+    """The files of a path or a pattern. Raises ValueError if there are no rows in them."""
+    files = find_files(pattern)
+    if not any(map(len, files)):
+        raise ValueError(f"{printable(pattern)}: holds no records")
+    return files
 
 
 def find_files(pattern: str) -> list[DataFile]:
@@ -126,6 +135,10 @@ def find_files(pattern: str) -> list[DataFile]:
     kinds: dict[str, type[DataFile]] = {".jsonl": RecordFile, ".tar": ShardFile}
     files: list[DataFile] = []
     for path in paths:
+        if path.is_dir():
+            raise ValueError(
+                f"{printable(path)}: is a folder; name its files, as in {printable(path)}/*.jsonl"
+            )
         if not path.is_file():
             raise ValueError(f"{printable(path)}: no such file")
         kind = kinds.get(path.suffix.lower())

@@ -13,6 +13,7 @@ from pathlib import Path
 from anygen.core.records import Record, TextContent, media_of_record
 from anygen.core.text import folded, to_json
 from anygen.io.atomic import replacing
+from anygen.io.media_files import printable
 from anygen.training.data.files import RecordFile, parse
 from anygen.training.data.sources import DataFile
 from mosit_data.build.decisions import decided, decisions_path, read_decisions
@@ -27,16 +28,12 @@ def split(found: Sequence[DataFile], share: float, media: Path | None) -> dict[P
     About `share` of the groups of rows are held out, chosen by the SHA-256 of what they share: more
     rows or another order move no group that stays as it is. Lines are copied as they are, unless a
     person has decided to drop or mend them (`decisions_path`). Raises ValueError for a line that is
-    no record, and for archives.
+    no record, for files without lines, and for archives.
     """
     files = [file for file in found if isinstance(file, RecordFile)]
     if len(files) < len(found):
         raise ValueError("archives are not split; hold some of the .tar files out instead")
-    groups = Groups()
-    for file in files:
-        for number, line in file:
-            record = parse(line, file.path, number)
-            groups.join(list(identities(record, media or file.path.parent)))
+    groups = groups_of(files, media)
     counts: dict[Path, int] = {}
     for file in files:
         outputs = [file.path.with_suffix(f".{part}.jsonl") for part in PARTS]
@@ -52,6 +49,18 @@ def split(found: Sequence[DataFile], share: float, media: Path | None) -> dict[P
                 streams[part].write(line.rstrip(b"\r\n") + b"\n")
                 counts[outputs[part]] += 1
     return counts
+
+
+def groups_of(files: Sequence[RecordFile], media: Path | None) -> "Groups":
+    """The groups of the rows of files. Raises ValueError for a line that is no record."""
+    groups = Groups()
+    for file in files:
+        if not len(file):
+            raise ValueError(f"{printable(file.path)}: holds no records")
+        for number, line in file:
+            record = parse(line, file.path, number)
+            groups.join(list(identities(record, media or file.path.parent)))
+    return groups
 
 
 def kept_lines(file: RecordFile) -> Iterator[tuple[Record, bytes]]:

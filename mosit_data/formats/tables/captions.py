@@ -24,6 +24,7 @@ from mosit_data.formats.schema import Files, Row, captioned, reader
 
 FILES = ("file", "path", "file_name", "filename")
 CAPTION = AliasChoices("caption", "text")
+SUFFIXES = (".txt", ".TXT")  # of files with captions; cameras and Windows write either
 
 
 class CaptionRow(Row):
@@ -60,7 +61,8 @@ def read_folder(folder: Path) -> Iterator[RawRow]:
             continue
         name = path.relative_to(folder).as_posix()
         place, row_id = printable(name), name.rpartition(".")[0]
-        beside = path.with_suffix(".txt")
+        names = [*map(path.with_suffix, SUFFIXES)]
+        beside = next(filter(Path.is_file, names), names[0])
         try:
             caption = beside.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
@@ -71,4 +73,17 @@ def read_folder(folder: Path) -> Iterator[RawRow]:
             yield RawRow(place, row_id, {"file": name, "caption": caption})
 
 
-read = reader(CaptionRow.model_validate, rows)
+def parse(data: dict[str, Any]) -> CaptionRow:
+    """Raises ValueError, with the columns that there are, if those of a medium or its caption are
+    missing: a file may have no header, or another separator."""
+    media = data.keys() & {*MEDIA, *FILES}
+    if not (media and data.keys() & set(CAPTION.choices)):
+        columns = ", ".join(map(repr, data)) or "none"
+        raise ValueError(
+            f"the columns are {columns}; a medium (image, video, audio or file) and its caption "
+            "(caption or text) are needed"
+        )
+    return CaptionRow.model_validate(data)
+
+
+read = reader(parse, rows)

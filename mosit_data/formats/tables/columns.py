@@ -12,7 +12,7 @@ from mosit_data.formats.conversations.openai import OpenaiRow
 from mosit_data.formats.conversations.sharegpt import SharegptRow
 from mosit_data.formats.instructions.alpaca import AlpacaRow
 from mosit_data.formats.schema import Row
-from mosit_data.formats.tables.captions import CaptionRow
+from mosit_data.formats.tables import captions
 
 
 def parse(data: dict[str, Any]) -> Row:
@@ -26,6 +26,6 @@ def parse(data: dict[str, Any]) -> Row:
     if "instruction" in data and "output" in data:
         return AlpacaRow.model_validate(data)
     if "caption" in data or "text" in data:
-        return CaptionRow.model_validate(data)
+        return captions.parse(data)
     columns = ", ".join(map(str, data)) or "none"
     raise ValueError(f"the columns are {columns}, neither messages nor a medium and its caption")

@@ -94,6 +94,13 @@ def test_projectors_that_name_no_kind_are_what_they_always_were():
     assert System.model_validate(system.model_dump()) == system
 
 
+@pytest.mark.parametrize("setting", ["data=mine.jsonl", "data={path: mine.jsonl}", "init=mini"])
+def test_one_value_in_the_place_of_a_list_is_answered_with_how_lists_are_written(run_file, setting):
+    name = setting.partition("=")[0]
+    with pytest.raises(ValueError, match=rf"^{name}: .* list, in brackets: \[one, two\]$"):
+        load_run(run_file, [setting])
+
+
 def test_a_name_that_is_nearly_right_is_suggested():
     with pytest.raises(ValueError, match=r"no config named 'tiny/sytem'.*mean tiny/system"):
         load_system("tiny/sytem")

@@ -112,6 +112,19 @@ def test_a_folder_of_media_with_texts_beside_them(folder):
     assert outcome.record.id == "k1"
     [missing] = read_layout("captions", folder / "coco")
     assert shown(missing) == "no 1.txt beside it"
+    (folder / "part" / "k1.txt").rename(folder / "part" / "k1.TXT")
+    assert read_layout("captions", folder / "part", folder / "part") == [outcome]
+
+
+@pytest.mark.parametrize(
+    "header", ["image;caption", "k1.jpg,two red kites", "image,words", "words,text"]
+)
+def test_a_table_without_a_medium_or_a_caption_is_answered_with_its_columns(folder, header):
+    source = folder / "c.csv"
+    source.write_text(f"{header}\na.jpg,kites\n")
+    [outcome] = read_layout("captions", source)
+    names = ", ".join(map(repr, header.split(",")))
+    assert shown(outcome).startswith(f"the columns are {names}; a medium (image, ")
 
 
 def test_csv_and_tsv_have_columns(folder):

@@ -100,6 +100,15 @@ def test_the_command_ends_with_1_if_there_are_faults_and_counts_what_there_is(fo
     assert "8, of which 0 repeat" in counted.stdout
 
 
+def test_a_share_that_holds_nothing_out_is_pointed_at(folder):
+    path = write_records(folder / "mine.jsonl", talk("a"))
+    done = CliRunner().invoke(app, ["data", "split", str(path), "--held-out", "0"])
+    assert done.exit_code == 0
+    first, second, hint = done.stdout.splitlines()
+    assert (first.split(":")[0], second.split(":")[0]) == ("1 row", "0 rows")
+    assert hint.startswith("one part has no rows: at --held-out 0 ")
+
+
 def test_rows_are_measured_for_a_system_without_its_weights(folder, tiny_system):
     path = write_records(folder / "mine.jsonl", talk("a", "cat " * 5_000, "x"), talk("b"))
     checked = CliRunner().invoke(app, ["data", "check", str(path), "--system", str(tiny_system)])

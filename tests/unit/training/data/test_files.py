@@ -76,6 +76,7 @@ def test_a_pattern_is_all_files_of_such_names_in_order(tmp_path):
             r"a.json: records are a .jsonl file, one JSON object per line, or a .tar",
         ),
         ("empty.jsonl", "empty.jsonl: holds no records"),
+        ("", r"is a folder; name its files, as in .*/\*\.jsonl"),
     ],
 )
 def test_files_that_hold_no_records_are_refused(tmp_path, name, sentence):

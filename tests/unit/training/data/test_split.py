@@ -71,6 +71,13 @@ def test_a_line_that_is_no_record_stops_the_split_before_anything_is_written(tmp
     assert [file.name for file in tmp_path.iterdir()] == ["mine.jsonl"]
 
 
+def test_a_file_without_rows_is_refused(tmp_path):
+    path = write_records(tmp_path / "mine.jsonl", b"")
+    with pytest.raises(ValueError, match=r"mine\.jsonl: holds no records"):
+        split([RecordFile(path)], 0.5, None)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.jsonl"]
+
+
 def test_a_stored_index_is_used_until_its_file_changes(tmp_path):
     path = write_dialogues(tmp_path)
     stored = store_index(path, RecordFile(path).index)

@@ -1,0 +1,19 @@
+"""A file is replaced as a whole, and what cannot be one is named as the user named it."""
+
+import pytest
+
+from anygen.core.schema import explain
+from anygen.io.atomic import replacing
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    with pytest.raises(IsADirectoryError) as refused, replacing(tmp_path):
+        pass
+    assert explain(refused.value) == f"{tmp_path}: Is a directory"
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError) as refused:
+        (tmp_path / "file").mkdir(exist_ok=True)
+    assert explain(refused.value) == f"{tmp_path / 'file'}: is a file, where a folder is needed"
