@@ -118,7 +118,8 @@ def find_config(name: str) -> Path:
     known = sorted(
         p.relative_to(CONFIGS).with_suffix("").as_posix() for p in CONFIGS.rglob("*.yaml")
     )
-    hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+    shipped_ones = "" if Path(name).suffix else f"; there are {', '.join(known)}"
+    hint = did_you_mean(name, known) or shipped_ones
     raise ValueError(f"no config named {name!r} and no such file{hint}")
 
 

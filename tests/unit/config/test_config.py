@@ -111,6 +111,11 @@ def test_a_name_that_is_quite_wrong_is_answered_with_the_names_there_are():
         load_system("zzz")
 
 
+def test_a_file_that_is_not_there_is_answered_without_them():
+    with pytest.raises(ValueError, match=r"no config named 'mine/zzz\.yaml' and no such file$"):
+        load_run("mine/zzz.yaml")
+
+
 def test_a_document_survives_being_written(tmp_path, run_file):
     for kind, document in {Run: load_run(run_file), System: load_system("tiny/system")}.items():
         assert kind.model_validate(yaml.safe_load(to_yaml(document))) == document
