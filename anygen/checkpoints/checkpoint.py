@@ -48,6 +48,11 @@ def find_model(name: str | Path) -> Path:
     for folder in (PRETRAINED / name, Path(name)):
         if (folder / CONFIG).is_file():
             return folder
+    if (Path(name) / RUN_WEIGHTS).is_file():
+        raise ValueError(
+            f"{name}: is the folder of a run that trains a part of a model; `anygen pack` joins it "
+            "with others, and `init` of another run takes it"
+        )
     shipped = ", ".join(sorted(p.parent.name for p in PRETRAINED.glob(f"*/{CONFIG}")))
     raise ValueError(
         f"no model named {str(name)!r} and no folder with a {CONFIG}; there are {shipped}"

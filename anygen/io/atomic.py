@@ -16,7 +16,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, which becomes `path` at the end.
 
     The file is flushed to the disk first. The next write overwrites what a killed one left behind.
-    Raises IsADirectoryError if `path` is a folder.
+    Raises OSError with the name of `path`, also if it is a folder.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -26,6 +26,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if str(error.filename) == str(temporary):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -147,6 +147,10 @@ def test_numbers_are_narrowed_and_indices_are_not(path):
 def test_a_model_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match="no model named 'gone' and no folder"):
         find_model("gone")
+    (tmp_path / "run").mkdir()
+    save_file({"a": torch.ones(1)}, tmp_path / "run" / "weights.safetensors")
+    with pytest.raises(ValueError, match="a run that trains a part of a model; `anygen pack`"):
+        find_model(tmp_path / "run")
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({}))
     assert find_model(tmp_path) == tmp_path

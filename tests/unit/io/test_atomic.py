@@ -12,6 +12,13 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     assert explain(refused.value) == f"{tmp_path}: Is a directory"
 
 
+def test_a_file_that_cannot_be_written_is_named_and_not_the_temporary_one(tmp_path):
+    path = tmp_path / "gone" / "page.html"
+    with pytest.raises(FileNotFoundError) as refused, replacing(path) as temporary:
+        temporary.write_text("x")
+    assert explain(refused.value) == f"{path}: No such file or directory"
+
+
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError) as refused:
