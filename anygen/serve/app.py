@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from anygen.core.version import __version__
 from anygen.serve.api import audio, batches, chat, files, images, responses, status, videos
-from anygen.serve.errors import WireResponse, install_handlers
+from anygen.serve.errors import RESPONSES, WireResponse, install_handlers
 from anygen.serve.guard import Guard
 from anygen.serve.service import Service
 from anygen.serve.settings import ServeSettings
@@ -53,6 +53,7 @@ def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
         default_response_class=WireResponse,
+        responses=RESPONSES,
         lifespan=lifespan,
     )
     app.state.service, app.state.tasks = service, Tasks(service.store)

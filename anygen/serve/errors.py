@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
+from anygen.core.schema import Strict
+
 MAX_MESSAGE = 500  # characters
 # OpenAI's clients repeat 408, 409, 429 and every 5xx; what fails again should not be repeated.
 NO_RETRY = {"x-should-retry": "false"}
@@ -27,6 +29,24 @@ KINDS = {
 }
 
 HINTS = {"extra_body": "; what stands in it, such as anygen, belongs at the top of the body"}
+
+
+class ErrorBody(Strict):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorEnvelope(Strict):
+    """What the body of every error holds, as the OpenAPI description has it."""
+
+    error: ErrorBody
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "An error", "model": ErrorEnvelope}
+}
 
 
 class ApiError(HTTPException):

@@ -7,14 +7,13 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import InstanceOf
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from anygen.core.schema import Strict
 from anygen.io.media_files import read_bytes
 from anygen.serve.api.common import ServiceOf, listed, new_id
-from anygen.serve.api.forms import Upload, read_form
+from anygen.serve.api.forms import UploadField, described_body, read_form
 from anygen.serve.errors import ApiError, invalid
 from anygen.serve.parameters import only
 from anygen.serve.service import Service
@@ -26,12 +25,12 @@ PURPOSES = ("user_data", "vision", "assistants", BATCH)  # OpenAI's others need 
 
 
 class FileForm(Strict):
-    file: InstanceOf[Upload]
+    file: UploadField
     purpose: str
     expires_after: Annotated[Any, only()] = None  # all that is kept is kept equally long
 
 
-@router.post("/v1/files")
+@router.post("/v1/files", openapi_extra=described_body(FileForm))
 async def create_file(http: HTTPRequest, service: ServiceOf) -> dict[str, Any]:
     """Keeps a medium, or the lines of a batch, of a multipart form: `file` and `purpose`."""
     form = await read_form(http, FileForm)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import InstanceOf, ValidationError, WithJsonSchema
 from starlette.datastructures import UploadFile
 from starlette.requests import Request as HTTPRequest
 
@@ -18,6 +18,7 @@ from anygen.serve.errors import ApiError
 Schema = TypeVar("Schema", bound=Strict)
 MAX_FIELDS = 200
 KEYS = re.compile(r"\[([^\[\]]*)\]")
+FORM, JSON = "multipart/form-data", "application/json"
 OBJECTS = ("anygen",)  # fields that may be an object in JSON, too
 
 
@@ -29,13 +30,28 @@ class Upload:
     data: bytes
 
 
+BINARY = {"type": "string", "format": "binary"}
+UploadField = Annotated[InstanceOf[Upload], WithJsonSchema(BINARY)]
+
+
+def described_body(schema: type[Strict], *others: str) -> dict[str, Any]:
+    """What the OpenAPI description says of a body that the endpoint reads itself.
+
+    It is a form, or has one of `others`, such as application/json.
+    """
+    described = schema.model_json_schema(ref_template="#/components/schemas/{model}")
+    described.pop("$defs", None)  # `anygen`, which bodies in JSON have, too
+    content = {form: {"schema": described} for form in (FORM, *others)}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 async def read_form(http: HTTPRequest, schema: type[Schema]) -> Schema:
     """The form as the schema has it. Raises ApiError and RequestValidationError.
 
     `anygen[seed]=1` is `{"anygen": {"seed": "1"}}`, and `image[]` is one of several images.
     """
-    if not http.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise ApiError(400, "the body should be multipart/form-data", "invalid_content_type")
+    if not http.headers.get("content-type", "").startswith(FORM):
+        raise ApiError(400, f"the body should be {FORM}", "invalid_content_type")
     data: dict[str, Any] = {}
     async with http.form(max_fields=MAX_FIELDS) as form:
         for name, value in form.multi_items():
@@ -48,7 +64,7 @@ async def read_form(http: HTTPRequest, schema: type[Schema]) -> Schema:
 
 async def read_body(http: HTTPRequest, schema: type[Schema]) -> Schema:
     """A form, or an object in JSON. Raises ApiError and RequestValidationError."""
-    if not http.headers.get("content-type", "").startswith("application/json"):
+    if not http.headers.get("content-type", "").startswith(JSON):
         return await read_form(http, schema)
     try:
         data = await http.json()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BeforeValidator, Field, InstanceOf
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.requests import Request as HTTPRequest
 
 from anygen.core.media import Media, Message
@@ -16,7 +16,7 @@ from anygen.core.schema import Text
 from anygen.generation.events import Done
 from anygen.generation.request import derive_seed
 from anygen.serve.api.common import ServiceOf, failure
-from anygen.serve.api.forms import Upload, read_form
+from anygen.serve.api.forms import BINARY, UploadField, described_body, read_form
 from anygen.serve.api.one_medium import OneMedium, only_medium, read_prompt
 from anygen.serve.api.response_items import size_of
 from anygen.serve.content import MessageReader
@@ -54,7 +54,12 @@ def as_list(value: Any) -> Any:
 class EditRequest(ImageRequest):
     """A form: the first image is changed, and the model reads the others, too."""
 
-    image: Annotated[list[InstanceOf[Upload]], BeforeValidator(as_list), Field(min_length=1)]
+    image: Annotated[
+        list[UploadField],
+        BeforeValidator(as_list),
+        Field(min_length=1),
+        WithJsonSchema({**BINARY, "description": "one picture; for several the name is image[]"}),
+    ]
     strength: float | None = None  # how far the result goes from the image, above 0 and at most 1
 
     mask: Annotated[Any, only()] = None
@@ -68,7 +73,7 @@ async def create_images(body: ImageRequest, http: HTTPRequest, service: ServiceO
     return await respond(body, http, service, read_prompt, body.prompt)
 
 
-@router.post("/v1/images/edits")
+@router.post("/v1/images/edits", openapi_extra=described_body(EditRequest))
 async def edit_image(http: HTTPRequest, service: ServiceOf) -> Any:
     """Answers with changed images: a multipart form with `image` and `prompt`."""
     body = await read_form(http, EditRequest)

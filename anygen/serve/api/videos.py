@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import InstanceOf, PositiveInt
+from pydantic import PositiveInt
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from anygen.core.media import Message, Video
 from anygen.core.schema import Text
 from anygen.generation.events import Event, MediaProgress, MediaStarted
 from anygen.serve.api.common import ServiceOf, TasksOf, failure, file_response, listed, new_id
-from anygen.serve.api.forms import Upload, read_body
+from anygen.serve.api.forms import JSON, UploadField, described_body, read_body
 from anygen.serve.api.one_medium import OneMedium, only_medium
 from anygen.serve.api.response_items import size_of
 from anygen.serve.content import MessageReader
@@ -39,10 +39,13 @@ class VideoRequest(OneMedium):
     prompt: Text
     size: str | None = None
     frames: PositiveInt | None = None
-    input_reference: InstanceOf[Upload] | None = None  # a picture, sound or video to be read
+    input_reference: UploadField | None = None  # a picture, sound or video to be read
 
     seconds: Annotated[Any, only()] = None  # `frames` says how long it is
     fps: Annotated[Any, only()] = None
+
+
+BODY = described_body(VideoRequest, JSON)
 
 
 @dataclass(eq=False)
@@ -91,7 +94,7 @@ class VideoTask:
         }
 
 
-@router.post("/v1/videos")
+@router.post("/v1/videos", openapi_extra=BODY)
 async def create_video(http: HTTPRequest, service: ServiceOf, tasks: TasksOf) -> Any:
     """Begins a video, and answers with its task."""
     body, place, job, seed = await begin(http, service)
@@ -100,7 +103,7 @@ async def create_video(http: HTTPRequest, service: ServiceOf, tasks: TasksOf) ->
     return task.describe()
 
 
-@router.post("/v1/videos/sync", response_class=Response)
+@router.post("/v1/videos/sync", response_class=Response, openapi_extra=BODY)
 async def create_video_file(http: HTTPRequest, service: ServiceOf) -> Any:
     """Answers with the file of a video, once it is made."""
     _, place, job, seed = await begin(http, service)
