@@ -18,7 +18,12 @@ from anygen.core.schema import Strict, Text
 
 OnStep = Callable[[int, int], None]  # (denoising steps done, denoising steps in all)
 Cancelled = Callable[[], bool]
+OnPreview = Callable[[Media], None]  # the medium that the steps so far amount to
 SchedulerName = Literal["dpm++", "ddim", "euler", "unipc"]
+
+
+def ignore_preview(medium: Media) -> None:
+    """An `on_preview` that does nothing."""
 
 
 class CancelledError(Exception):
@@ -79,6 +84,10 @@ class RenderRequest:
     strength: float = 0.6  # in (0, 1]: a small value stays near `init_media`
     # What guidance leads away from; None: `options.negative`, as the decoder encodes it.
     negative_condition: Tensor | None = None
+    # How often `on_preview` is called at most, between steps that are evenly spaced. A decoder that
+    # can show no medium before its end never calls it. The result is the same.
+    previews: int = 0
+    on_preview: OnPreview = ignore_preview
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1:

@@ -136,7 +136,8 @@ class StableDiffusion(LatentDecoder):
     def sample_batch(
         self, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
     ) -> list[Image]:
-        return self.from_latents(sample_latents(self, requests, on_step, cancelled))
+        latents = sample_latents(self, requests, on_step, cancelled, self.from_latents)
+        return self.from_latents(latents)
 
     def autoencoding_loss(self, media: Sequence[Image], generator: torch.Generator) -> Tensor:
         return self.vae.loss(self._pictures(media, self.full_size), generator)

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from anygen.core.lru_cache import LRUCache
 from anygen.core.media import Media
-from anygen.generation.events import Event, MediaDone, MediaFailed, MediaProgress
-from anygen.generation.render_pool import Failed, Progress, RenderingPool, Result
+from anygen.generation.events import Event, MediaDone, MediaFailed, MediaPreview, MediaProgress
+from anygen.generation.render_pool import Failed, Preview, Progress, RenderingPool, Result
 from anygen.generation.request_checks import PreparedRequest
 from anygen.generation.sequence import (
     Forward,
@@ -276,6 +276,8 @@ class Engine:
         render = slot.renders[part]
         if isinstance(result, Progress):
             return MediaProgress(part, render.modality, result.step, result.total)
+        if isinstance(result, Preview):
+            return MediaPreview(part, result.medium)
         if isinstance(result, Failed):
             slot.media[part] = None
             return MediaFailed(part, render.modality, str(result.error))

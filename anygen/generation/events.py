@@ -34,6 +34,14 @@ class MediaProgress:
 
 
 @dataclass(frozen=True, eq=False)
+class MediaPreview:
+    """What a medium looks like so far: see `Request.previews`."""
+
+    part: int
+    media: Media
+
+
+@dataclass(frozen=True, eq=False)
 class MediaDone:
     part: int
     media: Media
@@ -77,6 +85,7 @@ Event = (
     | TextDelta
     | MediaStarted
     | MediaProgress
+    | MediaPreview
     | MediaDone
     | MediaFailed
     | Done

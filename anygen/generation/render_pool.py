@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -30,13 +30,20 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
+class Preview:
+    """The medium that the steps so far amount to."""
+
+    medium: Media
+
+
+@dataclass(frozen=True, eq=False)
 class Failed:
     """The decoder could not render it."""
 
     error: Exception
 
 
-Result = Progress | Media | Failed
+Result = Progress | Preview | Media | Failed
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +160,7 @@ class RenderingPool:
     def _deliver(self, row: Row, result: Result | None) -> Iterator[tuple[Ticket, Result]]:
         if result is None or not self._is_open(row):
             return
-        if not isinstance(result, Progress):
+        if not isinstance(result, Progress | Preview):
             self._open.pop(row.ticket, None)
         yield row.ticket, result
 
@@ -233,9 +240,17 @@ class RenderingPool:
         def cancelled() -> bool:
             return not self._still_open(rows)
 
-        media = decoder.sample([row.task for row in rows], on_step, cancelled)
+        media = decoder.sample([self._shown(row) for row in rows], on_step, cancelled)
         for row, medium in zip(rows, media, strict=True):
             self._outbox.put((row, medium))
+
+    def _shown(self, row: Row) -> RenderRequest:
+        """The request of a row, whose previews are results."""
+
+        def on_preview(medium: Media) -> None:
+            self._outbox.put((row, Preview(medium)))
+
+        return replace(row.task, on_preview=on_preview) if row.task.previews else row.task
 
     def _fail(self, rows: Sequence[Row], error: Exception) -> None:
         for row in rows:

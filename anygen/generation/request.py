@@ -21,6 +21,8 @@ class Request:
     messages: Sequence[Message]
     seed: int = 0
     options: AnswerOptions = AnswerOptions()
+    # How often each medium is shown while it is rendered, at most: mini shows pictures alone.
+    previews: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.messages, str | Message):

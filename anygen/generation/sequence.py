@@ -309,7 +309,9 @@ class Sequence:
         seed = derive_seed(request.seed, 0 if options.same_seed else part)
         sample = options.media.get(modality, SampleOptions())
         edited = request.edited
-        task = RenderRequest(condition, seed, sample, negative_condition=negative)
+        task = RenderRequest(
+            condition, seed, sample, negative_condition=negative, previews=request.previews
+        )
         if options.edit and edited and modality_of(edited) == modality:
             return replace(task, init_media=edited, strength=options.edit.strength)
         if options.same_style and modality in self.first:

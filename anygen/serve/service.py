@@ -135,16 +135,18 @@ class Service:
         source: Any,
         seeds: Sequence[int],
         options: AnswerOptions,
+        previews: int = 0,
     ) -> tuple[Place, list[Job]]:
         """Admits a request, and begins an answer for each seed.
 
-        `read` makes messages of what was sent. Raises ApiError. The caller releases the place.
+        `read` makes messages of what was sent; `previews` are those of each medium, at most. Raises
+        ApiError. The caller releases the place.
         """
         place = self.admit(len(seeds))
         with released_on_error(place):
             reader = MessageReader(self.store, self.settings.max_media, self.settings.media_hosts)
             messages = await in_thread(read, source, reader)
-            requests = [Request(messages, seed, options) for seed in seeds]
+            requests = [Request(messages, seed, options, previews) for seed in seeds]
             return place, [await self.start(place, request) for request in requests]
 
     async def start(self, place: Place, request: Request) -> Job:

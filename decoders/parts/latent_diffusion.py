@@ -4,6 +4,7 @@ B rows, T condition tokens, W condition width; latents are (B, C, ...) of any ra
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,6 +40,9 @@ SOLVERS: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
     "euler": (EulerDiscreteScheduler, {}),
     "unipc": (UniPCMultistepScheduler, {}),
 }
+
+
+FromLatents = Callable[[Tensor], Sequence[Any]]  # (B, C, ...) -> one medium per row
 
 
 class LoopDefaults(Protocol):
@@ -168,9 +172,16 @@ def levels(scheduler: DDIMScheduler, timesteps: Tensor, like: Tensor) -> tuple[T
 
 @torch.no_grad()
 def sample_latents(
-    decoder: LatentDecoder, requests: Sequence[RenderRequest], on_step: OnStep, cancelled: Cancelled
+    decoder: LatentDecoder,
+    requests: Sequence[RenderRequest],
+    on_step: OnStep,
+    cancelled: Cancelled,
+    from_latents: FromLatents | None = None,
 ) -> Tensor:
-    """Clean latents (B, C, ...) of requests that are checked. Raises CancelledError."""
+    """Clean latents (B, C, ...) of requests that are checked. Raises CancelledError.
+
+    `from_latents` makes the previews of a decoder that can show some.
+    """
     key = batch_key(decoder, requests[0])
     guide = make_guide(decoder, requests)
     solver = make_solver(decoder.scheduler, key.scheduler)
@@ -184,7 +195,32 @@ def sample_latents(
         prediction = predict_guided(decoder.predict, scaled, timestep, guide)
         latents = solver.step(prediction, timestep, latents).prev_sample
         on_step(index + 1, len(timesteps))
+        shown = [is_previewed(request, index + 1, len(timesteps)) for request in requests]
+        if from_latents and any(shown):
+            now = timestep.expand(len(requests))
+            clean = clean_latents(decoder.scheduler, scaled, prediction, now)
+            show(from_latents, requests, clean, shown)
     return latents
+
+
+def is_previewed(request: RenderRequest, step: int, total: int) -> bool:
+    """Whether the medium is shown after that step: at 1/3 and 2/3 of them for two previews."""
+    parts = request.previews + 1
+    return step < total and step in {round(total * part / parts) for part in range(1, parts)}
+
+
+def show(
+    from_latents: FromLatents,
+    requests: Sequence[RenderRequest],
+    clean: Tensor,
+    shown: Sequence[bool],
+) -> None:
+    """Shows rows of latents (B, C, ...); one that is not finite is skipped, and spoils nothing."""
+    for request, row, is_shown in zip(requests, clean, shown, strict=True):
+        if is_shown:
+            with suppress(ValueError):
+                [medium] = from_latents(row[None])
+                request.on_preview(medium)
 
 
 def batch_key(decoder: LatentDecoder, request: RenderRequest) -> BatchKey:

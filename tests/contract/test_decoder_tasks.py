@@ -3,6 +3,7 @@
 tests/pipelines covers the decoders that call a diffusers pipeline.
 """
 
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -193,6 +194,23 @@ def test_progress_of_several_rows_counts_the_steps_of_all(decoder):
     seen = []
     sample(decoder, ["a cat"] * 3, SEEDS, steps=2, on_step=lambda *step: seen.append(step))
     assert seen == [(step, 6) for step in range(1, 7)]
+
+
+def test_a_picture_can_be_shown_on_the_way_and_ends_as_without(name, decoder):
+    [plain] = requests_of(decoder, ["a cat"], [7], steps=6)
+    seen, steps = [], []
+
+    def on_preview(medium):
+        seen.append((steps[-1], medium))
+
+    shown = replace(plain, previews=2, on_preview=on_preview)
+    [medium] = decoder.sample([shown], lambda step, _: steps.append(step), never)
+    [expected] = decoder.sample([plain], no_progress, never)
+    assert same(medium, expected)
+    assert [step for step, _ in seen] == ([2, 4] if name == "stable_diffusion" else [])
+    for _, preview in seen:
+        assert preview.pixels.shape == medium.pixels.shape
+        assert not same(preview, medium)
 
 
 def test_what_is_wrong_with_one_row_is_found_before_any_is_sampled(decoder):

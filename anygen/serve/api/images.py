@@ -13,14 +13,14 @@ from starlette.requests import Request as HTTPRequest
 
 from anygen.core.media import Media, Message
 from anygen.core.schema import Text
-from anygen.generation.events import Done
+from anygen.generation.events import Done, MediaPreview
 from anygen.generation.request import derive_seed
 from anygen.serve.api.common import ServiceOf, failure
 from anygen.serve.api.forms import BINARY, UploadField, described_body, read_form
-from anygen.serve.api.one_medium import OneMedium, only_medium, read_prompt
+from anygen.serve.api.one_medium import MediumResult, OneMedium, only_medium, read_prompt
 from anygen.serve.api.response_items import size_of
 from anygen.serve.content import MessageReader
-from anygen.serve.encoded_media import EncodedMedia
+from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
 from anygen.serve.parameters import Ignored, only, side_of
@@ -37,7 +37,7 @@ class ImageRequest(OneMedium):
     response_format: Literal["b64_json", "url"] = "b64_json"
     output_format: Literal["png", "jpeg", "webp"] = "png"
     stream: bool | None = None
-    partial_images: Annotated[int, Field(ge=0, le=3)] = 0  # at most so many: decoders show none
+    partial_images: Annotated[int, Field(ge=0, le=3)] = 0  # of a stream, at most
 
     background: Annotated[Any, only("auto", "opaque")] = None
     quality: Annotated[Any, only("auto", "standard")] = None
@@ -104,7 +104,8 @@ async def respond(
         raise ApiError(400, "n: a stream has one image", "unsupported_value", "n")
     seed = body.first_seed
     seeds = [seed, *(derive_seed(seed, number) for number in range(1, body.n))]
-    place, jobs = await service.open(read, source, seeds, chosen)
+    previews = body.partial_images if body.stream else 0
+    place, jobs = await service.open(read, source, seeds, chosen, previews)
     answer = ImageWriter(body, service, http)
     if body.stream:
         return EventStream(answer.frames(jobs[0], seed), place)
@@ -146,21 +147,31 @@ class ImageWriter:
         }
 
     async def frames(self, job: Job, seed: int) -> AsyncIterator[bytes]:
+        """Previews, and then the image or what went wrong with it."""
+        result, previews = MediumResult(), 0
         try:
-            medium, encoded, done = await self.image(job)
+            async for event in job.events():
+                result.add(event)
+                if isinstance(event, MediaPreview):
+                    yield await self.preview(event.media, previews)
+                    previews += 1
+            medium, done = result.medium_and_end()
+            encoded = await self.service.encode(medium, image=self.body.output_format)
         except Exception as error:
             yield frame({"type": "error", **failure(error).envelope}, "error")
             return
-        kind = f"{self.kind}.completed"
-        event = {
-            "type": kind,
-            **self.content(encoded),
-            **self.form(medium),
-            "created_at": self.created,
-            "usage": usage_of(done),
-            "seed": seed,
-        }
-        yield frame(event, kind)
+        last = {"usage": usage_of(done), "seed": seed}
+        yield self.frame("completed", medium, {**self.content(encoded), **last})
+
+    async def preview(self, medium: Media, index: int) -> bytes:
+        encoded = await asyncio.to_thread(encode_media, medium, self.body.output_format)
+        content = {"b64_json": encoded.base64, "partial_image_index": index}
+        return self.frame("partial_image", medium, content)
+
+    def frame(self, stage: str, medium: Media, content: dict[str, Any]) -> bytes:
+        kind = f"{self.kind}.{stage}"
+        head = {"type": kind, "created_at": self.created}
+        return frame({**head, **self.form(medium), **content}, kind)
 
 
 def usage_of(done: Done) -> dict[str, Any]:

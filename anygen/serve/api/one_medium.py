@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -65,18 +66,35 @@ async def only_medium(job: Job, note: Callable[[Event], None] = ignore) -> tuple
 
     Raises ApiError if it could not be made.
     """
-    medium, reason, done = None, "", Done("cancelled", 0, 0, 0)
+    result = MediumResult()
     try:
         async for event in job.events():
             note(event)
-            if isinstance(event, MediaDone):
-                medium = event.media
-            elif isinstance(event, MediaFailed):
-                reason = event.error
-            elif isinstance(event, Done):
-                done = event
+            result.add(event)
     except ValueError as error:
         raise failure(error) from error
-    if medium is None:
-        raise model_error(reason or f"nothing was made: the answer ended ({done.finish_reason})")
-    return medium, done
+    return result.medium_and_end()
+
+
+@dataclass
+class MediumResult:
+    """What the events of an answer with one medium come to."""
+
+    medium: Media | None = None
+    reason: str = ""  # why there is none
+    done: Done = Done("cancelled", 0, 0, 0)
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, MediaDone):
+            self.medium = event.media
+        elif isinstance(event, MediaFailed):
+            self.reason = event.error
+        elif isinstance(event, Done):
+            self.done = event
+
+    def medium_and_end(self) -> tuple[Media, Done]:
+        """Raises ApiError if there is no medium."""
+        if self.medium is None:
+            finish = self.done.finish_reason
+            raise model_error(self.reason or f"nothing was made: the answer ended ({finish})")
+        return self.medium, self.done

@@ -6,6 +6,7 @@ which are finished late stand where they were requested.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from anygen.generation.events import (
     Forgotten,
     MediaDone,
     MediaFailed,
+    MediaPreview,
     MediaProgress,
     MediaStarted,
     TextDelta,
@@ -45,8 +47,10 @@ class ItemWriter:
 
     encode: Encode
     link: Link | None  # where a medium can be fetched; None: it stands in its item
+    encode_preview: Encode
     items: list[Item] = field(default_factory=list)
     media: dict[int, int] = field(default_factory=dict)  # part of the answer -> index of its item
+    previews: Counter[int] = field(default_factory=Counter)  # so far, by part
     text: int | None = None  # the index of the message that is being written
     done: Done | None = None
     forgotten: Forgotten | None = None
@@ -55,6 +59,8 @@ class ItemWriter:
     async def events(self, answer: AsyncIterator[Event]) -> AsyncIterator[WireEvent]:
         async for event in answer:
             self.builder.add(event)
+            if isinstance(event, MediaPreview):
+                yield self.preview(event.part, await self.encode_preview(event.media))
             for each in await self.take(event):
                 yield each
 
@@ -147,6 +153,13 @@ class ItemWriter:
             item[name] = encoded.base64
         ended = [self.about(part, f"response.{IMAGE}.completed")] if item["type"] == IMAGE else []
         return [*ended, self.item_done(part)]
+
+    def preview(self, part: int, encoded: EncodedMedia) -> WireEvent:
+        """What an image looks like so far."""
+        index = self.previews[part]
+        self.previews[part] += 1
+        fields = {"partial_image_index": index, "partial_image_b64": encoded.base64}
+        return self.about(part, f"response.{IMAGE}.partial_image", **fields)
 
     def fail(self, part: int, code: str, message: str) -> WireEvent:
         """A medium that failed: the answer goes on without it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from anygen.generation.options import AnswerOptions
 from anygen.serve.api.common import ServiceOf, failure, new_id
 from anygen.serve.api.response_items import IMAGE, ITEMS, ItemWriter, WireEvent
 from anygen.serve.content import MessageReader, answerable, merged
-from anygen.serve.encoded_media import EncodedMedia
+from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError, to_json
 from anygen.serve.parameters import (
@@ -45,7 +46,7 @@ class ImageTool(Strict):
     type: Literal["image_generation"]
     size: str | None = None
     output_format: Literal["png", "jpeg", "webp"] = "png"
-    partial_images: Annotated[int, Field(ge=0, le=3)] = 0  # at most so many: decoders show none
+    partial_images: Annotated[int, Field(ge=0, le=3)] = 0  # of each image of a stream, at most
     action: Annotated[Any, only("auto", "generate")] = None
     background: Annotated[Any, only("auto", "opaque")] = None
     quality: Annotated[Any, only("auto")] = None
@@ -84,7 +85,8 @@ async def create_response(body: ResponsesRequest, http: HTTPRequest, service: Se
     tool = image_tool(body.tools)
     options = options_of(body, tool, service)
     seed = draw_seed(body.anygen.seed)
-    place, [job] = await service.open(messages_of, body, [seed], options)
+    previews = tool.partial_images if tool and body.stream else 0
+    place, [job] = await service.open(messages_of, body, [seed], options, previews)
     forgotten = job.prepared.forgotten
     if body.truncation == "disabled" and forgotten:
         place.release()
@@ -235,10 +237,13 @@ class ResponseWriter:
         self.error: dict[str, Any] | None = None
         self.image_format = tool.output_format if tool else None
         link = (lambda encoded: service.link(http, encoded)) if is_linked(body) else None
-        self.items = ItemWriter(self.encode, link)
+        self.items = ItemWriter(self.encode, link, self.encode_preview)
 
     async def encode(self, medium: Media) -> EncodedMedia:
         return await self.service.encode(medium, image=self.image_format)
+
+    async def encode_preview(self, medium: Media) -> EncodedMedia:
+        return await asyncio.to_thread(encode_media, medium, self.image_format)
 
     async def events(self, job: Job) -> AsyncIterator[WireEvent]:
         """All events, each with its number."""

@@ -28,9 +28,9 @@ def test_an_image_can_be_streamed_and_fetched(served, generated):
     body = {"prompt": "a red ball", "extra_body": {"seed": 5, "steps": 2}, "size": "16x16"}
     client, name = served.openai.images, served.service.name
     events = list(client.generate(model=name, stream=True, partial_images=2, **body))
-    assert [event.type for event in events] == ["image_generation.completed"]
+    assert events[-1].type == "image_generation.completed"
     [(_, file)] = generated("a red ball", 5, {**IMAGE, "media": {"image": {**STEPS, "size": 16}}})
-    assert b64decode(events[0].b64_json) == file
+    assert b64decode(events[-1].b64_json) == file
     [link] = client.generate(model=name, response_format="url", **body).data
     assert served.http.get(link.url).content == file
 

@@ -181,6 +181,37 @@ def test_a_start_is_noised_and_denoised_as_in_diffusers_own_pipeline(scheduler, 
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("scheduler", list(diffusion.SOLVERS))
+def test_a_preview_is_what_the_network_expects_at_the_end(scheduler, monkeypatch):
+    decoder, seen = plain_decoder(), []
+    clean = torch.randn(1, *decoder.latent_shape, generator=torch.Generator().manual_seed(9))
+    kind = decoder.scheduler.config.prediction_type
+    monkeypatch.setattr(decoder, "predict", knowing(decoder.scheduler, clean, kind))
+    options = SampleOptions(steps=9, guidance=1.0, scheduler=scheduler)
+    condition = torch.zeros(decoder.condition_spec.tokens, decoder.condition_spec.width)
+    request = RenderRequest(condition, 0, options, previews=3, on_preview=seen.append)
+    diffusion.sample_latents(decoder, [request], no_progress, never, lambda latents: [latents[0]])
+    assert len(seen) == 3
+    for latents in seen:
+        torch.testing.assert_close(latents, clean[0], atol=1e-3, rtol=0)
+
+
+def test_a_preview_that_is_not_finite_spoils_nothing():
+    decoder = plain_decoder()
+
+    def fail(_):
+        raise ValueError("not finite")
+
+    condition = torch.zeros(decoder.condition_spec.tokens, decoder.condition_spec.width)
+    plain = RenderRequest(condition, 0, SampleOptions(steps=3))
+    shown = replace(plain, previews=2)
+    made = [
+        diffusion.sample_latents(decoder, [request], no_progress, never, fail)
+        for request in (plain, shown)
+    ]
+    assert torch.equal(*made)
+
+
 def pipeline_of(kind, decoder, scheduler):
     pipeline = kind(
         vae=decoder.vae.kl,
