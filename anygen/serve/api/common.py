@@ -16,7 +16,7 @@ from anygen.serve.service import Service
 from anygen.serve.tasks import Tasks
 
 
-def service_of(http: HTTPRequest) -> Service:
+async def service_of(http: HTTPRequest) -> Service:  # not in a thread, as plain functions are
     service: Service = http.app.state.service
     return service
 
@@ -29,7 +29,7 @@ FILE_HEADERS = {
 }
 
 
-def tasks_of(http: HTTPRequest) -> Tasks:
+async def tasks_of(http: HTTPRequest) -> Tasks:
     tasks: Tasks = http.app.state.tasks
     return tasks
 
