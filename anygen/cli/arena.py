@@ -13,6 +13,7 @@ from anygen.cli.options import (
     SeedOption,
     read_placement,
 )
+from anygen.cli.serve import NoOpenOption, PortOption, check_installed, opener
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +33,14 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="The folder for votes and
 
 
 @arena.command()
-def vote(
+def vote(  # noqa: PLR0913  # the options of a command
     models: Models,
     prompts: Prompts,
     out: Out = Path("arena"),
     seed: SeedOption = 0,
+    web: Annotated[bool, typer.Option("--web", help="Vote on a page in the browser.")] = False,
+    port: PortOption = 0,
+    no_open: NoOpenOption = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = None,
 ) -> None:
@@ -44,8 +48,15 @@ def vote(
     from anygen.evaluation.arena.sessions import Session
     from anygen.evaluation.arena.voters import vote_by_hand
 
+    if web:
+        check_installed()
     place = read_placement(device, dtype, None, "none", None)
     session = Session.open(models, prompts, out, seed, place)
+    if web:
+        from anygen.web.arena import vote_in_browser
+
+        vote_in_browser(session, port, opener("the arena", no_open), print)
+        return
     show = printer(out / "media")
     for line in session.run(lambda match: vote_by_hand(match, show, input)):
         print(line)

@@ -6,7 +6,7 @@ import importlib
 import secrets
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -40,13 +40,18 @@ if TYPE_CHECKING:  # what is slow to import, or needs the extra `serve`
     from anygen.serve.service import Service
     from anygen.serve.settings import ServeSettings
 
+PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")]
+NoOpenOption = Annotated[
+    bool, typer.Option("--no-open", help="Print the address, and open no browser.")
+]
+
 
 def serve(  # noqa: PLR0913  # the options of a command
     model: ModelOption = "mini",
     host: Annotated[
         str, typer.Option(help="The address to listen at; other machines need --keys.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")] = 8000,
+    port: PortOption = 8000,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -104,10 +109,8 @@ def serve(  # noqa: PLR0913  # the options of a command
 
 def web(  # noqa: PLR0913  # the options of a command
     model: ModelOption = "mini",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")] = 0,
-    no_open: Annotated[
-        bool, typer.Option("--no-open", help="Print the address, and open no browser.")
-    ] = False,
+    port: PortOption = 0,
+    no_open: NoOpenOption = False,
     modalities: ModalitiesOption = None,
     max_new_tokens: LengthOption = 256,
     settings: SetOption = None,
@@ -134,10 +137,19 @@ def web(  # noqa: PLR0913  # the options of a command
     place = read_placement(device, dtype, quant, offload, device_map)
     page = Page(key)
     with opened(model, chosen, place) as (service, socket, address):
-        url = page.address(address)
-        print(f"anygen: {model} at {url}", file=sys.stderr)
-        on_ready = None if no_open else partial(webbrowser.open, url)
+        on_ready = partial(opener(model, no_open), page.address(address))
         Server(service, page, on_ready).run(sockets=[socket])
+
+
+def opener(what: str, no_open: bool) -> Callable[[str], None]:
+    """Prints the address of a page that can be read now, and opens it."""
+
+    def open_page(url: str) -> None:
+        print(f"anygen: {what} at {url}", file=sys.stderr)
+        if not no_open:
+            webbrowser.open(url)
+
+    return open_page
 
 
 def check_installed() -> None:

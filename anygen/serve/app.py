@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -38,14 +38,8 @@ class Extra(Protocol):
     def paths(self) -> Sequence[str]: ...
 
 
-def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.loop = asyncio.get_running_loop()
-        yield
-        await app.state.tasks.close()
-        service.close()
-
+def bare_app(**settings: Any) -> FastAPI:
+    """An application without routes, whose errors have one shape and whose pages are its own."""
     app = FastAPI(
         title="anygen",
         version=__version__,
@@ -54,10 +48,22 @@ def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
         redirect_slashes=False,
         default_response_class=WireResponse,
         responses=RESPONSES,
-        lifespan=lifespan,
+        **settings,
     )
-    app.state.service, app.state.tasks = service, Tasks(service.store)
     install_handlers(app)
+    return app
+
+
+def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.loop = asyncio.get_running_loop()
+        yield
+        await app.state.tasks.close()
+        service.close()
+
+    app = bare_app(lifespan=lifespan)
+    app.state.service, app.state.tasks = service, Tasks(service.store)
     for module in ENDPOINTS:
         app.include_router(module.router)
     if extra:
@@ -66,8 +72,31 @@ def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
     return Guard(app, service.settings, service.metrics, open_paths)
 
 
-class Server(uvicorn.Server):
-    """A server that answers what is open before it ends; `on_ready` is called once it listens."""
+class AppServer(uvicorn.Server):
+    """The process of an application; `on_ready` is called once it listens."""
+
+    def __init__(
+        self, app: ASGIApp, on_ready: Callable[[], object] | None = None, drain: float = 0.0
+    ) -> None:
+        """`drain`: seconds that open requests get when the server ends."""
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            server_header=False,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=int(drain) + LAST_SECONDS,
+        )
+        super().__init__(config)
+        self.on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.on_ready:
+            self.on_ready()
+
+
+class Server(AppServer):
+    """A server of a model, which answers what is open before it ends."""
 
     def __init__(
         self,
@@ -75,21 +104,8 @@ class Server(uvicorn.Server):
         extra: Extra | None = None,
         on_ready: Callable[[], object] | None = None,
     ) -> None:
-        drain = service.settings.drain
-        config = uvicorn.Config(
-            build_app(service, extra),
-            log_level="warning",
-            server_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=int(drain) + LAST_SECONDS,
-        )
-        super().__init__(config)
-        self.service, self.on_ready = service, on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self.on_ready:
-            self.on_ready()
+        super().__init__(build_app(service, extra), on_ready, service.settings.drain)
+        self.service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.service.drain()

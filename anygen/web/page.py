@@ -1,4 +1,4 @@
-"""The page of `anygen web`: its files, and how it comes by a key of the server.
+"""The pages of this package: their files, and how they come by a key of the server.
 
 The address that opens in the browser holds a token, which is valid once. The page exchanges it
 for the key and keeps that in the browser, so that the address is worthless afterwards, wherever
@@ -35,6 +35,7 @@ HEADERS = {
 class Page:
     """Routes for a server whose key is `key`; `paths` are those that need none."""
 
+    index = INDEX  # the file that opens
     paths = ("/", SESSION, *FILES)
 
     def __init__(self, key: str) -> None:
@@ -51,7 +52,7 @@ class Page:
         return f"{server}/#token={self.token}"
 
     async def read_index(self) -> FileResponse:
-        return FileResponse(STATIC / INDEX, headers=HEADERS)
+        return FileResponse(STATIC / self.index, headers=HEADERS)
 
     async def read_file(self, http: HTTPRequest) -> FileResponse:
         return FileResponse(FILES[http.url.path], headers=HEADERS)

@@ -39,6 +39,21 @@ export async function readModel() {
   return data[0].anygen;
 }
 
+async function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return (await send(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+}
+
+/** The match of the arena that is to be voted on, or what the page waits for. */
+export async function readArena() {
+  return (await send("arena/state")).json();
+}
+
+/** Who gave the answers that the vote is on. */
+export function castVote(number, vote) {
+  return post("arena/votes", { number, vote });
+}
+
 /** The events of an answer, until it ends or `signal` is aborted. */
 export async function* answer(body, signal) {
   const reply = await send("v1/responses", {
@@ -97,7 +112,7 @@ export function partOf(item) {
   return part;
 }
 
-function decoded(base64, type) {
+export function decoded(base64, type) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);

@@ -22,6 +22,11 @@ const WORDS = {
     open: "Open the conversation", empty: "Nothing has been made yet.",
     noRoom: "The browser could not keep the conversation: {why}",
     noMicrophone: "The microphone cannot be used: {why}",
+    arena: "Arena", prompt: "Prompt", answerOne: "Answer 1", answerTwo: "Answer 2",
+    firstBetter: "1 is better", secondBetter: "2 is better", tie: "Equally good (=)",
+    bothBad: "Both are bad (0)", skipMatch: "Skip (s)", stopVoting: "Stop (q)",
+    answering: "The models answer …", which: "Which answer is better?", nothing: "(nothing)",
+    names: "1 was {first}, 2 was {second}.", matchNumber: "Match {n}",
   },
   zh: {
     skip: "跳到输入框", conversations: "对话", newConversation: "新对话",
@@ -44,6 +49,11 @@ const WORDS = {
     open: "打开对话", empty: "还没有作品。",
     noRoom: "浏览器无法保存对话：{why}",
     noMicrophone: "无法使用麦克风：{why}",
+    arena: "竞技场", prompt: "提示", answerOne: "回答 1", answerTwo: "回答 2",
+    firstBetter: "1 更好", secondBetter: "2 更好", tie: "一样好 (=)",
+    bothBad: "都不好 (0)", skipMatch: "跳过 (s)", stopVoting: "结束 (q)",
+    answering: "模型正在回答……", which: "哪个回答更好？", nothing: "（无）",
+    names: "1 是 {first}，2 是 {second}。", matchNumber: "第 {n} 场",
   },
 };
 
