@@ -3,6 +3,7 @@
 const KEY = "anygenKey"; // in localStorage, so that other tabs and a reload have it
 const CALL = { image: "image_generation_call", audio: "anygen:audio", video: "anygen:video" };
 const MODALITY = Object.fromEntries(Object.entries(CALL).map(([name, call]) => [call, name]));
+const PREVIEWS = [{ type: "image_generation", partial_images: 2 }];
 const MIME = {
   png: "image/png", jpeg: "image/jpeg", webp: "image/webp",
   wav: "audio/wav", flac: "audio/flac", opus: "audio/ogg", mp4: "video/mp4",
@@ -59,7 +60,7 @@ export async function* answer(body, signal) {
   const reply = await send("v1/responses", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ ...body, stream: true, store: true }),
+    body: JSON.stringify({ ...body, tools: PREVIEWS, stream: true, store: true }),
     signal,
   });
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -227,6 +227,9 @@ async function follow(turn, body, signal) {
       case "anygen:media.progress":
         render.noteStep(turn.parts[index], event.step, event.steps);
         break;
+      case "response.image_generation_call.partial_image":
+        turn.parts[index].preview = api.decoded(event.partial_image_b64, "image/png");
+        break;
       case "error":
         throw new api.ApiError(event.message, event.code);
       case "response.completed":

@@ -60,7 +60,7 @@ export function partElement(part, number, onchange) {
   return progressElement(part);
 }
 
-/** How far a medium is: its steps, and the time that the rest takes at the pace so far. */
+/** How far a medium is: its steps, the time that the rest takes at the pace so far, and how it looks. */
 function progressElement(part) {
   const { step = 0, steps = 1, pace } = part;
   const kind = word(part.type);
@@ -71,7 +71,9 @@ function progressElement(part) {
     const seconds = Math.max(1, Math.round((pace * (steps - step)) / 1000));
     texts.push(word("left", { seconds }));
   }
-  return make("p", { className: "tools" }, bar, texts.join(" · "));
+  const progress = make("p", { className: "tools" }, bar, texts.join(" · "));
+  if (!part.preview) return progress;
+  return make("figure", {}, make("img", { src: urlOf(part.preview), alt: kind }), progress);
 }
 
 /** Notes a step of a medium, and the milliseconds that one takes. */

@@ -4,7 +4,9 @@ import re
 import time
 
 import pytest
+import torch
 
+from anygen.core.media import Image
 from decoders.base import CancelledError
 
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
@@ -106,6 +108,7 @@ def test_a_conversation_that_the_server_forgot_is_sent_again(page, served):
 def test_an_answer_can_be_stopped_and_asked_again(page, model, monkeypatch, served):
     def hang(requests, on_step, cancelled):
         on_step(1, 2)
+        requests[0].on_preview(Image(torch.zeros(3, 8, 8, dtype=torch.uint8)))
         while not cancelled():
             time.sleep(0.01)
         raise CancelledError
@@ -113,7 +116,7 @@ def test_an_answer_can_be_stopped_and_asked_again(page, model, monkeypatch, serv
     with monkeypatch.context() as patch:
         patch.setattr(model.model.decoders["image"], "sample", hang)
         ask(page, "draw a cat")
-        page.locator("progress").wait_for()
+        page.locator("figure:has(progress) img").wait_for()
         page.keyboard.press("Escape")
         page.locator("#send").wait_for(state="visible")
         assert served.is_idle()
