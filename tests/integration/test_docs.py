@@ -130,6 +130,7 @@ NOT_RUN: dict[str, tuple[str, Callable[[Command], object]]] = {
     "anygen web": ("runs until it is stopped", parse),
     "anygen serve": ("runs until it is stopped", parse),
     "ANYGEN_API_KEYS=": ("runs until it is stopped", parse_example),
+    "CUDA_VISIBLE_DEVICES=": ("runs until it is stopped", parse_example),
     "docker ": ("needs Docker, and minutes", check_docker),
     "anygen train": ("minutes to hours", check_train),
     "configs/mini_gpu/train.sh": ("ten minutes on an accelerator", check_script),

@@ -1,4 +1,4 @@
-"""The image, and the examples of docs/serve.md for Compose and systemd."""
+"""The image, and the examples of docs/serve.md for Compose, systemd and a balancer."""
 
 import configparser
 import re
@@ -6,9 +6,13 @@ import re
 import typer
 import yaml
 
+from anygen import AnyGen
 from anygen.cli.main import app
-from support.pages import blocks
+from anygen.serve.settings import ServeSettings
+from support.pages import blocks, commands
 from support.paths import ROOT
+from support.served import IMAGE as OPTIONS
+from support.served import serving
 
 PAGE = ROOT / "docs" / "serve.md"
 IMAGE = (ROOT / "Dockerfile").read_text()
@@ -50,3 +54,41 @@ def test_the_unit_of_systemd_waits_for_open_requests():
     assert str(given["keys"]) == "%d/" + service["LoadCredential"].partition(":")[0]
     assert int(service["TimeoutStopSec"]) > given["drain"]
     assert service["Environment"] == f"ANYGEN_CACHE=/var/cache/{service['CacheDirectory']}"
+
+
+def test_the_balancer_leads_to_the_servers_of_the_example():
+    [(_, text)] = blocks(PAGE, "nginx")
+    lines = [" ".join(command.words) for command in commands(PAGE)]
+    given = [
+        understood(line.partition("anygen ")[2])
+        for line in lines
+        if line.startswith("CUDA_VISIBLE_DEVICES")
+    ]
+    ports = [str(one["port"]) for one in given]
+    assert len(ports) == 2
+    assert re.findall(r"server 127\.0\.0\.1:(\d+);", text) == ports
+    [name] = re.findall(r"server_name (\S+);", text)
+    assert all(one["allow_host"] == [name] for one in given)
+    [megabytes] = re.findall(r"client_max_body_size (\d+)m;", text)
+    assert int(megabytes) * 2**20 == ServeSettings().max_body
+
+
+def test_servers_behind_a_balancer_answer_alike_and_know_their_own_ids_alone(model):
+    name = "models.example.org"
+    headers = {"Host": name, "X-Forwarded-Proto": "https", "X-Session-Id": "a7"}
+    body = {"input": "draw a cat", "anygen": {**OPTIONS, "seed": 3, "deliver": "url"}}
+    with (
+        serving(model, allow_hosts=(name,)) as one,
+        serving(AnyGen(model.model), allow_hosts=(name,)) as other,
+    ):
+
+        def ask(served, **fields):
+            return served.http.post("/v1/responses", json={**body, **fields}, headers=headers)
+
+        first = ask(one, store=True).json()
+        [item], [same] = first["output"], ask(other).json()["output"]
+        assert item["media_id"] == same["media_id"]
+        assert item["url"].startswith(f"https://{name}/v1/media/")
+        following = {"input": "and a dog", "previous_response_id": first["id"]}
+        assert ask(one, **following).status_code == 200
+        assert ask(other, **following).json()["error"]["code"] == "previous_response_not_found"
