@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -98,13 +99,16 @@ class Destination:
     """The folder of the media that are made. They get their names there when they are whole."""
 
     media: Path
-    temporary: Path  # of this worker alone, on the same disk
+    temporary: Path  # of this worker alone, on the same disk; it is there while media are written
 
     def place(self, record: BatchRecord) -> None:
         """Raises OSError."""
-        for part in record["content"]:
-            if "path" in part:
-                (self.temporary / part["path"]).replace(self.media / part["path"])
+        paths = [part["path"] for part in record["content"] if "path" in part]
+        for path in paths:
+            (self.temporary / path).replace(self.media / path)
+        if paths and self.temporary != self.media:
+            with suppress(OSError):  # media of an answer that could not be written whole are there
+                self.temporary.rmdir()
 
 
 def answer_rows(

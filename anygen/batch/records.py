@@ -82,6 +82,7 @@ def answer_record(row_id: str, turn: Turn, out: Path, model_id: ModelId | None) 
         name = f"{file_stem(row_id)}_{number:03d}_{modality}{TABLE[modality].suffix}"
         index = next(media_info).part
         provenance = provenance_json(model_id, preamble, [turn], index) if model_id else None
+        out.mkdir(exist_ok=True)
         write_media(part, out / name, provenance)
         content.append({"type": modality, "path": name, "sha256": sha256_of(out / name)})
     return {"id": row_id, "status": "ok", "seed": turn.request.seed, "content": content}

@@ -80,7 +80,6 @@ def run_shard(model: BatchModel, task: Task, settings: BatchSettings) -> Iterato
     journal = journal_of(settings.out, task)
     to = Destination(media_folder(settings, task.name), journal.with_name(f"{journal.name}.media"))
     to.media.mkdir(parents=True, exist_ok=True)
-    to.temporary.mkdir(exist_ok=True)
     journals = Journals(task, settings)
     size = 1 if task.one_by_one else settings.batch_size
     while rows := [row for row in task.work.rows if row.id not in journals.read()]:
