@@ -38,7 +38,7 @@ from anygen.training.runs.folder import (
     origin_of,
     write_settings,
 )
-from anygen.training.runs.held_out import HeldOutRows
+from anygen.training.runs.held_out import HeldOutRows, check_held_out
 from anygen.training.runs.log import LOG, append_row, drop_rows_after, finite_means
 from anygen.training.runs.optimizers import (
     check_optimizer,
@@ -68,6 +68,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     run = with_steps(load_run(name, overrides))
     check_tracker(run)
     check_optimizer(run)
+    check_held_out(run)
     learned_prefixes(run)
     accelerator = make_accelerator(run)
     with locked(run.out, held=accelerator.is_main_process):

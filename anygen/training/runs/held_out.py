@@ -56,14 +56,13 @@ class HeldOutRows:
     """Rows of every source, by the modalities of their media, and their losses.
 
     All of them stay in memory. Raises ValueError for sources that do not exist, and for rows that
-    the model cannot learn from.
+    the model cannot learn from; `check_held_out` compares them with what is learned.
     """
 
     def __init__(self, model: MultimodalModel, run: Run, settings: HeldOut) -> None:
         self.run, self.settings = run, settings
         self.reader = RowReader(model, None)
         self.files = open_files(settings, run.seed)
-        check_disjoint(run, self.files.values())
         rows = read_all(model, run, self.files)
         self.sources = {name: grouped(own) for name, own in rows.items()}
         self.best = Best(self.fingerprint())
@@ -166,8 +165,14 @@ def open_files(settings: HeldOut, seed: int) -> dict[str, FileSource]:
     return found
 
 
-def check_disjoint(run: Run, sources: Iterable[FileSource]) -> None:
-    """Raises ValueError for a held-out file that the run learns from; its name may be another."""
+def check_held_out(run: Run) -> None:
+    """Raises ValueError for held-out files that do not exist, or that the run learns from.
+
+    A file that it learns from may have another name.
+    """
+    if run.held_out is None:
+        return
+    sources = open_files(run.held_out, run.seed).values()
     learned = {file.index.sha256 for own in open_sources(run).values() for file in own.files}
     for file in chain.from_iterable(source.files for source in sources):
         if file.index.sha256 in learned:
