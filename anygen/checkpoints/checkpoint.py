@@ -25,7 +25,7 @@ from anygen.io.atomic import replacing, write_json
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-RUN_WEIGHTS = "weights.safetensors"  # in the folder of a training run
+RUN_FILE, RUN_WEIGHTS = "run.yaml", "weights.safetensors"  # in the folder of a training run
 INDEX = ".index.json"  # added to the name of a file that is stored as shards
 HASH_BLOCK = 2**20  # bytes read at a time
 
@@ -52,6 +52,11 @@ def find_model(name: str | Path) -> Path:
         raise ValueError(
             f"{name}: is the folder of a run that trains a part of a model; `anygen pack` joins it "
             "with others, and `init` of another run takes it"
+        )
+    if (Path(name) / RUN_FILE).is_file():
+        raise ValueError(
+            f"{name}: is the folder of a run that has saved no weights yet; it saves them after "
+            "`save_every` steps, and when it is stopped"
         )
     shipped = ", ".join(sorted(p.parent.name for p in PRETRAINED.glob(f"*/{CONFIG}")))
     raise ValueError(

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anygen.checkpoints.checkpoint import RUN_FILE
 from anygen.core.schema import read_yaml
 from anygen.io.json_lines import read_json_lines
 from anygen.reports import plots
 from anygen.reports.page import Shown, show, svg_uri, write_page
-from anygen.training.runs.folder import RUN_FILE
 from anygen.training.runs.log import LOG, LogRow
 from anygen.training.runs.progress import duration
 from anygen.training.samples import TEXT

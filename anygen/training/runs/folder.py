@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic_core import to_jsonable_python
 
-from anygen.checkpoints.checkpoint import WEIGHTS
+from anygen.checkpoints.checkpoint import RUN_FILE, WEIGHTS
 from anygen.checkpoints.run_weights import find_weights, fingerprint
 from anygen.config.held_out import HeldOut
 from anygen.config.run import Run
@@ -24,7 +24,6 @@ from anygen.io.atomic import replacing
 from anygen.training.data.sources import fingerprints
 
 LOCK = ".lock"
-RUN_FILE = "run.yaml"
 RESOLVED_FILE = "resolved.yaml"
 LIBRARIES = ("torch", "transformers", "diffusers", "accelerate")
 # Settings that may differ when a run goes on: no weight depends on them, or they are compared by

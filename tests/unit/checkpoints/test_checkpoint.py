@@ -148,6 +148,9 @@ def test_a_model_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match="no model named 'gone' and no folder"):
         find_model("gone")
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.yaml").touch()
+    with pytest.raises(ValueError, match="run: is the folder of a run that has saved no weights"):
+        find_model(tmp_path / "run")
     save_file({"a": torch.ones(1)}, tmp_path / "run" / "weights.safetensors")
     with pytest.raises(ValueError, match="a run that trains a part of a model; `anygen pack`"):
         find_model(tmp_path / "run")
