@@ -57,6 +57,9 @@ def convert(job: Job) -> Counts:
     write = find(job.writer, WRITERS)
     if job.out.exists() and not job.out.is_file():
         raise ValueError(f"{printable(job.out)}: is no file; name one to write")
+    if job.writer == "records" and job.out.suffix.lower() != ".jsonl":
+        name = printable(job.out.with_suffix(".jsonl"))
+        raise ValueError(f"{printable(job.out)}: records are JSON lines; write {name}")
     counts = Counts()
     with ExitStack() as stack:
         kept = Lines(stack, job.out, is_list=job.out.suffix == ".json" and job.writer != "records")

@@ -93,6 +93,15 @@ def test_what_a_layout_cannot_hold_is_refused_or_counted(folder):
     assert (refused["place"], refused["id"]) == ("r.jsonl:2", "d2")
 
 
+def test_records_are_written_where_a_run_can_read_them(folder):
+    source = write_rows(folder / "l.json", [LLAVA])
+    with pytest.raises(
+        ValueError, match=r"rows\.json: records are JSON lines; write .*rows\.jsonl"
+    ):
+        convert(job("llava", source, folder / "new" / "rows.json"))
+    assert not (folder / "new").exists()
+
+
 def test_no_folder_is_made_for_what_cannot_be_used(folder):
     with pytest.raises(ValueError, match="has none"):
         convert(job("llava", write_rows(folder / "l.json", []), folder / "new" / "rows.jsonl"))
