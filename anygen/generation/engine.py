@@ -32,7 +32,7 @@ from anygen.generation.sequence import (
     Sequence,
     WaitForMedia,
 )
-from anygen.llm.kv_cache import KVCachePool
+from anygen.llm.kv_cache import KVCachePool, common_prefix
 from anygen.model.multimodal import MultimodalModel
 from decoders.base import Cancelled, CancelledError, RenderRequest, never
 
@@ -144,8 +144,8 @@ class Engine:
 
     def fill_slots(self) -> None:
         self.receive_admitted()
-        while self.waiting and len(self.slots) < MAX_SLOTS:
-            slot = self.waiting.popleft()
+        while len(self.slots) < MAX_SLOTS and (slot := self.next_waiting()):
+            self.waiting.remove(slot)
             slot.sequence = Sequence(
                 self.model,
                 slot.prepared,
@@ -157,6 +157,23 @@ class Engine:
             slot.operations = slot.sequence.run()
             self.slots.append(slot)
             self.advance(slot)
+
+    def next_waiting(self) -> Slot | None:
+        """The first request that need not wait for what another one is reading.
+
+        A prompt that begins like another's waits until that is read, to go on from a copy of its KV
+        cache, if that is most of it: questions about one medium, or answers to one prompt.
+        """
+        return next((slot for slot in self.waiting if not self.is_being_read(slot)), None)
+
+    def is_being_read(self, waiting: Slot) -> bool:
+        keys = waiting.prepared.base_prompt.keys
+        for slot in self.slots:
+            assert slot.sequence is not None
+            shared = common_prefix(slot.sequence.prompt.keys, keys)
+            if 2 * shared > len(keys) and slot.sequence.cache.length < shared:
+                return True
+        return False
 
     def advance(self, slot: Slot, result: Any = None, error: Exception | None = None) -> None:
         """Resumes a sequence with the result of its operation, up to the next one or the end."""

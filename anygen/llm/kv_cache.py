@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 BLOCK = 128  # positions: keys and values are stored in whole blocks
-MAX_IDLE = 16  # caches: two of a conversation that the base LLM and the media expert have read
+MAX_IDLE = 32  # caches: two of a conversation that the base LLM and the media expert have read
 Key = Hashable  # identifies a position: the id of its token, or the hash of its medium and an index
 
 
@@ -66,10 +66,7 @@ class KVCache:
 
     def common_prefix(self, keys: Sequence[Key]) -> int:
         """The number of leading `keys` that this cache holds."""
-        for index, (cached, key) in enumerate(zip(self.positions, keys)):
-            if cached != key:
-                return index
-        return min(self.length, len(keys))
+        return common_prefix(self.positions, keys)
 
     def append(self, layer: int, keys: Tensor, values: Tensor, end: int) -> None:
         """Stores new keys and values (G, T, d), of the T positions before `end`."""
@@ -84,6 +81,14 @@ class KVCache:
         stored_keys, stored_values = self.stored[layer]
         start = end - keys.shape[1]
         stored_keys[:, start:end], stored_values[:, start:end] = keys, values
+
+
+def common_prefix(first: Sequence[Key], second: Sequence[Key]) -> int:
+    """The number of leading keys that two sequences share."""
+    for index, (one, other) in enumerate(zip(first, second)):
+        if one != other:
+            return index
+    return min(len(first), len(second))
 
 
 def whole_blocks(length: int) -> int:
@@ -104,30 +109,36 @@ def enlarged(stored: Tensor, size: int) -> Tensor:
 class KVCachePool:
     """The caches of conversations that may continue; the most recently used ones are kept.
 
-    All but the last together hold at most `max_positions`: a conversation that forgets its
-    beginning continues in another cache, and would leave one of full length behind each time.
+    All but the last together have room for at most `max_positions`, in whole blocks: a conversation
+    that forgets its beginning continues in another cache, and would leave one of full length behind
+    each time.
     """
 
     def __init__(self, max_positions: int) -> None:
         self.max_positions = max_positions
         self.idle: list[KVCache] = []
+        self.in_use: list[KVCache] = []
 
     def acquire(self, keys: Sequence[Key]) -> KVCache:
         """The cache that holds most of the beginning of `keys`, or a new one, until `release`.
 
-        If less than half of the cache would be used, as when conversations have only the system
-        prompt in common, the result is a copy of the common beginning.
+        The result is a copy of the common beginning if the cache is in use, or if less than half of
+        it would be used, as when conversations have only the system prompt in common.
         """
-        best = max(self.idle, key=lambda cache: cache.common_prefix(keys), default=KVCache())
-        prefix = best.common_prefix(keys)
-        if 2 * prefix < best.length:
-            return best.copy(prefix)
-        if best in self.idle:
-            self.idle.remove(best)
-        return best
+        known = [*self.idle, *self.in_use]
+        cache = max(known, key=lambda cache: cache.common_prefix(keys), default=KVCache())
+        prefix = cache.common_prefix(keys)
+        if cache in self.in_use or 2 * prefix < cache.length:
+            cache = cache.copy(prefix)
+        elif cache in self.idle:
+            self.idle.remove(cache)
+        self.in_use.append(cache)
+        return cache
 
     def release(self, cache: KVCache) -> None:
+        self.in_use = [other for other in self.in_use if other is not cache]
         if cache.length:
             self.idle = [*self.idle, cache][-MAX_IDLE:]
-        while sum(cache.length for cache in self.idle[:-1]) > self.max_positions:
+        room = whole_blocks(self.max_positions)
+        while sum(whole_blocks(cache.length) for cache in self.idle[:-1]) > room:
             del self.idle[0]

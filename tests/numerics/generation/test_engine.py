@@ -12,6 +12,7 @@ from anygen.generation.answer import collect
 from anygen.generation.events import Done
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
+from anygen.llm.kv_cache import is_medium
 from anygen.llm.prompt import plain_ids
 from anygen.model.multimodal import MultimodalModel
 from anygen.numerics.fp16_linear import packed
@@ -157,6 +158,26 @@ def test_the_same_question_again_reads_one_position(model, image):
     assert again[0] == first[0]
     assert again[1].encoded == []
     assert again[1].positions == 1 + again[3].new_tokens
+
+
+def test_prompts_that_begin_alike_and_come_at_once_read_their_beginning_once(model, anew, image):
+    """The first one reads; the others go on from copies of its KV cache, with the same answers."""
+    options = AnswerOptions(**LIMITS, modalities=("text",))
+    asked = [Request([user(image, text)], 0, options) for text in ("what is it?", "why?", "why?")]
+    with observed(model) as work:
+        together = model.reply_many(asked)
+    of_media = [key for piece in work.pieces for key in piece if is_medium(key)]
+    assert len(of_media) == len(set(of_media)) > 0
+    for answer, request in zip(together, asked, strict=True):
+        assert values(answer) == values(collect(anew().answer(request)))
+
+
+def test_prompts_with_little_in_common_are_read_at_once(model):
+    """So the shared words of a system prompt delay no one."""
+    asked = [Request([user(text * 40)], 0, AnswerOptions(**LIMITS)) for text in ("cat ", "dog ")]
+    with observed(model) as work:
+        model.reply_many(asked)
+    assert len(work.passes[0]) == len(asked)
 
 
 def test_a_span_is_read_in_one_pass(model):

@@ -293,6 +293,24 @@ def test_nothing_in_common_is_a_context_that_has_read_nothing():
     assert contexts.idle == [other]
 
 
+def test_one_in_use_is_copied_as_far_as_it_has_read():
+    contexts = KVCachePool(1000)
+    contexts.release(having_read(*range(10)))
+    first = contexts.acquire(range(12))
+    second = contexts.acquire(range(11))
+    assert first is not second
+    assert (first.length, second.length) == (10, 10)
+    for cache in (first, second):
+        contexts.release(cache)
+    assert (contexts.idle, contexts.in_use) == ([first, second], [])
+
+
+def test_one_in_use_that_has_read_nothing_is_not_shared():
+    contexts = KVCachePool(1000)
+    first, second = contexts.acquire([1, 2]), contexts.acquire([1, 2])
+    assert first is not second
+
+
 def test_the_one_that_has_read_most_is_borrowed():
     contexts = KVCachePool(1000)
     for count in (4, 9, 6):
@@ -301,7 +319,7 @@ def test_the_one_that_has_read_most_is_borrowed():
 
 
 def test_those_used_last_are_kept_and_empty_ones_are_not():
-    contexts = KVCachePool(1000)
+    contexts = KVCachePool(BLOCK * MAX_IDLE)
     contexts.release(KVCache())
     assert contexts.idle == []
     for number in range(MAX_IDLE + 3):
@@ -310,11 +328,12 @@ def test_those_used_last_are_kept_and_empty_ones_are_not():
 
 
 def test_long_ones_are_not_kept_for_ever():
-    contexts = KVCachePool(25)
+    """Each takes whole blocks, as its tensors do."""
+    contexts = KVCachePool(2 * BLOCK)
     for number in range(4):
         contexts.release(having_read(*range(10 * number, 10 * number + 10)))
     assert [c.positions[0] for c in contexts.idle] == [10, 20, 30]
-    contexts.release(having_read(*range(100, 200)))
+    contexts.release(having_read(*range(100, 100 + 3 * BLOCK)))
     assert [c.positions[0] for c in contexts.idle] == [20, 30, 100]
     contexts.release(having_read(0))
     assert [c.positions[0] for c in contexts.idle] == [0]

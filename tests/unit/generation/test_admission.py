@@ -80,7 +80,8 @@ def test_each_request_has_a_cancel_of_its_own(anygen):
 
 def test_a_request_that_nobody_waits_for_any_more_leaves_its_slot(anygen):
     engine = anygen.engine
-    slots = [engine.admit(prepare(anygen.model, request(str(n)))) for n in range(MAX_SLOTS + 2)]
+    requests = [request(f"{n} " * 40) for n in range(MAX_SLOTS + 2)]  # little in common
+    slots = [engine.admit(prepare(anygen.model, one)) for one in requests]
     engine.step()
     assert len(engine.slots) == MAX_SLOTS
     for slot in slots:
