@@ -47,10 +47,14 @@ def ids_of_choices(
     return found
 
 
-def log_likelihood(logits: Tensor, ids: Sequence[int], vocabulary: int) -> float:
-    """Of tokens, from the logits (T, V + M) before each of them; triggers do not count."""
-    scores = logits[:, :vocabulary].double().cpu().log_softmax(-1)
-    return float(scores.gather(1, torch.tensor(ids)[:, None]).sum())
+def log_probabilities(logits: Tensor, vocabulary: int) -> Tensor:
+    """Of the tokens of the vocabulary, (T, V) in float64, from logits (T, V + M)."""
+    return logits[:, :vocabulary].double().cpu().log_softmax(-1)
+
+
+def log_likelihood(predicted_TV: Tensor, ids: Sequence[int]) -> float:
+    """Of T tokens, from the log-probabilities before each of them: their sum, in nats."""
+    return float(predicted_TV.gather(1, torch.tensor(ids)[:, None]).sum())
 
 
 def continuing(choices: Sequence[Sequence[int]], begun: Sequence[int]) -> tuple[set[int], bool]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from anygen.core.lru_cache import LRUCache
 from anygen.core.media import Media, modality_of
 from anygen.core.modality import MediaModality
-from anygen.generation.choices import continuing, log_likelihood
+from anygen.generation.choices import continuing, log_likelihood, log_probabilities
 from anygen.generation.constraints import Choice, Constraints
 from anygen.generation.detokenizer import Detokenizer
 from anygen.generation.events import (
@@ -219,14 +219,18 @@ class Sequence:
         """How likely each choice is after the prompt, which is read once."""
         llm, last, length = self.model.llm, self.cache.last, self.cache.length
         assert last is not None
+
+        def predicted(states_TD: Tensor) -> Tensor:
+            return log_probabilities(llm.answer_logits(states_TD), llm.signals.vocabulary)
+
+        first_1V = predicted(last[None])  # what the prompt predicts is the same for all choices
         for ids in self.prepared.choices:
-            states_TD = last[None]
+            rows_TV = first_1V
             if before := ids[:-1]:
                 hidden_TD = yield from self.forward(self.model.embed_ids(before), before)
-                states_TD = torch.cat([states_TD, hidden_TD])
+                rows_TV = torch.cat([first_1V, predicted(hidden_TD)])
                 self.cache.crop(length)
-            logits = llm.answer_logits(states_TD)
-            yield ChoiceScored(log_likelihood(logits, ids, llm.signals.vocabulary))
+            yield ChoiceScored(log_likelihood(rows_TV, ids))
         return "stop"
 
     def finish_reason(self, choice: Choice) -> FinishReason:
