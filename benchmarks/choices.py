@@ -3,8 +3,10 @@
     python benchmarks/choices.py [--model mini] [--rows 1000] [--threads N]
 
 The rows are questions about pictures of the small world, with four options in every rotation. They
-are answered by a loop of single calls, then as a suite asks them (8 questions at a time, the
-rotations of each behind the same picture), and by comparing the likelihoods of the letters.
+are answered by a loop of single calls, the rotations of a question one after the other; by a loop
+in the order of the published file, which has all questions in one rotation and then in the next; as
+a suite asks them; and by comparing the likelihoods of the letters. `floor` only reads as many
+positions as the prompts of the suite have, 256 at a time, and does nothing else.
 """
 
 import argparse
@@ -12,23 +14,29 @@ import base64
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from anygen import AnyGen
 from anygen.evaluation.asking import ask_units
-from anygen.evaluation.runner import BATCH
-from anygen.evaluation.suites.base import Unit
+from anygen.evaluation.runner import TEXT_BATCH
+from anygen.evaluation.suites.base import Case, Unit
 from anygen.evaluation.suites.mmbench import Choice
 from anygen.evaluation.suites.registry import find_suite
 from anygen.generation.answer import collect
 from anygen.generation.request import Request
+from anygen.generation.sequence import MAX_FORWARD
 from anygen.io.media_files import write_media
+from anygen.llm.kv_cache import Adapted, KVCache
+from anygen.llm.passes import CacheInput
 from mosit_data.world.render import render
 from mosit_data.world.scene import usual_scene
 
@@ -71,34 +79,77 @@ def compared(units: Sequence[Unit]) -> list[Unit]:
 
 
 def measure(name: str, units: Sequence[Unit]) -> dict[str, Any]:
-    """Each way with a model that has read nothing yet."""
+    """Each way as by a model that has read nothing yet."""
+    cases = [list(SUITE.ask(unit, 0)) for unit in units]
+    reading: Counter[bool] = Counter()
     ways: dict[str, Callable[[AnyGen], None]] = {
-        "loop": lambda model: one_by_one(model, units),
-        "suite": lambda model: as_suite(model, units),
+        "loop": lambda model: one_by_one(model, chain.from_iterable(cases)),
+        "file_loop": lambda model: in_order_of_file(model, cases),
+        "suite": lambda model: counted(model, reading, lambda: as_suite(model, units)),
         "likelihood": lambda model: as_suite(model, compared(units)),
+        "floor": lambda model: read_alone(model, reading),
     }
     figures: dict[str, Any] = {}
+    model = AnyGen.from_pretrained(name)
+    as_suite(model, units[:1])  # what loads at first use
     for way, run in ways.items():
-        model = AnyGen.from_pretrained(name)
-        as_suite(model, units[:1])  # what loads at first use
+        forget(model)
         start = time.process_time()
         run(model)
         figures[f"{way}_cpu_seconds"] = round(time.process_time() - start, 2)
-    for way in ("suite", "likelihood"):
-        ratio = figures["loop_cpu_seconds"] / max(figures[f"{way}_cpu_seconds"], 0.01)
-        figures[f"{way}_times_as_fast"] = round(ratio, 2)
+    figures["prompt_positions"] = reading.total()
+    for way in ("suite", "likelihood", "floor"):
+        seconds = max(figures[f"{way}_cpu_seconds"], 0.01)
+        for loop in ("loop", "file_loop"):
+            figures[f"{way}_over_{loop}"] = round(figures[f"{loop}_cpu_seconds"] / seconds, 2)
     return figures
 
 
-def one_by_one(model: AnyGen, units: Sequence[Unit]) -> None:
-    for unit in units:
-        for case in SUITE.ask(unit, 0):
-            collect(model.answer(Request(case.messages, 0, case.options)))
+def forget(model: AnyGen) -> None:
+    model.engine.kv_caches.idle.clear()
+    model.engine.embeddings.values.clear()
+
+
+def one_by_one(model: AnyGen, cases: Iterable[Case]) -> None:
+    for case in cases:
+        collect(model.answer(Request(case.messages, 0, case.options)))
+
+
+def in_order_of_file(model: AnyGen, cases: Sequence[Sequence[Case]]) -> None:
+    """As if there were so many questions that no KV cache is left of their last rotation."""
+    for rotation in zip(*cases, strict=True):
+        model.engine.kv_caches.idle.clear()
+        one_by_one(model, rotation)
 
 
 def as_suite(model: AnyGen, units: Sequence[Unit]) -> None:
-    for start in range(0, len(units), BATCH):
-        ask_units(model, SUITE, units[start : start + BATCH], seed=0)
+    for start in range(0, len(units), TEXT_BATCH):
+        ask_units(model, SUITE, units[start : start + TEXT_BATCH], seed=0)
+
+
+def counted(model: AnyGen, reading: Counter[bool], run: Callable[[], None]) -> None:
+    """Counts the positions of prompts: whether the media expert reads them -> how many."""
+    llm = model.model.llm
+    read = llm.read
+
+    def observe(inputs: Sequence[CacheInput]) -> list[Tensor]:
+        for _, _, keys in inputs:
+            if len(keys) > 1:  # else it is a token of the answer
+                reading[isinstance(keys[0], Adapted)] += len(keys)
+        return read(inputs)
+
+    llm.read = observe
+    run()
+    llm.read = read
+
+
+def read_alone(model: AnyGen, reading: Counter[bool]) -> None:
+    with torch.inference_mode():
+        for adapted, positions in reading.items():
+            for start in range(0, positions, MAX_FORWARD):
+                ids = [0] * min(MAX_FORWARD, positions - start)
+                keys = [Adapted(0)] * len(ids) if adapted else ids
+                model.model.llm.read([(KVCache(), model.model.embed_ids(ids), keys)])
 
 
 if __name__ == "__main__":

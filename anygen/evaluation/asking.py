@@ -19,6 +19,7 @@ from anygen.evaluation.suites.base import (
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request, derive_seed
 
+BESIDE = 8  # units whose questions are asked side by side: a KV cache is kept for so many
 NOTHING = Answer(Message("assistant", ()), "cancelled")
 Reply = tuple[Answer, Likelihoods]
 
@@ -74,20 +75,29 @@ def ask_units(
 
 
 def ask_all(model: Answerer, interviews: Sequence[Interview]) -> None:
-    """Ask what has no answer yet: the first questions of all, then the second ones, and so on.
+    """Ask what has no answer yet: of a few units the first questions, then the second ones.
 
     So a later question of a unit finds what it has in common with the one before, such as a
     picture, in the KV cache.
     """
-    while waiting := [one for one in interviews if len(one.replies) < len(one.cases)]:
-        pairs = [(one.cases[len(one.replies)], one.seeds[len(one.replies)]) for one in waiting]
-        requests = [
-            Request(case.messages, key, case.options) for case, key in pairs if not case.choices
-        ]
-        written = iter(reply_all(model, requests))
-        scored = iter(score_all(cast(Scorer, model), [case for case, _ in pairs if case.choices]))
-        for one, (case, _) in zip(waiting, pairs):
-            one.replies.append(next(scored) if case.choices else (next(written), ()))
+    waiting = [
+        (number // BESIDE, place, one)
+        for number, one in enumerate(interviews)
+        for place in range(len(one.replies), len(one.cases))
+    ]
+    questions = [
+        (one, one.cases[place], one.seeds[place])
+        for _, place, one in sorted(waiting, key=lambda question: question[:2])
+    ]
+    requests = [
+        Request(case.messages, seed, case.options)
+        for _, case, seed in questions
+        if not case.choices
+    ]
+    written = iter(reply_all(model, requests))
+    scored = iter(score_all(cast(Scorer, model), [c for _, c, _ in questions if c.choices]))
+    for one, case, _ in questions:
+        one.replies.append(next(scored) if case.choices else (next(written), ()))
 
 
 def without_media(case: Case) -> Case:
@@ -122,7 +132,7 @@ def best_choice(case: Case, scores: Sequence[Any]) -> Reply:
 def all_or_each(
     ask: Callable[[Any], list[Any]], questions: Sequence[Any], fail: Callable[[str], Any]
 ) -> list[Any]:
-    """The answers to all questions at once or, if one of them is refused, to each alone."""
+    """The answers to all questions at once, without those that are refused."""
     if not questions:
         return []
     try:
@@ -130,7 +140,9 @@ def all_or_each(
     except ValueError as error:
         if len(questions) == 1:
             return [fail(str(error))]
-        return [all_or_each(ask, [question], fail)[0] for question in questions]
+        middle = len(questions) // 2
+        halves = questions[:middle], questions[middle:]
+        return [answer for half in halves for answer in all_or_each(ask, half, fail)]
 
 
 def no_answer(reason: str) -> Answer:

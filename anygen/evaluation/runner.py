@@ -57,6 +57,7 @@ from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import write_media
 
 BATCH = 8  # units at a time
+TEXT_BATCH = 32  # units whose answers hold no media: a new question joins where one is answered
 SAVED = 64  # units of a task whose media are saved
 TEXTS = (".jsonl", ".json", ".tsv", ".csv", ".txt")  # files of annotations
 
@@ -216,10 +217,11 @@ def measure(
 ) -> None:
     """Ask and judge every unit that has no line yet."""
     done = {line["id"] for line in read_lines(out)}
+    size = BATCH if suite.makes_media or suite.needs_model else TEXT_BATCH
     for name, own in by_task(units).items():
         missing = [(index, unit) for index, unit in enumerate(own) if unit.id not in done]
-        for start in range(0, len(missing), BATCH):
-            indices, chunk = zip(*missing[start : start + BATCH])
+        for start in range(0, len(missing), size):
+            indices, chunk = zip(*missing[start : start + size])
             print_line(f"{name}: {indices[0]} of {len(own)}")
             start_time = time.perf_counter()
             answered = ask_units(bench.model, suite, chunk, seed)

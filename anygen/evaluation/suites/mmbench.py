@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+from anygen.core.media import Media
 from anygen.evaluation.suites.base import (
     LIKELIHOOD,
     Answered,
@@ -138,11 +139,12 @@ def complete(choices: Mapping[int, Choice], has_passes: bool, where: str) -> lis
 
 def ask(unit: Unit, seed: int) -> list[Case]:
     """Raises ValueError for a picture that is not valid."""
-    return [ask_once(choice, unit.id) for choice in unit.content]
+    where = f"the picture of question {unit.id}"
+    pictures = {image: decoded(image, where) for image in {one.image for one in unit.content}}
+    return [ask_once(choice, pictures[choice.image]) for choice in unit.content]
 
 
-def ask_once(choice: Choice, name: str) -> Case:
-    picture = decoded(choice.image, f"the picture of question {name}")
+def ask_once(choice: Choice, picture: Media) -> Case:
     letters = LETTERS[: len(choice.options)] if choice.compared else ""
     return question(choice.prompt, picture, choices=letters)
 

@@ -4,14 +4,24 @@ import pytest
 
 from anygen import AnyGen
 from anygen.evaluation import runner
-from anygen.evaluation.asking import ask_units
+from anygen.evaluation.asking import BESIDE, all_or_each, ask_units
 from anygen.evaluation.results import read_lines
 from anygen.evaluation.runner import Plan
 from anygen.evaluation.suites.base import Source
 from anygen.evaluation.suites.registry import find_suite
 from support.answers import observed
 from support.reform import Scoring
-from support.suites import passes, results_of, values, write_mmbench, write_mme, write_pope
+from support.suites import (
+    BEAR,
+    Ruled,
+    passes,
+    results_of,
+    text_of,
+    values,
+    write_mmbench,
+    write_mme,
+    write_pope,
+)
 
 
 def yes(text):
@@ -93,3 +103,23 @@ def test_questions_about_one_picture_read_it_once(make_model, make_data, mode):
     assert len(work.encoded) == 1  # both pictures are the same
     assert max(questions[2:4]) < min(questions[:2])
     assert len(work.passes[0]) == 2  # both units in one pass
+
+
+def test_the_questions_of_a_few_units_are_asked_side_by_side(tmp_path):
+    """The rotations of a question follow while the KV cache has its picture."""
+    numbers = range(1, BESIDE + 2)
+    data = write_mmbench(tmp_path, [row for number in numbers for row in passes(number)])
+    suite, model = find_suite("mmbench"), Ruled(lambda _: "A")
+    ask_units(model, suite, suite.read(Source(data, "circular")), seed=0)
+    first = [text_of(request).splitlines()[2].removeprefix("A. ") for request in model.requests]
+    assert first == [name for name in BEAR for _ in range(BESIDE)] + list(BEAR)
+
+
+def test_of_many_questions_only_those_that_are_refused_fail():
+    def ask(numbers):
+        if refused := {3, 4, 9} & set(numbers):
+            raise ValueError(f"no {min(refused)}")
+        return [str(number) for number in numbers]
+
+    answers = all_or_each(ask, range(11), str)
+    assert answers == ["0", "1", "2", "no 3", "no 4", *"5678", "no 9", "10"]
