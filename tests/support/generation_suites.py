@@ -11,7 +11,7 @@ from anygen.core.media import Audio, Image, Media, Message, Video
 from anygen.generation.answer import Answer
 from anygen.generation.request import Request
 from anygen.io.media_files import write_media
-from support.suites import text_of, write_lines
+from support.suites import text_of, write_lines, write_picture
 
 
 class Making:
@@ -140,4 +140,69 @@ def write_msrvtt(folder: Path, videos: Sequence[tuple[str, Video]]) -> Path:
         ],
     }
     (folder / "test_videodatainfo.json").write_text(json.dumps(data))
+    return folder
+
+
+def write_isg(folder: Path) -> Path:
+    write_picture(folder / "images" / "0000_q1.png")
+
+    def text(words: str) -> dict[str, str]:
+        return {"type": "text", "content": words}
+
+    def picture(path: str) -> dict[str, str]:
+        return {"type": "image", "content": path}
+
+    rows = [
+        {
+            "id": "0000",
+            "Category": "Prediction",
+            "Query": [text("What happens next? Use two pictures."), picture("images/0000_q1.png")],
+            "Golden": [text("It rains."), picture("images/g1.png"), picture("images/g2.png")],
+        },
+        {"id": "0001", "Category": "VQA", "Query": [text("Why?")], "Golden": [text("So.")]},
+    ]
+    write_lines(folder / "ISG-Bench.jsonl", rows)
+    return folder
+
+
+def write_opening(folder: Path) -> Path:
+    write_picture(folder / "images" / "Story" / "96-i-1.jpg")
+    row = {
+        "total_uid": "0301096",
+        "subtask_name": "Story",
+        "conversations": [
+            {"input": [{"text": "Go on: <image>", "image": "images/Story/96-i-1.jpg"}]},
+            {"output": [{"text": "He ran.", "image": "a.jpg"}, {"text": "End.", "image": None}]},
+        ],
+    }
+    write_lines(folder / "test_data.jsonl", [row])
+    return folder
+
+
+def write_mmie(folder: Path) -> Path:
+    write_picture(folder / "images" / "1.png")
+    rows = [
+        {
+            "id": "1",
+            "question": [
+                {"text": "How is it done?", "image": None},
+                {"text": None, "image": "images/1.png"},
+            ],
+            "gt_answer": [{"text": "Thus.", "image": "images/g.png"}],
+        }
+    ]
+    (folder / "data.json").write_text(json.dumps(rows))
+    return folder
+
+
+TRIGGERS = (
+    {"id": "1", "prompt": "draw", "media": ["image"]},
+    {"id": "2", "prompt": "draw and play", "media": ["image", "audio"]},
+    {"id": "3", "prompt": "count", "media": []},
+)
+
+
+def write_triggers(folder: Path, rows: Sequence[dict] = TRIGGERS) -> Path:
+    folder.mkdir(exist_ok=True)
+    write_lines(folder / "triggers.jsonl", rows)
     return folder

@@ -5,10 +5,11 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from anygen.core.media import Image, Message
+from anygen.core.media import Audio, Image, Message
 from anygen.evaluation.judges.judges import Judges
 from anygen.evaluation.results import read_lines, summarize
 from anygen.evaluation.runner import claim, measure
@@ -208,4 +209,68 @@ def write_refcoco(folder: Path, boxes: dict[str, Sequence[float]]) -> Path:
     write_picture(folder / "train2014" / "p.png", size=(10, 20))
     rows = [{"img_path": "p.png", "expression": text, "bbox": box} for text, box in boxes.items()]
     write_lines(folder / "REC_refcoco_unc_val.jsonl", rows)
+    return folder
+
+
+# --- VCR, OmniBench, LVLM-eHub ---
+
+VCR_ANSWERS = [["Yes", ",", [0], "is", "glad", "."], ["No", ",", "she", "does", "n't", "."]]
+VCR_REASONS = [["It", "rains", "."], ["Her", "arms", "are", "crossed", "."]]
+
+
+def vcr_row(number: int = 0, **more) -> dict:
+    return {
+        "annot_id": f"val-{number}",
+        "question": ["Does", [1], "feel", "well", "?"],
+        "answer_choices": VCR_ANSWERS * 2,
+        "answer_label": 1,
+        "rationale_choices": VCR_REASONS * 2,
+        "rationale_label": 3,
+        "objects": ["car", "person", "person"],
+        "img_fn": "film/p.png",
+        "metadata_fn": "film/p.json",
+        **more,
+    }
+
+
+def write_vcr(folder: Path, *rows: dict, boxes: int = 3) -> Path:
+    write_picture(folder / "vcr1images/film/p.png", size=(40, 40))
+    corners = [[10 * n, 2, 10 * n + 8, 20, 0.9] for n in range(boxes)]
+    (folder / "vcr1images/film/p.json").write_text(json.dumps({"boxes": corners}))
+    write_lines(folder / "val.jsonl", rows)
+    return folder
+
+
+SOUND_OPTIONS = ["The man sings.", "The dog barks.", "A bell rings.", "Nobody speaks."]
+
+
+def omnibench_row(index: int, **more) -> dict:
+    return {
+        "index": index,
+        "task type": "Action and Activity",
+        "audio type": "Speech" if index else "sound event",
+        "question": "What happens?",
+        "options": SOUND_OPTIONS,
+        "answer": SOUND_OPTIONS[index],
+        "audio_path": "a.wav",
+        "image_path": "p.png",
+        **more,
+    }
+
+
+def write_omnibench(folder: Path, sound: Audio, *rows: dict) -> Path:
+    write_picture(folder / "mm_data/image/p.png")
+    (folder / "mm_data/audio").mkdir(parents=True, exist_ok=True)
+    write_media(sound, folder / "mm_data/audio/a.wav")
+    (folder / "dataset").mkdir(exist_ok=True)
+    write_lines(folder / "dataset/batch-5_1142_20240817.jsonl", rows)
+    return folder
+
+
+def write_ehub(folder: Path, **sets: Sequence[tuple[str, Any]]) -> Path:
+    """A file for each set, of pairs of an answer and the right ones."""
+    folder.mkdir(exist_ok=True)
+    for name, rows in sets.items():
+        answers = [{"question": "?", "answer": own, "gt_answers": gold} for own, gold in rows]
+        (folder / f"{name}.json").write_text(json.dumps(answers))
     return folder

@@ -1,19 +1,9 @@
-import json
-
 import pytest
 
 from anygen.evaluation.runner import Plan, run
 from anygen.evaluation.suites import ehub
 from anygen.evaluation.suites.base import Source
-
-
-def write(folder, **sets):
-    """A file for each set, of pairs of an answer and the right ones."""
-    folder.mkdir(exist_ok=True)
-    for name, rows in sets.items():
-        answers = [{"question": "?", "answer": own, "gt_answers": gold} for own, gold in rows]
-        (folder / f"{name}.json").write_text(json.dumps(answers))
-    return folder
+from support.suites import write_ehub
 
 
 def values(data, out) -> dict:
@@ -25,7 +15,7 @@ def values(data, out) -> dict:
 
 
 def test_each_kind_of_set_has_its_own_figure(tmp_path):
-    data = write(
+    data = write_ehub(
         tmp_path / "data",
         VQAv2=[("There are two dogs.", ["2", "three"]), ("many", ["2"])],
         IIIT5K=[("it says OPEN-24!", "open24"), ("opener", "open")],
@@ -44,7 +34,7 @@ def test_each_kind_of_set_has_its_own_figure(tmp_path):
 
 
 def test_the_total_is_the_mean_of_the_sets(tmp_path):
-    data = write(tmp_path / "data", GQA=[("yes", "yes")] * 3, OKVQA=[("no", "yes")])
+    data = write_ehub(tmp_path / "data", GQA=[("yes", "yes")] * 3, OKVQA=[("no", "yes")])
     results = run("no model", Plan("ehub", data), tmp_path / "out")
     assert results["rows"]["accuracy"]["value"] == 50
 

@@ -1,42 +1,18 @@
+from functools import partial
+
 import pytest
 
 from anygen.core.media import Audio, Image
 from anygen.evaluation.suites import omnibench
 from anygen.evaluation.suites.base import Source
 from anygen.evaluation.suites.omnibench import find_letter
-from anygen.io.media_files import write_media
 from support.reform import Scoring
-from support.suites import results_of, values, write_lines, write_picture
-
-OPTIONS = ["The man sings.", "The dog barks.", "A bell rings.", "Nobody speaks."]
-
-
-def row(index, **more):
-    return {
-        "index": index,
-        "task type": "Action and Activity",
-        "audio type": "Speech" if index else "sound event",
-        "question": "What happens?",
-        "options": OPTIONS,
-        "answer": OPTIONS[index],
-        "audio_path": "a.wav",
-        "image_path": "p.png",
-        **more,
-    }
+from support.suites import SOUND_OPTIONS, omnibench_row, results_of, values, write_omnibench
 
 
 @pytest.fixture
 def write(tmp_path, audio):
-    def write(*rows):
-        folder = tmp_path / "data"
-        write_picture(folder / "mm_data/image/p.png")
-        (folder / "mm_data/audio").mkdir(parents=True, exist_ok=True)
-        write_media(audio, folder / "mm_data/audio/a.wav")
-        (folder / "dataset").mkdir(exist_ok=True)
-        write_lines(folder / "dataset/batch-5_1142_20240817.jsonl", rows)
-        return folder
-
-    return write
+    return partial(write_omnibench, tmp_path / "data", audio)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +31,11 @@ def write(tmp_path, audio):
     ],
 )
 def test_the_option_that_is_named_last_counts(text, letter):
-    assert find_letter(text, OPTIONS) == letter
+    assert find_letter(text, SOUND_OPTIONS) == letter
 
 
 def test_a_question_shows_both_media_or_one(write):
-    data = write(row(0))
+    data = write(omnibench_row(0))
     kinds = {"both": [Image, Audio, str], "image": [Image, str], "audio": [Audio, str]}
     for mode, expected in kinds.items():
         [unit] = omnibench.read(Source(data, mode))
@@ -73,7 +49,9 @@ def test_a_question_shows_both_media_or_one(write):
 
 
 def test_figures_are_those_of_sounds_and_tasks(write, tmp_path):
-    results = results_of("omnibench", write(row(0), row(1)), lambda _: "(A)", tmp_path / "out")
+    results = results_of(
+        "omnibench", write(omnibench_row(0), omnibench_row(1)), lambda _: "(A)", tmp_path / "out"
+    )
     assert values(results) == {
         "overall": 50,
         "action and activity": 50,
@@ -86,7 +64,11 @@ def test_figures_are_those_of_sounds_and_tasks(write, tmp_path):
 def test_options_are_compared_by_their_likelihood(write, tmp_path):
     model = Scoring(str, lambda text: "dog" in text)
     results = results_of(
-        "omnibench", write(row(0), row(1)), model, tmp_path / "out", mode="likelihood"
+        "omnibench",
+        write(omnibench_row(0), omnibench_row(1)),
+        model,
+        tmp_path / "out",
+        mode="likelihood",
     )
     assert values(results)["speech"] == 100
     assert "options" not in model.rows[0][0][0].parts[-1]
@@ -96,10 +78,10 @@ def test_options_are_compared_by_their_likelihood(write, tmp_path):
     ("change", "complaint"),
     [
         ({"answer": "It snows."}, "question 1: the answer 'It snows.' is none of its options"),
-        ({"options": OPTIONS[:3]}, "question 1: has 3 options; it needs 4"),
+        ({"options": SOUND_OPTIONS[:3]}, "question 1: has 3 options; it needs 4"),
         ({"audio_path": "gone.mp3"}, "there is no file .*mm_data.audio.gone.mp3"),
     ],
 )
 def test_a_line_that_is_not_valid_is_refused(write, change, complaint):
     with pytest.raises(ValueError, match=complaint):
-        omnibench.read(Source(write(row(0), row(1, **change)), "both"))
+        omnibench.read(Source(write(omnibench_row(0), omnibench_row(1, **change)), "both"))

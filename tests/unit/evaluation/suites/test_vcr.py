@@ -1,37 +1,9 @@
-import json
-
 import pytest
 
 from anygen.evaluation.suites import vcr
 from anygen.evaluation.suites.base import Source, Unit
 from support.reform import Scoring
-from support.suites import judged, results_of, values, write_lines, write_picture
-
-ANSWERS = [["Yes", ",", [0], "is", "glad", "."], ["No", ",", "she", "does", "n't", "."]]
-REASONS = [["It", "rains", "."], ["Her", "arms", "are", "crossed", "."]]
-
-
-def row(number=0, **more):
-    return {
-        "annot_id": f"val-{number}",
-        "question": ["Does", [1], "feel", "well", "?"],
-        "answer_choices": ANSWERS * 2,
-        "answer_label": 1,
-        "rationale_choices": REASONS * 2,
-        "rationale_label": 3,
-        "objects": ["car", "person", "person"],
-        "img_fn": "film/p.png",
-        "metadata_fn": "film/p.json",
-        **more,
-    }
-
-
-def write(folder, *rows, boxes=3):
-    write_picture(folder / "vcr1images/film/p.png", size=(40, 40))
-    corners = [[10 * n, 2, 10 * n + 8, 20, 0.9] for n in range(boxes)]
-    (folder / "vcr1images/film/p.json").write_text(json.dumps({"boxes": corners}))
-    write_lines(folder / "val.jsonl", rows)
-    return folder
+from support.suites import judged, results_of, values, vcr_row, write_vcr
 
 
 def cases(folder, mode="generation"):
@@ -40,7 +12,7 @@ def cases(folder, mode="generation"):
 
 
 def test_objects_have_names_and_frames(tmp_path):
-    first, second = cases(write(tmp_path, row()))
+    first, second = cases(write_vcr(tmp_path, vcr_row()))
     picture, text = first.messages[0].parts
     assert text == (
         "Question: In the image these are framed: car1 in red, person2 in green.\n"
@@ -63,14 +35,14 @@ def test_objects_have_names_and_frames(tmp_path):
     ],
 )
 def test_both_the_answer_and_the_reason_count(texts, right):
-    unit = Unit("val-0", "vcr", tuple(vcr.CHANCES), (row(), [], None, None, "generation"))
+    unit = Unit("val-0", "vcr", tuple(vcr.CHANCES), (vcr_row(), [], None, None, "generation"))
     scores = judged(vcr, unit, *texts).scores
     assert [scores[name]["model"] for name in ("q_a", "qa_r", "q_ar")] == [(n, 1) for n in right]
 
 
 def test_options_are_compared_by_their_likelihood(tmp_path):
     answers = [["A", "."], ["B", "."], ["C", "."], ["D", "."]]
-    data = write(tmp_path / "data", row(answer_choices=answers, rationale_choices=answers))
+    data = write_vcr(tmp_path / "data", vcr_row(answer_choices=answers, rationale_choices=answers))
     model = Scoring(str, lambda text: text == "B.")
     results = results_of("vcr", data, model, tmp_path / "out", mode="likelihood")
     assert values(results) == {"q_a": 100, "qa_r": 0, "q_ar": 0}
@@ -87,7 +59,7 @@ def test_options_are_compared_by_their_likelihood(tmp_path):
 )
 def test_a_line_that_is_not_valid_is_refused(tmp_path, change, complaint):
     with pytest.raises(ValueError, match=complaint):
-        vcr.read(Source(write(tmp_path, row(**change))))
+        vcr.read(Source(write_vcr(tmp_path, vcr_row(**change))))
 
 
 def test_missing_files_and_boxes_are_named(tmp_path):
@@ -98,4 +70,4 @@ def test_missing_files_and_boxes_are_named(tmp_path):
     with pytest.raises(
         ValueError, match=r"p.json: has 1 boxes, fewer than its picture has objects"
     ):
-        cases(write(tmp_path, row(), boxes=1))
+        cases(write_vcr(tmp_path, vcr_row(), boxes=1))

@@ -5,20 +5,8 @@ import pytest
 from anygen.evaluation.suites.base import Source
 from anygen.evaluation.suites.generation import triggers
 from anygen.evaluation.suites.generation.triggers import media_scores
-from support.generation_suites import Making, flat, tone
-from support.suites import results_of, values, write_lines
-
-ROWS = [
-    {"id": "1", "prompt": "draw", "media": ["image"]},
-    {"id": "2", "prompt": "draw and play", "media": ["image", "audio"]},
-    {"id": "3", "prompt": "count", "media": []},
-]
-
-
-def write(folder, rows=ROWS):
-    folder.mkdir(exist_ok=True)
-    write_lines(folder / "triggers.jsonl", rows)
-    return folder
+from support.generation_suites import Making, flat, tone, write_triggers
+from support.suites import results_of, values
 
 
 def answers(draw, both, count):
@@ -39,7 +27,7 @@ PICTURE, SOUND = flat(9), tone(0.1)
     ],
 )
 def test_precision_recall_number_and_order(tmp_path, model, expected):
-    found = values(results_of("triggers", write(tmp_path / "d"), model, tmp_path / "o"))
+    found = values(results_of("triggers", write_triggers(tmp_path / "d"), model, tmp_path / "o"))
     assert tuple(found[name] for name in triggers.ROWS) == expected
 
 
@@ -50,9 +38,11 @@ def test_media_count_as_often_as_they_are_called_for():
 
 def test_lines_in_another_form_are_refused(tmp_path):
     with pytest.raises(ValueError, match="media of 1 are 'image', not of"):
-        triggers.read(Source(write(tmp_path, [{"id": 1, "prompt": "x", "media": "image"}])))
+        triggers.read(
+            Source(write_triggers(tmp_path, [{"id": 1, "prompt": "x", "media": "image"}]))
+        )
     with pytest.raises(ValueError, match=r"triggers.jsonl:1: lacks media"):
-        triggers.read(Source(write(tmp_path, [{"id": 1, "prompt": "x"}])))
+        triggers.read(Source(write_triggers(tmp_path, [{"id": 1, "prompt": "x"}])))
     (tmp_path / "triggers.jsonl").unlink()
     with pytest.raises(ValueError, match=r"there is no .*triggers.jsonl; a line of it has an id"):
         triggers.read(Source(tmp_path))

@@ -9,61 +9,8 @@ from anygen.evaluation.runner import Plan
 from anygen.evaluation.suites.base import Source
 from anygen.evaluation.suites.interleaved import isg, mmie, opening
 from anygen.io.media_files import read_media
-from support.generation_suites import Making, flat
-from support.suites import results_of, values, write_lines, write_picture
-
-
-def text(words):
-    return {"type": "text", "content": words}
-
-
-def picture(path):
-    return {"type": "image", "content": path}
-
-
-def write_isg(folder):
-    write_picture(folder / "images" / "0000_q1.png")
-    rows = [
-        {
-            "id": "0000",
-            "Category": "Prediction",
-            "Query": [text("What happens next? Use two pictures."), picture("images/0000_q1.png")],
-            "Golden": [text("It rains."), picture("images/g1.png"), picture("images/g2.png")],
-        },
-        {"id": "0001", "Category": "VQA", "Query": [text("Why?")], "Golden": [text("So.")]},
-    ]
-    write_lines(folder / "ISG-Bench.jsonl", rows)
-    return folder
-
-
-def write_opening(folder):
-    write_picture(folder / "images" / "Story" / "96-i-1.jpg")
-    row = {
-        "total_uid": "0301096",
-        "subtask_name": "Story",
-        "conversations": [
-            {"input": [{"text": "Go on: <image>", "image": "images/Story/96-i-1.jpg"}]},
-            {"output": [{"text": "He ran.", "image": "a.jpg"}, {"text": "End.", "image": None}]},
-        ],
-    }
-    write_lines(folder / "test_data.jsonl", [row])
-    return folder
-
-
-def write_mmie(folder):
-    write_picture(folder / "images" / "1.png")
-    rows = [
-        {
-            "id": "1",
-            "question": [
-                {"text": "How is it done?", "image": None},
-                {"text": None, "image": "images/1.png"},
-            ],
-            "gt_answer": [{"text": "Thus.", "image": "images/g.png"}],
-        }
-    ]
-    (folder / "data.json").write_text(json.dumps(rows))
-    return folder
+from support.generation_suites import Making, flat, write_isg, write_mmie, write_opening
+from support.suites import results_of, values, write_lines
 
 
 def knowing(first, second):
@@ -79,7 +26,7 @@ def test_the_structure_of_isg_is_the_sequence_of_parts(tmp_path):
     assert [part["type"] for part in first["output"]] == ["text", "image", "image"]
     assert first["output"][0]["content"] == "Rain."
     assert read_media(first["output"][2]["content"]).pixels.unique().tolist() == [8]
-    assert second["output"] == [text("So")]
+    assert second["output"] == [{"type": "text", "content": "So"}]
     assert [type(part).__name__ for part in model.requests[0].messages[0].parts] == ["str", "Image"]
 
 
