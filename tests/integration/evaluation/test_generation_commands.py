@@ -1,13 +1,18 @@
 """The commands of generation suites, arena and leaderboard, with a real tiny model."""
 
 import json
+from threading import Thread
 
+import httpx2
 import pytest
 import torch
 from torch import Tensor, nn
 
+from anygen.evaluation.arena.battles import read_battles
 from anygen.evaluation.results import RESULTS, read_lines
 from anygen.io.media_files import read_media
+from anygen.web.arena import STATE, VOTES
+from anygen.web.page import SESSION
 from support.generation_suites import write_geneval
 from support.suites import write_captions, write_lines
 
@@ -103,3 +108,37 @@ def test_two_models_meet_in_the_arena(anygen_cli, saved_model, tmp_path):
     text = run(anygen_cli, "arena", "rate", "arena")
     assert text.splitlines()[0].split()[:2] == ["model", "rating"]
     assert (tmp_path / "ratings" / "arena.html").is_file()
+
+
+def first_is_better(url):
+    """Votes for the first answer, as the page at that address does."""
+    server, token = url.split("/#token=")
+    with httpx2.Client(base_url=server, timeout=300, trust_env=False) as page:
+        bearer = {"Authorization": f"Bearer {token}"}
+        key = page.post(SESSION, headers=bearer).json()["key"]
+        page.headers["Authorization"] = f"Bearer {key}"
+        while (state := page.get(STATE).json())["state"] != "over":
+            if state["state"] == "vote":
+                page.post(VOTES, json={"number": state["number"], "vote": "first"})
+
+
+@pytest.mark.slow
+def test_the_command_opens_a_page_to_vote_on(anygen_cli, saved_model, tmp_path, monkeypatch):
+    (tmp_path / "prompts.txt").write_text("draw a cat\n")
+    other = tmp_path / "other"
+    other.symlink_to(saved_model)
+    opened = []
+
+    def open_browser(url):
+        opened.append(Thread(target=first_is_better, args=(url,)))
+        opened[0].start()
+
+    monkeypatch.setattr("webbrowser.open", open_browser)
+    command = ("arena", "vote", saved_model, other, "--prompts", "prompts.txt", "--web")
+    code, text, err = anygen_cli(*map(str, command))
+    opened[0].join()
+    assert code == 0, err
+    assert "1 of 1 prompts have a vote" in text
+    assert err.startswith("anygen: the arena at http://127.0.0.1:")
+    [battle] = read_battles([tmp_path / "arena"])
+    assert battle.vote == "first"
