@@ -5,8 +5,9 @@
 A server is started on loopback. Each client draws what it does next: a plain or a streamed answer,
 an image, an answer that it leaves, one that it reads slowly, garbage, a body that is too large. The
 line says how often each was done and with which status, how long good requests waited, and the
-memory, threads and file descriptors of the server after a warm-up and at the end. The exit code is
-1 if a good request failed for another reason than a full queue, or bad input did not get a 4xx.
+memory, threads, file descriptors and CPU seconds of the server, ten times in the course of it and
+once all is answered. The exit code is 1 if a good request failed for another reason than a full
+queue, or bad input did not get a 4xx.
 """
 
 import argparse
@@ -21,14 +22,15 @@ import sys
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from zlib import compress, crc32
 
 import httpx2
 import psutil
 
-WARM_UP = 0.2  # of the time
+LOOKS = 10  # at what the server uses
 FULL = 429
 IMAGE = {"exactly": {"image": 1}, "modalities": ["image"], "media": {"image": {"steps": 2}}}
 
@@ -120,10 +122,12 @@ async def one_client(soak: Soak, draw: random.Random) -> None:
 
 
 def usage(process: psutil.Process) -> dict[str, int]:
+    cpu = process.cpu_times()
     return {
         "rss_mb": process.memory_info().rss // 2**20,
         "threads": process.num_threads(),
         "descriptors": process.num_fds(),
+        "cpu_seconds": round(cpu.user + cpu.system),
     }
 
 
@@ -145,10 +149,12 @@ async def soak_server(url: str, process: psutil.Process, given: argparse.Namespa
         soak = Soak(client, given.tokens, time.monotonic() + given.seconds)
         clients = [one_client(soak, random.Random(seed)) for seed in range(given.clients)]
         everyone = asyncio.gather(*clients)
-        await asyncio.sleep(given.seconds * WARM_UP)
-        warm = usage(process)
+        used = []
+        for _ in range(LOOKS):
+            await asyncio.sleep(given.seconds / LOOKS)
+            used.append(usage(process))
         await everyone
-        figures = {"warm": warm, "end": usage(process), **report(soak, given)}
+        figures = {"during": used, "end": usage(process), **report(soak, given)}
     print(json.dumps(figures))
     return soak
 
@@ -166,6 +172,25 @@ def report(soak: Soak, given: argparse.Namespace) -> dict[str, object]:
     }
 
 
+@contextmanager
+def started(model: str) -> Iterator[tuple[str, psutil.Process]]:
+    """The address and the process of a server on loopback, which may still be loading."""
+    command = [sys.executable, "-m", "anygen", "serve", "--port", "0", "--model", model]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            lines: list[str] = []
+            for line in server.stderr:
+                lines.append(line)
+                if found := re.search(r"http://\S+", line):
+                    break
+            else:
+                raise SystemExit(f"the server did not start:\n{''.join(lines)}")
+            yield found[0].removesuffix("/v1"), psutil.Process(server.pid)
+        finally:
+            server.terminate()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Many clients of one server, for a while.")
     parser.add_argument("--model", default="mini")
@@ -173,17 +198,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--tokens", type=int, default=16, help="of an answer in text")
     given = parser.parse_args()
-    command = [sys.executable, "-m", "anygen", "serve", "--port", "0", "--model", given.model]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stderr is not None
-            address = next(
-                found[0] for line in server.stderr if (found := re.search(r"http://\S+", line))
-            )
-            url = address.removesuffix("/v1")
-            soak = asyncio.run(soak_server(url, psutil.Process(server.pid), given))
-        finally:
-            server.terminate()
+    with started(given.model) as (url, process):
+        soak = asyncio.run(soak_server(url, process, given))
     return 1 if soak.failures else 0
 
 
