@@ -1,6 +1,7 @@
 """The commands of generation suites, arena and leaderboard, with a real tiny model."""
 
 import json
+import webbrowser
 from threading import Thread
 
 import httpx2
@@ -133,7 +134,7 @@ def test_the_command_opens_a_page_to_vote_on(anygen_cli, saved_model, tmp_path, 
         opened.append(Thread(target=first_is_better, args=(url,)))
         opened[0].start()
 
-    monkeypatch.setattr("webbrowser.open", open_browser)
+    monkeypatch.setattr(webbrowser, "open", open_browser)
     command = ("arena", "vote", saved_model, other, "--prompts", "prompts.txt", "--web")
     code, text, err = anygen_cli(*map(str, command))
     opened[0].join()
