@@ -169,7 +169,7 @@ def plain_story(model: AnyGen) -> Callable[[], Any]:
         {"role": "user", "content": STORY},
     ]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    ids = torch.tensor([tokenizer(text, add_special_tokens=False).input_ids])
     settings = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
     return lambda: plain.generate(ids, **settings)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -159,6 +158,8 @@ def save_sharded(
     `huggingface_hub.save_torch_state_dict` deletes the old files before it writes the new ones;
     here every file is replaced when the new one is complete.
     """
+    from huggingface_hub import split_torch_state_dict_into_shards  # answers do without it
+
     narrowed = {n: t.detach().to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
     split = split_torch_state_dict_into_shards(narrowed, max_shard_size=max_size)
     for name, keys in split.filename_to_tensors.items():

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from huggingface_hub import ModelCard, ModelCardData
-
 from anygen.config.system import System
 from anygen.core.version import DISTRIBUTION
 from anygen.io.atomic import replacing
@@ -23,6 +21,8 @@ def write_card(system: System, folder: Path) -> None:
 
 def card(system: System, name: str) -> str:
     """The card as Markdown with a YAML header."""
+    from huggingface_hub import ModelCard, ModelCardData  # answers do without it
+
     base = SMOLLM if system.llm.base == "smollm2-135m" else system.llm.base
     is_public = not Path(base).exists()
     data = ModelCardData(

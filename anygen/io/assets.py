@@ -22,8 +22,6 @@ from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from anygen.io.paths import user_path
 
@@ -127,6 +125,8 @@ def fetch(asset: Asset) -> Path:
 
 def prepare(asset: Asset) -> None:
     """Downloads, verifies, unpacks and converts an asset in a temporary folder."""
+    from rich.console import Console  # most starts find everything in the cache
+
     console = Console(file=sys.stderr)
     unfinished = asset.folder.with_name(f"{asset.folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
@@ -191,6 +191,15 @@ def show_growth(asset: Asset, folder: Path, process: subprocess.Popen[str]) -> N
 
     Prints one line if stderr is not a terminal.
     """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
     console = Console(stderr=True)
     title = f"{asset.name}: downloading {asset.size / 1e6:.1f} MB"
     if not console.is_terminal:

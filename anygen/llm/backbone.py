@@ -1,6 +1,6 @@
 """The causal LLM as others publish it: loaded whole or not at all, and what ends its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from torch import nn
-from transformers.utils import logging
 
 from anygen.checkpoints.checkpoint import INDEX, WEIGHTS, open_weights
 from anygen.config.placement import Placement, Precision
@@ -19,7 +18,7 @@ from anygen.io.pretrained import check_complete, reading, shapes_only
 from anygen.llm.attention import attend_for_transformers
 from anygen.llm.chat_template import end_of_turn, read_template, shipped
 from anygen.llm.plain_llama import read_llama
-from anygen.llm.tokenization import ids_of, read_tokenizer
+from anygen.llm.tokenization import ids_of, read_plain_tokenizer, read_tokenizer
 
 ATTENTION = "anygen_contexts"  # what transformers knows `attend_for_transformers` by
 TYPES: dict[str, Precision] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
@@ -37,12 +36,19 @@ class Stops:
     texts: tuple[str, ...]
 
 
-def load_tokenizer(base: Path | str, template: str | None) -> Any:
-    """With a chat template: its own, or a file in configs/templates. Raises ValueError."""
+def load_tokenizer(base: Path | str, template: str | None, as_stored: bool = False) -> Any:
+    """With a chat template: its own, or a file in configs/templates. Raises ValueError.
+
+    With `as_stored`, one without the classes of transformers, if its files are all it needs.
+    """
+    chosen = None if template is None else read_template(template)
+    plain = read_plain_tokenizer(Path(base), chosen) if as_stored else None
+    if plain:
+        return plain
     with reading("tokenizer for llm.base", str(base)):
         tokenizer = read_tokenizer(base)
-    if template is not None:
-        tokenizer.chat_template = read_template(template)
+    if chosen is not None:
+        tokenizer.chat_template = chosen
     if tokenizer.chat_template is None:
         raise ValueError(
             f"llm.base {base}: its tokenizer has no chat template; name one in llm.template: "
@@ -71,6 +77,7 @@ def load_backbone(
     """
     # A chat with a plain Llama starts without these classes, which take seconds to import.
     from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+    from transformers.utils import logging
 
     AttentionInterface.register(ATTENTION, attend_for_transformers)
     logging.disable_progress_bar()  # loading takes a second
@@ -137,8 +144,9 @@ def check_nf4_shapes(base: Path | str) -> None:
                 )
 
 
-def check_backbone(model: Any, tokenizer: Any, settings: LanguageModelSettings) -> None:
-    """Raises ValueError for an LLM whose attention anygen/llm/attention.py cannot replace.
+def check_backbone(model: Any, known: Iterable[int], settings: LanguageModelSettings) -> None:
+    """Raises ValueError for an LLM whose attention anygen/llm/attention.py cannot replace, or that
+    lacks tokens of its tokenizer, `known`.
 
     Sinks, linear attention and the like would be left out without an error.
     """
@@ -157,12 +165,12 @@ def check_backbone(model: Any, tokenizer: Any, settings: LanguageModelSettings) 
             f"llm.signals.droppable: {name} attends to a window of {window_of(config)} positions, "
             "which hidden spans would shift; write false"
         )
-    check_vocabulary(model, tokenizer)
+    check_vocabulary(model, known)
 
 
-def check_vocabulary(model: Any, tokenizer: Any) -> None:
+def check_vocabulary(model: Any, known: Iterable[int]) -> None:
     rows = model.get_input_embeddings().weight.shape[0]
-    largest = max(tokenizer.get_vocab().values())
+    largest = max(known)
     if largest >= rows:
         raise ValueError(
             f"the tokenizer has token {largest}, but the LLM has {rows} tokens, counted from 0: "
@@ -240,8 +248,11 @@ def last_token(text: str, tokenizer: Any) -> int | None:
     return ids[-1] if ids and ids[-1] in tokenizer.added_tokens_decoder else None
 
 
-def non_text_ids(tokenizer: Any, rows: int, stops: Stops) -> list[int]:
-    """Ids that are not text: special tokens except for stops, and rows without a token."""
+def non_text_ids(tokenizer: Any, known: Iterable[int], rows: int, stops: Stops) -> list[int]:
+    """Ids that are not text: special tokens except for stops, and rows without a token.
+
+    `known` are the ids that are tokens.
+    """
     special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
-    empty = set(range(rows)) - set(tokenizer.get_vocab().values())
+    empty = set(range(rows)).difference(known)
     return sorted((special | empty) - stops.ids)

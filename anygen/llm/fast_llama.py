@@ -11,9 +11,9 @@ exponentials and cosines, which are not, come from `silu` and `Rotations`.
 T rows of a pass, D width, H query heads, G key heads, d width of a head.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,7 +34,8 @@ class Llama:
     def __init__(
         self, base: Any, pack: Pack, prepare: Callable[[nn.Module], None], middle: int
     ) -> None:
-        """The base model gives its weights away: its linear layers are of no use afterwards.
+        """The base model gives its weights away: its linear layers are of no use afterwards, except
+        for its head, which is packed in its place.
 
         Every thread prepares and takes one layer after the other. LoRA that is beside linear
         layers then acts at the rows of a pass that are adapted. `middle` is the number of layers
@@ -47,10 +48,12 @@ class Llama:
             prepare(layer)
             return Layer(index, layer, pack)
 
+        layers = [partial(take, index, layer) for index, layer in enumerate(base.model.layers)]
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # FBGEMM packs on one thread
             # nothing is computed on the meta device, and plans are of the thread that makes them
             each = map if base.model.norm.weight.is_meta else pool.map
-            self.layers = list(each(take, itertools.count(), base.model.layers))
+            # the head is the largest and comes first, so that no thread is left alone with it
+            base.lm_head, *self.layers = each(run, [partial(pack, base.lm_head), *layers])
         linear = [module for layer in self.layers for part in layer.linear for module in part.all]
         # whether a row has the same bits in passes of any length
         self.is_row_wise = all(isinstance(module, Fp16Linear) for module in linear)
@@ -70,6 +73,10 @@ class Llama:
             hidden = layer(hidden, cosines, sines, attention, adapted)
             middle = hidden if count == self.middle else middle
         return F.rms_norm(hidden, self.norm.shape, self.norm, self.epsilon), middle
+
+
+def run(task: Callable[[], Any]) -> Any:
+    return task()
 
 
 class Rotations:
@@ -169,11 +176,11 @@ def joined_lora(layers: Sequence[Any], bare: Sequence[nn.Linear]) -> list[nn.Lin
     if not with_lora:
         return []
     outputs, like = sum(linear.out_features for linear in bare), bare[0].weight
-    down = torch.cat([layer.matrices[0].weight.detach() for layer in with_lora]).to(like)
-    up, row, column = like.new_zeros(outputs, len(down)), 0, 0
+    down = torch.cat([layer.matrices[0].weight.detach() for layer in with_lora]).to(like.device)
+    up, row, column = down.new_zeros(outputs, len(down)), 0, 0
     for layer, linear in zip(layers, bare, strict=True):
         if isinstance(layer, LoraLayer):
-            block = layer.matrices[1].weight.detach().to(like) * layer.scaling
+            block = layer.matrices[1].weight.detach().to(up) * layer.scaling
             end = column + block.shape[1]
             up[row : row + linear.out_features, column:end] = block
             column = end

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import cpu_offload
 from torch import Tensor, nn
 
 from anygen.config.placement import Placement
@@ -77,23 +75,24 @@ class LanguageModel(nn.Module):
     ) -> None:
         """Raises ValueError for a base that is not whole, or that contexts cannot read for.
 
-        With `as_stored` the base may have the type of its files until `prepare_answering`.
+        With `as_stored` the base may have the type of its files until `prepare_answering`, and
+        signal rows, which are loaded then, have no first values.
         """
         super().__init__()
         self.settings, self.placement = settings, placement
-        self.tokenizer = load_tokenizer(base, settings.template)
+        self.tokenizer = load_tokenizer(base, settings.template, as_stored)
         self.base = load_base(base, settings, placement, as_stored)
-        check_backbone(self.base, self.tokenizer, settings)
+        known = self.tokenizer.get_vocab().values()
+        check_backbone(self.base, known, settings)
         self.stops = find_stops(self.base, self.tokenizer, settings.stop)
         self.sampling = find_sampling(self.base, settings.sampling)
         vocabulary, self.width = self.base.get_input_embeddings().weight.shape
-        silent = non_text_ids(self.tokenizer, vocabulary, self.stops)
+        silent = non_text_ids(self.tokenizer, known, vocabulary, self.stops)
         self.register_buffer("silent", torch.tensor(silent).long(), persistent=False)
         self.register_buffer("ends", torch.tensor([*self.stops.ids]).long(), persistent=False)
         self.signals = Signals(vocabulary, modalities, settings.signals)
-        scale = embedding_std(self.base.get_input_embeddings())
-        rows = torch.randn(self.signals.rows, self.width).to(scale.device)
-        self.signal_rows = nn.Parameter(rows * scale)
+        rows = torch.empty(self.signals.rows, self.width)
+        self.signal_rows = nn.Parameter(rows if as_stored else self.random_like(rows))
         self.trigger_rows = nn.Parameter(torch.zeros(len(modalities), self.width))
         self.trigger_bias = nn.Parameter(torch.zeros(len(modalities)))
         kind = settings.media_layers
@@ -106,6 +105,11 @@ class LanguageModel(nn.Module):
         self.llama: Llama | None = None  # faster layers for answering
         longest = longest_context(self.config)
         self.context = min(settings.context or longest, longest)  # positions at most
+
+    def random_like(self, rows: Tensor) -> Tensor:
+        """Random embeddings (N, D) that are as large as those of the base."""
+        scale = embedding_std(self.base.get_input_embeddings())
+        return torch.randn_like(rows).to(scale.device) * scale
 
     @property
     def decoder(self) -> Any:
@@ -328,15 +332,23 @@ class LanguageModel(nn.Module):
             self.pack_layers(dtype, pack)
         own_weights(self.base, dtype, loaded)
         if self.placement.offload == "sequential":
+            from accelerate import cpu_offload  # answers of whole models do without it
+
             cpu_offload(self.base, torch.device(self.placement.device))
 
     def pack_layers(self, dtype: torch.dtype, pack: Pack) -> None:
         beside = self.router is not None  # LoRA acts at some rows only
         plain = self.config.model_type == "llama" and self.config.hidden_act == "silu"
         if plain and self.media_layers is None:
-            prepare = partial(fold_lora, dtype=dtype, finish=unchanged, beside=beside)
-            self.llama = Llama(self.base, pack, prepare, self.layers_before_router)
-            self.base.lm_head = pack(widened(self.base.lm_head, dtype))
+
+            def fold(layer: nn.Module) -> None:
+                if not beside:
+                    fold_lora(layer, dtype, unchanged)
+
+            def finish(linear: nn.Linear) -> nn.Module:
+                return pack(widened(linear, dtype))
+
+            self.llama = Llama(self.base, finish, fold, self.layers_before_router)
         else:
             fold_lora(self.base, dtype, pack, beside)
         if self.media_layers:

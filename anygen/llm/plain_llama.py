@@ -8,12 +8,12 @@ names, so whatever works on a causal LM of transformers works on this one, excep
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 from torch import Tensor, nn
-from transformers import GenerationConfig
 from typing_extensions import TypedDict  # which pydantic needs before Python 3.12
 
 from anygen.checkpoints.checkpoint import CONFIG, INDEX, WEIGHTS, open_weights
@@ -89,6 +89,14 @@ def read_config(folder: Path) -> LlamaConfig | None:
         return None
 
 
+def read_generation(folder: Path) -> SimpleNamespace:
+    """What the LLM's files say of generation. Raises OSError and ValueError."""
+    stated = from_json((folder / GENERATION).read_bytes())
+    if not isinstance(stated, dict):
+        raise ValueError(f"{GENERATION} is no object")
+    return SimpleNamespace(**{"do_sample": None, "eos_token_id": None} | stated)
+
+
 class PlainLlama(nn.Module):
     """What `LlamaForCausalLM` holds, under the same names."""
 
@@ -97,7 +105,7 @@ class PlainLlama(nn.Module):
     def __init__(self, config: LlamaConfig, folder: Path, dtype: torch.dtype) -> None:
         """Weights are as stored if `dtype` holds them exactly, and otherwise of `dtype`."""
         super().__init__()
-        self.config, self.generation_config = config, GenerationConfig.from_pretrained(folder)
+        self.config, self.generation_config = config, read_generation(folder)
         with stored_weights(folder, dtype) as read:
             self.model = Decoder(config, read)
             table = self.model.embed_tokens.weight

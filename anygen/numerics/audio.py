@@ -6,7 +6,6 @@ import numpy as np
 import soxr
 import torch
 from torch import Tensor
-from transformers.audio_utils import mel_filter_bank
 
 from anygen.core.media import Audio
 
@@ -15,6 +14,9 @@ FFT = 1024
 HOP = 256
 BANDS = 64
 FLOOR = 1e-2  # 90 dB below the loudest bands of full-scale music
+# Slaney's mel scale is linear up to 1 kHz, which is 15 mel, and logarithmic above.
+CORNER_HZ, CORNER_MEL = 1000.0, 15.0
+LOG_STEP = np.log(6.4) / 27.0  # of the frequency, per mel
 # Log-mel values lie in [-4.6, 5.8]; these map them to [-1, 1].
 CENTER, SPREAD = 0.6, 5.2
 
@@ -47,9 +49,21 @@ def log_mel(samples: Tensor, filters: Tensor, floor: float, centered: bool) -> T
 def slaney_filters(
     bands: int = BANDS, rate: int = RATE, norm: Literal["slaney"] | None = None
 ) -> Tensor:
-    """(bands, 513), Slaney's mel filter bank; triangles of height 1, or with `norm` equal areas."""
-    bank = mel_filter_bank(FFT // 2 + 1, bands, 0, rate / 2, rate, norm=norm, mel_scale="slaney")
-    return torch.from_numpy(np.ascontiguousarray(bank.T)).float()
+    """(bands, 513), triangles of height 1, or with `norm` of equal areas.
+
+    The filter bank of Slaney's Auditory Toolbox (1998): bands of equal width in mel from 0 to
+    `rate` / 2 Hz, each from the middle of the one below to the middle of the one above.
+    """
+    top = CORNER_MEL + np.log(rate / 2 / CORNER_HZ) / LOG_STEP
+    mels = np.linspace(0, top, bands + 2)
+    above = CORNER_HZ * np.exp(LOG_STEP * (mels - CORNER_MEL))
+    edges = np.where(mels < CORNER_MEL, CORNER_HZ / CORNER_MEL * mels, above)  # Hz
+    beyond = edges[:, None] - np.linspace(0, rate / 2, FFT // 2 + 1)  # of each edge, past each bin
+    widths = np.diff(edges)[:, None]
+    bank = np.minimum(-beyond[:-2] / widths[:-1], beyond[2:] / widths[1:]).clip(min=0)
+    if norm:
+        bank *= 2 / (edges[2:] - edges[:-2])[:, None]
+    return torch.from_numpy(bank).float()
 
 
 def mel_to_picture(mel: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The spectrograms of `anygen.numerics.audio` against transformers' own."""
 
 import numpy as np
+import pytest
 import torch
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
@@ -11,6 +12,14 @@ FLOOR = 1e-4
 
 def reference_filters():
     return mel_filter_bank(513, 64, 0, 8000, 16_000, norm=None, mel_scale="slaney")  # (513, 64)
+
+
+@pytest.mark.parametrize(
+    ("bands", "rate", "norm"), [(64, 16_000, None), (64, 16_000, "slaney"), (128, 44_100, "slaney")]
+)
+def test_the_filters_have_the_bits_of_transformers(bands, rate, norm):
+    theirs = mel_filter_bank(513, bands, 0, rate / 2, rate, norm=norm, mel_scale="slaney")
+    assert slaney_filters(bands, rate, norm).equal(torch.from_numpy(theirs.T).float())
 
 
 def test_the_spectrogram_is_the_logarithm_of_mel_magnitudes_above_a_floor():

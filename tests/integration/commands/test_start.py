@@ -4,10 +4,10 @@ import sys
 import pytest
 
 HEAVY = ("torch", "transformers", "diffusers", "peft", "accelerate", "scipy")
-# What takes seconds to import, and what answers with text do without.
+# What takes long to import, and what answers with text do without.
 UNUSED = (
-    *("peft", "bitsandbytes", "diffusers", "scipy", "torch._dynamo", "torch.distributed.tensor"),
-    *("transformers.modeling_utils", "transformers.models", "anygen.training.trainer"),
+    *("transformers", "peft", "accelerate", "bitsandbytes", "diffusers", "scipy", "rich"),
+    *("huggingface_hub", "torch._dynamo", "torch.distributed.tensor", "anygen.training.trainer"),
 )
 COMMAND = "import sys; sys.argv[0] = 'anygen'; from anygen.cli.main import run; run()"
 ANSWER = """
@@ -44,7 +44,7 @@ def test_help_and_wrong_options_import_no_large_library(arguments, expected):
     assert not modules & {*HEAVY}
 
 
-def test_a_text_is_answered_without_model_classes_of_other_libraries(saved_model):
+def test_a_text_is_answered_without_libraries_that_only_media_and_training_need(saved_model):
     modules, code = imported(ANSWER, str(saved_model))
     assert code == 0
     assert "anygen.llm.fast_llama" in modules

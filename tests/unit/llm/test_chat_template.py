@@ -127,7 +127,7 @@ def test_special_tokens_but_for_stops_are_no_text(family, folder, settings, toke
     model = load_backbone(folder)
     rows = model.get_input_embeddings().weight.shape[0]
     stops = find_stops(model, tokenizer, settings.stop)
-    silent = non_text_ids(tokenizer, rows, stops)
+    silent = non_text_ids(tokenizer, tokenizer.get_vocab().values(), rows, stops)
     assert not stops.ids & set(silent)
     assert {rows - 1, rows - 2, rows - 3} <= set(silent)  # no token has them
     assert set(tokenizer.all_special_ids) <= stops.ids | set(silent)
