@@ -1,14 +1,19 @@
 """Batches on Ray: the files of one process, and rows that end their actor."""
 
+import math
 import os
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from anygen.batch.report import REPORT
 from anygen.batch.shards import ray_pool, scheduler
+from anygen.cli import generate
 from support.batches import Painter, never_load, records, rows_of, run, write_rows
 from support.paths import ROOT, TESTS
-from support.worker_models import Harmful, refuse
+from support.worker_models import Harmful, meet, refuse
 
 pytestmark = pytest.mark.slow
 
@@ -17,16 +22,26 @@ pytestmark = pytest.mark.slow
 def cluster():
     """One cluster for all tests of the module."""
     ray = pytest.importorskip("ray")
-    paths = os.pathsep.join([str(ROOT), str(TESTS)])
-    ray.init(
+    start = partial(
+        ray.init,
         num_cpus=2,
         include_dashboard=False,
         object_store_memory=100_000_000,
         log_to_driver=False,
         logging_level="ERROR",
-        runtime_env={"env_vars": {"PYTHONPATH": paths}},
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(ROOT), str(TESTS)])}},
     )
-    yield
+    for left in reversed(range(4)):
+        try:
+            start()
+            break
+        except Exception as error:  # Ray's own processes get 30 seconds; a loaded machine is slower
+            ray.shutdown()
+            if not left or "timed out during startup" not in str(error):
+                raise
+    with pytest.MonkeyPatch.context() as patch:  # the same for actors
+        patch.setattr(ray_pool, "PLACE_SECONDS", math.inf)
+        yield
     ray.shutdown()
 
 
@@ -48,6 +63,26 @@ def test_actors_write_what_one_process_writes(tmp_path):
 
 
 @pytest.mark.usefixtures("cluster")
+def test_the_command_has_as_many_actors_as_asked_for_and_writes_what_one_process_writes(
+    anygen_cli, tmp_path, monkeypatch
+):
+    """No row is answered before two actors have one each; there is no room for a third."""
+    monkeypatch.setattr(generate, "load_model", meet)
+    met = tmp_path / "met"
+    met.mkdir()
+    (tmp_path / "rows.txt").write_text("a cat\na dog\na hat\na bell\n")
+    command = ["generate", "rows.txt", "--model", str(met), "--shard-size", "1", "--threads", "1"]
+    actors = ["--engine", "ray", "--workers", "2:3"]
+    for out, more, count in (("ray", actors, 2), ("one", [], 3)):  # the last one finds who has met
+        code, lines, err = anygen_cli(*command, "--out", out, *more)
+        assert (code, len(lines.splitlines())) == (0, 4), err
+        assert len(list(met.iterdir())) == count
+    of_actors, of_one = files_of(tmp_path / "ray"), files_of(tmp_path / "one")
+    assert of_actors.pop(Path(REPORT)) != of_one.pop(Path(REPORT))  # with the folder and the time
+    assert of_actors == of_one
+
+
+@pytest.mark.usefixtures("cluster")
 def test_a_row_that_ends_its_actor_becomes_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(scheduler, "MAX_DEATHS", 1)  # an actor takes seconds
     source = write_rows(tmp_path, *rows_of("a", "die", "b"))
@@ -64,6 +99,13 @@ def test_a_cluster_without_room_is_one_sentence(tmp_path, monkeypatch):
     given = {"shard_size": 1, "workers": 2, "worker_gpus": 0.5, **RAY}
     with pytest.raises(ValueError, match=r"--workers 2: .* room for 0 with 1 CPU and 0.5 GPU each"):
         run(never_load, source, tmp_path / "out", **given)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "each", "room"), [(0, 0, math.inf), (1, 0.1, 10), (2, 0.6, 2), (1, 1, 1), (3, 2, 1)]
+)
+def test_a_worker_has_parts_of_one_gpu_or_whole_ones(gpus, each, room):
+    assert ray_pool.room_on(gpus, each) == room
 
 
 @pytest.mark.usefixtures("cluster")

@@ -75,7 +75,8 @@ class RayPool:
         self.settings = replace(settings, out=settings.out.absolute(), media_folders=folders)
         self.most = settings.workers or 1
         self.least = settings.least_workers or self.most
-        self.is_ours = settings.ray_address is not None or not self.ray.is_initialized()
+        self.is_local = settings.ray_address is None and not self.ray.is_initialized()
+        self.is_ours = settings.ray_address is not None or self.is_local
         if self.is_ours:
             self.connect(settings)
         resources = {"num_cpus": settings.threads or 1, "num_gpus": settings.worker_gpus}
@@ -85,7 +86,8 @@ class RayPool:
         self.idle: list[Any] = []
         self.running: dict[Any, tuple[Any, Task]] = {}  # by reference: the actor and its shard
         self.failed_starts = 0
-        self.deadline = time.monotonic() + PLACE_SECONDS
+        # A cluster that was started here has room for all: only their processes take time to start.
+        self.deadline = math.inf if self.is_local else time.monotonic() + PLACE_SECONDS
 
     def connect(self, settings: BatchSettings) -> None:
         """Raises ValueError if nothing answers at the address, or this machine has too few GPUs."""
@@ -104,11 +106,11 @@ class RayPool:
             where = f"--ray-address {address}: no Ray cluster answers"
             raise ValueError(f"{where if address else 'Ray does not start'}: {reason}") from None
         gpus = self.ray.cluster_resources().get("GPU", 0)
-        if address is None and gpus < settings.worker_gpus:
+        if address is None and room_on(gpus, settings.worker_gpus) < self.least:
             self.ray.shutdown()
             raise ValueError(
-                f"--worker-gpus {settings.worker_gpus:g}: this machine has {gpus:g}; name a "
-                "cluster by --ray-address, or give a smaller number"
+                f"--worker-gpus {settings.worker_gpus:g}: this machine has {gpus:g}, too few for "
+                f"--workers {self.least}; name a cluster by --ray-address, or give a smaller number"
             )
 
     def resize(self, waiting: int) -> None:
@@ -188,6 +190,13 @@ class RayPool:
             self.ray.kill(actor)
         if self.is_ours:
             self.ray.shutdown()
+
+
+def room_on(gpus: float, each: float) -> float:
+    """How many workers have room: Ray gives none of them parts of several GPUs."""
+    if not each:
+        return math.inf
+    return gpus * math.floor(round(1 / each, 4)) if each < 1 else gpus // each
 
 
 def reason_of(error: Exception) -> str:
