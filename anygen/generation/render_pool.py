@@ -136,11 +136,6 @@ class RenderingPool:
         """Ends the wait of `results`, the present one or the next."""
         self._outbox.put(None)
 
-    @property
-    def open_tickets(self) -> tuple[Ticket, ...]:
-        """Submitted, neither cancelled nor delivered; the oldest first."""
-        return tuple(self._open)
-
     def close(self) -> None:
         """Cancel everything, and wait for the workers to end."""
         self._open.clear()

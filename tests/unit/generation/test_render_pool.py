@@ -71,9 +71,10 @@ def alone(decoder, task):
 
 
 def all_results(pool):
+    """Until no ticket is open."""
     found = []
-    while pool.open_tickets:
-        found += pool.results(wait=True)
+    while arrived := pool.results(wait=True):
+        found += arrived
     return found
 
 
@@ -83,12 +84,10 @@ def media_of(results):
 
 def test_progress_comes_step_by_step_and_the_medium_last(pool, task):
     pool.submit("image", {"a": task(steps=4)})
-    assert pool.open_tickets == ("a",)
     *progress, (ticket, medium) = all_results(pool)
     assert progress == [("a", Progress(step, 4)) for step in (1, 2, 3, 4)]
     assert ticket == "a"
     assert isinstance(medium, Image)
-    assert pool.open_tickets == ()
 
 
 def test_media_are_those_of_the_decoder_alone(pool, decoder, task):
@@ -260,24 +259,27 @@ def test_who_waits_is_woken_when_another_thread_cancels_the_last_ticket(pool, de
         other.join()
 
 
-def test_closing_stops_the_decoder_and_the_worker(tiny_model, decoder, task):
-    begun, threads = [], threading.active_count()
+def test_closing_stops_the_decoder_and_the_worker(tiny_model, decoder, task, monkeypatch):
+    begun, threads, sample = [], threading.active_count(), decoder.sample
     pool = RenderingPool(tiny_model.decoders)
 
-    def wait_for_closing():
-        begun.append(1)
-        while len(begun) > 1 and pool.open_tickets:
-            time.sleep(0.001)
+    def sample_until_closing(tasks, on_step, cancelled):
+        def wait_for_closing():
+            begun.append(1)
+            while len(begun) > 1 and not cancelled():
+                time.sleep(0.001)
 
-    with before_each_step(decoder, wait_for_closing):
-        pool.submit("image", {1: task(steps=500), 2: task(steps=400)})
-        pool.submit("audio", {3: task(3, "audio")})
-        pool.results(wait=True)
-        pool.close()
-        pool.close()
+        with before_each_step(decoder, wait_for_closing):
+            return sample(tasks, on_step, cancelled)
+
+    monkeypatch.setattr(decoder, "sample", sample_until_closing)
+    pool.submit("image", {1: task(steps=500), 2: task(steps=400)})
+    pool.submit("audio", {3: task(3, "audio")})
+    pool.results(wait=True)
+    pool.close()
+    pool.close()
     assert len(begun) <= 2
     assert threading.active_count() == threads
-    assert pool.open_tickets == ()
     assert pool.results(wait=True) == []
 
 
@@ -297,7 +299,7 @@ def test_ctrl_c_leaves_everything_usable(pool, decoder, task, step):
 
     with before_each_step(decoder, interrupt), pytest.raises(KeyboardInterrupt):
         wait_for_ever()
-    for ticket in pool.open_tickets:
+    for ticket in (1, 2):
         pool.cancel(ticket)
     pool.submit("image", {1: task()})
     assert media_of(all_results(pool))[1].pixels.equal(alone(decoder, task()).pixels)
@@ -310,15 +312,16 @@ def test_every_ticket_ends_once_whatever_is_cancelled(pool, task, spoiled, seed)
     for ticket in wanted:
         steps = rng.choice([1, 2, 3])
         pool.submit("image", {ticket: spoiled if ticket % 7 == 0 else task(ticket, steps=steps)})
-    while pool.open_tickets:
+    while left := sorted(wanted - cancelled - {*ended}):
         for ticket, result in pool.results(wait=rng.random() < 0.5):
             assert ticket not in cancelled
             if not isinstance(result, Progress):
                 ended.append(ticket)
                 assert isinstance(result, Failed) == (ticket % 7 == 0)
-        if pool.open_tickets and rng.random() < 0.3:
-            cancelled.add(rng.choice(pool.open_tickets))
-            pool.cancel(max(cancelled & set(pool.open_tickets)))
+        if rng.random() < 0.3 and (chosen := rng.choice(left)) not in ended:
+            cancelled.add(chosen)
+            pool.cancel(chosen)
+    assert pool.results(wait=True) == []
     assert sorted([*ended, *cancelled]) == sorted(wanted)
 
 
