@@ -1,11 +1,32 @@
-"""The command as a person calls it, in this process."""
+"""The command as a person calls it, in this process, and a model for servers."""
 
 import io
 import sys
+from functools import cache
+from pathlib import Path
 
 import pytest
+import typer.main
 
+from anygen import AnyGen
 from anygen.cli.main import main
+from support.answers import forget
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_built_once():
+    """Typer builds all of them for each call, which takes longer than most calls of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(scope="session")
+def eager_model(make_model, tmp_path_factory) -> Path:
+    """The folder of a tiny model that likes to make media of all kinds; its name is tiny."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    forget(AnyGen(make_model().eval().requires_grad_(False))).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

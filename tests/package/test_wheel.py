@@ -54,9 +54,10 @@ def wheel(tmp_path_factory):
 def installed(wheel, tmp_path_factory):
     """The commands of an environment with the wheel alone, beside the libraries of this one."""
     folder = tmp_path_factory.mktemp("installed")
-    venv.create(folder, with_pip=True)
+    venv.create(folder)  # without a pip of its own, which takes seconds
     python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "--no-deps", "--no-index", str(wheel))
+    pip = (sys.executable, "-m", "pip", "--python", str(python))
+    run(*pip, "install", "--no-deps", "--no-index", str(wheel))
     site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     # Added last and without its own .pth files: an editable anygen there is not seen.
     (Path(site) / "libraries.pth").write_text(sysconfig.get_path("purelib"))

@@ -15,6 +15,8 @@ ANY_TEXT = st.one_of(
     st.text(st.characters(exclude_categories=()), max_size=20),
     st.binary(max_size=20).map(os.fsdecode),
 )
+# Deeper than Python recurses; PyYAML takes ten times as long for a hundred more than 1024.
+DEEP = 1000
 # Files that exist (see test_any_input.py), that do not, that are none, and that cannot be.
 PATHS = [
     *("cat.png", "./cat.png", "my cat.png", "tone.wav", "talk.json", "rows.jsonl", "system.yaml"),
@@ -33,7 +35,7 @@ NUMBERS = [
 ]
 VALUES = [
     *("true", "null", "default", "all", "text", "image", "text,image", "audio,video", ",", "smell"),
-    *("[" * 5000, "{" * 5000, "&a [*a]", "!!python/none", "2024-13-45", "a: b: c", "%", "'", '"'),
+    *("[" * DEEP, "{" * DEEP, "&a [*a]", "!!python/none", "2024-13-45", "a: b: c", "%", "'", '"'),
     *("\\", '"""', "[1, 2]", "{a: 1}", "wait", "late", "euler", "cpu", "cuda", "float16", "int8"),
 ]
 SETTINGS = [*NAMES, "image.steps", "exactly.image", "at_most.audio", "video.frames", "a.b.c", "."]

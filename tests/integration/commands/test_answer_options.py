@@ -1,8 +1,6 @@
 """What a person says of answers, on the tiny model: --set, the options of a row, /edit."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +15,6 @@ from anygen.generation.answer import MediaInfo
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.io.media_files import read_media, write_media
-from support.paths import ROOT
-
-
-@pytest.fixture
-def anygen(saved_model, tmp_path, monkeypatch):
-    """Runs a command with the tiny model in an empty folder, in a process of its own: stdout."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-    def run(*arguments: str, stdin: str = "") -> str:
-        command = [sys.executable, "-m", "anygen", *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
 
 
 def records(out: Path) -> dict[str, dict]:
@@ -51,7 +33,7 @@ def assert_is_made_again(anygen_cli, path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_rows_are_answered_as_each_of_them_says(anygen, anygen_cli, saved_model, image):
+def test_rows_are_answered_as_each_of_them_says(anygen_cli, saved_model, image):
     cat = Path("cat.png")
     write_media(image, cat)
     ref = {"type": "image", "ref": 1, "strength": 0.6}
@@ -68,7 +50,9 @@ def test_rows_are_answered_as_each_of_them_says(anygen, anygen_cli, saved_model,
     Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = ["max_new_tokens=12", "max_media=2", "image.steps=3"]
     sets = [word for setting in settings for word in ("--set", setting)]
-    anygen("generate", "rows.jsonl", "--model", str(saved_model), "--batch-size", "4", *sets)
+    command = ["generate", "rows.jsonl", "--model", str(saved_model), "--batch-size", "4", *sets]
+    code, _, err = anygen_cli(*command)
+    assert code == 0, err
     made = records(Path("out"))
     assert {record["status"] for record in made.values()} == {"ok"}
     assert kinds(made["two"])["image"] == 2
@@ -85,7 +69,7 @@ def test_rows_are_answered_as_each_of_them_says(anygen, anygen_cli, saved_model,
 
 
 @pytest.mark.slow
-def test_a_chat_edits_what_it_made_and_its_files_are_made_again(anygen, anygen_cli, saved_model):
+def test_a_chat_edits_what_it_made_and_its_files_are_made_again(anygen_cli, saved_model):
     lines = [
         "/modalities audio",
         "play",
@@ -95,7 +79,9 @@ def test_a_chat_edits_what_it_made_and_its_files_are_made_again(anygen, anygen_c
         "/edit 3 softer",
     ]
     sets = ("--set", "max_media=1", "--set", "feedback=late", "--set", "deadline=1e9")
-    shown = anygen("chat", "--model", str(saved_model), *sets, stdin="\n".join(lines))
+    command = ["chat", "--model", str(saved_model), *sets]
+    code, shown, err = anygen_cli(*command, stdin="\n".join(lines))
+    assert code == 0, err
     numbers = [line.split()[0] for line in shown.splitlines() if line.startswith("[")]
     assert numbers == ["[1]", "[3]", "[5]"]
     last = Path("out") / "003_audio.wav"

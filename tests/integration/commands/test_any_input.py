@@ -29,7 +29,7 @@ from anygen.generation.options import AnswerOptions
 from anygen.io.media_files import read_media, write_media
 from anygen.terminal import capture, playback
 from anygen.terminal.screen import Screen
-from support.any_input import arguments, lines, piped
+from support.any_input import DEEP, arguments, lines, piped
 
 pytestmark = pytest.mark.slow
 
@@ -80,9 +80,9 @@ def write_files(audio) -> None:
     Path("text.png").write_text("no picture")
     Path("folder").mkdir()
     Path("system.yaml").write_text("encoder: {name: anything}\ndecoders: {}\n")
-    Path("deep.yaml").write_text("a: " + "[" * 5000)
-    Path("deep.json").write_text("[" * 5000)
-    Path("deep.jsonl").write_text('{"id": ' + "[" * 5000 + '\n{"id": "x", "prompt": "hi"}\n')
+    Path("deep.yaml").write_text("a: " + "[" * DEEP)
+    Path("deep.json").write_text("[" * DEEP)
+    Path("deep.jsonl").write_text('{"id": ' + "[" * DEEP + '\n{"id": "x", "prompt": "hi"}\n')
     Path("rows.jsonl").write_text('{"id": "a", "prompt": "hi"}\n')
 
 

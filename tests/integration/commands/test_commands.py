@@ -1,30 +1,22 @@
-"""The commands from a shell, on the tiny system: train, chat, generate."""
+"""The commands on the tiny system: train, chat, generate."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from anygen.io.media_files import read_media
-from support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def anygen(tmp_path):
+def anygen(anygen_cli):
     """Runs a command in an empty folder; what it printed."""
 
     def run(*arguments: str) -> str:
-        command = [sys.executable, "-m", "anygen", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        code, out, err = anygen_cli(*arguments)
+        assert code == 0, err
+        return out
 
     return run
 

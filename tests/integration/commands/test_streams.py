@@ -117,16 +117,9 @@ def test_a_file_whose_name_is_not_text_costs_no_medium(run, image):
     code, _, err = run("chat", "-p", "draw", "-a", name, *options)
     assert (code, err) == (0, b"")
     made = Path("out/001_image.png")
-    code, _, err = again(made)
-    assert (code, err) == (0, "")
+    code, _, err = run("generate", "--from", str(made), "--out", "again")
+    assert (code, err) == (0, b"")
     assert Path("again", made.name).read_bytes() == made.read_bytes()
-
-
-def again(path: Path):
-    command = [sys.executable, "-m", "anygen", "generate", "--from", str(path), "--out", "again"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_reader_that_leaves_ends_the_command_without_a_word(tmp_path):
@@ -152,7 +145,7 @@ def test_ctrl_c_twice_ends_a_batch_at_once_with_whole_records(saved_model, tmp_p
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert (process.returncode, err) == (130, b"")
-    [journal] = [p for p in (tmp_path / "out" / "_tmp").iterdir() if p.is_file()]
+    [journal] = (tmp_path / "out" / "_tmp").iterdir()
     lines = journal.read_bytes()
     assert lines.endswith(b"\n")
     records = [line for line in map(json.loads, lines.splitlines()) if "id" in line]

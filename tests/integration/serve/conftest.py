@@ -10,16 +10,12 @@ from anygen import AnyGen
 from anygen.batch.answering import BatchSettings
 from anygen.batch.runner import generate_file
 from decoders.base import CancelledError
-from support.answers import forget
 from support.served import serving
 
 
 @pytest.fixture(scope="module")
-def model(make_model, tmp_path_factory):
-    """A tiny model that likes to make media of all kinds."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    forget(AnyGen(make_model().eval().requires_grad_(False))).save_pretrained(folder)
-    return AnyGen.from_pretrained(folder)
+def model(eager_model):
+    return AnyGen.from_pretrained(eager_model)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 from anygen import AnyGen
 from anygen.generation.options import AnswerOptions
 from anygen.web.page import Page
-from support.answers import forget
 from support.served import OPTIONS, serving
 
 KEY = "the-key"
@@ -15,10 +14,8 @@ BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-c
 
 
 @pytest.fixture(scope="module")
-def model(make_model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    forget(AnyGen(make_model().eval().requires_grad_(False))).save_pretrained(folder)
-    return AnyGen.from_pretrained(folder)
+def model(eager_model):
+    return AnyGen.from_pretrained(eager_model)
 
 
 @pytest.fixture
