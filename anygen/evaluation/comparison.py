@@ -1,6 +1,5 @@
 """Compares two evaluations of the same cases: differences, their significance, changed answers."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from anygen.evaluation.results import (
     read_lines,
 )
 from anygen.evaluation.suites.base import Line, Metric
+from anygen.evaluation.suites.reading import read_json
 from anygen.evaluation.suites.registry import find_suite
 from anygen.reports.page import Card, Shown, show_files, write_page
 
@@ -84,7 +84,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     path = folder / IDENTITY
     if not path.is_file() or not (folder / OUTCOMES).is_file():
         raise ValueError(f"{folder} holds no results; anygen evaluate --out {folder} writes some")
-    identity = json.loads(path.read_text(encoding="utf-8"))
+    identity = read_json(path)
     lines = sorted(read_lines(folder), key=id_of)
     metrics = find_suite(identity["suite"]).figures(lines)
     units = set(map(id_of, lines))

@@ -95,7 +95,9 @@ def compared(name: str, columns: Sequence[Mapping[str, Difference]]) -> list[Com
 
 
 def letter(place: int) -> str:
-    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[place % 26]
+    """A to Z, then AA, AB and so on, as columns of a spreadsheet are named."""
+    before, place = divmod(place, 26)
+    return (letter(before - 1) if before else "") + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[place]
 
 
 def baseline(cells: Sequence[Compared | None]) -> float | None:

@@ -1,6 +1,5 @@
 """The results of an evaluation: the lines of its folder, and their summary row by row."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from anygen.evaluation.metrics import bootstrap_interval, mcnemar, paired_interval, wilson
 from anygen.evaluation.suites.base import Figure, Line, Measure, Metric, Numbers
 from anygen.evaluation.suites.registry import find_suite
+from anygen.io.json_lines import read_json_lines
 
 OUTCOMES, RESULTS, IDENTITY = "outcomes.jsonl", "results.json", "identity.json"
 SAMPLES = "samples"  # the folder of media
@@ -77,14 +77,8 @@ def paired_difference(before: Points, after: Points, has_interval: bool = True) 
 
 
 def read_lines(out: Path) -> list[Line]:
-    """The lines of the units that are done; removes a last line that a kill left incomplete."""
-    path = out / OUTCOMES
-    if not path.is_file():
-        return []
-    whole, _, cut = path.read_text(encoding="utf-8").rpartition("\n")
-    if cut:
-        path.write_text(whole + "\n" if whole else "", encoding="utf-8")
-    return [with_id(UNKNOWN | json.loads(line)) for line in whole.split("\n") if line]
+    """The lines of the units that are done; one that a kill left incomplete is left out."""
+    return [with_id(UNKNOWN | line) for line in read_json_lines(out / OUTCOMES)]
 
 
 def with_id(line: Line) -> Line:

@@ -5,7 +5,6 @@ runs, and at the end results.json, report.html and samples.html from all that th
 continues where an earlier run stopped.
 """
 
-import hashlib
 import json
 import platform
 import time
@@ -54,6 +53,8 @@ from anygen.evaluation.suites.reading import read_json
 from anygen.evaluation.suites.registry import choose, find_suite
 from anygen.evaluation.units import by_task, checked, chosen_units, read_units
 from anygen.io.atomic import replacing, write_json
+from anygen.io.hashing import folder_hash
+from anygen.io.json_lines import append_json_line
 from anygen.io.media_files import write_media
 
 BATCH = 8  # units at a time
@@ -191,11 +192,7 @@ def identify(weights: str, plan: Plan, place: Placement) -> Line:
 def data_hash(data: Path) -> str:
     """The SHA-256 of the annotations and media in a folder, in hexadecimal."""
     suffixes = {*TEXTS, *(suffix for row in TABLE.values() for suffix in row.read_suffixes)}
-    digest = hashlib.sha256()
-    for path in sorted(path for path in data.rglob("*") if path.suffix.lower() in suffixes):
-        digest.update(f"{path.relative_to(data).as_posix()} {path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return folder_hash(data, lambda path: path.suffix.lower() in suffixes)
 
 
 def claim(out: Path, identity: Line) -> None:
@@ -301,7 +298,7 @@ def judge_again(
     lines = {line["id"]: line for line in read_lines(out)}
     if not path.is_file() or not lines:
         raise ValueError(f"{out} holds no answers; leave --score-only out to ask for some")
-    identity: Line = json.loads(path.read_text(encoding="utf-8"))
+    identity: Line = read_json(path)
     for key, value in (("suite", plan.suite), ("mode", plan.mode), ("split", plan.split)):
         if identity.get(key, "") != value:
             raise ValueError(
@@ -322,7 +319,8 @@ def judge_again(
         kept = [key for key in ("prompt", "files", "seconds", "likelihoods") if key in line]
         lines[unit.id] = again[0][0] | {key: line[key] for key in kept}
     with replacing(out / OUTCOMES) as temporary:
-        temporary.write_text("".join(map(dumped, lines.values())), encoding="utf-8")
+        rows = (json.dumps(line, ensure_ascii=False) + "\n" for line in lines.values())
+        temporary.write_text("".join(rows), encoding="utf-8")
     write_json(identity, path)
     return identity
 
@@ -334,12 +332,7 @@ def write_line(out: Path, line: Line, media: Mapping[str, Media]) -> None:
         source: save_sample(medium, out / SAMPLES, f"{stem}_{source.replace(' ', '_')}")
         for source, medium in media.items()
     }
-    with (out / OUTCOMES).open("a", encoding="utf-8") as stream:
-        stream.write(dumped(line | {"files": files}))
-
-
-def dumped(line: Line) -> str:
-    return json.dumps(line, ensure_ascii=False) + "\n"
+    append_json_line(out / OUTCOMES, line | {"files": files})
 
 
 def samples_of(cases: Sequence[Case], outcome: Outcome) -> dict[str, Media]:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from anygen.core.schema import Strict, explain_in_line
+from anygen.evaluation.suites.reading import read_json, read_rows
+from anygen.io.json_lines import append_json_line, read_json_lines
 
 FILE = "battles.jsonl"
 Vote = Literal["first", "second", "tie", "bad"]
@@ -54,12 +56,11 @@ def read_battles(paths: Iterable[Path]) -> list[Battle]:
 
 
 def read_file(path: Path) -> list[Battle]:
-    text = path.read_text(encoding="utf-8")
-    try:
-        lines = text.split("\n") if path.suffix == ".jsonl" else []
-        rows = [json.loads(line) for line in lines if line.strip()] or json.loads(text or "[]")
-    except ValueError as error:
-        raise ValueError(f"{path}: is not JSON: {error}") from None
+    """Of a vote that a kill cut nothing is left. Raises ValueError for another form."""
+    if path.name == FILE:
+        rows: Any = list(read_json_lines(path))
+    else:
+        rows = list(read_rows(path)) if path.suffix == ".jsonl" else read_json(path)
     if not isinstance(rows, list):
         raise ValueError(f"{path}: holds no list of battles")
     return [read_battle(row, f"{path}: battle {n}") for n, row in enumerate(rows, start=1)]
@@ -89,9 +90,7 @@ def read_battle(row: Any, where: str) -> Battle:
 
 
 def append_battle(folder: Path, battle: Battle) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("a", encoding="utf-8") as stream:
-        stream.write(battle.model_dump_json(exclude_defaults=True) + "\n")
+    append_json_line(folder / FILE, battle.model_dump(mode="json", exclude_defaults=True))
 
 
 def models_of(battles: Sequence[Battle]) -> list[str]:

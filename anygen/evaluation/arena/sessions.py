@@ -1,6 +1,5 @@
 """A session of the arena: matches, one after another, and their votes in a folder."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from anygen.evaluation.arena.matches import (
 )
 from anygen.evaluation.arena.voters import StopVotingError
 from anygen.evaluation.suites.base import Answerer
+from anygen.evaluation.suites.reading import read_json
 from anygen.io.atomic import write_json
 
 IDENTITY = "arena.json"
@@ -73,7 +73,7 @@ def claim(out: Path, names: Sequence[str], seed: int) -> None:
     """Raises ValueError if the folder has the votes of others."""
     identity = {"models": sorted(names), "seed": seed}
     path = out / IDENTITY
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != identity:
+    if path.is_file() and read_json(path) != identity:
         raise ValueError(f"{out} holds votes on other models or of another seed; choose another")
     out.mkdir(parents=True, exist_ok=True)
     write_json(identity, path)

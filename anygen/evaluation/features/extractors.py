@@ -15,7 +15,6 @@ A picture's script returns features (B, R), or these with logits (B, C). The scr
 (`return_features`) and StyleGAN-V (`rescale`, `resize`) are called as their authors do.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from anygen.core.modality import MediaModality
 from anygen.evaluation.features.detector import Detect, open_detector
 from anygen.evaluation.features.plain import logmel64, rgb8
 from anygen.evaluation.features.resizing import pillow_bicubic, tensorflow_bilinear
+from anygen.io.hashing import folder_hash
 from anygen.io.pretrained import read_model, reading
 from anygen.numerics.audio import RATE, to_mono
 
@@ -91,15 +91,7 @@ def open_extractors(folders: Mapping[str, Path]) -> dict[str, Extractor]:
 
 def hashes(folders: Mapping[str, Path]) -> dict[str, str]:
     """The SHA-256 of the files in each folder, in hexadecimal."""
-    found = {}
-    for kind, folder in folders.items():
-        digest = hashlib.sha256()
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode())
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        found[kind] = digest.hexdigest()
-    return found
+    return {kind: folder_hash(folder) for kind, folder in folders.items()}
 
 
 def slug(name: str) -> str:

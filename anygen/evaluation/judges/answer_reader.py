@@ -1,6 +1,5 @@
 """A language model behind an endpoint that reads answers which no rule can, with a cache."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,11 @@ from anygen.evaluation.endpoint import EndpointModel, is_endpoint, open_endpoint
 from anygen.evaluation.suites.base import GREEDY, Suite, raw_text
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
-from anygen.io.json_lines import read_json_lines
+from anygen.io.json_lines import append_json_line, read_json_lines
 
 FILE = "judge.jsonl"  # beside the results
 TRIES = 3
-TOKENS = 16
+TOKENS = 16  # of a reply that is a letter or a word
 
 
 @dataclass
@@ -33,7 +32,12 @@ class AnswerReader:
     def name(self) -> str:
         return str(self.model)
 
-    def read(self, prompts: Sequence[str], accepts: Sequence[Callable[[str], str]]) -> list[str]:
+    def read(
+        self,
+        prompts: Sequence[str],
+        accepts: Sequence[Callable[[str], str]],
+        max_new_tokens: int = TOKENS,
+    ) -> list[str]:
         """What `accepts` makes of the reply to each prompt; empty if three replies are nothing.
 
         Raises ConnectionError if the endpoint does not answer at all.
@@ -41,7 +45,9 @@ class AnswerReader:
         accept_of = dict(zip(prompts, accepts))
         missing = [prompt for prompt in accept_of if prompt not in self.cache]
         for number in range(TRIES):
-            replies = self.model.reply_many([request(prompt, number) for prompt in missing])
+            replies = self.model.reply_many(
+                [request(prompt, number, max_new_tokens) for prompt in missing]
+            )
             for prompt, reply in zip(missing, replies):
                 if found := accept_of[prompt](raw_text(reply)):
                     self.keep_reply(prompt, found)
@@ -50,10 +56,7 @@ class AnswerReader:
 
     def keep_reply(self, prompt: str, found: str) -> None:
         self.cache[prompt] = found
-        row = {"model": self.name, "prompt": prompt, "read": found}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        append_json_line(self.path, {"model": self.name, "prompt": prompt, "read": found})
 
 
 def open_reader(suite: Suite, address: str, out: Path) -> AnswerReader | None:
@@ -70,8 +73,8 @@ def open_reader(suite: Suite, address: str, out: Path) -> AnswerReader | None:
     return AnswerReader(open_endpoint(address), out / FILE)
 
 
-def request(prompt: str, number: int) -> Request:
+def request(prompt: str, number: int, max_new_tokens: int) -> Request:
     """The likeliest reply first, then others."""
     settings = GREEDY if number == 0 else {"temperature": 1.0}
-    options = AnswerOptions(modalities=("text",), max_new_tokens=TOKENS, **settings)
+    options = AnswerOptions(modalities=("text",), max_new_tokens=max_new_tokens, **settings)
     return Request([Message("user", (prompt,))], number, options)

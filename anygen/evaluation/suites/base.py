@@ -172,7 +172,10 @@ class Reader(Protocol):
     """A language model that reads answers which no rule can."""
 
     def read(
-        self, prompts: Sequence[str], accepts: Sequence[Callable[[str], str]]
+        self,
+        prompts: Sequence[str],
+        accepts: Sequence[Callable[[str], str]],
+        max_new_tokens: int = 16,
     ) -> list[str]: ...
 
 

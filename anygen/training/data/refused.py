@@ -1,10 +1,9 @@
 """OUT/refused.jsonl: the rows that a run has passed over, each with the reason."""
 
-import json
 from pathlib import Path
 from threading import Lock
 
-from anygen.io.json_lines import read_json_lines
+from anygen.io.json_lines import append_json_line, read_json_lines
 from anygen.training.data.files import RowError
 
 NAME = "refused.jsonl"
@@ -39,6 +38,4 @@ class RefusedRows:
             self.known.add((file, line))
             if not self.writes:
                 return
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            append_json_line(self.path, row)

@@ -117,6 +117,7 @@ def test_a_reading_that_a_kill_cut_is_asked_for_again(serve, tmp_path):
     path.write_text(path.read_text() + '{"model": "ju')
     assert AnswerReader(model, path).read(["p\u2028q", "other"], [str, str]) == ["B", "B"]
     assert len(server.requests) == 2
+    assert set(AnswerReader(model, path).cache) == {"p\u2028q", "other"}
 
 
 @pytest.mark.parametrize(

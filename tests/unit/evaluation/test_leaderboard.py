@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from anygen.evaluation import runner
-from anygen.evaluation.leaderboard import best_of, compare_all, leaderboard
+from anygen.evaluation.leaderboard import best_of, compare_all, leaderboard, letter
 from anygen.evaluation.metrics import holm
 from anygen.evaluation.results import IDENTITY
 from anygen.evaluation.runner import Plan
@@ -90,3 +90,8 @@ def test_the_best_value_is_the_least_where_less_is_better():
     assert best_of(rows) == 2
     assert best_of([{**row, "at_most": False} for row in rows]) == 3
     assert best_of(rows[:1]) is None
+
+
+def test_more_runs_than_letters_have_names_of_their_own():
+    letters = [letter(n) for n in (0, 25, 26, 51, 52, 701, 702)]
+    assert letters == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]

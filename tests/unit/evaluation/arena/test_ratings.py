@@ -118,6 +118,16 @@ def test_battles_are_written_line_by_line(tmp_path):
     assert read_battles([tmp_path]) == battles
 
 
+def test_a_vote_that_a_kill_cut_is_left_out_and_the_next_one_kept(tmp_path):
+    first, last = battle("a", "b", "tie"), battle("b", "a", "bad")
+    append_battle(tmp_path, first)
+    with (tmp_path / "battles.jsonl").open("ab") as stream:
+        stream.write('{"id": "2", "first": "bl\u00e9'.encode()[:-1])
+    assert read_battles([tmp_path]) == [first]
+    append_battle(tmp_path, last)
+    assert read_battles([tmp_path]) == [first, last]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
