@@ -1,11 +1,12 @@
-"""Captions of pictures, beside people's: CIDEr-D, BLEU-1 to BLEU-4 and ROUGE-L.
+"""Captions of pictures, beside people's: CIDEr-D, BLEU-1 to BLEU-4, ROUGE-L and METEOR.
 
-The formulas are those of pycocoevalcap. The tokenizer is ours (lower case, without punctuation)
-instead of the Java program of the published scores, so the rows are named `.._simple`. METEOR and
-SPICE need Java and are left out.
+The formulas are those of pycocoevalcap. Rows named `.._simple` have a tokenizer of ours (lower
+case, without punctuation). Where Java and pycocoevalcap are installed, there are also METEOR and
+the rows of the published names, with the tokenizer of the published scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from anygen.evaluation.caption_metrics import (
     rouge_l,
     tokenized,
 )
+from anygen.evaluation.judges import caption_programs
 from anygen.evaluation.suites.base import (
     Answered,
     Bench,
@@ -114,31 +116,51 @@ def score(unit: Unit, text: str | None) -> Outcome:
     )
 
 
-def prepared(score_all: Any, numbers: Sequence[Numbers]) -> Sequence[Any]:
-    pairs = [(tokenized(row["answer"]), list(map(tokenized, row["references"]))) for row in numbers]
+Tokenize = Callable[[tuple[str, ...]], list[list[str]]]
+
+
+def simple_tokenized(texts: tuple[str, ...]) -> list[list[str]]:
+    return list(map(tokenized, texts))
+
+
+def prepared(tokenize: Tokenize, score_all: Any, numbers: Sequence[Numbers]) -> Sequence[Any]:
+    texts = tuple(text for row in numbers for text in (row["answer"], *row["references"]))
+    tokens = iter(tokenize(texts))
+    pairs = [(next(tokens), [next(tokens) for _ in row["references"]]) for row in numbers]
     return list(score_all(pairs))
 
 
 def quality(numbers: Numbers) -> float:
-    return rouge_l([(tokenized(numbers["answer"]), list(map(tokenized, numbers["references"])))])[0]
+    [value] = prepared(simple_tokenized, rouge_l, [numbers])
+    return float(value)
 
 
-def metric(about: str, score_all: Any, value: Any) -> Metric:
-    measure = Measure(KEYS, value, quality, prepare=partial(prepared, score_all))
+def metric(about: str, tokenize: Tokenize, score_all: Any, value: Any) -> Metric:
+    measure = Measure(KEYS, value, quality, prepare=partial(prepared, tokenize, score_all))
     return Metric(about, measure=measure)
 
 
+FORMULAS: Mapping[str, tuple[str, Any, Any]] = {
+    "cider_d": ("CIDEr-D", cider_d, mean_percent),
+    **{f"bleu_{n}": (f"BLEU-{n}", bleu_counts, partial(bleu, n)) for n in range(1, 5)},
+    "rouge_l": ("ROUGE-L", rouge_l, mean_percent),
+}
 METRICS = {
-    "cider_d_simple": metric("CIDEr-D, with our tokenizer", cider_d, mean_percent),
-    **{
-        f"bleu_{order}_simple": metric(
-            f"BLEU-{order}, with our tokenizer", bleu_counts, partial(bleu, order)
-        )
-        for order in range(1, 5)
-    },
-    "rouge_l_simple": metric("ROUGE-L, with our tokenizer", rouge_l, mean_percent),
+    f"{name}_simple": metric(f"{about}, with our tokenizer", simple_tokenized, *formula)
+    for name, (about, *formula) in FORMULAS.items()
+}
+OFFICIAL = {
+    name: metric(about, caption_programs.ptb_tokenized, *formula)
+    for name, (about, *formula) in {
+        **FORMULAS,
+        "meteor": ("METEOR 1.5", caption_programs.meteor_statistics, caption_programs.meteor),
+    }.items()
 }
 
 
 def figures(lines: Sequence[Line]) -> Mapping[str, Metric]:
-    return METRICS
+    if caption_programs.are_installed():
+        return METRICS | OFFICIAL
+    first, metric = next(iter(METRICS.items()))
+    note = f"METEOR and the figures of the published names need {caption_programs.NEEDED}"
+    return {**METRICS, first: replace(metric, note=note)}
