@@ -4,11 +4,15 @@ Xu et al. 2023 (arXiv:2306.09265). A file for each of its sets is a list of `que
 gt_answers`. `accuracy` is the share of answers that hold a right one word for word: normalised as
 in VQA, or without special characters for written text and for classes of pictures. `rank` is the
 mean of 1 / the place of the first right answer that is there (VisDial), `words` the F1 measure of
-single words (key information).
+single words (key information). `judged` is the share that the language model of --judge holds
+right, as in Tiny LVLM-eHub (Shao et al. 2023, arXiv:2308.03729): it marks each answer five times,
+by instructions that differ, and the mark that it gives most often counts. The words are ours.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anygen.evaluation.suites.base import (
@@ -19,6 +23,7 @@ from anygen.evaluation.suites.base import (
     Metric,
     Numbers,
     Outcome,
+    Reader,
     Source,
     Unit,
 )
@@ -33,6 +38,7 @@ from anygen.evaluation.suites.reform.scoring import (
 )
 
 UNIT = "answer"
+READS = True
 WHOLE = "accuracy"
 LAYOUT = "a .json for each set, such as VQAv2.json: question, answer, gt_answers"
 KINDS = {
@@ -44,6 +50,28 @@ KINDS = {
 }
 KIND_OF = {name: kind for kind, names in KINDS.items() for name in names.split()}
 RESULT = "result.json"  # of its program, beside the answers
+# For answers that are not plainly right or wrong the five instructions differ as the authors' do.
+MIXED = "Mark 0 if the reply holds right and wrong statements"
+WORDY = "A right reply with much text around it is marked 1"
+CORRECTED = "A right reply is marked 0 if wrong explanations come with it"
+INSTRUCTIONS = (
+    f"Compare a pupil's reply with the solution of an exercise. {MIXED}. {WORDY}.",
+    f"Decide whether a reply means what the solution says. {MIXED}. {WORDY}, if that is true.",
+    f"Grade one reply by its meaning, not by its words. {MIXED}. {WORDY}, if that explains it.",
+    f"Check a reply against the solution, strictly. {MIXED}. {CORRECTED}.",
+    f"Be the examiner: is the reply what the solution asks for? {MIXED}, or options. {CORRECTED}.",
+)
+FORM = "Give your reasons in a sentence or two, then end with one line: MARK: 1 or MARK: 0."
+MARK = re.compile(r"MARK:\W*([01])\b", re.IGNORECASE)
+MARK_TOKENS = 256  # of the reasons and the mark
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A question, which may be missing, and the right answers."""
+
+    question: str
+    golds: tuple[str, ...]
 
 
 def read(source: Source) -> list[Unit]:
@@ -64,11 +92,11 @@ def read_answers(path: Path) -> list[Unit]:
         where = f"{path}: row {number}"
         row = with_keys(row, ("answer", "gt_answers"), where)
         golds = row["gt_answers"]
-        golds = [golds] if isinstance(golds, str) else list(map(str, golds))
+        golds = tuple(map(str, golds)) if isinstance(golds, list) else (str(golds),)
         if not golds:
             raise ValueError(f"{where}: has no right answer")
-        name = path.stem
-        units.append(Unit(f"{name}/{number}", name, (name,), golds, (str(row["answer"]),)))
+        exercise, name = Exercise(str(row.get("question", "")), golds), path.stem
+        units.append(Unit(f"{name}/{number}", name, (name,), exercise, (str(row["answer"]),)))
     return units
 
 
@@ -77,11 +105,49 @@ def ask(unit: Unit, seed: int) -> list[Case]:
 
 
 def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
-    return [score(one.unit, one.texts[0] or "") for one in answered]
+    outcomes = [score(one.unit, one.texts[0] or "") for one in answered]
+    return with_marks(bench.reader, answered, outcomes) if bench.reader else outcomes
+
+
+def with_marks(
+    reader: Reader, answered: Sequence[Answered], outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """The outcomes with what a language model holds right.
+
+    An answer without text is wrong. One whose commonest mark cannot be read is wrong, too, and
+    counts as unparsed.
+    """
+    prompts = [
+        [marking_prompt(instruction, one.unit.content, text) for instruction in INSTRUCTIONS]
+        if (text := (one.texts[0] or "").strip())
+        else []
+        for one in answered
+    ]
+    requests = [prompt for own in prompts for prompt in own]
+    marks = iter(reader.read(requests, [last_mark] * len(requests), MARK_TOKENS))
+    return [marked(outcome, [next(marks) for _ in own]) for outcome, own in zip(outcomes, prompts)]
+
+
+def marked(outcome: Outcome, marks: Sequence[str]) -> Outcome:
+    [(commonest, _)] = Counter(marks or "0").most_common(1)
+    numbers = {**outcome.numbers, "judged": int(commonest == "1"), "asked": 1}
+    return replace(outcome, numbers=numbers, unparsed=outcome.unparsed + (not commonest))
+
+
+def marking_prompt(instruction: str, exercise: Exercise, text: str) -> str:
+    question = f"Question: {exercise.question}\n" if exercise.question else ""
+    return (
+        f"{instruction} {FORM}\n\n{question}Solution: {' / '.join(exercise.golds)}\nReply: {text}"
+    )
+
+
+def last_mark(text: str) -> str:
+    """Empty for a judgement without one."""
+    return next(reversed(MARK.findall(text)), "")
 
 
 def score(unit: Unit, text: str) -> Outcome:
-    golds: Sequence[str] = unit.content
+    golds: Sequence[str] = unit.content.golds
     kind = KIND_OF.get(unit.task, "question")
     numbers: Numbers = {"set": unit.task}
     if kind == "caption":
@@ -130,6 +196,7 @@ METRICS = {
     "class_accuracy": measured("the same, mean of the right answers", "class", class_share),
     "rank": measured("reciprocal rank of the first right answer", "rank", share("rank")),
     "words": measured("F1 measure of words", "words", f1),
+    "judged": measured("answers that --judge holds right", "judged", share("judged")),
     "cider_d_simple": by_set(CAPTIONS["cider_d_simple"]),
 }
 

@@ -39,6 +39,47 @@ def test_the_total_is_the_mean_of_the_sets(tmp_path):
     assert results["rows"]["accuracy"]["value"] == 50
 
 
+def prompt_of(body) -> str:
+    return body["messages"][-1]["content"][-1]["text"]
+
+
+def run_judged(server, data, out, **options):
+    return run("no model", Plan("ehub", data, judge=f"{server.url}#judge"), out, **options)
+
+
+def test_the_mark_that_a_judge_gives_most_often_counts(serve, tmp_path):
+    """Three, two and five of the five instructions find an answer right; an empty one is wrong."""
+    rights = {"three": 3, "two": 2, "five": 5}
+
+    def mark(body):
+        text = prompt_of(body)
+        place = [text.startswith(instruction) for instruction in ehub.INSTRUCTIONS].index(True)
+        right = place < rights[text.rpartition("Reply: ")[2]]
+        return f"MARK: 0 would be harsh or fair.\nMark: **{int(right)}**"
+
+    server = serve(mark)
+    golds = ["a dog", "dogs"]
+    data = write_ehub(tmp_path / "data", VQAv2=[*((own, golds) for own in rights), (" ", golds)])
+    results = run_judged(server, data, tmp_path / "out")
+    assert results["rows"]["judged"]["value"] == 50
+    assert results["rows"]["accuracy"]["value"] == 0
+    prompts = [prompt_of(body) for _, body, _ in server.requests]
+    assert len(set(prompts)) == len(prompts) == 3 * 5
+    assert all("Question: ?\nSolution: a dog / dogs\nReply: " in one for one in prompts)
+    again = run_judged(server, data, tmp_path / "out", score_only=True)
+    assert again["rows"] == results["rows"]
+    assert len(server.requests) == 15
+    alone = run("no model", Plan("ehub", data), tmp_path / "out", score_only=True)
+    assert "judged" not in alone["rows"]
+
+
+def test_a_judge_that_gives_no_mark_leaves_answers_wrong_and_unparsed(serve, tmp_path):
+    data = write_ehub(tmp_path / "data", VQAv2=[("a dog", "dog")])
+    results = run_judged(serve(lambda body: "I cannot say."), data, tmp_path / "out")
+    row = results["rows"]["judged"]
+    assert (row["value"], row["unparsed"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
