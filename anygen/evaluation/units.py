@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from itertools import islice
 
 from anygen.evaluation.suites.base import Source, Suite, Unit
+from anygen.evaluation.suites.reading import in_form
 
 
 def read_units(suite: Suite, source: Source) -> Sequence[Unit]:
     """Raises ValueError for data whose values have other types than those of the layout, too."""
-    try:
+    if source.data is None:
         return suite.read(source)
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        if source.data is None:
-            raise
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(
-            f"{source.data}: is not in the layout of the suite {suite.name} ({reason})"
-        ) from error
+    with in_form(source.data, f"the layout of the suite {suite.name}"):
+        return suite.read(source)
 
 
 def checked(units: Sequence[Unit]) -> Sequence[Unit]:

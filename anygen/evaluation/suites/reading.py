@@ -3,8 +3,10 @@
 import base64
 import csv
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,44 @@ def decoded(data: str, name: str) -> Media:
     return read_bytes(content, name)
 
 
+ODD = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    UnicodeDecodeError,
+    csv.Error,
+)
+
+
+@contextmanager
+def in_form(path: Path, form: str) -> Iterator[None]:
+    """For reading what others wrote. Raises ValueError, with the path, for odd types and bytes."""
+    try:
+        yield
+    except ODD as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: is not in {form} ({reason})") from error
+
+
+def finite(value: Any, where: str) -> float:
+    """A number, also one in a text. Raises ValueError for anything else, and for NaN."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: {value!r} is no number")
+    return number
+
+
 def read_json(path: Path) -> Any:
     """Raises ValueError with the path."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: is not JSON: {error}") from None
 
 
@@ -57,12 +92,14 @@ def read_rows(path: Path, *keys: str) -> Iterator[dict[str, Any]]:
 
     Raises ValueError with the number of the line.
     """
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+    with in_form(path, "UTF-8"):
+        lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}:{number}: is not JSON: {error}") from None
         yield with_keys(row, keys, f"{path}:{number}")
 

@@ -38,7 +38,7 @@ from anygen.evaluation.suites.generation.scored import (
     task_rows,
     with_detections,
 )
-from anygen.evaluation.suites.reading import read_json, with_keys
+from anygen.evaluation.suites.reading import finite, read_json, with_keys
 
 UNIT = "prompt"
 MODES = OUTPUT_MODES
@@ -136,12 +136,25 @@ def read_results(folder: Path) -> Scores:
         if path is None:
             continue
         samples = sorted((folder / category / "samples").glob("*.png"), key=place_of)
-        rows = [with_keys(row, ["question_id", "answer"], str(path)) for row in read_json(path)]
-        by_number = by_question(samples, [int(row["question_id"]) for row in rows], path)
-        for row in rows:
-            sample = by_number[int(row["question_id"])]
-            scores[sample.relative_to(folder).as_posix()] = float(row["answer"])
+        by_id = read_answers(path)
+        by_number = by_question(samples, list(by_id), path)
+        for number, score in by_id.items():
+            scores[by_number[number].relative_to(folder).as_posix()] = score
     return scores
+
+
+def read_answers(path: Path) -> dict[int, float]:
+    """The scores by the numbers of the questions. Raises ValueError for another form."""
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise ValueError(f"{path}: holds no list of answers")
+    rows = [with_keys(row, ["question_id", "answer"], str(path)) for row in rows]
+    return {
+        int(finite(row["question_id"], f"{path}: question_id")): finite(
+            row["answer"], f"{path}: answer"
+        )
+        for row in rows
+    }
 
 
 def by_question(samples: Sequence[Path], numbers: Sequence[int], path: Path) -> dict[int, Path]:

@@ -46,7 +46,7 @@ from anygen.evaluation.suites.generation.rows import (
     shown_prompt,
 )
 from anygen.evaluation.suites.generation.scored import noted
-from anygen.evaluation.suites.reading import in_order, only_file, read_csv
+from anygen.evaluation.suites.reading import in_form, in_order, only_file, read_csv
 from anygen.io.media_files import write_media
 
 UNIT = "prompt"
@@ -153,7 +153,9 @@ def read_answers(folder: Path) -> Answers:
     if not files:
         return {}
     answers: dict[tuple[str, int], dict[str, bool]] = {}
-    for number, line in enumerate(files[-1].read_text(encoding="utf-8").splitlines(), start=1):
+    with in_form(files[-1], "the form of compute_dpg_bench.py"):
+        lines = files[-1].read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
         match = ANSWER.fullmatch(line)
         if match is None:
             raise ValueError(f"{files[-1]}:{number}: is no answer of the scorer: {line[:60]!r}")

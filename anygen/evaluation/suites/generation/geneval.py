@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from anygen.core.media import Image
 from anygen.evaluation.features.detector import Detect, Found
@@ -42,7 +41,7 @@ from anygen.evaluation.suites.generation.scored import (
     task_rows,
     with_detections,
 )
-from anygen.evaluation.suites.reading import only_file, read_rows
+from anygen.evaluation.suites.reading import finite, in_form, only_file, read_rows
 
 UNIT = "prompt"
 MODES = OUTPUT_MODES
@@ -116,8 +115,11 @@ def read_results(folder: Path) -> Scores:
     path = folder / RESULTS
     if not path.is_file():
         return {}
-    rows: list[dict[str, Any]] = list(read_rows(path, "filename", "correct"))
-    return {"/".join(Path(row["filename"]).parts[-3:]): float(row["correct"]) for row in rows}
+    with in_form(path, "the form of evaluate_images.py"):
+        return {
+            "/".join(Path(row["filename"]).parts[-3:]): finite(row["correct"], f"{path}: correct")
+            for row in read_rows(path, "filename", "correct")
+        }
 
 
 def figures(lines: Sequence[Line]) -> Mapping[str, Metric]:

@@ -41,7 +41,7 @@ from anygen.evaluation.suites.generation.rows import (
     shown_prompt,
 )
 from anygen.evaluation.suites.generation.scored import noted
-from anygen.evaluation.suites.reading import in_order, only_file, read_json, with_keys
+from anygen.evaluation.suites.reading import finite, in_order, only_file, read_json, with_keys
 
 UNIT = "prompt"
 MODES = OUTPUT_MODES
@@ -123,10 +123,11 @@ def read_results(folder: Path) -> Scores:
     """The score of each dimension, from all files of the scorer; the newest counts."""
     scores: dict[str, float] = {}
     for path in sorted(folder.glob("*_eval_results.json"), key=lambda path: path.stat().st_mtime):
-        for name, value in read_json(path).items():
+        for name, value in with_keys(read_json(path), (), str(path)).items():
             if name not in {**QUALITY, **SEMANTIC}:
                 raise ValueError(f"{path}: {name!r} is no dimension of VBench")
-            scores[name] = float(value[0] if isinstance(value, list) else value)
+            score = value[0] if isinstance(value, list) and value else value
+            scores[name] = finite(score, f"{path}: {name}")
     return scores
 
 

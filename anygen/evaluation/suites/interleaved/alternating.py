@@ -25,7 +25,7 @@ from anygen.evaluation.suites.base import (
 )
 from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
-from anygen.io.atomic import write_json
+from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import read_media, write_media
 
 TOKENS = 512
@@ -130,7 +130,8 @@ def update_list(path: Path, row: Mapping[str, Any], as_lines: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if as_lines:
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows)
-        path.write_text(lines, encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(lines, encoding="utf-8")
     else:
         write_json(rows, path)
 

@@ -29,7 +29,15 @@ from anygen.evaluation.suites.interleaved.alternating import (
     update_list,
     write_pictures,
 )
-from anygen.evaluation.suites.reading import find_medium, in_order, only_file, read_rows, with_keys
+from anygen.evaluation.suites.reading import (
+    find_medium,
+    finite,
+    in_form,
+    in_order,
+    only_file,
+    read_rows,
+    with_keys,
+)
 
 UNIT = "question"
 MAKES_MEDIA = True
@@ -86,6 +94,7 @@ def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
     """Writes new answers; the others are those of the file, as the judge's program read them."""
     new = iter(alternating.judge(write, bench, [one for one in answered if one.cases]))
     written = by_id(bench.out / "isg", ANSWERS)
+    judged = bench.out / "isg" / JUDGED
     verdicts = by_id(bench.out / "isg", JUDGED)
     outcomes = []
     for one in answered:
@@ -93,10 +102,14 @@ def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
             outcome = next(new)
         else:
             output = written.get(one.unit.id, {}).get("output", [])
-            outcome = alternating.score_structure(one.unit, [part["type"] for part in output])
+            with in_form(bench.out / "isg" / ANSWERS, "the form of ISG-Bench's answers"):
+                kinds = [part["type"] for part in output]
+            outcome = alternating.score_structure(one.unit, kinds)
             outcome = replace(outcome, text=" ".join(text or "" for text in one.texts))
         if verdicts:  # an answer without one has the lowest grades
-            numbers = judged_numbers(verdicts.get(one.unit.id, {}))
+            with in_form(judged, "the form of ISG-eval.py"):
+                verdict = verdicts.get(one.unit.id, {})
+                numbers = judged_numbers(verdict, f"{judged}: {one.unit.id}")
             outcome = replace(outcome, numbers=numbers)
         outcomes.append(outcome)
     return outcomes
@@ -104,24 +117,24 @@ def judge(bench: Bench, answered: Sequence[Answered]) -> list[Outcome]:
 
 def by_id(folder: Path, pattern: str) -> dict[str, dict[str, Any]]:
     """The rows of the files, by the ids of their questions."""
-    paths = sorted(folder.glob(pattern))
-    return {str(row["id"]): row for path in paths for row in read_rows(path, "id")}
+    with in_form(folder / pattern, "JSON lines"):
+        paths = sorted(folder.glob(pattern))
+        return {str(row["id"]): row for path in paths for row in read_rows(path, "id")}
 
 
-def judged_numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """What the judge's program wrote about an answer."""
+def judged_numbers(row: Mapping[str, Any], where: str) -> dict[str, float]:
+    """What the judge's program wrote about an answer. Raises ValueError for odd grades."""
     result = row.get("result") or {}
-    blocks = [
-        one["VQA_judge_Score"]["Judge"]
-        for one in result.get("block") or ()
-        if "Judge" in (one.get("VQA_judge_Score") or {})
-    ]
+    scores = [one.get("VQA_judge_Score") or {} for one in result.get("block") or ()]
+    grades = [score["Judge"] for score in scores if score.get("Judge") is not None]
+    blocks = [finite(grade, f"{where}: Judge") for grade in grades]
+    whole = (result.get("holistic") or {}).get("overall_score")
     questions = result.get("image") or ()
     yes = [str((one.get("judge") or {}).get("Judge", "")).lower() == "yes" for one in questions]
     return {
         "block": sum(blocks) / len(blocks) if blocks else 1.0,
         "image": 100 * sum(yes) / len(yes) if yes else 0.0,
-        "holistic": float((result.get("holistic") or {}).get("overall_score", 1)),
+        "holistic": 1.0 if whole is None else finite(whole, f"{where}: overall_score"),
     }
 
 

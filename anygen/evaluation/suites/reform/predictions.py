@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anygen.evaluation.suites.base import LIKELIHOOD, Unit
-from anygen.evaluation.suites.reading import in_order, with_keys
+from anygen.evaluation.suites.reading import finite, in_order, with_keys
 from anygen.evaluation.suites.reform.catalogue import Family, TaskSet
 from anygen.evaluation.suites.reform.prompts import GENERATION
 from anygen.evaluation.suites.reform.questions import Question, Repeat
@@ -56,6 +56,8 @@ def read_unit(name: str, formulation: str, key: str, rows: Sequence[Row], where:
     else:
         found = first["references"] if formulation == "Generation" else first["answer"]
         texts = (found,) if isinstance(found, str) else tuple(map(str, found))
+        if not texts:
+            raise ValueError(f"{where}: has no right answer")
         repeats = [Repeat("", "", (), 0, "") for _ in rows]
     dialogue = "round_id" in first
     task = TaskSet(
@@ -67,7 +69,8 @@ def read_unit(name: str, formulation: str, key: str, rows: Sequence[Row], where:
     )
     mode = LIKELIHOOD if isinstance(first["prediction"], int) else GENERATION
     sample = Sample(key, (), options=repeats[0].options, texts=texts)
-    query = Question(task, sample, (), mode, tuple(repeats), int(first.get("round_id", 0)))
+    round_id = int(finite(first.get("round_id", 0), f"{where}: round_id"))
+    query = Question(task, sample, (), mode, tuple(repeats), round_id)
     answers = tuple(answer_of(row, repeat) for row, repeat in zip(rows, repeats))
     return Unit(f"{name}/{key}", name, (name,), query, answers)
 
