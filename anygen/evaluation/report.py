@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anygen.evaluation.results import SAMPLES, TOTAL, by_row, by_task, cell_of
+from anygen.evaluation.results import SAMPLES, SOURCES, TOTAL, by_row, by_task, cell_of
 from anygen.evaluation.suites.base import Line, Metric
 from anygen.evaluation.suites.registry import find_suite
 from anygen.evaluation.suites.world.plain_answers import mean_log_likelihood
@@ -12,7 +12,7 @@ from anygen.evaluation.suites.world.scoring import KEYS
 from anygen.reports import plots
 from anygen.reports.page import Card, show_files, svg_uri, write_page
 
-PAGE = "report.html"
+PAGE, SAMPLES_PAGE = "report.html", "samples.html"
 SHOWN = 12  # cases of a row
 FEW = 8  # classes of a published suite's answers, such as yes and no, that make a matrix
 # Sources of samples and their labels on a page, in the order in which it shows them. A source may
@@ -36,12 +36,17 @@ def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path:
         for row in (results["rows"][name],)
     ]
     columns = list(results["rows"])
+    sources = [name for name in SOURCES if any(name in row for row in rows)]
+    optional = ("target", "chance", "unparsed", "failed")
     tasks = {**results["tasks"], TOTAL: results["rows"]} if results["tasks"] else {}
     sections = task_sections if tasks else row_sections
     whole = find_suite(results["suite"]).whole
     values = {
         "results": results,
+        "facts": facts_of(results),
+        "has_samples": (out / SAMPLES_PAGE).is_file(),
         "rows": rows,
+        "shown": {*sources, *(key for key in optional if any(row[key] for row in rows))},
         "columns": columns,
         "tasks": {
             name: {column: cell_of(row) for column, row in own.items()}
@@ -51,6 +56,23 @@ def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path:
         "sections": sections(out, results, lines),
     }
     return write_page(out / PAGE, "evaluation.html", values)
+
+
+def facts_of(results: Mapping[str, Any]) -> Mapping[str, str]:
+    """What was measured, how, and where; what is empty is not shown."""
+    how = [f"{key} {results[key]}" for key in ("mode", "split", "seed") if key in results]
+    machine = results["machine"]
+    return {
+        "Model": results["model"],
+        "Weights": results["weights"],
+        "Suite": ", ".join([results["suite"], *how]),
+        "Data": results.get("data", ""),
+        "Judge": results.get("judge", ""),
+        "Extractors": ", ".join(results.get("extractors", {})),
+        "Date": results["date"],
+        "Version": f"anygen {results['version']}",
+        "Machine": f"{machine['system']}, {machine['threads']} threads, torch {machine['torch']}",
+    }
 
 
 def tree_of(results: Mapping[str, Any], lines: Sequence[Line]) -> list[tuple[str, int]]:

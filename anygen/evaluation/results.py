@@ -239,14 +239,17 @@ def cell_of(row: Line) -> str:
 
 
 def rows_table(rows: Mapping[str, Line]) -> Iterator[str]:
-    yield columns("row", ["value", "target", "95 %", "n", *SOURCES])
+    """Columns in which no row has anything are left out."""
+    sources = [source for source in SOURCES if any(source in row for row in rows.values())]
+    aims = any(row["target"] is not None for row in rows.values())
+    yield columns("row", ["value", *["target"] * aims, "95 %", "n", *sources])
     for name, row in rows.items():
         target = ""
         if row["target"] is not None:
             target = f"{'<=' if row['at_most'] else '>='}{row['target']:g}"
         interval = "-".join(map(str, row.get("interval", ())))
-        others = [row.get(source, {}).get("value", "") for source in SOURCES]
-        yield columns(name, [row["value"], target, interval, row["n"], *others])
+        others = [row.get(source, {}).get("value", "") for source in sources]
+        yield columns(name, [row["value"], *[target] * aims, interval, row["n"], *others])
 
 
 def columns(name: str, values: Sequence[Any]) -> str:

@@ -104,8 +104,10 @@ def run(
     write_json(results, out / RESULTS)
     for line in (*table(requested(results, plan.rows), plan.suite), *warnings(results, lines)):
         print_line(line)
-    for page in (report.write(out, results, lines), samples.write(out, results, lines)):
-        print_line(str(page))
+    sheets = samples.write(out, results, lines)
+    for page in (report.write(out, results, lines), sheets):
+        if page:
+            print_line(str(page))
     return results
 
 

@@ -6,22 +6,23 @@ from typing import Any
 
 from anygen.core.media import Media
 from anygen.core.modality import TABLE, MediaModality
-from anygen.evaluation.report import LABELS
+from anygen.evaluation.report import LABELS, SAMPLES_PAGE
 from anygen.evaluation.results import SAMPLES, by_task
 from anygen.evaluation.suites.base import Line
 from anygen.io.media_files import read_media
 from anygen.reports.page import write_page
 from anygen.reports.sheets import COLUMNS, sheet
 
-PAGE = "samples.html"
 MOST: Mapping[MediaModality, int] = {"image": 64, "audio": 24, "video": 24}  # of a sheet
 SHOWN = ("model", "control", "true")  # a sheet for each
 
 
-def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path:
-    """Write samples.html to the folder `out`; returns its path."""
+def write(out: Path, results: Mapping[str, Any], lines: Sequence[Line]) -> Path | None:
+    """Write samples.html to the folder `out`; returns its path, or None if no answer has media."""
     groups = [group for name, own in by_task(lines).items() for group in groups_of(out, name, own)]
-    return write_page(out / PAGE, PAGE, {"results": results, "groups": groups})
+    if not groups:
+        return None
+    return write_page(out / SAMPLES_PAGE, SAMPLES_PAGE, {"results": results, "groups": groups})
 
 
 def groups_of(out: Path, task: str, lines: Sequence[Line]) -> Iterator[Line]:

@@ -1,10 +1,12 @@
 """The page of a published suite: its tree of abilities, a bar for each task, and confusions."""
 
+import re
+
 import pytest
 
 from anygen.evaluation import report, runner
 from anygen.evaluation.report import is_divided, parent_of, tree_of
-from anygen.evaluation.results import read_lines
+from anygen.evaluation.results import read_lines, rows_table
 from anygen.evaluation.runner import Plan
 from support.suites import choose_rabbit, passes, results_of, write_mmbench, write_pope
 
@@ -48,6 +50,20 @@ def test_answers_of_few_classes_have_a_matrix_and_tasks_a_bar(tmp_path):
     text = (tmp_path / "out" / "report.html").read_text()
     assert text.count('class="bar"') >= len(results["tasks"])
     assert "confusion matrix of random" in text
+    heads = re.findall("<th>(.*?)</th>", text.partition("</thead>")[0])
+    assert heads == ["row", "value", "95 %", "", "n", "chance", "seconds"]
+    assert "pope, mode questions, seed 0" in text
+    assert not (tmp_path / "out" / "samples.html").exists()
+    assert "samples.html" not in text
+
+
+def test_a_table_has_the_columns_that_have_something():
+    row = {"value": 50.0, "n": 2, "target": None, "interval": [10, 90]}
+    assert next(rows_table({"a": row})).split() == ["row", "value", "95", "%", "n"]
+    aimed = {**row, "target": 80, "at_most": False, "control": {"value": 40.0}}
+    lines = [line.split() for line in rows_table({"a": row, "b": aimed})]
+    assert lines[0] == ["row", "value", "target", "95", "%", "n", "control"]
+    assert lines[2] == ["b", "50.0", ">=80", "10-90", "2", "40.0"]
 
 
 @pytest.mark.parametrize(
