@@ -12,6 +12,7 @@ from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
+from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 
 from anygen.anygen import AnyGen
@@ -95,7 +96,7 @@ class AnyGenModel(lmms):
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
         raise NotImplementedError("anygen answers no tasks of lmms-eval in several rounds")
 
-    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: Sequence[Any]) -> list[GenerationResult]:
         raise NotImplementedError("lmms-eval compares likelihoods with --force_simple only")
 
 
@@ -126,13 +127,14 @@ class AnyGenSimple(AnyGenModel):
         [message] = read_chat([{"role": "user", "content": blocks}])
         return message
 
-    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: Sequence[Any]) -> list[GenerationResult]:
         """The loss of each continuation, and whether the likeliest answer begins so.
 
-        lmms-eval takes the least loss, which is a mean over tokens in its models. The prompt of
-        several continuations is read once.
+        lmms-eval takes the least loss, which is a mean over tokens in its models. It makes a text
+        of a bare pair, which its tasks cannot read, and leaves what a GenerationResult holds as it
+        is. The prompt of several continuations is read once.
         """
-        losses: list[tuple[float, bool]] = []
+        losses: list[GenerationResult] = []
         rows = list(self.rows_of(requests))
         for start in range(0, len(rows), self.batch_size):
             chunk = rows[start : start + self.batch_size]
@@ -143,7 +145,8 @@ class AnyGenSimple(AnyGenModel):
             ]
             for own, answer in zip(scored, self.model.reply_many(greedy)):
                 text = raw_text(answer).strip()
-                losses += [(-score.mean, text.startswith(score.text)) for score in own]
+                pairs = [(-score.mean, text.startswith(score.text)) for score in own]
+                losses += map(GenerationResult, pairs)
         return losses
 
     def rows_of(self, requests: Sequence[Any]) -> Iterator[tuple[list[Message], list[str]]]:
