@@ -198,9 +198,12 @@ def data_hash(data: Path) -> str:
 
 
 def claim(out: Path, identity: Line) -> None:
-    """Reserve a folder for results of this identity. Raises ValueError if it has others."""
+    """Reserve a folder for results of this identity. Raises ValueError if it has others.
+
+    A run that ended before its first answer, as with a wrong address, leaves the folder free.
+    """
     path = out / IDENTITY
-    if path.is_file():
+    if path.is_file() and read_lines(out):
         found: Line = read_json(path)
         if other := [key for key in {**found, **identity} if found.get(key) != identity.get(key)]:
             raise ValueError(

@@ -15,6 +15,7 @@ from anygen.evaluation.suites.registry import find_suite
 from anygen.evaluation.suites.world.suite import METRICS, TASKS, make_case, read
 from anygen.evaluation.units import chosen_units
 from anygen.io.atomic import write_json
+from anygen.io.json_lines import append_json_line
 from anygen.model.multimodal import MultimodalModel
 from encoders import imagebind
 from mosit_data.world.render import render
@@ -159,8 +160,15 @@ def test_the_table_has_a_line_per_row(tmp_path, judges):
 )
 def test_what_cannot_be_measured_is_said_in_a_sentence(tmp_path, call, complaint):
     claim(tmp_path, {"seed": 0})
+    append_json_line(tmp_path / OUTCOMES, {"task": "pictures", "case": 0})
     with pytest.raises(ValueError, match=complaint):
         call(tmp_path)
+
+
+def test_a_run_that_got_no_answer_leaves_its_folder_to_another(tmp_path):
+    claim(tmp_path, {"seed": 0})
+    claim(tmp_path, {"seed": 1})
+    assert json.loads((tmp_path / "identity.json").read_text()) == {"seed": 1}
 
 
 def test_results_say_with_what_they_were_made(tmp_path):
