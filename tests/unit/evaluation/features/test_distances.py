@@ -19,6 +19,19 @@ def normal(count, width, seed):
     return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
 
 
+def waves(count, width, phase):
+    numbers = torch.arange(count * width, dtype=torch.float64)
+    return (0.013 * numbers.square() + phase).sin().reshape(count, width)
+
+
+def test_distances_and_scores_are_those_of_torchmetrics():
+    """Of torchmetrics 1.9.0: _compute_fid, poly_mmd, and InceptionScore with one split."""
+    first, second = waves(40, 6, 0), 1.5 * waves(40, 6, 1) + 0.2
+    assert frechet_distance(first, second) == pytest.approx(1.35396900744834)
+    assert kernel_distance(first, second) == pytest.approx(0.32317892602069)
+    assert inception_score((3 * first).softmax(-1), splits=1) == pytest.approx(2.06407864335706)
+
+
 def test_the_frechet_distance_of_normal_distributions_is_the_closed_form():
     """Means (0, 0) and (1, 1), covariances diag(1, 4) and diag(4, 9): 2 + 1 + 1."""
     corners = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
