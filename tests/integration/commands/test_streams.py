@@ -129,6 +129,7 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(tmp_path):
     assert done.stderr == ""
 
 
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_twice_ends_a_batch_at_once_with_whole_records(saved_model, tmp_path):
     lines = (json.dumps({"id": f"r{number}", "prompt": "hi"}) for number in range(1000))
     (tmp_path / "rows.jsonl").write_text("\n".join(lines))

@@ -45,7 +45,7 @@ def test_processes_with_other_modalities_learn_what_one_does(write_run, tmp_path
     )
     assert difference(whole, halves) == 0
     for one, two in zip(losses(alone), losses(whole)):
-        assert one == pytest.approx(two, abs=3e-5)
+        assert one == pytest.approx(two, rel=2e-6, abs=3e-5)  # logs have five decimals
     train(name, [out], change)
     assert difference(alone, halves) <= 1e-6
 
