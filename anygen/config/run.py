@@ -56,7 +56,7 @@ class Run(Strict):
     max_length: PositiveInt | None = None  # positions of a row; by default the LLM's context
     held_out: HeldOut | None = None  # rows whose losses are logged, and which are not learned
     vocabulary: Literal["core", "full"] = "core"
-    steps: PositiveInt = 0  # without a number `epochs` says how many
+    steps: NonNegativeInt = 0  # 0 stands for `epochs`
     epochs: PositiveFloat | None = None  # passes over the rows of the files in `data`
     batch_size: PositiveInt  # rows of a step; of each process in stages without dialogues
     accumulation: PositiveInt = 1  # passes that each process divides its rows of a step into

@@ -266,7 +266,7 @@ def test_every_problem_of_a_config_is_a_line_of_its_own(anygen_cli, tmp_path):
     code, out, err = anygen_cli("config", "run.yaml", "steps=-1", "stpes=3")
     assert (code, out) == (2, "")
     first, second = err.splitlines()
-    assert first.startswith("anygen: steps: Input should be greater than 0")
+    assert first.startswith("anygen: steps: Input should be greater than or equal to 0")
     assert second.startswith("anygen: stpes: ")
 
 
