@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from anygen.checkpoints.model_card import write_card
 from anygen.checkpoints.parts import LORA, parts_of, untrained
 from anygen.config.system import System
+from anygen.io import hashing
 from anygen.io.atomic import replacing, write_json
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 RUN_FILE, RUN_WEIGHTS = "run.yaml", "weights.safetensors"  # in the folder of a training run
 INDEX = ".index.json"  # added to the name of a file that is stored as shards
-HASH_BLOCK = 2**20  # bytes read at a time
 
 
 class TensorFile(Protocol):
@@ -72,9 +72,7 @@ def digest_of(weights: Iterable[Path]) -> str:
     """The SHA-256 of safetensors files, or of their shards, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for path in (file for each in weights for file in files_of(each)):
-        with path.open("rb") as stream:
-            while block := stream.read(HASH_BLOCK):
-                digest.update(block)
+        hashing.update(digest, path)
     return digest.hexdigest()
 
 
