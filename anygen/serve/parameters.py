@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from anygen.core.schema import Strict, explain
 from anygen.generation.options import AnswerOptions
+from anygen.generation.request import derive_seed
 from anygen.serve.errors import ApiError
 
 Ignored = Any
@@ -78,6 +79,11 @@ class AnswerRequest(Strict):
 
 def draw_seed(seed: int | None) -> int:
     return secrets.randbits(SEED_BITS) if seed is None else seed
+
+
+def derived_seeds(seed: int, count: int) -> list[int]:
+    """Those of several answers to one request; the first is that of the request."""
+    return [seed, *(derive_seed(seed, number) for number in range(1, count))]
 
 
 def merged_options(defaults: AnswerOptions, own: dict[str, Any], **named: Any) -> AnswerOptions:

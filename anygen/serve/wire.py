@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from starlette.requests import Request as HTTPRequest
@@ -91,6 +91,23 @@ async def with_pings(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             following = asyncio.ensure_future(anext(frames, None))
     finally:
         following.cancel()
+
+
+async def merged(streams: Sequence[AsyncIterator[Result]]) -> AsyncIterator[Result]:
+    """What several streams hold, as it comes. An error of one ends all."""
+    following = {asyncio.ensure_future(anext(stream, None)): stream for stream in streams}
+    try:
+        while following:
+            done, _ = await asyncio.wait(following, return_when=asyncio.FIRST_COMPLETED)
+            for future in [each for each in following if each in done]:
+                stream = following.pop(future)
+                data = future.result()
+                if data is not None:
+                    yield data
+                    following[asyncio.ensure_future(anext(stream, None))] = stream
+    finally:
+        for future in following:
+            future.cancel()
 
 
 async def plain(

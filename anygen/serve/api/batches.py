@@ -269,9 +269,9 @@ class Output:
             data = [{"b64_json": (await answer.encode(medium)).base64} for medium in media]
             return {"created": int(time.time()), "data": data, "usage": None}
         if self.endpoint == CHAT:
-            chat = ChatWriter(ChatRequest(messages=[]), seed, self.service, self.http)
-            chat.writer.encode = answer.encode
-            return {**await chat.whole(answer), "usage": None}
+            chat = ChatWriter(ChatRequest(messages=[]), [seed], self.service, self.http)
+            chat.choices[0].writer.encode = answer.encode
+            return {**await chat.whole([answer]), "usage": None}
         response = ResponseWriter(ResponsesRequest(input=""), None, seed, self.service, self.http)
         response.items.encode = answer.encode
         async for _ in response.items.events(answer.events()):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from starlette.requests import Request as HTTPRequest
 
 from anygen.core.media import Media
@@ -19,10 +21,17 @@ from anygen.serve.api.chat_deltas import GAP, Delta, DeltaWriter, add_up
 from anygen.serve.api.chat_history import read_messages
 from anygen.serve.api.common import ServiceOf, failure, new_id
 from anygen.serve.encoded_media import EncodedMedia
-from anygen.serve.engine_thread import Answering, Job
-from anygen.serve.parameters import AnswerRequest, Ignored, draw_seed, merged_options, only
+from anygen.serve.engine_thread import Answering
+from anygen.serve.parameters import (
+    AnswerRequest,
+    Ignored,
+    derived_seeds,
+    draw_seed,
+    merged_options,
+    only,
+)
 from anygen.serve.service import Service
-from anygen.serve.wire import DONE, EventStream, frame, plain
+from anygen.serve.wire import DONE, EventStream, frame, merged, plain
 
 router = APIRouter()
 FINISH = {"length": "length", "deadline": "length", "cancelled": "length"}  # else it is stop
@@ -48,7 +57,7 @@ class ChatRequest(AnswerRequest):
     modalities: list[Modality] | None = None
     audio: AudioFormat | None = None
 
-    n: Annotated[Any, only(1)] = None
+    n: Annotated[int, Field(ge=1, le=10)] | None = None  # answers, with seeds of their own
     frequency_penalty: Annotated[Any, only(0)] = None
     presence_penalty: Annotated[Any, only(0)] = None
     logit_bias: Annotated[Any, only({})] = None
@@ -73,11 +82,12 @@ async def create_completion(body: ChatRequest, http: HTTPRequest, service: Servi
     service.check_model(body.model)
     options = options_of(body, service)
     seed = draw_seed(body.seed if body.seed is not None else body.anygen.seed)
-    place, [job] = await service.open(read_messages, body.messages, [seed], options)
-    answer = ChatWriter(body, seed, service, http)
+    seeds = derived_seeds(seed, body.n or 1)
+    place, jobs = await service.open(read_messages, body.messages, seeds, options)
+    completion = ChatWriter(body, seeds, service, http)
     if body.stream:
-        return EventStream(answer.frames(job), place)
-    return await plain(http, place, answer.whole(job))
+        return EventStream(completion.frames(jobs), place)
+    return await plain(http, place, completion.whole(jobs))
 
 
 def options_of(body: ChatRequest, service: Service) -> AnswerOptions:
@@ -98,54 +108,99 @@ def options_of(body: ChatRequest, service: Service) -> AnswerOptions:
 class ChatWriter:
     """A completion as it grows, and its chunks."""
 
-    def __init__(self, body: ChatRequest, seed: int, service: Service, http: HTTPRequest) -> None:
-        self.body, self.seed, self.service = body, seed, service
+    def __init__(
+        self, body: ChatRequest, seeds: Sequence[int], service: Service, http: HTTPRequest
+    ) -> None:
+        self.body, self.service = body, service
         self.created = int(time.time())
         self.id = new_id("chatcmpl").replace("_", "-")
         self.audio_format = body.audio.format if body.audio else None
         linked = body.anygen.deliver == "url"
         link = (lambda encoded: service.link(http, encoded)) if linked else None
         expires_at = self.created + int(service.settings.store_seconds)
-        self.writer = DeltaWriter(self.encode, link, expires_at)
+        self.choices = [
+            Choice(index, seed, DeltaWriter(self.encode, link, expires_at))
+            for index, seed in enumerate(seeds)
+        ]
 
     async def encode(self, medium: Media) -> EncodedMedia:
         return await self.service.encode(medium, audio=self.audio_format)
 
-    async def frames(self, job: Job) -> AsyncIterator[bytes]:
-        yield self.chunk({"role": "assistant", "content": ""})
+    async def frames(self, jobs: Sequence[Answering]) -> AsyncIterator[bytes]:
+        """A chunk has a part of one choice; those of several choices come as they are made."""
+        chunks = [choice.chunks(job) for choice, job in zip(self.choices, jobs, strict=True)]
         try:
-            async for delta, own in self.writer.deltas(job.events()):
-                yield self.chunk(delta, anygen=own) if own else self.chunk(delta)
+            async for chunk in merged(chunks):
+                yield frame({**self.head("chat.completion.chunk"), **chunk})
         except Exception as error:
             yield frame(failure(error).envelope)
             yield DONE
             return
-        yield self.chunk({}, self.finish_reason, anygen=self.own())
         if self.body.stream_options and self.body.stream_options.include_usage:
             yield frame({**self.head("chat.completion.chunk"), "choices": [], **self.usage()})
         yield DONE
 
-    def chunk(self, delta: Delta, finish: str | None = None, **own: Any) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return frame({**self.head("chat.completion.chunk"), "choices": [choice], **own})
-
-    async def whole(self, job: Answering) -> dict[str, Any]:
+    async def whole(self, jobs: Sequence[Answering]) -> dict[str, Any]:
         """The completion once it is finished. Raises ApiError if it could not be made."""
-        message: Delta = {"role": "assistant", "content": "", "refusal": None}
+        answers = zip(self.choices, jobs, strict=True)
         try:
-            async for delta, _ in self.writer.deltas(job.events()):
-                add_up(message, delta)
+            choices = await asyncio.gather(*(choice.whole(job) for choice, job in answers))
         except ValueError as error:
             raise failure(error) from error
+        own = choices[0]["anygen"]
+        head = self.head("chat.completion")
+        return {**head, "choices": choices, **self.usage(), "anygen": own}
+
+    def head(self, kind: str) -> dict[str, Any]:
+        name = self.service.name
+        return {"id": self.id, "object": kind, "created": self.created, "model": name}
+
+    def usage(self) -> dict[str, Any]:
+        """The prompt counts once, and the tokens of all choices."""
+        first = self.choices[0].done
+        new = sum(choice.done.new_tokens for choice in self.choices)
+        return {
+            "usage": {
+                "prompt_tokens": first.prompt_tokens,
+                "completion_tokens": new,
+                "total_tokens": first.prompt_tokens + new,
+                "prompt_tokens_details": {"cached_tokens": first.cached_tokens},
+            }
+        }
+
+
+@dataclass
+class Choice:
+    """One answer of a completion."""
+
+    index: int
+    seed: int
+    writer: DeltaWriter
+
+    async def chunks(self, job: Answering) -> AsyncIterator[dict[str, Any]]:
+        """What chunks hold beside their head."""
+        yield self.chunk({"role": "assistant", "content": ""})
+        async for delta, own in self.writer.deltas(job.events()):
+            yield self.chunk(delta, anygen=own) if own else self.chunk(delta)
+        yield self.chunk({}, self.finish_reason, anygen=self.own())
+
+    def chunk(self, delta: Delta, finish: str | None = None, **own: Any) -> dict[str, Any]:
+        choice = {"index": self.index, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return {"choices": [choice], **own}
+
+    async def whole(self, job: Answering) -> dict[str, Any]:
+        """Raises ApiError and ValueError."""
+        message: Delta = {"role": "assistant", "content": "", "refusal": None}
+        async for delta, _ in self.writer.deltas(job.events()):
+            add_up(message, delta)
         self.drop_announcement(message)
-        choice = {
-            "index": 0,
+        return {
+            "index": self.index,
             "message": message,
             "logprobs": None,
             "finish_reason": self.finish_reason,
+            "anygen": self.own(),
         }
-        head = self.head("chat.completion")
-        return {**head, "choices": [choice], **self.usage(), "anygen": self.own()}
 
     def drop_announcement(self, message: Delta) -> None:
         """A text that announces a withheld medium ends before that."""
@@ -154,10 +209,6 @@ class ChatWriter:
         texts = [part for part in self.writer.builder.parts if isinstance(part, str)]
         message["content"] = GAP.join(texts)
         message["parts"][-1]["end"] = len(message["content"])
-
-    def head(self, kind: str) -> dict[str, Any]:
-        name = self.service.name
-        return {"id": self.id, "object": kind, "created": self.created, "model": name}
 
     @property
     def done(self) -> Done:
@@ -172,14 +223,3 @@ class ChatWriter:
         if self.writer.forgotten:
             own["forgotten"] = vars(self.writer.forgotten)
         return own
-
-    def usage(self) -> dict[str, Any]:
-        prompt, new = self.done.prompt_tokens, self.done.new_tokens
-        return {
-            "usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": new,
-                "total_tokens": prompt + new,
-                "prompt_tokens_details": {"cached_tokens": self.done.cached_tokens},
-            }
-        }

@@ -14,7 +14,6 @@ from starlette.requests import Request as HTTPRequest
 from anygen.core.media import Media, Message
 from anygen.core.schema import Text
 from anygen.generation.events import Done, MediaPreview
-from anygen.generation.request import derive_seed
 from anygen.serve.api.common import ServiceOf, failure
 from anygen.serve.api.forms import BINARY, UploadField, described_body, read_form
 from anygen.serve.api.one_medium import MediumResult, OneMedium, only_medium, read_prompt
@@ -23,7 +22,7 @@ from anygen.serve.content import MessageReader
 from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
-from anygen.serve.parameters import Ignored, only, side_of
+from anygen.serve.parameters import Ignored, derived_seeds, only, side_of
 from anygen.serve.service import Service
 from anygen.serve.wire import EventStream, frame, plain
 
@@ -102,13 +101,12 @@ async def respond(
     chosen = body.options(service, "image", {"size": side_of(body.size, "size")}, **options)
     if body.stream and body.n > 1:
         raise ApiError(400, "n: a stream has one image", "unsupported_value", "n")
-    seed = body.first_seed
-    seeds = [seed, *(derive_seed(seed, number) for number in range(1, body.n))]
+    seeds = derived_seeds(body.first_seed, body.n)
     previews = body.partial_images if body.stream else 0
     place, jobs = await service.open(read, source, seeds, chosen, previews)
     answer = ImageWriter(body, service, http)
     if body.stream:
-        return EventStream(answer.frames(jobs[0], seed), place)
+        return EventStream(answer.frames(jobs[0], seeds[0]), place)
     return await plain(http, place, answer.whole(jobs, seeds))
 
 

@@ -4,6 +4,7 @@ from base64 import b64decode
 
 import pytest
 
+from anygen.serve.parameters import derived_seeds
 from support.served import IMAGE, OPTIONS, SEED, failing
 
 
@@ -89,6 +90,39 @@ def test_chunks_that_are_read_without_a_helper_hold_steps_and_the_end(served):
     assert chunks[-1].anygen == {"seed": SEED, "finish": "stop"}
 
 
+def test_several_choices_have_the_bytes_of_their_seeds(served, generated):
+    plain = create(served, n=3)
+    seeds = derived_seeds(SEED, 3)
+    assert [choice.anygen["seed"] for choice in plain.choices] == seeds
+    for choice, seed in zip(plain.choices, seeds, strict=True):
+        assert contents(choice.message.to_dict()) == generated("draw a cat", seed, OPTIONS)
+    one = create(served).usage
+    assert plain.usage.prompt_tokens == one.prompt_tokens
+    assert plain.usage.completion_tokens > one.completion_tokens
+
+
+def test_what_openais_client_adds_up_of_several_choices_are_the_plain_ones(served):
+    plain = create(served, n=2).choices
+    with served.openai.chat.completions.stream(
+        model=served.service.name,
+        messages=[{"role": "user", "content": "draw a cat"}],
+        seed=SEED,
+        n=2,
+        extra_body={"anygen": OPTIONS},
+    ) as stream:
+        seen = [
+            choice.index
+            for event in stream
+            if event.type == "chunk"
+            for choice in event.chunk.choices
+        ]
+        choices = stream.get_final_completion().choices
+    assert sorted(set(seen)) == [0, 1]
+    assert [contents(choice.message.to_dict()) for choice in choices] == [
+        contents(choice.message.to_dict()) for choice in plain
+    ]
+
+
 def test_a_message_that_comes_back_is_read_in_its_order(served):
     """Its image has the same pixels, so that the model has read all of it before."""
     question = {"role": "user", "content": "draw a dog"}
@@ -140,8 +174,8 @@ def test_an_answer_ends_when_its_client_goes(served, hanging, stream):
     ("fields", "code", "param"),
     [
         ({"messages": []}, "invalid_value", "messages"),
-        ({"n": 2}, "unsupported_value", "n"),
-        ({"n": True}, "unsupported_value", "n"),
+        ({"n": 11}, "invalid_value", "n"),
+        ({"n": 0}, "invalid_value", "n"),
         ({"logprobs": True}, "unsupported_value", "logprobs"),
         ({"tools": [{"type": "function"}]}, "unsupported_value", "tools"),
         ({"response_format": {"type": "json_object"}}, "unsupported_value", "response_format"),
