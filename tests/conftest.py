@@ -146,6 +146,12 @@ def picture_system(tiny_llm, tmp_path_factory) -> Path:
     return write_system(tmp_path_factory.mktemp("system"), tiny_llm, "tiny/dreamllm_7b_tiny")
 
 
+@pytest.fixture(scope="session")
+def qformer_system(tiny_llm, tmp_path_factory) -> Path:
+    """A system that reads pictures through a Q-Former."""
+    return write_system(tmp_path_factory.mktemp("system"), tiny_llm, "tiny/blip2_tiny")
+
+
 def write_system(folder: Path, llm: Path, name: str = "tiny/system") -> Path:
     path = folder / "system.yaml"
     path.write_text(to_yaml(load_system(name, [f"llm.base={llm}"])))

@@ -24,8 +24,9 @@ from anygen.core.schema import Strict
 OptimizerName = Literal["adamw", "adamw_8bit", "adafactor"]
 
 DIALOGUE_STAGES: tuple[StageName, ...] = ("encode", "decode", "instruct")
-CAPTIONED_STAGES: tuple[StageName, ...] = ("denoise", "joint")  # learn from a pool of pairs
+CAPTIONED_STAGES: tuple[StageName, ...] = ("denoise", "joint", "represent")  # learn from pairs
 PIXEL_STAGES: tuple[StageName, ...] = ("vae", "vae_decoder", "vocoder")  # from media alone
+MEDIA_STAGES: tuple[StageName, ...] = (*PIXEL_STAGES, "represent")  # without a pool
 GENERATING_STAGES: tuple[StageName, ...] = ("decode", "instruct", "project")
 
 # LLaMA-Factory's names of what `freeze` names; None is what never learns from dialogues here.
@@ -36,6 +37,8 @@ FREEZE_FLAGS: dict[str, Freezable | None] = {
 }
 # What others write to choose DeepSpeed.
 DEEPSPEED = ("deepspeed", "zero1", "zero2", "zero3")
+MIN_PAIRS = 2  # of a batch of pairs that are compared with each other
+MIN_TOKENS = 3  # of a caption and what stands around it
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -53,7 +56,8 @@ class Run(Strict):
     data: list[DataSource] = []  # without any, the stage draws dialogues of the small world
     mixing: Mixing = "sqrt"  # sources without a share: by their rows, by the root of that, or equal
     bad_rows: Literal["stop", "skip"] = "stop"  # skip: they are listed in refused.jsonl
-    max_length: PositiveInt | None = None  # positions of a row; by default the LLM's context
+    # positions of a row, by default the LLM's context; in stage `represent` tokens of a caption
+    max_length: PositiveInt | None = None
     held_out: HeldOut | None = None  # rows whose losses are logged, and which are not learned
     vocabulary: Literal["core", "full"] = "core"
     steps: NonNegativeInt = 0  # 0 stands for `epochs`
@@ -206,6 +210,20 @@ class Run(Strict):
             )
 
     @model_validator(mode="after")
+    def _check_pairs(self) -> "Run":
+        if self.stage == "represent" and self.rows.get("image", self.batch_size) < MIN_PAIRS:
+            raise ValueError(
+                "batch_size: stage represent compares each picture with the captions of others; "
+                f"give at least {MIN_PAIRS}"
+            )
+        if self.stage == "represent" and (self.max_length or MIN_TOKENS) < MIN_TOKENS:
+            raise ValueError(
+                "max_length: a caption has a token before and one after it; give at least "
+                f"{MIN_TOKENS}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_parallel(self) -> "Run":
         if self.parallel == "ddp":
             return self
@@ -249,6 +267,8 @@ class Run(Strict):
     @property
     def turns(self) -> list[MediaModality]:
         """The modalities that learn in a component stage: one in each step, by turns."""
+        if self.stage == "represent":
+            return ["image"]
         return self.pooled_media if self.stage in ("joint", "calibrate") else self.decoders
 
     def turn(self, step: int) -> tuple[MediaModality, int]:

@@ -10,6 +10,7 @@ StageName = Literal[
     "denoise",
     "joint",
     "calibrate",
+    "represent",
     "encode",
     "decode",
     "instruct",
@@ -32,6 +33,7 @@ LEARNED: dict[StageName, tuple[str, ...]] = {
     "encode": ("input_projector.", "llm.signal_rows"),
     "calibrate": ("encoder.familiarity.",),
     "joint": ("encoder.", "input_projector."),
+    "represent": ("input_projector.query_tokens", "input_projector.qformer."),
     "decode": ("output_projectors.", "llm.signal_rows", "llm.trigger_"),
     "instruct": (
         "input_projector.",

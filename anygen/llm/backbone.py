@@ -104,6 +104,12 @@ def outlined(base: Path | str, dtype: Precision = "float32") -> Any:
         return load_backbone(base, Placement(dtype=dtype))
 
 
+def width_of(base: Path | str) -> int:
+    """The width of a causal LM's embeddings, of which no weights are read."""
+    width: int = outlined(base).get_input_embeddings().weight.shape[1]
+    return width
+
+
 def type_to_load(base: Path | str, dtype: torch.dtype) -> torch.dtype:
     """The type of an LLM's files if all weights have it and `dtype` holds them exactly, or `dtype`.
 

@@ -20,6 +20,7 @@ from anygen.config.system import System
 from anygen.core.content_hash import content_hash
 from anygen.core.media import Message
 from anygen.core.modality import MediaModality
+from anygen.llm.backbone import width_of
 from anygen.llm.kv_cache import Key
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Features, Piece, Span, Tokens, plain_ids
@@ -66,7 +67,7 @@ class MultimodalModel(nn.Module):
                 system.input_projector,
                 self.encoder.widths,
                 {m: self.encoder.length(m) for m in self.encoder.modalities},
-                self.llm.width,
+                self.llm.width if "llm" in parts else width_of(find_base(system.llm.base, folder)),
                 self.encoder.frames,
             )
         if "output_projectors" in parts:

@@ -85,9 +85,21 @@ def draw_media(
     rows: StepRows[OwnMedium] | None = None,
 ) -> list[Media]:
     """One batch: the media of the run's files, and scenes of the training split."""
+    media, _ = draw_pairs(modality, run, rng, rows)
+    return media
+
+
+def draw_pairs(
+    modality: MediaModality,
+    run: Run,
+    rng: random.Random,
+    rows: StepRows[OwnMedium] | None = None,
+) -> tuple[list[Media], list[str]]:
+    """The same, with their captions, which are empty for files without one."""
     rows = rows or StepRows(world=run.rows.get(modality, run.batch_size))
     scenes = draw_scenes(modality, run, rows.world, rng)
-    return [*(medium.media for medium in rows.own), *map(render, scenes)]
+    media = [*(own.media for own in rows.own), *map(render, scenes)]
+    return media, [*(own.caption for own in rows.own), *map(caption, scenes)]
 
 
 def encode_dialogues(

@@ -32,6 +32,8 @@ from anygen.training.precomputed import (
     RoutePool,
     SpanPool,
 )
+from anygen.training.representation.represent import represent_losses
+from anygen.training.representation.text_side import TextSide
 from anygen.training.runs.dialogue_losses import dialogue_losses, text_losses
 from anygen.training.runs.step import Step
 from decoders.base import (
@@ -239,6 +241,12 @@ STAGES: dict[str, Stage[Any]] = {
         calibrate_losses,
         samples.no_samples,
         DomainPool,
+    ),
+    "represent": Stage(
+        ("encoder", "input_projector"),
+        represent_losses,
+        samples.no_samples,
+        TextSide,
     ),
     "encode": Stage(
         ("encoder", "llm", "input_projector"),

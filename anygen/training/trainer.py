@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from anygen.checkpoints.checkpoint import copy_tensors, own_tensors
 from anygen.config.loader import load_run, system_of
-from anygen.config.run import DIALOGUE_STAGES, PIXEL_STAGES, Run
+from anygen.config.run import DIALOGUE_STAGES, MEDIA_STAGES, Run
 from anygen.io.json_lines import read_json_lines
 from anygen.model.multimodal import MultimodalModel
 from anygen.training import report
@@ -141,7 +141,7 @@ class Trainer:
         main, process = accelerator.is_main_process, accelerator.process_index
         reads = run.stage if run.data else ""
         self.dialogues = DialogueMixture(run, model, process) if reads in DIALOGUE_STAGES else None
-        self.media = MediaMixture(run, main) if reads in PIXEL_STAGES else None
+        self.media = MediaMixture(run, main) if reads in MEDIA_STAGES else None
         with accelerator.main_process_first():  # the others find in its folder what it computes
             self.auxiliaries: nn.Module | None = stage.auxiliaries(model, run)
         mixture = self.dialogues or self.media

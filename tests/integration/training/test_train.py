@@ -27,13 +27,17 @@ RUNS = {
     "denoise": {"decoders": ["audio", "image"], "pool": {"audio": 4, "image": 6}, "ema": 0.9},
     "vae": {"decoders": ["image"]},
     "instruct": {"denoised": 1, "weight_decay": 0.1},
+    "represent": {"rows": {"image": 3}},
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", RUNS)
-def test_a_run_that_was_stopped_ends_with_the_same_weights(stage, write_run, tmp_path):
-    name = write_run(stage, steps=6, **RISING, **RUNS[stage])
+def test_a_run_that_was_stopped_ends_with_the_same_weights(
+    stage, write_run, qformer_system, tmp_path
+):
+    own = {"system": str(qformer_system)} if stage == "represent" else {}
+    name = write_run(stage, steps=6, **RISING, **RUNS[stage], **own)
     once, twice = tmp_path / "once", tmp_path / "twice"
     train(name, [f"out={once}"])
     train(name, [f"out={twice}", "steps=3"])

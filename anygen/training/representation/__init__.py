@@ -1,0 +1,1 @@
+"""Media and captions in one representation, learned without an LLM."""
