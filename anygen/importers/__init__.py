@@ -1,6 +1,6 @@
 """Imports the weights of other systems: one module per layout."""
 
-from anygen.importers import dreamllm, llava, nextgpt_7b_tiva_v0, nextgpt_rewrite, pandagpt
+from anygen.importers import blip2, dreamllm, llava, nextgpt_7b_tiva_v0, nextgpt_rewrite, pandagpt
 from anygen.importers.layout import Importer
 
 IMPORTERS: dict[str, Importer] = {
@@ -9,4 +9,5 @@ IMPORTERS: dict[str, Importer] = {
     "dreamllm": dreamllm.IMPORTER,
     "pandagpt": pandagpt.IMPORTER,
     "llava": llava.IMPORTER,
+    "blip2": blip2.IMPORTER,
 }

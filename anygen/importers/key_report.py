@@ -66,7 +66,7 @@ def match(
             )
         elif (tensor := combine(ours, found, expected[ours], report)) is not None:
             filled[ours] = tensor
-    rules = list(importer.fill_rules(target)) if "llm" in parts else []
+    rules = [*importer.fill_always, *(importer.fill_rules(target) if "llm" in parts else ())]
     for ours in expected:
         if ours not in pieces:
             filled |= fill(ours, expected[ours], rules, report)

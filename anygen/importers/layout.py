@@ -85,6 +85,7 @@ class Importer:
     required: Mapping[str, Any]  # settings of the system that no shape reveals
     key_rules: Callable[[Target], Sequence[KeyRule]]
     fill_rules: Callable[[Target], Sequence[FillRule]] = no_fill_rules  # for the LLM
+    fill_always: Sequence[FillRule] = ()  # for other parts
     ignored: Mapping[str, str] = field(default_factory=dict)  # patterns of their keys: reasons
     base_weights: str = "(?!)"  # pattern of the base LLM's weights in the layout; here none
 
