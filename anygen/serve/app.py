@@ -81,6 +81,8 @@ class AppServer(uvicorn.Server):
         """`drain`: seconds that open requests get when the server ends."""
         config = uvicorn.Config(
             app,
+            loop="asyncio",  # these two behave alike whatever else is installed
+            http="h11",
             log_level="warning",
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,
