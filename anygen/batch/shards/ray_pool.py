@@ -78,7 +78,8 @@ class RayPool:
         self.is_local = settings.ray_address is None and not self.ray.is_initialized()
         self.is_ours = settings.ray_address is not None or self.is_local
         if self.is_ours:
-            self.connect(settings)
+            per_worker = (settings.threads or 1, settings.worker_gpus)
+            connect(self.ray, settings.ray_address, self.most, self.least, *per_worker)
         resources = {"num_cpus": settings.threads or 1, "num_gpus": settings.worker_gpus}
         actor = self.ray.remote(max_restarts=0, max_task_retries=0, **resources)(ShardWorker)
         self.create = partial(actor.remote, load, self.settings)
@@ -88,30 +89,6 @@ class RayPool:
         self.failed_starts = 0
         # A cluster that was started here has room for all: only their processes take time to start.
         self.deadline = math.inf if self.is_local else time.monotonic() + PLACE_SECONDS
-
-    def connect(self, settings: BatchSettings) -> None:
-        """Raises ValueError if nothing answers at the address, or this machine has too few GPUs."""
-        address = settings.ray_address
-        more: dict[str, Any] = {}
-        if address is None:
-            cpus = (settings.workers or 1) * (settings.threads or 1)
-            more = {"num_cpus": cpus, "object_store_memory": OBJECT_STORE}
-            more["include_dashboard"] = False
-        elif address != "auto":
-            check_address(address)
-        try:
-            self.ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **more)
-        except Exception as error:  # Ray raises this class itself, too
-            reason = " ".join(str(error).split())[:200]
-            where = f"--ray-address {address}: no Ray cluster answers"
-            raise ValueError(f"{where if address else 'Ray does not start'}: {reason}") from None
-        gpus = self.ray.cluster_resources().get("GPU", 0)
-        if address is None and room_on(gpus, settings.worker_gpus) < self.least:
-            self.ray.shutdown()
-            raise ValueError(
-                f"--worker-gpus {settings.worker_gpus:g}: this machine has {gpus:g}, too few for "
-                f"--workers {self.least}; name a cluster by --ray-address, or give a smaller number"
-            )
 
     def resize(self, waiting: int) -> None:
         requested = min(self.most, waiting + len(self.running))
@@ -190,6 +167,32 @@ class RayPool:
             self.ray.kill(actor)
         if self.is_ours:
             self.ray.shutdown()
+
+
+def connect(ray: Any, address: str | None, most: int, least: int, cpus: int, gpus: float) -> None:
+    """Joins the cluster at an address, or starts one on this machine with CPUs for `most` workers.
+
+    Raises ValueError if nothing answers there, or this machine has too few GPUs for `least`.
+    """
+    more: dict[str, Any] = {}
+    if address is None:
+        more = {"num_cpus": most * cpus, "object_store_memory": OBJECT_STORE}
+        more["include_dashboard"] = False
+    elif address != "auto":
+        check_address(address)
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **more)
+    except Exception as error:  # Ray raises this class itself, too
+        reason = " ".join(str(error).split())[:200]
+        where = f"--ray-address {address}: no Ray cluster answers"
+        raise ValueError(f"{where if address else 'Ray does not start'}: {reason}") from None
+    found = ray.cluster_resources().get("GPU", 0)
+    if address is None and room_on(found, gpus) < least:
+        ray.shutdown()
+        raise ValueError(
+            f"--worker-gpus {gpus:g}: this machine has {found:g}, too few for "
+            f"--workers {least}; name a cluster by --ray-address, or give a smaller number"
+        )
 
 
 def room_on(gpus: float, each: float) -> float:
