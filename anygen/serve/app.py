@@ -19,7 +19,6 @@ from anygen.serve.errors import RESPONSES, WireResponse, install_handlers
 from anygen.serve.guard import Guard
 from anygen.serve.service import Service
 from anygen.serve.settings import ServeSettings
-from anygen.serve.tasks import Tasks
 
 ENDPOINTS = (status, responses, chat, images, audio, videos, files, batches)
 OPEN_PATHS = ("/health",)  # that need no key
@@ -59,11 +58,11 @@ def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.loop = asyncio.get_running_loop()
         yield
-        await app.state.tasks.close()
+        await service.tasks.close()
         service.close()
 
     app = bare_app(lifespan=lifespan)
-    app.state.service, app.state.tasks = service, Tasks(service.store)
+    app.state.service = service
     for module in ENDPOINTS:
         app.include_router(module.router)
     if extra:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from anygen.generation.request import Request
 from anygen.serve.content import MessageReader
 from anygen.serve.errors import ApiError
 from anygen.serve.service import Service
+from anygen.serve.store import Kind
 
 Result = TypeVar("Result")
 SLOTS = MAX_SLOTS // 2  # that a batch may take of an idle server; the others are the clients'
@@ -76,13 +78,14 @@ class BatchRun:
         Raises ValueError.
         """
         service = self.service
-        reader = MessageReader(
-            service.store, service.settings.max_media, service.settings.media_hosts
-        )
+        reader = MessageReader(self.find, service.settings.max_media, service.settings.media_hosts)
         try:
             return reader.medium(url, modality, where)
         except ApiError as error:
             raise ValueError(error.detail) from error
+
+    def find(self, key: str, kind: type[Kind]) -> Kind | None:
+        return self.on_loop(partial(self.service.tasks.find, key, kind))
 
     # --- what batch generation needs of a model
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -18,17 +18,24 @@ from anygen.io.media_files import MediaError, read_bytes
 from anygen.io.remote import RefusedAddressError, fetch
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
-from anygen.serve.store import Store, StoredFile
+from anygen.serve.store import Kind, StoredFile
 
 ROLES = {"developer": "system"}  # as OpenAI calls it -> as the model does
 STORED = re.compile(r"(?:https?://[^/?#]+)?/v1/media/([0-9a-f]{64})")
 
 
+class Find(Protocol):
+    def __call__(self, key: str, kind: type[Kind], /) -> Kind | None:
+        """The value that is kept under an id, if it is of that kind."""
+
+
 @dataclass
 class MessageReader:
-    """Reads the messages of one request; media lie in it, or in the store. For any thread."""
+    """Reads the messages of one request; media lie in it, or are kept. For any thread but that of
+    the event loop.
+    """
 
-    store: Store
+    find: Find
     max_media: int
     media_hosts: Collection[str]  # from which media may be downloaded
     media: int = field(default=0, init=False)  # so far
@@ -60,7 +67,7 @@ class MessageReader:
     def file(self, file: Mapping[str, Any], modality: MediaModality | None, where: str) -> Media:
         """The medium of a part that names an uploaded file, or one of unnamed modality."""
         if file.get("file_id") is not None:
-            kept = self.store.get(str(file["file_id"]), StoredFile)
+            kept = self.find(str(file["file_id"]), StoredFile)
             if kept is None:
                 raise ApiError(404, f"{where}: this server has no such file", "file_not_found")
             return self.decode(kept.data, modality, where)
@@ -116,7 +123,7 @@ class MessageReader:
             )
 
     def stored(self, sha256: str, modality: MediaModality, where: str) -> Media:
-        encoded = self.store.get(sha256, EncodedMedia)
+        encoded = self.find(sha256, EncodedMedia)
         if encoded is None:
             raise ApiError(
                 404, f"{where}: this server no longer has that medium", "media_not_found", where

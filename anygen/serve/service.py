@@ -25,7 +25,7 @@ from anygen.serve.engine_thread import EngineThread, Job
 from anygen.serve.errors import ApiError, invalid
 from anygen.serve.metrics import AnswerMeter, Metrics
 from anygen.serve.settings import ServeSettings
-from anygen.serve.store import Store
+from anygen.serve.store import Ask, Kind, Store, Tasks, ask_nobody
 
 Result = TypeVar("Result")
 MAX_RETRY = 120  # seconds; OpenAI's clients wait no longer than that
@@ -66,11 +66,12 @@ def released_on_error(place: Place) -> Iterator[None]:
 class Service:
     """The model behind the endpoints. All but the work in threads is for one event loop."""
 
-    def __init__(self, model: AnyGen, settings: ServeSettings) -> None:
+    def __init__(self, model: AnyGen, settings: ServeSettings, ask: Ask = ask_nobody) -> None:
         self.model, self.settings = model, settings
         self.name = model.model.folder.name
         self.created = int(time.time())
         self.store = Store(settings.store_bytes, settings.store_seconds)
+        self.tasks = Tasks(self.store, ask)
         self.places: set[Place] = set()
         self.freed = asyncio.Event()  # set whenever a place is given up
         self.seconds = 1.0  # of an answer, in the mean
@@ -144,7 +145,7 @@ class Service:
         """
         place = self.admit(len(seeds))
         with released_on_error(place):
-            reader = MessageReader(self.store, self.settings.max_media, self.settings.media_hosts)
+            reader = MessageReader(self.find, self.settings.max_media, self.settings.media_hosts)
             messages = await in_thread(read, source, reader)
             requests = [Request(messages, seed, options, previews) for seed in seeds]
             return place, [await self.start(place, request) for request in requests]
@@ -179,6 +180,11 @@ class Service:
             )
 
     # --- media
+
+    def find(self, key: str, kind: type[Kind]) -> Kind | None:
+        """What `tasks` finds. For threads of requests, for which the event loop waits."""
+        assert self.loop is not None
+        return asyncio.run_coroutine_threadsafe(self.tasks.find(key, kind), self.loop).result()
 
     async def encode(self, medium: Media, **formats: str | None) -> EncodedMedia:
         """The file of a generated medium, kept for `/v1/media` from now on.

@@ -33,7 +33,7 @@ from anygen.serve.encoded_media import DEFAULTS, FORMATS, EncodedMedia
 from anygen.serve.errors import ApiError, invalid, model_error, to_json
 from anygen.serve.parameters import only
 from anygen.serve.service import Service
-from anygen.serve.tasks import Tasks
+from anygen.serve.store import Tasks
 
 router = APIRouter()
 Status = Literal[
@@ -103,6 +103,19 @@ class Batch:
         }
 
 
+@dataclass
+class BatchPlace:
+    """The right of a batch to be worked on."""
+
+    batch: Batch
+    run: BatchRun
+
+    def release(self) -> None:
+        if self.batch.status in OPEN:
+            self.batch.become("cancelling")
+        self.run.release()
+
+
 @router.post("/v1/batches")
 async def create_batch(
     body: BatchRequest, http: HTTPRequest, service: ServiceOf, tasks: TasksOf
@@ -111,39 +124,36 @@ async def create_batch(
     if body.endpoint not in URLS:
         problem = f"endpoint: {body.endpoint!r} is none of {', '.join(URLS)}"
         raise ApiError(400, problem, "unsupported_value", "endpoint")
-    file = find(body.input_file_id, service, "input_file_id")
+    file = await find(body.input_file_id, tasks, "input_file_id")
     if file.purpose != BATCH:
         problem = f"input_file_id: the purpose of that file is not {BATCH}"
         raise ApiError(400, problem, "invalid_value", "input_file_id")
     if service.is_draining:
         service.admit()  # raises what every request gets then
     batch, run = Batch(body, service.name), BatchRun(service, file.data)
-    tasks.start(batch.id, batch, work(batch, run, service, http), run)
+    tasks.start(batch.id, batch, work(batch, run, service, http), BatchPlace(batch, run))
     return batch.describe()
 
 
 @router.get("/v1/batches")
 async def list_batches(tasks: TasksOf) -> dict[str, Any]:
-    return listed([batch.describe() for batch in tasks.all(Batch)])
+    return listed(await tasks.describe(Batch, Batch.describe))
 
 
 @router.get("/v1/batches/{batch_id}")
 async def read_batch(batch_id: str, tasks: TasksOf) -> dict[str, Any]:
-    return found(batch_id, tasks).describe()
+    return (await found(batch_id, tasks)).describe()
 
 
 @router.post("/v1/batches/{batch_id}/cancel")
 async def cancel_batch(batch_id: str, tasks: TasksOf) -> dict[str, Any]:
     """Ends a batch; what it has answered by then is kept."""
-    batch = found(batch_id, tasks)
-    if batch.status in OPEN:
-        batch.become("cancelling")
-        tasks.stop(batch_id)
-    return batch.describe()
+    await tasks.stop(batch_id, Batch)
+    return (await found(batch_id, tasks)).describe()
 
 
-def found(batch_id: str, tasks: Tasks) -> Batch:
-    batch = tasks.find(batch_id, Batch)
+async def found(batch_id: str, tasks: Tasks) -> Batch:
+    batch = await tasks.find(batch_id, Batch)
     if batch is None:
         problem = f"this server has no batch {batch_id!r}"
         raise ApiError(404, problem, "batch_not_found", "batch_id")

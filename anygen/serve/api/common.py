@@ -13,7 +13,7 @@ from starlette.responses import Response
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError, model_error
 from anygen.serve.service import Service
-from anygen.serve.tasks import Tasks
+from anygen.serve.store import Tasks
 
 
 async def service_of(http: HTTPRequest) -> Service:  # not in a thread, as plain functions are
@@ -30,8 +30,8 @@ FILE_HEADERS = {
 
 
 async def tasks_of(http: HTTPRequest) -> Tasks:
-    tasks: Tasks = http.app.state.tasks
-    return tasks
+    service: Service = http.app.state.service
+    return service.tasks
 
 
 ServiceOf = Annotated[Service, Depends(service_of)]

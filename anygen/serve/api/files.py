@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from anygen.core.schema import Strict
 from anygen.io.media_files import read_bytes
-from anygen.serve.api.common import ServiceOf, listed, new_id
+from anygen.serve.api.common import ServiceOf, TasksOf, listed, new_id
 from anygen.serve.api.forms import UploadField, described_body, read_form
 from anygen.serve.errors import ApiError, invalid
 from anygen.serve.parameters import only
 from anygen.serve.service import Service
-from anygen.serve.store import StoredFile
+from anygen.serve.store import StoredFile, Tasks
 
 router = APIRouter()
 BATCH = "batch"
@@ -66,34 +66,38 @@ def keep(data: bytes, name: str, purpose: str, service: Service) -> StoredFile:
 
 
 @router.get("/v1/files")
-async def list_files(service: ServiceOf) -> dict[str, Any]:
-    return listed([describe(kept) for kept in service.store.all(StoredFile)])
+async def list_files(tasks: TasksOf) -> dict[str, Any]:
+    return listed(await tasks.describe(StoredFile, describe))
 
 
 @router.get("/v1/files/{file_id}")
-async def read_file(file_id: str, service: ServiceOf) -> dict[str, Any]:
-    return describe(find(file_id, service))
+async def read_file(file_id: str, tasks: TasksOf) -> dict[str, Any]:
+    return describe(await find(file_id, tasks))
 
 
 @router.get("/v1/files/{file_id}/content", response_class=Response)
-async def read_file_content(file_id: str, service: ServiceOf) -> Response:
+async def read_file_content(file_id: str, tasks: TasksOf) -> Response:
     headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
-    data = find(file_id, service).data
+    data = (await find(file_id, tasks)).data
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
 @router.delete("/v1/files/{file_id}")
-async def delete_file(file_id: str, service: ServiceOf) -> dict[str, Any]:
-    find(file_id, service)
-    service.store.remove(file_id, StoredFile)
+async def delete_file(file_id: str, tasks: TasksOf) -> dict[str, Any]:
+    if not await tasks.drop(file_id, StoredFile):
+        raise not_found(file_id, "file_id")
     return {"id": file_id, "object": "file", "deleted": True}
 
 
-def find(file_id: str, service: Service, param: str = "file_id") -> StoredFile:
-    kept = service.store.get(file_id, StoredFile)
+async def find(file_id: str, tasks: Tasks, param: str = "file_id") -> StoredFile:
+    kept = await tasks.find(file_id, StoredFile)
     if kept is None:
-        raise ApiError(404, f"this server has no file {file_id!r}", "file_not_found", param)
+        raise not_found(file_id, param)
     return kept
+
+
+def not_found(file_id: str, param: str) -> ApiError:
+    return ApiError(404, f"this server has no file {file_id!r}", "file_not_found", param)
 
 
 def describe(kept: StoredFile) -> dict[str, Any]:

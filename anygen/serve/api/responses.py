@@ -17,9 +17,9 @@ from anygen.core.media import Media, Message
 from anygen.core.schema import Strict, Text, explain
 from anygen.generation.events import Done
 from anygen.generation.options import AnswerOptions
-from anygen.serve.api.common import ServiceOf, failure, new_id
+from anygen.serve.api.common import ServiceOf, TasksOf, failure, new_id
 from anygen.serve.api.response_items import IMAGE, ITEMS, ItemWriter, WireEvent
-from anygen.serve.content import MessageReader, answerable, merged
+from anygen.serve.content import Find, MessageReader, answerable, merged
 from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError, to_json
@@ -33,7 +33,7 @@ from anygen.serve.parameters import (
     with_sample,
 )
 from anygen.serve.service import Service
-from anygen.serve.store import Store, StoredResponse
+from anygen.serve.store import StoredResponse
 from anygen.serve.wire import DONE, EventStream, frame, plain
 
 router = APIRouter()
@@ -104,17 +104,17 @@ async def create_response(body: ResponsesRequest, http: HTTPRequest, service: Se
 
 
 @router.get("/v1/responses/{response_id}", response_class=Response)
-async def read_response(response_id: str, service: ServiceOf) -> Response:
+async def read_response(response_id: str, tasks: TasksOf) -> Response:
     """A response as it was sent, for as long as it is kept."""
-    stored = service.store.get(response_id, StoredResponse)
+    stored = await tasks.find(response_id, StoredResponse)
     if stored is None:
         raise not_kept(response_id)
     return Response(stored.body, media_type="application/json")
 
 
 @router.delete("/v1/responses/{response_id}")
-async def delete_response(response_id: str, service: ServiceOf) -> dict[str, Any]:
-    if not service.store.remove(response_id, StoredResponse):
+async def delete_response(response_id: str, tasks: TasksOf) -> dict[str, Any]:
+    if not await tasks.drop(response_id, StoredResponse):
         raise not_kept(response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
@@ -173,7 +173,7 @@ def messages_of(body: ResponsesRequest, reader: MessageReader) -> tuple[Message,
     """The conversation, after that of an earlier response. Raises ValueError and ApiError."""
     messages = [Message("system", (body.instructions,))] if body.instructions else []
     if body.previous_response_id is not None:
-        messages += earlier(body.previous_response_id, reader.store)
+        messages += earlier(body.previous_response_id, reader.find)
     if isinstance(body.input, str):
         messages.append(Message("user", (body.input,)))
     else:
@@ -182,9 +182,9 @@ def messages_of(body: ResponsesRequest, reader: MessageReader) -> tuple[Message,
     return answerable(merged(messages), "input")
 
 
-def earlier(response_id: str, store: Store) -> Sequence[Message]:
+def earlier(response_id: str, find: Find) -> Sequence[Message]:
     """The conversation up to a response that is still kept. Raises ApiError."""
-    stored = store.get(response_id, StoredResponse)
+    stored = find(response_id, StoredResponse)
     if stored is None:
         raise ApiError(
             400,

@@ -10,7 +10,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from anygen.core.version import __version__
-from anygen.serve.api.common import ServiceOf, file_response
+from anygen.serve.api.common import ServiceOf, TasksOf, file_response
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
 from anygen.serve.service import Service
@@ -69,9 +69,9 @@ def describe_model(service: Service) -> dict[str, Any]:
 
 
 @router.get("/v1/media/{sha256}", response_class=Response)
-async def read_stored_medium(sha256: str, http: HTTPRequest, service: ServiceOf) -> Response:
+async def read_stored_medium(sha256: str, http: HTTPRequest, tasks: TasksOf) -> Response:
     """A generated file, for as long as it is kept."""
-    encoded = service.store.get(sha256, EncodedMedia)
+    encoded = await tasks.find(sha256, EncodedMedia)
     if encoded is None:
         raise ApiError(404, "this server no longer has that medium", "media_not_found")
     return file_response(http, encoded, {"Cache-Control": "private, max-age=31536000, immutable"})

@@ -24,7 +24,7 @@ from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
 from anygen.serve.parameters import only, side_of
 from anygen.serve.service import Place, Service
-from anygen.serve.tasks import Tasks
+from anygen.serve.store import Tasks
 from anygen.serve.wire import plain
 
 router = APIRouter()
@@ -151,12 +151,12 @@ async def make(task: VideoTask, place: Place, job: Job, service: Service) -> Non
 
 @router.get("/v1/videos")
 async def list_videos(tasks: TasksOf) -> dict[str, Any]:
-    return listed([task.describe() for task in tasks.all(VideoTask)])
+    return listed(await tasks.describe(VideoTask, VideoTask.describe))
 
 
 @router.get("/v1/videos/{video_id}")
 async def read_video(video_id: str, response: Response, tasks: TasksOf) -> dict[str, Any]:
-    task = find(video_id, tasks)
+    task = await find(video_id, tasks)
     if task.status in ("queued", "in_progress"):
         response.headers.update(POLL)
     return task.describe()
@@ -167,7 +167,7 @@ async def read_video_content(
     video_id: str, http: HTTPRequest, tasks: TasksOf, variant: str = "video"
 ) -> Response:
     """The file, or the part of it that a header Range names."""
-    task = find(video_id, tasks)
+    task = await find(video_id, tasks)
     if variant != "video":
         raise ApiError(
             400, f"variant: {variant!r} is not made; give video", "unsupported_value", "variant"
@@ -182,13 +182,13 @@ async def read_video_content(
 @router.delete("/v1/videos/{video_id}")
 async def delete_video(video_id: str, tasks: TasksOf) -> dict[str, Any]:
     """Forgets a video; one that is being made ends within a step."""
-    if not tasks.drop(video_id, VideoTask):
+    if not await tasks.drop(video_id, VideoTask):
         raise not_found(video_id)
     return {"id": video_id, "object": "video.deleted", "deleted": True}
 
 
-def find(video_id: str, tasks: Tasks) -> VideoTask:
-    task = tasks.find(video_id, VideoTask)
+async def find(video_id: str, tasks: Tasks) -> VideoTask:
+    task = await tasks.find(video_id, VideoTask)
     if task is None:
         raise not_found(video_id)
     return task
