@@ -240,7 +240,7 @@ def read_engine(name: str, address: str | None) -> Literal["local", "ray"]:
             if name != "local"
             else "--ray-address is that of a cluster: give --engine ray, too"
         )
-    import_ray()
+    import_ray(address)
     return "ray"
 
 

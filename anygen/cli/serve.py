@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import secrets
 import sys
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anygen.cli.generate import read_engine
 from anygen.cli.options import (
     DeviceMapOption,
     DeviceOption,
@@ -36,10 +38,13 @@ from anygen.cli.options import (
 from anygen.core.version import DISTRIBUTION
 
 if TYPE_CHECKING:  # what is slow to import, or needs the extra `serve`
+    from anygen import AnyGen
     from anygen.config.placement import Placement
+    from anygen.serve.replicas import Cluster
     from anygen.serve.service import Service
     from anygen.serve.settings import ServeSettings
 
+MANY = "Many replicas"
 PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")]
 NoOpenOption = Annotated[
     bool, typer.Option("--no-open", help="Print the address, and open no browser.")
@@ -70,6 +75,36 @@ def serve(  # noqa: PLR0913  # the options of a command
     drain: Annotated[
         float, typer.Option(min=0.1, help="Seconds that open requests get when the server ends.")
     ] = 30.0,
+    engine: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=MANY,
+            help="local: this process answers; ray: replicas on a Ray cluster.",
+        ),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            rich_help_panel=MANY,
+            help="How many replicas answer; each loads the model.",
+            show_default="1",
+        ),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=MANY,
+            help="The cluster: auto, host:port or ray://host:port.",
+            show_default="one on this machine, while the server runs",
+        ),
+    ] = None,
+    worker_gpus: Annotated[
+        float | None,
+        typer.Option(
+            min=0, rich_help_panel=MANY, help="GPUs of each replica, such as 0.5.", show_default="0"
+        ),
+    ] = None,
     modalities: ModalitiesOption = None,
     max_new_tokens: LengthOption = 256,
     settings: SetOption = None,
@@ -89,6 +124,8 @@ def serve(  # noqa: PLR0913  # the options of a command
     from anygen.serve.app import Server
     from anygen.serve.settings import ServeSettings, read_keys
 
+    if read_engine(engine, ray_address) == "local" and (workers or worker_gpus) is not None:
+        raise ValueError("--workers and --worker-gpus are for replicas: give --engine ray, too")
     use_threads(threads)
     options = read_options(modalities, max_new_tokens, settings or [])
     chosen = ServeSettings(
@@ -102,9 +139,24 @@ def serve(  # noqa: PLR0913  # the options of a command
         options=options,
     ).checked()
     place = read_placement(device, dtype, quant, offload, device_map)
+    if engine == "ray":
+        from anygen.serve.replicas import Cluster
+
+        cluster = Cluster(ray_address, workers or 1, threads or 1, worker_gpus or 0.0)
+        serve_replicas(partial(load_model, model, place), chosen, cluster)
+        return
     with opened(model, chosen, place) as (service, socket, address):
         print(f"anygen: serving {model} at {address}/v1", file=sys.stderr)
         Server(service).run(sockets=[socket])
+
+
+def serve_replicas(load: Callable[[], AnyGen], chosen: ServeSettings, cluster: Cluster) -> None:
+    """Serves until SIGTERM or Ctrl-C. Raises ValueError if it cannot."""
+    from anygen.serve.replicas import serving
+
+    with serving(load, chosen, cluster) as address, suppress(KeyboardInterrupt):
+        print(f"anygen: serving at {address}/v1", file=sys.stderr)
+        threading.Event().wait()
 
 
 def web(  # noqa: PLR0913  # the options of a command

@@ -53,7 +53,7 @@ def bare_app(**settings: Any) -> FastAPI:
     return app
 
 
-def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
+def build_app(service: Service, extra: Extra | None = None, gives_ids: bool = True) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.loop = asyncio.get_running_loop()
@@ -68,7 +68,7 @@ def build_app(service: Service, extra: Extra | None = None) -> ASGIApp:
     if extra:
         app.include_router(extra.router)
     open_paths = (*OPEN_PATHS, *(extra.paths if extra else ()))
-    return Guard(app, service.settings, service.metrics, open_paths)
+    return Guard(app, service.settings, service.metrics, open_paths, gives_ids)
 
 
 class AppServer(uvicorn.Server):

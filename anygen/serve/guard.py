@@ -23,10 +23,16 @@ class Guard:
     """Refuses what the settings do not allow, gives each reply an id, and counts it."""
 
     def __init__(
-        self, app: ASGIApp, settings: ServeSettings, metrics: Metrics, open_paths: Sequence[str]
+        self,
+        app: ASGIApp,
+        settings: ServeSettings,
+        metrics: Metrics,
+        open_paths: Sequence[str],
+        gives_ids: bool = True,
     ) -> None:
+        """`open_paths` need no key; `gives_ids` is false where a proxy gives replies their ids."""
         self.app, self.settings, self.metrics = app, settings, metrics
-        self.open_paths = open_paths  # that need no key
+        self.open_paths, self.gives_ids = open_paths, gives_ids
         self.keys = [key.encode() for key in settings.keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,7 +43,8 @@ class Guard:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                if self.gives_ids:
+                    MutableHeaders(scope=message)["x-request-id"] = request_id
                 self.metrics.requests.labels(path_of(scope), message["status"]).inc()
             await send(message)
 

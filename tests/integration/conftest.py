@@ -1,16 +1,20 @@
 """The command as a person calls it, in this process, and a model for servers."""
 
 import io
+import math
+import os
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 import typer.main
 
 from anygen import AnyGen
+from anygen.batch.shards import ray_pool
 from anygen.cli.main import main
 from support.answers import forget
+from support.paths import ROOT, TESTS
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,3 +47,31 @@ def anygen_cli(monkeypatch, capsys, tmp_path):
         return stopped.value.code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One cluster for all tests of the module."""
+    ray = pytest.importorskip("ray")
+    start = partial(
+        ray.init,
+        "local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=100_000_000,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(ROOT), str(TESTS)])}},
+    )
+    for left in reversed(range(4)):
+        try:
+            start()
+            break
+        except Exception as error:  # Ray's own processes get 30 seconds; a loaded machine is slower
+            ray.shutdown()
+            if not left or "timed out during startup" not in str(error):
+                raise
+    with pytest.MonkeyPatch.context() as patch:  # the same for actors
+        patch.setattr(ray_pool, "PLACE_SECONDS", math.inf)
+        yield
+    ray.shutdown()

@@ -1,9 +1,7 @@
 """Batches on Ray: the files of one process, and rows that end their actor."""
 
 import math
-import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,37 +10,9 @@ from anygen.batch.report import REPORT
 from anygen.batch.shards import ray_pool, scheduler
 from anygen.cli import generate
 from support.batches import Painter, never_load, records, rows_of, run, write_rows
-from support.paths import ROOT, TESTS
 from support.worker_models import Harmful, meet, refuse
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """One cluster for all tests of the module."""
-    ray = pytest.importorskip("ray")
-    start = partial(
-        ray.init,
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=100_000_000,
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(ROOT), str(TESTS)])}},
-    )
-    for left in reversed(range(4)):
-        try:
-            start()
-            break
-        except Exception as error:  # Ray's own processes get 30 seconds; a loaded machine is slower
-            ray.shutdown()
-            if not left or "timed out during startup" not in str(error):
-                raise
-    with pytest.MonkeyPatch.context() as patch:  # the same for actors
-        patch.setattr(ray_pool, "PLACE_SECONDS", math.inf)
-        yield
-    ray.shutdown()
 
 
 RAY = {"engine": "ray", "threads": 1}

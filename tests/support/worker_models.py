@@ -5,9 +5,13 @@ import time
 from errno import ENOSPC
 from pathlib import Path
 
+from anygen import AnyGen
 from anygen.core.media import Message
 from anygen.generation.request import Request
+from decoders.base import CancelledError
 from support.batches import Painter
+
+HANGING = 77
 
 
 class Harmful(Painter):
@@ -52,3 +56,21 @@ def meet(folder: str, place: object) -> Meeting:
 
 def refuse() -> Painter:
     raise ValueError("no model named 'x'")
+
+
+def open_tiny(folder: Path) -> AnyGen:
+    """The model in a folder. A video of HANGING steps is never finished."""
+    model = AnyGen.from_pretrained(folder)
+    videos = model.model.decoders["video"]
+    sample = videos.sample
+
+    def sample_or_hang(requests, on_step, cancelled):
+        if requests[0].options.steps != HANGING:
+            return sample(requests, on_step, cancelled)
+        on_step(1, 2)
+        while not cancelled():
+            time.sleep(0.01)
+        raise CancelledError
+
+    videos.sample = sample_or_hang
+    return model

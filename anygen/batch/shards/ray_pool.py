@@ -27,11 +27,19 @@ from anygen.core.version import DISTRIBUTION
 CONNECT_SECONDS = 5.0
 PLACE_SECONDS = 300.0  # that a cluster has for the workers; a machine that it adds takes minutes
 MAX_FAILED_STARTS = 3  # of actors, one after the other
+# Whether other machines may join a cluster; in spite of its name, of Linux, too.
+OTHER_MACHINES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 OBJECT_STORE = 100_000_000  # bytes; only names of shards and errors pass through it
 
 
-def import_ray() -> Any:
+def import_ray(address: str | None = None) -> Any:
+    """Ray, for the cluster at an address or one of this machine. Raises ValueError without it.
+
+    A cluster of this machine listens to this machine alone, which Ray decides when it is imported.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:
+        os.environ.setdefault(OTHER_MACHINES, "0")
     try:
         import ray
     except ImportError:
@@ -70,7 +78,7 @@ class RayPool:
     """
 
     def __init__(self, load: LoadModel, settings: BatchSettings) -> None:
-        self.ray = import_ray()
+        self.ray = import_ray(settings.ray_address)
         folders = tuple(folder.absolute() for folder in settings.media_folders)
         self.settings = replace(settings, out=settings.out.absolute(), media_folders=folders)
         self.most = settings.workers or 1

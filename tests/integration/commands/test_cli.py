@@ -85,6 +85,25 @@ def test_an_accelerator_is_printed_once_and_a_cpu_is_not(capsys):
     assert capsys.readouterr().err == expected
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--workers", "2"],
+            "--workers and --worker-gpus are for replicas: give --engine ray, too",
+        ),
+        (["--worker-gpus", "0"], "--workers and --worker-gpus are for replicas"),
+        (["--engine", "rays"], "--engine: 'rays' is none of local, ray"),
+        (["--ray-address", "auto"], "--ray-address is that of a cluster: give --engine ray, too"),
+    ],
+    ids=str,
+)
+def test_options_of_replicas_want_the_engine_of_replicas(anygen_cli, options, message):
+    code, out, err = anygen_cli("serve", *options)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"anygen: {message}")
+
+
 def test_an_unknown_command_is_a_usage_error(anygen_cli):
     code, out, err = anygen_cli("chatt")
     assert (code, out) == (2, "")
