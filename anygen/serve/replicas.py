@@ -24,6 +24,7 @@ from anygen.batch.shards import ray_pool
 from anygen.batch.shards.ray_pool import connect, import_ray, reason_of
 from anygen.core.version import DISTRIBUTION
 from anygen.serve.app import IDLE_SECONDS, LAST_SECONDS, address_of, bind, build_app
+from anygen.serve.errors import ApiError
 from anygen.serve.service import Service
 from anygen.serve.settings import ServeSettings
 
@@ -80,15 +81,19 @@ class Replica:
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         """What a method of `Tasks` finds on each of the other replicas. One that has ended has lost
-        what it kept.
+        what it kept. Raises ApiError if one does not answer.
         """
         from ray.exceptions import RayActorError
         from ray.serve import get_deployment_handle
 
         handle = get_deployment_handle(NAME, NAME)
-        answers = await handle.broadcast("answer", self.id, method, *arguments).results_async(
-            timeout_s=ASK_SECONDS, return_exceptions=True
-        )
+        request = handle.broadcast("answer", self.id, method, *arguments)
+        try:
+            answers = await request.results_async(timeout_s=ASK_SECONDS, return_exceptions=True)
+        except TimeoutError:
+            raise ApiError(
+                503, "a replica does not answer", "replica_timeout", headers={"Retry-After": "5"}
+            ) from None
         found = []
         for answer in answers:
             if isinstance(answer, Exception) and not isinstance(answer, RayActorError):

@@ -1,10 +1,12 @@
 """`anygen serve --engine ray`: two replicas that answer as one server."""
 
+import asyncio
 import json
 import sys
 import threading
 import time
 from functools import partial
+from unittest.mock import Mock
 
 import httpx2
 import openai
@@ -12,8 +14,10 @@ import pytest
 
 from anygen.batch.shards import ray_pool
 from anygen.generation.engine import MAX_SLOTS
-from anygen.serve.replicas import Cluster, serving
+from anygen.serve.errors import ApiError
+from anygen.serve.replicas import Cluster, Replica, import_serve, serving
 from anygen.serve.settings import ServeSettings
+from anygen.serve.store import StoredFile
 from support.served import IMAGE, OPTIONS, SEED, item_content
 from support.worker_models import HANGING, open_tiny
 
@@ -89,6 +93,22 @@ def test_what_ray_lacks_to_serve_is_named(anygen_cli, monkeypatch):
         2,
         "anygen: --engine ray needs ray.serve: pip install 'anygen-mm[ray,serve]'\n",
     )
+
+
+def test_a_replica_that_does_not_answer_the_others_is_an_error_of_the_api(monkeypatch):
+    class Silent:
+        def broadcast(self, *arguments):
+            return self
+
+        async def results_async(self, **limits):
+            raise TimeoutError
+
+    serve = import_serve(None)
+    monkeypatch.setattr(serve, "get_deployment_handle", lambda *names: Silent())
+    replica = Mock(id="one")
+    with pytest.raises(ApiError) as raised:
+        asyncio.run(Replica.ask(replica, "find_here", "file_1", StoredFile))
+    assert (raised.value.status_code, raised.value.code) == (503, "replica_timeout")
 
 
 def test_each_replica_has_the_bytes_of_generate_whole_and_streamed(client, generated):
