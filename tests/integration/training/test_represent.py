@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from anygen.config.loader import CONFIGS, load_run, load_system, to_yaml
+from anygen.model.multimodal import MultimodalModel
 from anygen.training.runs.building import build_model
 from anygen.training.stages import STAGES
 from anygen.training.trainer import Trainer, train
@@ -54,6 +55,24 @@ def test_stage_2_begins_with_the_qformer_and_leaves_out_what_reads_captions(
         f"input_projector.language_projection.{kind}" for kind in ("weight", "bias")
     }
     assert any("feed_forward" in name for name in weights.keys() - own.keys())
+
+
+@pytest.mark.parametrize("question", [0, 4])
+def test_every_parameter_that_learns_has_a_gradient(
+    write_stage, qformer_system, tmp_path, question
+):
+    """With a question the layers for words are the Q-Former's own, and are saved as such."""
+    captioned_pictures(tmp_path, 4)
+    settings = [f"input_projector.question={question}"]
+    system = load_system(str(qformer_system), settings)
+    model = MultimodalModel(system, qformer_system.parent, STAGES["represent"].needs)
+    run = load_run(write_stage(**MINE))
+    trainer = Trainer(run, STAGES["represent"], model, Accelerator(cpu=True))
+    loss, _ = trainer.loss(trainer.draw_step())
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in trainer.learned.values())
+    own = any(".layer.0.intermediate." in name for name in trainer.learned)
+    assert own == (question > 0)
 
 
 @pytest.mark.slow
