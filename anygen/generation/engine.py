@@ -2,8 +2,8 @@
 
 A request gets a slot when one is free. Its sequence (sequence.py) yields operations, which the
 engine batches; requests never affect each other's output, so answers are the same alone, in any
-batch and in any order. Requests may be admitted at any time and from any thread; whoever waits for
-events drives the engine.
+batch and in any order. Requests may be admitted at any time and from any thread. Of the threads
+that wait for events the first one steps the engine, for all (`run_until`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -39,11 +40,15 @@ from decoders.base import Cancelled, CancelledError, RenderRequest, never
 MAX_SLOTS = 8  # requests at a time; the next one starts where one ends
 MAX_WAIT_PASSES = 8  # most answers begin their media early: longer waits seldom gain a fuller batch
 MAX_EMBEDDED_MEDIA = 256
+Bell = queue.SimpleQueue[None]  # unlike a lock it outlives Ctrl-C wherever that strikes
 
 
 @dataclass(eq=False)
 class Slot:
-    """A request that is being answered: its next operation, its media and its events."""
+    """A request that is being answered: its next operation, its media and its events.
+
+    Without a `pending` operation its sequence goes on with `result`.
+    """
 
     prepared: PreparedRequest
     cancelled: Cancelled
@@ -53,6 +58,7 @@ class Slot:
     sequence: Sequence | None = None  # once it has been admitted
     operations: Operations | None = None
     pending: Forward | SampleToken | WaitForMedia | None = None
+    result: Any = None  # of its last operation
     renders: dict[int, RenderMedia] = field(default_factory=dict)  # by part
     unsubmitted: list[int] = field(default_factory=list)  # parts that the pool has yet to get
     media: dict[int, Media | None] = field(default_factory=dict)  # by part; None: it failed
@@ -66,6 +72,10 @@ class Slot:
     def is_waiting(self) -> bool:
         """Whether it cannot continue without the render pool."""
         return isinstance(self.pending, WaitForMedia) and self.pending.part in self.rendering
+
+    def continue_with(self, result: Any) -> None:
+        """Ends the pending operation."""
+        self.result, self.pending = result, None
 
 
 class Engine:
@@ -82,6 +92,8 @@ class Engine:
         self.render_pool: RenderingPool | None = None  # while there are slots
         self.quiet_passes = 0  # since a sequence asked for a medium
         self.lock = threading.RLock()  # of all that steps change
+        self.callers: list[Bell] = []  # of `run_until`: the first one steps, and rings for others
+        self.leaving: set[Slot] = set()  # that are being released: no step begins before
 
     # --- for callers
 
@@ -96,38 +108,76 @@ class Engine:
         return slot
 
     def end_wait(self) -> None:
-        """Ends a step that waits for media, so that the next one sees who is cancelled.
+        """Makes whoever waits look again: a step for media, a thread for a step.
 
-        For any thread.
+        So a cancelled request ends. For any thread.
         """
         if pool := self.render_pool:
             pool.end_wait()
+        self.ring()
 
     def events(self, slot: Slot) -> Iterator[Event]:
         """The events of a request as they come. Raises the error that ended it, if one did."""
         while True:
+            self.run_until(lambda: slot.events or slot.finished)
             while slot.events:
                 yield slot.events.popleft()
             if slot.error:
                 raise slot.error
             if slot.finished:
                 return
-            with self.lock:
-                if not (slot.events or slot.finished):  # another thread may have made a step
+
+    def run_until(self, ready: Callable[[], object]) -> None:
+        """Returns once `ready()` is true; until then this thread or another steps the engine.
+
+        Of the threads that are in here the first one steps, so nobody waits for media but with all
+        others. What is raised in a step is for the thread that makes it, and the next one steps on.
+        For any thread.
+        """
+        bell: Bell = queue.SimpleQueue()
+        try:
+            self.callers.append(bell)
+            while True:
+                is_first = self.callers[0] is bell  # if so, no step of another follows
+                if ready():
+                    return
+                if is_first and not self.leaving:
                     self.step()
+                    self.ring()
+                else:
+                    bell.get()
+        finally:
+            if bell in self.callers:
+                self.callers.remove(bell)
+            self.ring()
+
+    def ring(self) -> None:
+        """Makes the callers of `run_until` look again."""
+        for bell in list(self.callers):
+            if bell.empty():
+                bell.put(None)
 
     def release(self, slot: Slot) -> None:
         """Ends a request, whatever its state; its conversation's KV cache is kept."""
-        with self.lock:
-            self.receive_admitted()
-            if slot in self.waiting:
-                self.waiting.remove(slot)
-            if slot in self.slots:
-                self.finish(slot)
+        try:
+            self.leaving.add(slot)
+            self.end_wait()
+            with self.lock:
+                self.receive_admitted()
+                if slot in self.waiting:
+                    self.waiting.remove(slot)
+                if slot in self.slots:
+                    self.finish(slot)
+        finally:
+            self.leaving.discard(slot)
+            self.ring()
 
     @torch.inference_mode()
     def step(self) -> None:
-        """One piece of work for all requests: sampled tokens, or else a forward pass."""
+        """One piece of work for all requests: sampled tokens, or else a forward pass.
+
+        Raises KeyboardInterrupt. What is left to do then is for the next step.
+        """
         with self.lock:
             self.fill_slots()
             if not self.sample_step():
@@ -144,18 +194,10 @@ class Engine:
 
     def fill_slots(self) -> None:
         self.receive_admitted()
+        self.advance_ready()  # those that a step which Ctrl-C ended has left
         while len(self.slots) < MAX_SLOTS and (slot := self.next_waiting()):
-            self.waiting.remove(slot)
-            slot.sequence = Sequence(
-                self.model,
-                slot.prepared,
-                self.kv_caches,
-                self.embeddings,
-                slot.cancelled,
-                self.clock,
-            )
-            slot.operations = slot.sequence.run()
             self.slots.append(slot)
+            self.waiting.remove(slot)
             self.advance(slot)
 
     def next_waiting(self) -> Slot | None:
@@ -175,46 +217,65 @@ class Engine:
                 return True
         return False
 
-    def advance(self, slot: Slot, result: Any = None, error: Exception | None = None) -> None:
-        """Resumes a sequence with the result of its operation, up to the next one or the end."""
-        assert slot.operations is not None
-        slot.pending = None
-        while slot.pending is None:
-            try:
-                item = slot.operations.throw(error) if error else slot.operations.send(result)
-            except StopIteration:
-                self.finish(slot)
-                return
-            except BaseException as failure:  # of this request: the others continue
-                self.fail(slot, failure)
-                if isinstance(failure, Exception):
-                    return
+    @contextmanager
+    def work_of(self, slot: Slot) -> Iterator[None]:
+        """Whatever is raised within the context ends this request alone."""
+        try:
+            yield
+        except BaseException as error:
+            self.fail(slot, error)
+            if not isinstance(error, Exception):
                 raise
-            result = error = None
-            if isinstance(item, RenderMedia):
-                slot.renders[item.part] = item
-                slot.unsubmitted.append(item.part)
-                self.quiet_passes = 0
-            elif isinstance(item, Forward | SampleToken | WaitForMedia):
-                slot.pending = item
-            else:
-                slot.events.append(item)
+
+    def advance_ready(self) -> None:
+        """Resumes the sequences that have the result of their operation."""
+        for slot in [slot for slot in self.slots if slot.pending is None]:
+            self.advance(slot)
+
+    def advance(self, slot: Slot, error: Exception | None = None) -> None:
+        """Resumes a sequence, with its result or an error, up to the next operation or the end."""
+        with self.work_of(slot):
+            slot.pending = None
+            operations = slot.operations or self.begin(slot)
+            while slot.pending is None:
+                try:
+                    item = operations.throw(error) if error else operations.send(slot.result)
+                except StopIteration:
+                    break
+                slot.result = error = None
+                if isinstance(item, RenderMedia):
+                    slot.renders[item.part] = item
+                    slot.unsubmitted.append(item.part)
+                    self.quiet_passes = 0
+                elif isinstance(item, Forward | SampleToken | WaitForMedia):
+                    slot.pending = item
+                else:
+                    slot.events.append(item)
+        if slot.pending is None and not slot.finished:
+            self.finish(slot)
+
+    def begin(self, slot: Slot) -> Operations:
+        slot.sequence = Sequence(
+            self.model, slot.prepared, self.kv_caches, self.embeddings, slot.cancelled, self.clock
+        )
+        slot.operations = slot.sequence.run()
+        return slot.operations
 
     def fail(self, slot: Slot, error: BaseException) -> None:
         slot.error = error
         self.finish(slot)
 
     def finish(self, slot: Slot) -> None:
-        assert slot.operations is not None
-        assert slot.sequence is not None
         self.cancel_renders(slot)
-        slot.operations.close()
+        if slot.operations:
+            slot.operations.close()
         slot.finished = True
         self.slots.remove(slot)
-        self.kv_caches.release(slot.sequence.cache)
+        if slot.sequence:
+            self.kv_caches.release(slot.sequence.cache)
         if not self.slots and self.render_pool:
-            self.render_pool.close()
-            self.render_pool = None
+            pool, self.render_pool = self.render_pool, None
+            pool.close()
 
     # --- the LLM
 
@@ -226,13 +287,10 @@ class Engine:
         last = torch.stack([cast(Tensor, operation.cache.last) for _, operation in sampling])
         logits = self.model.llm.answer_logits(last)
         for (slot, operation), row in zip(sampling, logits, strict=True):
-            try:
+            with self.work_of(slot):
                 assert slot.sequence is not None
-                token = slot.sequence.sampler.choose(row, operation.choice)
-            except ValueError as error:
-                self.fail(slot, error)
-            else:
-                self.advance(slot, token)
+                slot.continue_with(slot.sequence.sampler.choose(row, operation.choice))
+        self.advance_ready()
         return True
 
     def forward_step(self) -> None:
@@ -248,7 +306,8 @@ class Engine:
                 self.fail(slot, error)
             return
         for (slot, _), states in zip(reading, hidden, strict=True):
-            self.advance(slot, states)
+            slot.continue_with(states)
+        self.advance_ready()
 
     # --- media
 
@@ -278,12 +337,14 @@ class Engine:
     def collect_renders(self) -> None:
         """Receives rendered media; waits for one if there is nothing else to do.
 
-        Who was admitted or cancelled before there was a pool has not ended its wait.
+        Who was admitted, cancelled or released before there was a pool has not ended its wait.
         """
         if self.render_pool is None or not any(slot.rendering for slot in self.slots):
             return
         waiting = all(slot.is_waiting and not slot.cancelled() for slot in self.slots)
-        idle = waiting and self.inbox.empty()
+        idle = waiting and self.inbox.empty() and not self.leaving
+        if idle:
+            self.ring()  # others have what this step has brought before it waits
         for ticket, result in self.render_pool.results(wait=idle):
             slot, part = cast(tuple[Slot, int], ticket)
             slot.events.append(self.receive(slot, part, result))
@@ -307,13 +368,14 @@ class Engine:
             assert isinstance(slot.pending, WaitForMedia)
             assert slot.sequence is not None
             if not slot.is_waiting:
-                self.advance(slot, slot.media.get(slot.pending.part))
+                slot.continue_with(slot.media.get(slot.pending.part))
+                self.advance(slot)
                 continue
             try:
                 slot.sequence.check_cancelled()
             except CancelledError as error:
                 self.cancel_renders(slot)
-                self.advance(slot, error=error)
+                self.advance(slot, error)
 
     def cancel_renders(self, slot: Slot) -> None:
         for part in slot.rendering:

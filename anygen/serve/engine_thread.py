@@ -1,4 +1,4 @@
-"""One thread owns the engine; jobs carry the events of requests to the event loop."""
+"""A thread that runs the engine; jobs carry the events of requests to the event loop."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ class Job:
     def is_cancelled(self) -> bool:
         return self._stop.is_set()
 
+    def is_waiting_in_vain(self) -> bool:
+        """Whether it is cancelled before it has a place; the engine ends one that has."""
+        return self.is_cancelled() and self.slot.sequence is None
+
     async def events(self) -> AsyncIterator[Event]:
         """The events as they come. Raises the error that ended the request, if one did."""
         while True:
@@ -93,7 +97,7 @@ def supersedes(event: Event, last: Event) -> bool:
 
 
 class EngineThread:
-    """Steps the engine while there are jobs, and sleeps otherwise."""
+    """Runs the engine while there are jobs, and sleeps otherwise."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -106,6 +110,7 @@ class EngineThread:
         """Begins an answer. For the event loop that reads its events, where `count` is called."""
         job = Job(prepared, count, self._engine)
         self._inbox.put(job)
+        self._engine.end_wait()
         return job
 
     def close(self) -> None:
@@ -120,7 +125,7 @@ class EngineThread:
         while self._admit():
             self._end_waiting()
             try:
-                self._engine.step()
+                self._engine.run_until(self._has_work)
             except Exception as error:
                 log.exception("the engine failed")
                 self._fail(error)
@@ -137,12 +142,16 @@ class EngineThread:
         return True
 
     def _end_waiting(self) -> None:
-        """Ends cancelled jobs that have no place yet; the engine ends the others."""
-        for job in [job for job in self._jobs if job.is_cancelled()]:
-            if job.slot.sequence is None:
-                self._engine.release(job.slot)
-                job.deliver([Done("cancelled", 0, 0, 0)], ended=True)
-                self._jobs.remove(job)
+        """Ends cancelled jobs that have no place yet."""
+        for job in [job for job in self._jobs if job.is_waiting_in_vain()]:
+            self._engine.release(job.slot)
+            job.deliver([Done("cancelled", 0, 0, 0)], ended=True)
+            self._jobs.remove(job)
+
+    def _has_work(self) -> bool:
+        return not self._inbox.empty() or any(
+            job.slot.events or job.slot.finished or job.is_waiting_in_vain() for job in self._jobs
+        )
 
     def _hand_over(self) -> None:
         for job in list(self._jobs):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from anygen import Message
 from anygen.generation.engine import MAX_SLOTS
 from anygen.serve.wire import EventStream
 from support.served import IMAGE, serving
@@ -34,6 +35,17 @@ def test_what_is_too_much_is_refused_until_there_is_room(small, hanging):
         connection.close()
     assert small.is_idle()
     assert small.http.post("/v1/responses", json=TEXT).status_code == 200
+
+
+def test_a_served_model_answers_a_thread_while_clients_wait_for_their_media(small, hanging):
+    begun, _ = hanging
+    with small.send("/v1/responses", BODY):
+        assert begun.acquire(timeout=300)
+        options = {"modalities": ["text"], "max_new_tokens": 2}
+        [words] = small.service.model.generate([Message("user", ("hi",))], **options).parts
+        assert words
+        assert small.service.places
+    assert small.is_idle()
 
 
 def test_a_server_that_ends_takes_nothing_more_and_ends_what_is_open(small, hanging):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import contextmanager
 from itertools import islice
 
 import pytest
@@ -15,15 +16,20 @@ from anygen.generation.request_checks import prepare
 FEW = {m: {"steps": 1} for m in ("image", "audio", "video")}
 
 
-@pytest.fixture
-def anygen(make_model):
+@pytest.fixture(scope="module")
+def network(make_model):
     model = make_model().eval().requires_grad_(False)
     model.llm.trigger_bias.fill_(2.0)  # it likes to generate media
-    return AnyGen(model)
+    return model
+
+
+@pytest.fixture
+def anygen(network):
+    return AnyGen(network)
 
 
 def request(text, seed=0, **options):
-    options = {"max_new_tokens": 5, "max_media": 1, "media": FEW, **options}
+    options = {"max_new_tokens": 5, "max_media": 1, "media": FEW, "temperature": 2.0, **options}
     return Request([Message("user", (text,))], seed, AnswerOptions(**options))
 
 
@@ -113,8 +119,16 @@ def test_a_stream_that_is_never_listened_to_is_never_admitted(anygen):
     assert not anygen.engine.waiting
 
 
-def test_a_request_is_admitted_while_all_others_wait_for_a_decoder_that_computes(anygen):
-    """A step of a large decoder takes seconds, and words of others need not wait for its end."""
+WORDS = {"modalities": ("text",)}
+
+
+def picture(text):
+    return request(text, begin="image", exactly={"image": 1})
+
+
+@contextmanager
+def held_decoder(anygen):
+    """Image decoders wait within the context: what is set once one does, and what ends the wait."""
     begun, go_on = threading.Event(), threading.Event()
     at_last = threading.Timer(60, go_on.set)  # not even a failure waits forever
     at_last.start()
@@ -124,24 +138,162 @@ def test_a_request_is_admitted_while_all_others_wait_for_a_decoder_that_computes
         go_on.wait()
 
     hook = anygen.model.decoders["image"].unet.register_forward_pre_hook(compute)
-    engine = anygen.engine
-    picture = request("first", begin="image", exactly={"image": 1})
-    first = engine.admit(prepare(anygen.model, picture))
+    try:
+        yield begun, go_on
+    finally:
+        go_on.set()
+        at_last.cancel()
+        hook.remove()
 
-    def step():
-        while not first.finished:
-            engine.step()
 
-    owner = threading.Thread(target=step)
-    owner.start()
-    begun.wait()
-    second = engine.admit(prepare(anygen.model, request("second", modalities=("text",))))
-    while not (second.finished or go_on.is_set()):
+@contextmanager
+def asking(anygen, requests):
+    """Answers, by number, that a thread each asks for; all are there at the end of the context."""
+    answers = {}
+
+    def ask(number):
+        answers[number] = collect(anygen.answer(requests[number]))
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(len(requests))]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def wait_for_callers(engine, number):
+    while len(engine.callers) < number:
         time.sleep(0.01)
-    assert second.finished
-    assert not go_on.is_set()
-    go_on.set()
+
+
+def test_a_request_is_admitted_while_all_others_wait_for_a_decoder_that_computes(anygen):
+    """A step of a large decoder takes seconds, and words of others need not wait for its end."""
+    engine = anygen.engine
+    first = engine.admit(prepare(anygen.model, picture("first")))
+    with held_decoder(anygen) as (begun, go_on):
+        owner = threading.Thread(target=engine.run_until, args=(lambda: first.finished,))
+        owner.start()
+        begun.wait()
+        second = engine.admit(prepare(anygen.model, request("second", **WORDS)))
+        while not (second.finished or go_on.is_set()):
+            time.sleep(0.01)
+        assert second.finished
+        assert not go_on.is_set()
     owner.join()
-    at_last.cancel()
-    hook.remove()
     assert not first.error
+
+
+@pytest.mark.parametrize("others", [1, 3])
+def test_a_thread_is_answered_while_others_wait_for_their_media(anygen, others):
+    alone = texts(collect(anygen.answer(request("words", **WORDS))))
+    pictures = [picture(f"number {n}") for n in range(others)]
+    with held_decoder(anygen) as (begun, go_on), asking(anygen, pictures) as answers:
+        begun.wait()
+        for _ in range(3):
+            assert texts(collect(anygen.answer(request("words", **WORDS)))) == alone
+        assert not go_on.is_set()
+        go_on.set()
+    assert all(answer.media_info for answer in answers.values())
+    assert len(answers) == others
+    assert not anygen.engine.slots
+
+
+def test_a_thread_that_stops_listening_does_not_wait_for_the_media_of_others(anygen):
+    alone = texts(collect(anygen.answer(picture("number 0"))))
+    with held_decoder(anygen) as (begun, go_on), asking(anygen, [picture("number 0")]) as answers:
+        begun.wait()
+        for stopped in (request("words", max_new_tokens=30, **WORDS), picture("mine")):
+            stream = anygen.answer(stopped)
+            next(stream)
+            stream.close()
+            assert len(anygen.engine.slots) == 1
+        assert not go_on.is_set()
+        go_on.set()
+    assert texts(answers[0]) == alone
+
+
+def test_threads_look_for_their_events_only_when_a_bell_rings(anygen, monkeypatch):
+    engine, rings, looks = anygen.engine, [], []
+    slot = engine.admit(prepare(anygen.model, picture("a cat")))
+    ring = engine.ring
+    monkeypatch.setattr(engine, "ring", lambda: (rings.append(1), ring()))
+
+    def look():
+        looks.append(1)
+        return slot.finished
+
+    with held_decoder(anygen) as (begun, go_on):
+        first = threading.Thread(target=engine.run_until, args=(lambda: slot.finished,))
+        first.start()
+        begun.wait()
+        second = threading.Thread(target=engine.run_until, args=(look,))
+        second.start()
+        wait_for_callers(engine, 2)
+        go_on.set()
+        first.join()
+        second.join()
+    assert looks
+    assert len(looks) <= len(rings) + 1
+
+
+def test_ctrl_c_in_the_thread_that_steps_leaves_the_others_running(anygen, monkeypatch):
+    """It strikes a pass for all; the others read again what that has not brought."""
+    engine, requests = anygen.engine, [request(f"number {n}", n) for n in range(3)]
+    alone = [texts(collect(anygen.answer(each))) for each in requests]
+    slot = engine.admit(prepare(anygen.model, request("mine", **WORDS)))
+    others = threading.Thread(target=lambda: asked.update(answers_of(anygen, requests)))
+    asked = {}
+
+    run = anygen.model.llm.run
+
+    def strike(*arguments):
+        result = run(*arguments)
+        if threading.current_thread() is threading.main_thread():
+            if not others.ident:
+                others.start()
+                wait_for_callers(engine, 1 + len(requests))
+            elif len(engine.slots) > 1:
+                raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(anygen.model.llm, "run", strike)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run_until(lambda: slot.finished)
+    engine.release(slot)
+    others.join()
+    assert [texts(asked[n]) for n in range(len(requests))] == alone
+    assert not [*engine.slots, *engine.callers, *engine.leaving]
+
+
+def answers_of(anygen, requests):
+    with asking(anygen, requests) as answers:
+        pass
+    return answers
+
+
+def test_what_interrupts_one_request_changes_no_other_that_was_read_with_it(anygen):
+    """Ctrl-C may come between any two pieces of work of a step."""
+    one, other = (request(f"{n} " * 40, **WORDS) for n in range(2))  # little in common
+    alone = texts(collect(anygen.answer(other)))
+    for number in range(1, 12):
+        calls = []
+
+        def interrupt(calls=calls, number=number):
+            calls.append(1)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            return False
+
+        first, second = (
+            anygen.engine.admit(prepare(anygen.model, asked), cancelled)
+            for asked, cancelled in ((one, interrupt), (other, lambda: False))
+        )
+        with pytest.raises(KeyboardInterrupt):
+            anygen.engine.run_until(lambda first=first: first.finished)
+        anygen.engine.release(first)
+        assert texts(collect(anygen.engine.events(second))) == alone
+        anygen.engine.release(second)
+        assert not anygen.engine.slots
