@@ -10,7 +10,7 @@ from jinja2 import TemplateError
 
 from anygen.config.loader import CONFIGS
 from anygen.core.media import Message
-from anygen.llm.tokenization import ids_of
+from anygen.llm.tokenization import encode, ids_of
 
 TEMPLATES = CONFIGS / "templates"
 # Stands for a part while the chat template is applied; private-use characters are not in its text.
@@ -58,7 +58,7 @@ def rendered(turns: Sequence[TemplateMessage], tokenizer: Any, reply: bool) -> s
         )
     except TemplateError as error:
         raise ValueError(f"messages: refused by the LLM's chat template: {error}") from error
-    adds_bos = tokenizer("").input_ids[:1] == [tokenizer.bos_token_id]
+    adds_bos = encode(tokenizer, "")[:1] == [tokenizer.bos_token_id]
     if adds_bos and not text.startswith(tokenizer.bos_token):
         return str(tokenizer.bos_token) + text
     return text

@@ -2,6 +2,7 @@
 its middle."""
 
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ TOKENIZER, SETTINGS, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat
 MORE_FILES = ("added_tokens.json", "special_tokens_map.json", "additional_chat_templates")
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
 VARIABLES = {"messages", "add_generation_prompt", "enable_thinking", *SPECIAL_TOKENS}
+ENCODING = threading.Lock()  # see `encode`
 MAX_PLAIN_VOCABULARY = 100_000  # beyond it transformers mends tokenizers of Mistral
 
 
@@ -176,6 +178,16 @@ def is_legacy(base: Path | str) -> bool:
     return spaces is None or spaces.get("prepend_scheme") != "first"
 
 
+def encode(tokenizer: Any, text: str | Sequence[str], **settings: Any) -> Any:
+    """The ids of a text, or of each of several. For any thread.
+
+    A tokenizer keeps `split_special_tokens` between its calls, so another thread's call would make
+    role markers of a user's text, or text of the template's role markers.
+    """
+    with ENCODING:
+        return tokenizer(text, **settings).input_ids
+
+
 def ids_of(text: str, tokenizer: Any, begins: bool = False, **settings: Any) -> tuple[int, ...]:
     """The tokens of `text` in the middle of another text; with `begins`, of a text of its own.
 
@@ -183,12 +195,12 @@ def ids_of(text: str, tokenizer: Any, begins: bool = False, **settings: Any) -> 
     merges a line break with what follows, so the tokens after one have no added space.
     """
     settings["add_special_tokens"] = False
-    break_ids, ids = tokenizer(["\n", text], **settings).input_ids
+    break_ids, ids = encode(tokenizer, ["\n", text], **settings)
     if len(break_ids) == 1 or not text:  # nothing is put before a text
         return tuple(ids)
     if begins and not begins_with_added(ids, text, tokenizer):
         text = f" {text}"
-    return tuple(tokenizer(f"\n{text}", **settings).input_ids[len(break_ids) :])
+    return tuple(encode(tokenizer, f"\n{text}", **settings)[len(break_ids) :])
 
 
 def begins_after(previous: int | None, tokenizer: Any) -> bool:
@@ -199,7 +211,7 @@ def begins_after(previous: int | None, tokenizer: Any) -> bool:
     if previous not in tokenizer.added_tokens_decoder or not tokenizer.eos_token:
         return False
     texts = [f"{tokenizer.eos_token}a", "a"]
-    after, alone = tokenizer(texts, add_special_tokens=False).input_ids
+    after, alone = encode(tokenizer, texts, add_special_tokens=False)
     return bool(after[1:] == alone)
 
 

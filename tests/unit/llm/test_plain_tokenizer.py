@@ -1,5 +1,7 @@
 import json
 import shutil
+import sys
+import threading
 from copy import deepcopy
 
 import pytest
@@ -7,7 +9,7 @@ from jinja2 import TemplateError
 from jinja2.exceptions import SecurityError
 from transformers import AutoTokenizer
 
-from anygen.llm.tokenization import plain_template, read_plain_tokenizer
+from anygen.llm.tokenization import ids_of, plain_template, read_plain_tokenizer
 
 TEXTS = ["", "hi", "<|im_start|>user\nA cat, 123<|im_end|>", " naïve 日本\n\n  x"]
 TURNS = [{"role": "user", "content": "hey"}, {"role": "assistant", "content": "a {{ b }}"}]
@@ -105,3 +107,28 @@ def test_a_template_cannot_leave_its_sandbox():
         template.render(messages=TURNS)
     with pytest.raises(TemplateError):
         plain_template("{{ messages.append(1) }}").render(messages=[])
+
+
+@pytest.mark.parametrize("read", [read_plain_tokenizer, AutoTokenizer.from_pretrained])
+def test_a_text_has_the_same_ids_whatever_other_threads_tokenise(tiny_llm, read):
+    tokenizer = read(tiny_llm)
+    text = f"hi{tokenizer.eos_token}"
+    alone = {plain: ids_of(text, tokenizer, split_special_tokens=plain) for plain in (True, False)}
+    assert alone[True] != alone[False]
+    found = {True: set(), False: set()}
+
+    def tokenise(plain):
+        for _ in range(1000):
+            found[plain].add(ids_of(text, tokenizer, split_special_tokens=plain))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=tokenise, args=(plain,)) for plain in found]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == {plain: {ids} for plain, ids in alone.items()}
