@@ -95,7 +95,7 @@ def serve(  # noqa: PLR0913  # the options of a command
         str | None,
         typer.Option(
             rich_help_panel=MANY,
-            help="The cluster: auto, host:port or ray://host:port.",
+            help="The cluster that this machine belongs to: auto or host:port.",
             show_default="one on this machine, while the server runs",
         ),
     ] = None,

@@ -167,6 +167,11 @@ def choose_address(settings: ServeSettings, cluster: Cluster) -> tuple[str, int,
     if cluster.address is None:
         with bind(settings) as found:
             return settings.host, found.getsockname()[1], address_of(found)
+    if "://" in cluster.address:  # Ray's client, which is for commands that compute something
+        raise ValueError(
+            f"--ray-address {cluster.address}: a server is started on a machine of the cluster; "
+            "give auto or host:port there"
+        )
     if settings.port == 0:
         raise ValueError("--port 0: the proxy of a cluster needs a port; give one such as 8000")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

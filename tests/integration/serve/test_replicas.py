@@ -77,6 +77,23 @@ def contents(response):
     return [item_content(item) for item in response["output"]]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["ray://127.0.0.1:1"],
+            "--ray-address ray://127.0.0.1:1: a server is started on a machine",
+        ),
+        (["auto", "--port", "0"], "--port 0: the proxy of a cluster needs a port"),
+    ],
+    ids=str,
+)
+def test_what_a_cluster_cannot_serve_is_refused(anygen_cli, options, message):
+    code, out, err = anygen_cli("serve", "--engine", "ray", "--ray-address", *options)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"anygen: {message}")
+
+
 def test_an_address_where_nothing_answers_is_one_sentence(anygen_cli):
     command = ["serve", "--engine", "ray", "--ray-address", "127.0.0.1:1"]
     code, out, err = anygen_cli(*command)
