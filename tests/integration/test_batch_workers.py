@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from anygen.batch.shards import scheduler
 from support.batches import Painter, records, rows_of, run, write_rows
 from support.pages import commands
 from support.paths import ROOT
@@ -45,7 +46,8 @@ def test_two_workers_write_what_one_process_writes(tmp_path):
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
 
 
-def test_rows_that_end_or_hold_up_a_worker_become_errors(tmp_path):
+def test_rows_that_end_or_hold_up_a_worker_become_errors(tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduler, "MAX_DEATHS", 1)  # a worker takes seconds
     source = write_rows(tmp_path, *rows_of("a", "die", "b", "sleep", "c"))
     run(Harmful, source, tmp_path / "out", workers=1, threads=1, batch_size=5, row_timeout=1)
     assert [(r["id"], r.get("code")) for r in records(tmp_path / "out")] == [

@@ -115,7 +115,9 @@ def newest(folder: Path) -> Path:
     return max(folder.glob("*_image.png"))
 
 
-def test_a_conversation_is_had_stopped_changed_saved_and_gone_on_with(open_chat, tmp_path, image):
+def test_a_conversation_is_had_stopped_changed_saved_continued_and_made_again(
+    open_chat, tmp_path, image
+):
     write_media(image, tmp_path / "my cat.png")
     out = tmp_path / "out"
     chat = open_chat("--seed", "5", "--max-new-tokens", "6")
@@ -161,9 +163,23 @@ def test_a_conversation_is_had_stopped_changed_saved_and_gone_on_with(open_chat,
     assert chat.leaves() == 0
     assert not (tmp_path / "state").joinpath("anygen", "history").stat().st_mode & 0o077
 
+    path = newest(out)
+    command = [sys.executable, "-m", "anygen", "generate", "--from", str(path), "--out", "again"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}  # not as then
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "again" / path.name).read_bytes() == expected
 
-def test_ctrl_c_at_the_prompt_clears_and_twice_leaves(open_chat):
-    chat = open_chat()
+
+def test_keys_complete_a_command_and_a_path_clear_the_line_and_leave(open_chat, tmp_path, image):
+    write_media(image, tmp_path / "zebra.png")
+    chat = open_chat("--modalities", "text", "--max-new-tokens", "2")
+    chat.type(f"/hist{TAB}")
+    chat.wait_for("> /history")
+    chat.type(f"{CTRL_C}@zeb{TAB}")
+    chat.wait_for("> @zebra.png")
+    chat.type("\r")
+    chat.wait_for("attached [1] image 48x32, zebra.png")
+    chat.wait_for_prompt()
     chat.type("nonsense")
     chat.wait_for("> nonsense")
     chat.type(CTRL_C)
@@ -173,26 +189,3 @@ def test_ctrl_c_at_the_prompt_clears_and_twice_leaves(open_chat):
     chat.wait_for_prompt()
     chat.type(CTRL_C)
     assert chat.leaves() == 0
-
-
-def test_tab_completes_a_command_and_a_path(open_chat, tmp_path, image):
-    write_media(image, tmp_path / "zebra.png")
-    chat = open_chat("--modalities", "text", "--max-new-tokens", "2")
-    chat.type(f"/hist{TAB}")
-    chat.wait_for("> /history")
-    chat.type(f"{CTRL_C}@zeb{TAB}")
-    chat.wait_for("> @zebra.png")
-    chat.type("\r")
-    chat.wait_for("attached [1] image 48x32, zebra.png")
-
-
-def test_a_made_file_is_made_again_from_itself(open_chat, tmp_path):
-    chat = open_chat("--modalities", "image", "--max-new-tokens", "9")
-    chat.say("draw")
-    chat.type(CTRL_D)
-    assert chat.leaves() == 0
-    path = newest(tmp_path / "out")
-    command = [sys.executable, "-m", "anygen", "generate", "--from", str(path), "--out", "again"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}  # not as then
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
-    assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
