@@ -32,7 +32,12 @@ DECODERS = {
 }
 
 POOL = {"image": 3, "audio": 3, "video": 2, "text": 4}
-SETTINGS = {"route": ["llm.adapter=activated"]}  # of systems, where a stage needs them
+SETTINGS = {  # of systems, where a stage needs them
+    "route": ["llm.adapter=activated"],
+    "represent": [
+        "input_projector={kind: qformer, tokens: 4, width: 16, heads: 2, layers: 2, look_every: 2}"
+    ],
+}
 
 
 @pytest.fixture
