@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from anygen.core.media import Image, Media, modality_of
 from anygen.core.modality import MEDIA, MODALITIES, MediaModality, Modality
+from anygen.numerics.contrast import contrastive_loss, equal_captions
 from encoders.base import Domain, kind_of
 from encoders.parts.domain import Familiarity, domain_tokens
 from encoders.parts.readers import (
@@ -250,11 +251,7 @@ class Bind(nn.Module):
         """
         scale = self.log_scale.clamp(max=math.log(100)).exp()
         logits = scale * embedded @ self.text(captions).T  # (B, B)
-        numbers = torch.tensor([captions.index(c) for c in captions], device=logits.device)
-        positive = (numbers[:, None] == numbers).float()
-        target = positive / positive.sum(1, keepdim=True)  # symmetric: the same both ways
-        both = [functional.cross_entropy(x, target) for x in (logits, logits.T)]
-        return torch.stack(both).mean()
+        return contrastive_loss(logits, equal_captions(captions, logits.device))
 
 
 def head(width: int, joint: int) -> nn.Sequential:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -29,6 +29,7 @@ from anygen.cli.options import (
     ThreadsOption,
     available,
     load_model,
+    read_engine,
     read_media_hosts,
     read_options,
     read_placement,
@@ -226,22 +227,6 @@ def read_workers(text: str | None, engine: str) -> tuple[int | None, int | None]
     if least != most and engine != "ray":
         raise ValueError(f"--workers {text}: MIN:MAX is for --engine ray; give one number")
     return least, most
-
-
-def read_engine(name: str, address: str | None) -> Literal["local", "ray"]:
-    """Raises ValueError, also if Ray is missing."""
-    from anygen.batch.shards.ray_pool import import_ray
-
-    if name == "local" and address is None:
-        return "local"
-    if name != "ray":
-        raise ValueError(
-            f"--engine: {name!r} is none of local, ray"
-            if name != "local"
-            else "--ray-address is that of a cluster: give --engine ray, too"
-        )
-    import_ray(address)
-    return "ray"
 
 
 def read_format(name: str) -> FormatName:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -140,6 +140,22 @@ def available(placement: Placement) -> Placement:
     if place.device != "cpu":
         print(f"anygen: running on {place}", file=sys.stderr)
     return place
+
+
+def read_engine(name: str, address: str | None) -> Literal["local", "ray"]:
+    """Raises ValueError, also if Ray is missing."""
+    from anygen.batch.shards.ray_pool import import_ray
+
+    if name == "local" and address is None:
+        return "local"
+    if name != "ray":
+        raise ValueError(
+            f"--engine: {name!r} is none of local, ray"
+            if name != "local"
+            else "--ray-address is that of a cluster: give --engine ray, too"
+        )
+    import_ray(address)
+    return "ray"
 
 
 def use_threads(threads: int | None) -> None:

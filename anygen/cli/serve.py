@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anygen.cli.generate import read_engine
 from anygen.cli.options import (
     DeviceMapOption,
     DeviceOption,
@@ -30,6 +29,7 @@ from anygen.cli.options import (
     SetOption,
     ThreadsOption,
     load_model,
+    read_engine,
     read_media_hosts,
     read_options,
     read_placement,

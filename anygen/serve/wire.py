@@ -93,7 +93,7 @@ async def with_pings(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         following.cancel()
 
 
-async def merged(streams: Sequence[AsyncIterator[Result]]) -> AsyncIterator[Result]:
+async def interleaved(streams: Sequence[AsyncIterator[Result]]) -> AsyncIterator[Result]:
     """What several streams hold, as it comes. An error of one ends all."""
     following = {asyncio.ensure_future(anext(stream, None)): stream for stream in streams}
     try:

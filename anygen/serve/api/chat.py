@@ -31,7 +31,7 @@ from anygen.serve.parameters import (
     only,
 )
 from anygen.serve.service import Service
-from anygen.serve.wire import DONE, EventStream, frame, merged, plain
+from anygen.serve.wire import DONE, EventStream, frame, interleaved, plain
 
 router = APIRouter()
 FINISH = {"length": "length", "deadline": "length", "cancelled": "length"}  # else it is stop
@@ -130,7 +130,7 @@ class ChatWriter:
         """A chunk has a part of one choice; those of several choices come as they are made."""
         chunks = [choice.chunks(job) for choice, job in zip(self.choices, jobs, strict=True)]
         try:
-            async for chunk in merged(chunks):
+            async for chunk in interleaved(chunks):
                 yield frame({**self.head("chat.completion.chunk"), **chunk})
         except Exception as error:
             yield frame(failure(error).envelope)

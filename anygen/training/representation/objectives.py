@@ -19,18 +19,6 @@ def closest_cosines(media_BQE: Tensor, texts_BE: Tensor) -> Tensor:
     return torch.einsum("mqe,te->mtq", media_BQE, texts_BE).max(-1).values
 
 
-def contrastive_loss(scores_BB: Tensor, positive_BB: Tensor, smoothing: float = 0.0) -> Tensor:
-    """InfoNCE of media (rows) with texts (columns), both ways, ().
-
-    The positives of a row share its target; `positive_BB` is symmetric with a true diagonal. The
-    share `smoothing` of the target is spread over all columns.
-    """
-    positive = positive_BB.to(scores_BB.dtype)
-    target = positive / positive.sum(1, keepdim=True)
-    both = [F.cross_entropy(s, target, label_smoothing=smoothing) for s in (scores_BB, scores_BB.T)]
-    return torch.stack(both).mean()
-
-
 @torch.no_grad()
 def draw_negatives(
     scores_BB: Tensor, positive_BB: Tensor, generator: torch.Generator

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from anygen.config.run import Run
 from anygen.model.multimodal import MultimodalModel
+from anygen.numerics.contrast import contrastive_loss, equal_captions
 from anygen.training.mixtures import draw_pairs
 from anygen.training.representation import masks
 from anygen.training.representation.objectives import (
     captioning_loss,
-    contrastive_loss,
     draw_negatives,
     matching_loss,
 )
@@ -35,8 +35,7 @@ def represent_losses(
     with torch.no_grad():
         features_BKW = torch.stack([*model.encoder.encode(media)])
     ids_BL, words_BL = text.tokens(captions, features_BKW.device)
-    numbers = torch.tensor([captions.index(caption) for caption in captions])
-    positive_BB = (numbers[:, None] == numbers).to(features_BKW.device)
+    positive_BB = equal_captions(captions, features_BKW.device)
 
     scores_BB = text.scores(*text.read(projector, features_BKW, ids_BL, words_BL, masks.unimodal))
     other_texts = draw_negatives(scores_BB, positive_BB, step.generators[0])

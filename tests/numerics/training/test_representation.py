@@ -7,11 +7,11 @@ from transformers import Blip2Config, Blip2ForImageTextRetrieval
 from anygen.config.loader import load_system
 from anygen.config.run import Run
 from anygen.model.multimodal import MultimodalModel
+from anygen.numerics.contrast import contrastive_loss
 from anygen.training.representation import masks
 from anygen.training.representation.objectives import (
     captioning_loss,
     closest_cosines,
-    contrastive_loss,
     draw_negatives,
     matching_loss,
 )
