@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,15 +13,19 @@ from mosit_data.build.dialogues import RawDialogue, parse_json
 from mosit_data.build.jobs import Job, Medium
 from mosit_data.build.presets.base import FORM, Kind, Preset, Step, Texts
 from mosit_data.build.topics import plan_topics
+from mosit_data.world.language.english.answers import named
 from mosit_data.world.language.english.question_phrases import DESCRIBE
 from mosit_data.world.language.english.questions import described
+from mosit_data.world.language.english.several import LIST, listed
 from mosit_data.world.language.grammar import Bank, say
+from mosit_data.world.language.kinds.several import request_and_answers
 from mosit_data.world.language.kinds.single import request_and_answer
 from mosit_data.world.language.kinds.talking import asking, talk
 from mosit_data.world.language.turns import Turns, assistant, shuffled, user
 from mosit_data.world.scene import caption, parse_scene
 
 TALK = 0.25  # chance of small talk at the end
+TOGETHER = 0.5  # chance that a further medium is asked for in the same request
 
 RULES = f"""You write one dialogue between a user and an assistant who can make pictures, sounds and
 videos. {FORM}
@@ -34,6 +39,7 @@ letter by letter, and no other medium:"""
 FREE = """Write captions of your own, of 3 to 30 words each, that say all that is to be seen or
 heard and need no other words. The assistant makes, at least once each and nothing else:"""
 
+ARTICLE = re.compile(r"^(An?|The)\b")
 OPENINGS: Bank = (
     "[let's|let us|I want to|can we] talk about {topic}[. |, please. |! ]",
     "[today|this week|this morning|tonight] [it is|it's] all about {topic}[. |, you know. |! ]",
@@ -70,12 +76,9 @@ def request(job: Job, earlier: Texts) -> str:
 
 def phrase(rng: random.Random, job: Job, earlier: Texts) -> str:
     turns: list[dict[str, Any]] = []
-    for medium in job.media:
-        if medium.scene is None:
-            turns += captioned(rng, job, medium)
-        else:
-            of_scene = shown if medium.is_shown else requested
-            turns += map(raw_turn, of_scene(rng, job, medium.scene))
+    for media in rounds_of(rng, job.media):
+        write = captioned if media[0].scene is None else of_scenes
+        turns += write(rng, job, media)
     if job.character is not None:
         turns = job.character.rephrase(rng, turns)
     if rng.random() < TALK:
@@ -91,29 +94,56 @@ def small_talk(rng: random.Random, job: Job) -> list[dict[str, Any]]:
     return [raw_turn(turn) for turn in talk(rng, job.split, "english")]
 
 
-def requested(rng: random.Random, job: Job, scene: dict[str, Any]) -> Turns:
-    return request_and_answer(rng, parse_scene(scene), "english", job.split)
+def rounds_of(rng: random.Random, media: Sequence[Medium]) -> list[list[Medium]]:
+    """The media of each round: one that the user shows, or some that the assistant makes."""
+    rounds: list[list[Medium]] = []
+    for medium in media:
+        is_made = not medium.is_shown and bool(rounds) and not rounds[-1][0].is_shown
+        if is_made and rng.random() < TOGETHER:
+            rounds[-1].append(medium)
+        else:
+            rounds.append([medium])
+    return rounds
 
 
-def shown(rng: random.Random, job: Job, scene: dict[str, Any]) -> Turns:
-    parsed = parse_scene(scene)
-    question, answer = described(rng, parsed, job.split)
-    return [user(*shuffled(rng, parsed, question)), assistant(answer)]
-
-
-def captioned(rng: random.Random, job: Job, medium: Medium) -> list[dict[str, Any]]:
-    """A round about a medium of which only a caption is known."""
-    part = {medium.type: medium.caption}
-    if medium.is_shown:
-        question = {"text": say(rng, DESCRIBE[medium.type], job.split)}
-        answer = {"text": as_sentence(medium.caption)}
-        pairs = [("user", [part, question]), ("assistant", [answer])]
+def of_scenes(rng: random.Random, job: Job, media: Sequence[Medium]) -> list[dict[str, Any]]:
+    """A round about scenes of the small world."""
+    scenes = [parse_scene(medium.scene or {}) for medium in media]
+    turns: Turns
+    if media[0].is_shown:
+        question, answer = described(rng, scenes[0], job.split)
+        turns = [user(*shuffled(rng, scenes[0], question)), assistant(answer)]
+    elif len(scenes) == 1:
+        turns = request_and_answer(rng, scenes[0], "english", job.split)
     else:
-        question = {"text": asking(rng, medium.type, medium.caption, job.split)}
+        turns = request_and_answers(rng, scenes, job.split)
+    return [raw_turn(turn) for turn in turns]
+
+
+def captioned(rng: random.Random, job: Job, media: Sequence[Medium]) -> list[dict[str, Any]]:
+    """A round about media of which only captions are known."""
+    first, *others = media
+    if first.is_shown:
+        question = say(rng, DESCRIBE[first.type], job.split)
+        asked = [{first.type: first.caption}, {"text": question}]
+        answered = [{"text": as_sentence(first.caption)}]
+    else:
         here = say(rng, HERE, job.split)
-        answer = {"text": here[0].upper() + here[1:]}
-        pairs = [("user", [question]), ("assistant", [answer, part])]
-    return [{"role": role, "parts": parts} for role, parts in pairs]
+        answered = [{"text": here[0].upper() + here[1:]}, {first.type: first.caption}]
+        for medium in others:
+            answered += [{"text": f"And {item_of(medium)}."}, {medium.type: medium.caption}]
+        if others:
+            items = listed(rng, [item_of(medium) for medium in media])
+            asked = [{"text": say(rng, LIST, job.split, i=items)}]
+        else:
+            asked = [{"text": asking(rng, first.type, first.caption, job.split)}]
+    return [{"role": "user", "parts": asked}, {"role": "assistant", "parts": answered}]
+
+
+def item_of(medium: Medium) -> str:
+    """ "a picture of two cats": a caption as a part of a sentence."""
+    text = ARTICLE.sub(lambda found: found[0].lower(), medium.caption.rstrip(".!?"))
+    return f"a picture of {text}" if medium.type == "image" else named(medium.type, text)
 
 
 def as_sentence(caption: str) -> str:

@@ -1,6 +1,8 @@
 """Dialogues are planned, written, grounded and checked; the same words give the same bytes."""
 
 import json
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ import pytest
 from anygen.core.records import MediaContent, Record
 from anygen.training.dialogues import read_record
 from mosit_data.build.duplicates import Duplicates
+from mosit_data.build.jobs import Job, Medium
 from mosit_data.build.pipeline import STAGES, Order, build
 from mosit_data.build.presets.base import Source
-from mosit_data.build.presets.mosit import MOSIT
+from mosit_data.build.presets.mosit import MOSIT, phrase
 from mosit_data.build.topics import plan_topics, read_topics, things_in
 from mosit_data.build.writers import GrammarWriter
 from mosit_data.world.scene import in_split, parse_scene
@@ -69,6 +72,38 @@ def test_dialogues_hold_the_media_of_their_job_and_no_others(built):
         assert all((p.caption is None) == (role == "user") for role, p in parts)
         assert job["topic"].lower() in record.messages[0].content[0].text.lower()
         assert record.made_by.writer == "grammar"
+
+
+def test_some_answers_hold_several_media(built):
+    counts = Counter(
+        sum(part["type"] != "text" for part in message["content"])
+        for row in lines(built / "records.jsonl")
+        for message in row["messages"]
+        if message["role"] == "assistant"
+    )
+    assert counts[2] > 10
+    assert counts[3] > 0
+    assert counts[1] > counts[2]
+
+
+def test_captions_of_ones_own_are_asked_for_together(tmp_path):
+    files = {"image": "A kite in the sky.", "audio": "rain on a roof", "video": "A dog runs"}
+    media = [
+        Medium(type=modality, path=f"{modality}.bin", captions=(caption,))
+        for modality, caption in files.items()
+    ]
+    job = Job(id="j", kind="mosit", seed=0, split="train", media=media, topic="a walk")
+    questions, answers = set(), set()
+    for seed in range(40):
+        turns = json.loads(phrase(random.Random(seed), job, ()))["turns"]
+        if sum(part.keys() != {"text"} for part in turns[1]["parts"]) == 3:
+            questions.add(turns[0]["parts"][-1]["text"])
+            answers.add(tuple(part.get("text") for part in turns[1]["parts"][2::2]))
+    assert any(
+        all(word in text for word in ("a picture of a kite in the sky", "the sound of rain"))
+        for text in questions
+    )
+    assert answers == {("And the sound of rain on a roof.", "And a video of a dog runs.")}
 
 
 def test_held_out_scenes_are_in_no_dialogue_to_train_on(built):

@@ -74,7 +74,13 @@ def several(rng: random.Random, split: Split, language: Language) -> Turns:
     if language == "chinese":
         return chinese_sequence(rng, split)
     kinds = rng.choices(list(SEQUENCES), list(SEQUENCES.values()))[0]
-    media = [simple(rng, requested_scene(rng, split, kind)) for kind in kinds]
+    return request_and_answers(
+        rng, [simple(rng, requested_scene(rng, split, kind)) for kind in kinds], split
+    )
+
+
+def request_and_answers(rng: random.Random, media: list[Scene], split: Split) -> Turns:
+    """A request for two to four media, phrased as in the split, and all of them in one answer."""
     text = framed(rng, words.ask_several(rng, media, split), split)
     return [user(typed(rng, text)), answers(rng, media)]
 
