@@ -3,7 +3,8 @@
 
 PYTHON ?= python
 # A process per core, at most four, each with one thread; tests of one file mostly stay together.
-PYTEST = OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
+# Where a test has two threads, they sleep while they wait, as another test needs the core.
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 install:
 	$(PYTHON) -m pip install -e '.[dev]'

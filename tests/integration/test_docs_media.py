@@ -17,7 +17,7 @@ from anygen.cli.main import app
 from anygen.core.media import Message, media_of, modality_of
 from anygen.core.modality import TABLE
 from anygen.io.assets import AssetError
-from support.pages import PAGES, Command, blocks, commands
+from support.pages import PAGES, answers, blocks, commands
 from support.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -51,14 +51,6 @@ MADE: dict[str, dict[str, int]] = {
         "audio": 1,
     },
 }
-
-
-def answers(command: Command) -> bool:
-    """Whether a command answers what it, or the file that it names, asks."""
-    name, arguments = command.words[1:2], set(command.words[2:])
-    return (name == ("chat",) and "-p" in arguments) or (
-        name == ("generate",) and not {"--from", "--workers", "--verify"} & arguments
-    )
 
 
 SHOWN = {

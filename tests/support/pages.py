@@ -53,3 +53,11 @@ def redirected(page: str, words: list[str]) -> Command:
     if ">" in words:
         return Command(page, tuple(words[: words.index(">")]), words[-1])
     return Command(page, tuple(words))
+
+
+def answers(command: Command) -> bool:
+    """Whether a command answers what it, or the file that it names, asks."""
+    name, arguments = command.words[1:2], set(command.words[2:])
+    return (name == ("chat",) and "-p" in arguments) or (
+        name == ("generate",) and not {"--from", "--workers", "--verify"} & arguments
+    )

@@ -124,20 +124,20 @@ def captioned(rng: random.Random, job: Job, media: Sequence[Medium]) -> list[dic
     """A round about media of which only captions are known."""
     first, *others = media
     if first.is_shown:
-        question = say(rng, DESCRIBE[first.type], job.split)
-        asked = [{first.type: first.caption}, {"text": question}]
-        answered = [{"text": as_sentence(first.caption)}]
+        words = say(rng, DESCRIBE[first.type], job.split)
+        question = [{first.type: first.caption}, {"text": words}]
+        answer = [{"text": as_sentence(first.caption)}]
     else:
         here = say(rng, HERE, job.split)
-        answered = [{"text": here[0].upper() + here[1:]}, {first.type: first.caption}]
+        answer = [{"text": here[0].upper() + here[1:]}, {first.type: first.caption}]
         for medium in others:
-            answered += [{"text": f"And {item_of(medium)}."}, {medium.type: medium.caption}]
+            answer += [{"text": f"And {item_of(medium)}."}, {medium.type: medium.caption}]
         if others:
             items = listed(rng, [item_of(medium) for medium in media])
-            asked = [{"text": say(rng, LIST, job.split, i=items)}]
+            question = [{"text": say(rng, LIST, job.split, i=items)}]
         else:
-            asked = [{"text": asking(rng, first.type, first.caption, job.split)}]
-    return [{"role": "user", "parts": asked}, {"role": "assistant", "parts": answered}]
+            question = [{"text": asking(rng, first.type, first.caption, job.split)}]
+    return [{"role": "user", "parts": question}, {"role": "assistant", "parts": answer}]
 
 
 def item_of(medium: Medium) -> str:

@@ -33,7 +33,7 @@ from support.any_input import DEEP, arguments, lines, piped
 
 pytestmark = pytest.mark.slow
 
-CHAT_EXAMPLES, COMMAND_EXAMPLES = 600, 700
+CHAT_EXAMPLES, COMMAND_EXAMPLES = 300, 400
 # These may take a turn back, or put others in its place.
 FORGETTING = ("/undo", "/reset", "/clear", "/load", "/edit", "/retry")
 bounded = settings(

@@ -290,8 +290,8 @@ def test_every_problem_of_a_config_is_a_line_of_its_own(anygen_cli, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
-    plan = "plan", str(tiny_system), "--length", "64", "--device", "cpu"
+def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, picture_system):
+    plan = "plan", str(picture_system), "--length", "64", "--device", "cpu"
     code, out, err = anygen_cli(*plan, "--json")
     assert (code, err) == (0, "")
     chat = json.loads(out)["peaks"]["chat"]
@@ -306,7 +306,7 @@ def test_a_plan_is_a_table_and_says_what_makes_it_fit(anygen_cli, tiny_system):
 
 
 @pytest.mark.slow
-def test_a_plan_for_a_device_that_is_not_here_asks_how_large_it_is(anygen_cli, tiny_system):
-    code, out, err = anygen_cli("plan", str(tiny_system), "--length", "64", "--device", "cuda:7")
+def test_a_plan_for_a_device_that_is_not_here_asks_how_large_it_is(anygen_cli, picture_system):
+    code, out, err = anygen_cli("plan", str(picture_system), "--length", "64", "--device", "cuda:7")
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == "cuda:7 is not here: add --memory 24GB to see what fits"

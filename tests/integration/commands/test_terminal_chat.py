@@ -46,8 +46,12 @@ class Terminal:
 
     def shown(self) -> str:
         """What stands on the screen since the last question."""
-        lines = self.screen.display[self.mark : self.screen.cursor.y + 1]
-        return "\n".join(line.rstrip() for line in lines)
+        rows = range(self.mark, self.screen.cursor.y + 1)  # `display` would draw all lines
+        return "\n".join(map(self.line, rows))
+
+    def line(self, row: int) -> str:
+        cells = self.screen.buffer[row]
+        return "".join(cells[column].data for column in range(self.screen.columns)).rstrip()
 
     def wait_until(self, is_so: Callable[[], bool]) -> str:
         while not is_so():
@@ -56,7 +60,7 @@ class Terminal:
 
     def read(self) -> bytes:
         try:
-            return os.read(self.end, 256)
+            return os.read(self.end, 4096)
         except OSError:  # how Linux says that the other end is closed
             raise AssertionError(f"the chat ended after {self.shown()!r}") from None
 

@@ -114,7 +114,7 @@ def test_the_pool_of_spans_of_a_system_of_pictures_is_of_requests_for_pictures(
     write_run, picture_system
 ):
     model = MultimodalModel(load_system(str(picture_system)), picture_system.parent)
-    settings = {"decoders": ["image"], "pool": {"image": 200}}
+    settings = {"decoders": ["image"], "pool": {"image": 40}}
     run = load_run(write_run("project", system=str(picture_system), **settings))
     run.out.mkdir()
     hidden, conditions = SpanPool(model, run).draw("image", 4, random.Random(0))

@@ -56,7 +56,6 @@ def test_two_processes_learn_what_one_does(write_run, tmp_path):
     together = {
         "ddp": ("decode", []),
         "packed": ("instruct", ["tokens_per_pass=200", "packing=300"]),
-        "fsdp": ("instruct", ["parallel=fsdp"]),
     }
     alone = {stage: train(name, [f"out={tmp_path / stage}"]) for stage, name in names.items()}
     train_in_two(

@@ -32,26 +32,44 @@ SHAPES = {
 }
 
 
-@pytest.fixture(scope="module", params=SHAPES)
-def make_llm(tiny_llm, tmp_path_factory, request):
-    """Kernels choose by widths, so some are SmolLM2's. LoRA is not zero, so that it matters."""
-    folder = tmp_path_factory.mktemp("smol")
-    tokenizer = AutoTokenizer.from_pretrained(tiny_llm)
-    tokenizer.save_pretrained(folder)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        num_hidden_layers=2,
-        tie_word_embeddings=True,
-        **SHAPES[request.param],
-    )
-    torch.manual_seed(0)
-    LlamaForCausalLM(config).save_pretrained(folder)
+# By FBGEMM, by whatever this CPU has, and without layers of our own; and the number of threads.
+WAYS = [
+    ("smollm2", "float16", 1),
+    ("smollm2", "float16", 2),
+    ("smollm2", "float32", 1),
+    ("smollm2", "float32", 2),
+    ("odd", "float16", 1),
+    ("odd", "float32", 2),
+    ("odd", "modules of transformers", 1),
+]
 
-    def make():
-        torch.manual_seed(0)
-        llm = (
-            LanguageModel(LanguageModelSettings(), folder, ("image",)).eval().requires_grad_(False)
+
+@pytest.fixture(scope="module")
+def folders(tiny_llm, tmp_path_factory):
+    """Kernels choose by widths, so some are SmolLM2's."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in SHAPES}
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llm)
+    for name, folder in folders.items():
+        tokenizer.save_pretrained(folder)
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            num_hidden_layers=2,
+            tie_word_embeddings=True,
+            **SHAPES[name],
         )
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def make_llm(folders):
+    """LoRA is not zero, so that it matters."""
+
+    def make(shape):
+        torch.manual_seed(0)
+        settings = LanguageModelSettings()
+        llm = LanguageModel(settings, folders[shape], ("image",)).eval().requires_grad_(False)
         for name, parameter in llm.named_parameters():
             if ".lora_B." in name:
                 parameter.normal_(std=0.1)
@@ -60,23 +78,29 @@ def make_llm(tiny_llm, tmp_path_factory, request):
     return make
 
 
-@pytest.fixture(scope="module", params=["float16", "float32", "modules of transformers"])
-def llm(make_llm, request):
-    """Ready for answering: by FBGEMM, by whatever this CPU has, and without layers of our own."""
-    if request.param == "float16" and not has_fbgemm():
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: "-".join(map(str, way)))
+def way(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def llm(make_llm, way):
+    """Ready for answering."""
+    shape, kind, _ = way
+    if kind == "float16" and not has_fbgemm():
         pytest.skip("needs FBGEMM on x86")
-    llm = make_llm()
-    if request.param == "modules of transformers":
+    llm = make_llm(shape)
+    if kind == "modules of transformers":
         llm.config.hidden_act = "an activation that our layers do not know"
-    llm.prepare_answering(packed if request.param == "float16" else unpacked)
+    llm.prepare_answering(packed if kind == "float16" else unpacked)
     return llm
 
 
-@pytest.fixture(scope="module", params=[1, 2])
-def threads(request):
+@pytest.fixture(scope="module")
+def threads(way):
     before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
+    torch.set_num_threads(way[2])
+    yield
     torch.set_num_threads(before)
 
 
@@ -208,10 +232,11 @@ def test_the_logits_of_an_answer_do_not_depend_on_those_of_others(llm, whole):
 
 
 @pytest.mark.parametrize("length", [1, 2, 64, 127, 128, 129, 255, 256, 257, 300])
+@pytest.mark.parametrize("shape", SHAPES)
 @torch.no_grad()
-def test_it_is_the_attention_of_transformers(make_llm, length):
+def test_it_is_the_attention_of_transformers(make_llm, shape, length):
     """Against the base model's own forward pass, with its own mask and its own positions."""
-    llm = make_llm()
+    llm = make_llm(shape)
     embeds = torch.randn(length, llm.width, generator=torch.Generator().manual_seed(length))
     embeds *= llm.signal_rows.std()
     [hidden] = llm.read([row(KVCache(), embeds)])
@@ -223,7 +248,7 @@ def test_it_is_the_attention_of_transformers(make_llm, length):
 
 @torch.no_grad()
 def test_reading_changes_nothing_for_training(make_llm):
-    llm = make_llm()
+    llm = make_llm("odd")
     embeds = torch.randn(1, 20, llm.width)
     before = llm.hidden(embeds)
     llm.read([row(KVCache(), embeds[0])])
