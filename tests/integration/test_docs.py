@@ -210,7 +210,8 @@ def folder(tmp_path, monkeypatch, saved_model, image, talk):
 @pytest.mark.parametrize("command", RUN, ids=str)
 def test_a_command_runs(folder, anygen_cli, command):
     assert command.words[0] == "anygen"
-    code, out, err = anygen_cli(*command.words[1:], stdin="draw a cat\n/bye\n")
+    short = ("--max-new-tokens", "16") if command.words[1] in ("chat", "generate") else ()
+    code, out, err = anygen_cli(*command.words[1:], *short, stdin="draw a cat\n/bye\n")
     assert code == 0, err
     assert out
     if command.output is not None:

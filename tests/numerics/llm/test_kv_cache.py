@@ -160,7 +160,7 @@ def test_token_by_token_gives_the_same_bits(llm, embeds, whole):
         assert hidden[0].equal(whole[0][position])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @torch.no_grad()
 def test_any_company_gives_the_same_bits(llm, embeds, whole, seed):
     """Some only begin where others are nearly done, and pieces have all lengths."""
@@ -178,7 +178,7 @@ def test_any_company_gives_the_same_bits(llm, embeds, whole, seed):
             assert hidden.equal(whole[i][start:end])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @torch.no_grad()
 def test_crops_copies_and_another_end_leave_no_trace(llm, embeds, whole, seed):
     """What was read, forgotten and read anew, in the middle of another conversation's words."""

@@ -214,7 +214,7 @@ def test_ratings_are_written_for_people_and_programs(tmp_path):
         Battle(id="1", first="a, or <b>", second="c", vote="first"),
         Battle(id="2", first="c", second="d", vote="tie"),
     ]
-    ratings = rate(battles)
+    ratings = rate(battles, draws=5)
     lines = list(table(ratings))
     assert lines[0].split()[0] == "model"
     assert lines[1].startswith("a, or <b>")
