@@ -8,7 +8,7 @@ import pytest
 
 from support.paths import ROOT, TESTS
 
-CASES = 2_000
+CASES = 1_000
 
 
 @pytest.mark.slow

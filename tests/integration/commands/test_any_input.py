@@ -33,7 +33,7 @@ from support.any_input import DEEP, arguments, lines, piped
 
 pytestmark = pytest.mark.slow
 
-CHAT_EXAMPLES, COMMAND_EXAMPLES = 200, 300
+CHAT_EXAMPLES, COMMAND_EXAMPLES = 150, 200
 # These may take a turn back, or put others in its place.
 FORGETTING = ("/undo", "/reset", "/clear", "/load", "/edit", "/retry")
 bounded = settings(

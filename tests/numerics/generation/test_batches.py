@@ -56,13 +56,13 @@ def values(answer):
 
 
 @pytest.mark.slow
-def test_60_random_batches_give_the_same_bytes_as_each_request_alone(model, image, audio, video):
+def test_40_random_batches_give_the_same_bytes_as_each_request_alone(model, image, audio, video):
     rng = random.Random(0)
     requests = [draw_request(rng, [image, audio, video]) for _ in range(30)]
     answers = [model.reply_many([request])[0] for request in requests]
     assert sum(bool(media_of([answer.message])) for answer in answers) > 10
     alone = list(map(values, answers))
-    for number in range(60):
+    for number in range(40):
         if number % 10 == 0:
             forget(model)
         chosen = rng.sample(range(len(requests)), k=2 + int(rng.random() ** 4 * 8))

@@ -36,7 +36,6 @@ SHAPES = {
 WAYS = [
     ("smollm2", "float16", 1),
     ("smollm2", "float16", 2),
-    ("smollm2", "float32", 1),
     ("smollm2", "float32", 2),
     ("odd", "float16", 1),
     ("odd", "float32", 2),
