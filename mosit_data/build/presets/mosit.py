@@ -98,8 +98,8 @@ def rounds_of(rng: random.Random, media: Sequence[Medium]) -> list[list[Medium]]
     """The media of each round: one that the user shows, or some that the assistant makes."""
     rounds: list[list[Medium]] = []
     for medium in media:
-        is_made = not medium.is_shown and bool(rounds) and not rounds[-1][0].is_shown
-        if is_made and rng.random() < TOGETHER:
+        can_join = bool(rounds) and not medium.is_shown and not rounds[-1][0].is_shown
+        if can_join and rng.random() < TOGETHER:
             rounds[-1].append(medium)
         else:
             rounds.append([medium])
