@@ -52,8 +52,17 @@ def test_what_cannot_be_divided_is_refused(write_run):
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(write_run, tmp_path):
-    name = write_run("instruct", **SETTINGS)
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    train(name, [f"out={alone}"])
-    train_in_two((name, [f"out={together}", "tokens_per_pass=200", "packing=300"]))
-    assert_equal(alone, together)
+    names = {stage: write_run(stage, **SETTINGS) for stage in ("decode", "instruct")}
+    together = {
+        "ddp": ("decode", []),
+        "packed": ("instruct", ["tokens_per_pass=200", "packing=300"]),
+    }
+    alone = {stage: train(name, [f"out={tmp_path / stage}"]) for stage, name in names.items()}
+    train_in_two(
+        *(
+            (names[stage], [f"out={tmp_path / folder}", *settings])
+            for folder, (stage, settings) in together.items()
+        )
+    )
+    for folder, (stage, _) in together.items():
+        assert_equal(alone[stage], tmp_path / folder)
