@@ -46,8 +46,17 @@ def load(kind: type[Document], name: str, overrides: list[str] | None = None) ->
         data = with_paths_below(path.parent, data)
     for override in overrides or []:
         apply_override(data, override)
+    check_kind(kind, name, data)
     document: Document = validate(kind, data)
     return document
+
+
+def check_kind(kind: type[BaseModel], name: str, data: dict[str, Any]) -> None:
+    """Raises ValueError for a system in the place of a run, and for a run in that of a system."""
+    if kind is Run and "llm" in data and "stage" not in data:
+        raise ValueError(f"{name} is a system; a run has `system: {name}` and a `stage`")
+    if kind is System and "stage" in data:
+        raise ValueError(f"{name} is a run, not a system; its system is {data.get('system')}")
 
 
 def with_paths_below(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
@@ -108,17 +117,18 @@ def read_settings(path: Path) -> dict[str, Any]:
 def find_config(name: str) -> Path:
     """The file of a name such as `mini/vae_image` (configs/mini/vae_image.yaml), or of a path.
 
+    The name of a folder in configs/ is that of the system in it: `mini` is `mini/system`.
     Raises ValueError if there is neither.
     """
-    shipped = CONFIGS / f"{name}.yaml"
-    if shipped.is_file():
-        return shipped
-    if Path(name).is_file():
-        return Path(name)
+    for path in (CONFIGS / f"{name}.yaml", CONFIGS / name / "system.yaml", Path(name)):
+        if path.is_file():
+            return path
     known = sorted(
         p.relative_to(CONFIGS).with_suffix("").as_posix() for p in CONFIGS.rglob("*.yaml")
     )
-    shipped_ones = "" if Path(name).suffix else f"; there are {', '.join(known)}"
+    folder = f"{name.partition('/')[0]}/"
+    near = [n for n in known if n.startswith(folder)] or [n for n in known if "/" not in n]
+    shipped_ones = "" if Path(name).suffix else f"; there are {', '.join(near)}"
     hint = did_you_mean(name, known) or shipped_ones
     raise ValueError(f"no config named {name!r} and no such file{hint}")
 

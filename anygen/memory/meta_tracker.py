@@ -114,10 +114,12 @@ class MetaAutocast(TorchFunctionMode):
         if func == F.scaled_dot_product_attention:
             return FusedAttention.apply(*(tensor.to(self.dtype) for tensor in args[:3]))
         dtype = self.dtype if func in NARROWED else torch.float32 if func in WIDENED else None
+        if dtype is None:
+            return func(*args, **(kwargs or {}))
 
         def cast(value: Any) -> Any:
             is_float = isinstance(value, Tensor) and value.is_floating_point()
-            return value.to(dtype) if is_float and dtype else value
+            return value.to(dtype) if is_float else value
 
         return func(*tree_map(cast, args), **tree_map(cast, kwargs or {}))
 

@@ -107,8 +107,23 @@ def test_a_name_that_is_nearly_right_is_suggested():
 
 
 def test_a_name_that_is_quite_wrong_is_answered_with_the_names_there_are():
-    with pytest.raises(ValueError, match=r"there are .*mini/system.*tiny/system"):
+    with pytest.raises(ValueError, match=r"there are blip2, .*nextgpt_7b, .*valley$"):
         load_system("zzz")
+    with pytest.raises(ValueError, match=r"there are mini/calibrate, .*mini/vocoder$"):
+        load_system("mini/zzz")
+
+
+def test_a_folder_stands_for_the_system_in_it():
+    assert load_system("tiny") == load_system("tiny/system")
+
+
+def test_a_system_is_no_run_and_a_run_no_system():
+    with pytest.raises(ValueError, match=r"^tiny is a system; a run has `system: tiny` and a `st"):
+        load_run("tiny")
+    with pytest.raises(
+        ValueError, match=r"^mini/encode is a run, not a system; its .* mini/system$"
+    ):
+        load_system("mini/encode")
 
 
 def test_a_file_that_is_not_there_is_answered_without_them():
