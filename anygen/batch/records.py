@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from errno import EDQUOT, ENOSPC, EROFS
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
@@ -21,7 +20,7 @@ from anygen.core.schema import explain
 from anygen.generation.events import FinishReason
 from anygen.generation.request import derive_seed
 from anygen.io import locks
-from anygen.io.atomic import replacing
+from anygen.io.atomic import DISK_ERRORS, replacing
 from anygen.io.media_files import printable, write_media
 
 RECORDS = "records.jsonl"
@@ -150,7 +149,7 @@ def naming_the_disk(out: Path) -> Iterator[None]:
 
 def is_of_disk(error: Exception) -> bool:
     """Whether the disk is full or read-only: then no row is at fault."""
-    return isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EROFS)
+    return isinstance(error, OSError) and error.errno in DISK_ERRORS
 
 
 def read_records(path: Path) -> list[BatchRecord]:

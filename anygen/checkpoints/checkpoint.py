@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from anygen.checkpoints.checksums import CheckedFile, with_checksums
 from anygen.checkpoints.model_card import write_card
 from anygen.checkpoints.parts import LORA, parts_of, untrained
 from anygen.config.system import System
@@ -180,7 +181,7 @@ def save_weights(
         for name, tensor in tensors.items()
     }
     with replacing(path) as temporary, writing(path):
-        save_file(converted, temporary)
+        save_file(converted, temporary, with_checksums(converted))
         temporary.chmod(0o644)  # safetensors creates files that only their owner can read
 
 
@@ -265,17 +266,8 @@ def open_weights(path: Path) -> TensorFile:
 
 def open_all(paths: Iterable[Path]) -> TensorFile:
     """Several of them as one; later ones win."""
-    files = [open_file(file) for path in paths for file in files_of(path)]
+    files = [CheckedFile(file) for path in paths for file in files_of(path)]
     return files[0] if len(files) == 1 else ShardedFile(files)
-
-
-def open_file(path: Path) -> TensorFile:
-    """Raises ValueError for a damaged file."""
-    try:
-        file: TensorFile = safe_open(path, "pt")
-    except SafetensorError as error:
-        raise ValueError(f"{path}: is damaged, or no safetensors file: {error}") from error
-    return file
 
 
 class ShardedFile:

@@ -242,7 +242,7 @@ def read_format(name: str) -> FormatName:
 
 def answer_rows(source: Path | str, settings: BatchSettings, load: Callable[[], AnyGen]) -> None:
     from anygen.batch.progress import Progress
-    from anygen.batch.records import RECORDS, record_line
+    from anygen.batch.records import RECORDS, naming_the_disk, record_line
     from anygen.batch.report import write_report
     from anygen.batch.runner import BatchStart, generate_file
 
@@ -263,7 +263,8 @@ def answer_rows(source: Path | str, settings: BatchSettings, load: Callable[[], 
             print(record_line(record), file=lines, flush=True)
             print(f"{progress}" if is_seen else "", end="", file=sys.stderr, flush=True)
     if not isinstance(source, str) or len(ids) > 1:
-        write_report(ids, settings, progress)
+        with naming_the_disk(settings.out):
+            write_report(ids, settings, progress)
     where = settings.out / (RECORDS if settings.format == "files" else "shards")
     print(f"{CLEAR if is_seen else ''}{progress.counts()}: {where}", file=sys.stderr)
     if progress.failures:

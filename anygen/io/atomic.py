@@ -10,13 +10,15 @@ from typing import Any
 
 from anygen.core.text import to_json
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # a full or read-only disk
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, which becomes `path` at the end.
 
     The file is flushed to the disk first. The next write overwrites what a killed one left behind.
-    Raises OSError with the name of `path`, also if it is a folder.
+    Raises OSError with the name of `path`, also if it is a folder, or the disk is full.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -27,7 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        if str(error.filename) == str(temporary):
+        is_full = error.filename is None and error.errno in DISK_ERRORS
+        if is_full or str(error.filename) == str(temporary):
             error.filename, error.filename2 = str(path), None
         raise
     finally:

@@ -95,7 +95,10 @@ def mixed(decoder, guidances, count, **settings):
     ]
 
 
-@pytest.mark.parametrize("scheduler", ["dpm++", "ddim", "euler", "unipc"])
+@pytest.mark.parametrize(
+    ("name", "scheduler"),
+    [*((name, "dpm++") for name in LOOPED), *(("audioldm", s) for s in ("ddim", "euler", "unipc"))],
+)
 @torch.inference_mode()
 def test_a_row_that_begins_with_a_medium_does_not_depend_on_its_company(decoder, scheduler):
     starts = sample(decoder, CAPTIONS, SEEDS)

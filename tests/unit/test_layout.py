@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -164,10 +165,10 @@ def test_every_plugin_has_settings_a_tiny_case_and_a_builder(package):
 
 @pytest.mark.parametrize("name", YAMLS)
 def test_a_shipped_config_is_a_valid_run_or_a_valid_system(name):
-    if "stage" in yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")):
+    if is_run(name):
         run = load(Run, name)
         load(System, run.system)
-        assert set(run.init) <= {load(Run, other).out for other in YAMLS if is_run(other)}
+        assert set(run.init) <= written_by_runs()
         return
     system = load(System, name)
     for package, plugin in parts(system):
@@ -177,6 +178,12 @@ def test_a_shipped_config_is_a_valid_run_or_a_valid_system(name):
             assert (CONFIGS / name).with_name(plugin.options["tokenizer"]).is_file()
 
 
+@cache
+def written_by_runs():
+    return {load(Run, name).out for name in YAMLS if is_run(name)}
+
+
+@cache
 def is_run(name):
     return "stage" in yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
 

@@ -11,6 +11,7 @@ from anygen.checkpoints.checkpoint import (
     files_of,
     find_model,
     load_weights,
+    open_weights,
     own_tensors,
     save_sharded,
     save_weights,
@@ -226,6 +227,33 @@ def test_a_file_that_was_cut_short_is_one_sentence_and_nothing_is_loaded(model, 
         load_weights(model, [path])
     after = own_tensors(model)
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_a_bit_that_has_changed_is_noticed_in_whatever_reads_the_tensor(path):
+    kinds = {
+        "half": torch.ones(3, 2, dtype=torch.bfloat16),
+        "number": torch.tensor(3),
+        "turned": torch.arange(6.0).reshape(2, 3).T,
+    }
+    save_weights(kinds, path)
+    whole = path.read_bytes()
+    assert all(torch.equal(open_weights(path).get_tensor(name), kinds[name]) for name in kinds)
+    start = len(whole) - sum(tensor.nbytes for tensor in kinds.values())
+    for place in range(start, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        file, refused = open_weights(path), []
+        for name in kinds:
+            try:
+                file.get_tensor(name)
+            except ValueError as error:
+                refused.append(str(error))
+        assert len(refused) == 1
+        assert refused[0].startswith(f"{path}: is damaged, the checksum of ")
+
+
+def test_a_file_without_checksums_is_read_as_it_is(path):
+    save_file({"a": torch.ones(2)}, path)
+    assert torch.equal(open_weights(path).get_tensor("a"), torch.ones(2))
 
 
 def test_a_file_is_read_tensor_by_tensor(model, sharded_path, monkeypatch):

@@ -1,5 +1,8 @@
 """A file is replaced as a whole, and what cannot be one is named as the user named it."""
 
+import errno
+import os
+
 import pytest
 
 from anygen.core.schema import explain
@@ -17,6 +20,18 @@ def test_a_file_that_cannot_be_written_is_named_and_not_the_temporary_one(tmp_pa
     with pytest.raises(FileNotFoundError) as refused, replacing(path) as temporary:
         temporary.write_text("x")
     assert explain(refused.value) == f"{path}: No such file or directory"
+
+
+def test_the_file_that_a_full_disk_does_not_take_is_named(tmp_path, monkeypatch):
+    def fsync(stream):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write does, without a name
+
+    path = tmp_path / "page.html"
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="No space") as refused, replacing(path) as temporary:
+        temporary.write_text("x")
+    assert explain(refused.value) == f"{path}: No space left on device"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):

@@ -1,0 +1,60 @@
+"""Checksums of tensors: weights that a disk or a copy has changed are noticed as they are read.
+
+A safetensors file has none of its own. They stand in its metadata, one for each tensor, so that a
+part of a model can be read and checked without the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+CHECKSUMS = "crc32"  # key of the metadata
+
+
+def with_checksums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """The metadata of a file of these tensors; without the format, transformers refuses it."""
+    checksums = {name: checksum(tensor) for name, tensor in tensors.items()}
+    return {"format": "pt", CHECKSUMS: json.dumps(checksums)}
+
+
+def checksum(tensor: Tensor) -> int:
+    """The CRC-32 of the bytes of a tensor on the CPU, in the order of its elements."""
+    return zlib.crc32(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+
+
+class CheckedFile:
+    """A safetensors file. A tensor without a checksum is read as it is."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ValueError for a damaged file."""
+        self.path = path
+        try:
+            self.file = safe_open(path, "pt")
+        except SafetensorError as error:
+            raise ValueError(f"{path}: is damaged, or no safetensors file: {error}") from error
+        self.checksums: dict[str, int] = json.loads(
+            (self.file.metadata() or {}).get(CHECKSUMS, "{}")
+        )
+
+    def keys(self) -> Iterable[str]:
+        return self.file.keys()
+
+    def get_slice(self, name: str) -> Any:
+        return self.file.get_slice(name)
+
+    def get_tensor(self, name: str) -> Tensor:
+        """Raises ValueError if the tensor is not the one that was saved."""
+        tensor: Tensor = self.file.get_tensor(name)
+        if self.checksums.get(name) not in (None, checksum(tensor)):
+            raise ValueError(
+                f"{self.path}: is damaged, the checksum of {name} is wrong; put a copy in its place"
+            )
+        return tensor
