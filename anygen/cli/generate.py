@@ -172,7 +172,9 @@ def generate(  # noqa: PLR0913  # the options of a command
     from anygen.batch.sources import source_of
 
     if (source is not None) + (again is not None) + verify != 1:
-        raise ValueError("give either a prompt, a file of prompts, --from FILE or --verify")
+        raise ValueError(
+            "give one of a prompt, a file of prompts, --from FILE, and --verify with --out FOLDER"
+        )
     if verify:
         verify_folder(out)
         return

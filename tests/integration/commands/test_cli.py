@@ -145,7 +145,7 @@ def test_an_unknown_command_is_a_usage_error(anygen_cli):
         ),
         (
             ["generate", "x", "--verify"],
-            "give either a prompt, a file of prompts, --from FILE or --verify",
+            "give one of a prompt, a file of prompts, --from FILE, and --verify with --out FOLDER",
         ),
         (
             ["generate", "--verify", "--out", "gone"],
