@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -160,12 +159,14 @@ def for_task(record: Record, task: str | None) -> Record:
 def with_own_ids(outcomes: Iterator[Kept | Refusal]) -> Iterator[Kept | Refusal]:
     """The records, each with an id of its own: of two rows `k1` the second becomes `k1-2`."""
     used: set[str] = set()
+    numbers: dict[str, int] = {}  # the last that was given to an id, so that none is tried twice
     for outcome in outcomes:
         if isinstance(outcome, Kept):
-            name = outcome.record.id
-            if name in used:
-                names = (f"{name}-{number}" for number in count(2))
-                name = next(other for other in names if other not in used)
+            own = name = outcome.record.id
+            while name in used:
+                numbers[own] = numbers.get(own, 1) + 1
+                name = f"{own}-{numbers[own]}"
+            if name != own:
                 outcome = replace(outcome, record=outcome.record.model_copy(update={"id": name}))
             used.add(name)
         yield outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ MAX_FIELD = 1 << 30  # characters of a CSV field
 class RawRow:
     """A row as the file holds it, before anything but its kind has been checked."""
 
-    place: str  # for people: file:line
+    place: str  # for people: file:line, with the number of the row if it is that of a list
     name: str  # its id if it has none of its own
     data: dict[str, Any] = field(default_factory=dict)
     error: str = ""  # if it is not an object
@@ -105,9 +105,11 @@ def read_json(path: Path, key: str = "") -> Iterator[RawRow]:
 
 
 def list_rows(stream: JsonStream, path: Path) -> Iterator[RawRow]:
-    for _ in stream.members():
+    """The members of a list, which may all stand on one line: their numbers name them."""
+    for number, _ in enumerate(stream.members(), start=1):
         stream.peek()
-        yield raw_row(path, stream.line, stream.value())
+        place = f"{place_in(path, stream.line)} (row {number})"
+        yield replace(raw_row(path, number, stream.value()), place=place)
 
 
 def after_end(stream: JsonStream) -> None:

@@ -29,7 +29,7 @@ def test_refused_rows_are_listed_with_place_id_and_reason(folder):
     assert record.licence == "CC-BY-4.0"
     assert counts.outside == 1
     [refused] = lines(folder / "out" / "rows.refused.jsonl")
-    assert (refused["place"], refused["id"]) == ("l.json:1", "k2")
+    assert (refused["place"], refused["id"]) == ("l.json:1 (row 2)", "k2")
     assert refused["reason"].startswith("gone.jpg: no such file in ")
 
     convert(job("llava", write_rows(source, [LLAVA]), out))
@@ -57,6 +57,15 @@ def test_rows_with_one_id_get_ids_of_their_own(folder):
     assert [row["id"] for row in lines(folder / "rows.jsonl")] == ["k1", "k1-2", "k1-2-2", "k1-3"]
 
 
+def test_rows_of_one_line_are_named_by_their_number_in_the_list(folder):
+    talk = {"conversations": TALK}
+    source = write_rows(folder / "l.json", [talk, {}, talk, {"id": "l-3", **talk}])
+    convert(job("llava", source, folder / "rows.jsonl"))
+    assert [row["id"] for row in lines(folder / "rows.jsonl")] == ["l-1", "l-3", "l-3-2"]
+    [refused] = lines(folder / "rows.refused.jsonl")
+    assert (refused["place"], refused["id"]) == ("l.json:1 (row 2)", "l-2")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -64,9 +73,9 @@ def test_rows_with_one_id_get_ids_of_their_own(folder):
         ("[]", r"no row could be converted; .*l\.json has none"),
         (
             '[{"id": "k1"}]',
-            r"no row could be converted; the first: l\.json:1: conversations: Field",
+            r"no row could be converted; the first: l\.json:1 \(row 1\): conversations: Field",
         ),
-        ('[{"id": "k1", "conversations": 5}, 7]', r"the first: l\.json:1: conversations: Input "),
+        ('[{"id": "k1", "conversations": 5}, 7]', r"the first: l\.json:1 \(row 1\): conversations: Input "),
     ],
 )
 def test_what_cannot_be_used_leaves_earlier_files_as_they_were(folder, text, reason):

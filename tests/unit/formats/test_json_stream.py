@@ -45,7 +45,9 @@ def test_any_object_is_read_with_its_keys(tmp_path_factory, data, chunk):
 def test_rows_stand_at_the_line_where_they_begin(tmp_path):
     (tmp_path / "x.json").write_text('[\n {"a":\n  1},\n\n {"a": 2}, {"a": 3},\n 4\n]\n')
     rows = [*read_rows(tmp_path / "x.json")]
-    assert [row.place for row in rows] == ["x.json:2", "x.json:5", "x.json:5", "x.json:6"]
+    assert [row.place for row in rows] == [
+        *("x.json:2 (row 1)", "x.json:5 (row 2)", "x.json:5 (row 3)", "x.json:6 (row 4)")
+    ]
     assert rows[3].error == "is a number, not an object"
 
 
