@@ -1,13 +1,15 @@
 """Language models behind HTTP, as OpenAI, vLLM, llama.cpp, Ollama and `anygen serve` offer them."""
 
 import json
+import logging
 import os
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException
+from socket import gaierror
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -19,6 +21,9 @@ BUSY = (408, 409, 429, 500, 502, 503, 504)
 TRIES = 6
 LONGEST_WAIT = 60.0  # seconds
 SCHEMES = ("http://", "https://")
+NOBODY_THERE = (ConnectionRefusedError, gaierror)  # no server, or no such host
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -29,6 +34,7 @@ class ChatEndpoint:
     timeout: float = 300.0  # seconds for an answer
     wait: Callable[[float], None] = time.sleep
     before: Callable[[], None] = lambda: None  # runs before each request
+    _has_answered: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.url.startswith(SCHEMES):
@@ -37,20 +43,27 @@ class ChatEndpoint:
     def complete(self, body: dict[str, Any]) -> Any:
         """The decoded answer to a chat; waits while the endpoint is busy or out of reach.
 
-        Raises HTTPError if it refuses the request, ConnectionError if it does not answer at all.
+        An address at which nobody has answered yet is wrong rather than busy: there is no second
+        try. Raises HTTPError if the endpoint refuses the request, ConnectionError if it does not
+        answer at all.
         """
-        problem = ""
         for tries in range(1, TRIES + 1):
+            headers = None
             try:
                 return self.send("chat/completions", body)
             except HTTPError as error:
                 if error.code not in BUSY:
                     raise
-                problem = f"HTTP {error.code} {error.reason}"
-                self.wait(pause(tries, error.headers))
+                problem, headers = f"HTTP {error.code} {error.reason}", error.headers
             except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-                problem = str(getattr(error, "reason", error)) or type(error).__name__
-                self.wait(pause(tries))
+                cause = getattr(error, "reason", error)
+                problem = str(cause) or type(error).__name__
+                if isinstance(cause, NOBODY_THERE) and not self._has_answered:
+                    raise ConnectionError(f"{self.url}: nobody answers there: {problem}") from None
+            if tries < TRIES:
+                seconds = pause(tries, headers)
+                log.warning("%s: %s; asking again in %.0f s", self.url, problem, seconds)
+                self.wait(seconds)
         raise ConnectionError(f"{self.url}: {problem}; what is written so far is kept")
 
     def send(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -61,8 +74,13 @@ class ChatEndpoint:
         headers |= {"Authorization": f"Bearer {key}"} if key else {}
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.url.rstrip('/')}/{path}", data, headers)
-        with urlopen(request, timeout=self.timeout) as response:
-            return from_json(response.read())
+        try:
+            with urlopen(request, timeout=self.timeout) as response:
+                self._has_answered = True
+                return from_json(response.read())
+        except HTTPError:
+            self._has_answered = True
+            raise
 
 
 def pause(tries: int, headers: Message | None = None) -> float:

@@ -1,9 +1,12 @@
 """A language model behind an endpoint writes, and its failures are waited out or named."""
 
 import json
+from socket import gaierror
+from urllib.error import URLError
 
 import pytest
 
+from anygen.io import chat_endpoint
 from mosit_data.build.dialogues import RefusalError
 from mosit_data.build.endpoint import EndpointWriter
 from mosit_data.build.pipeline import Order, build
@@ -34,6 +37,13 @@ def endpoint(serve):
     return server
 
 
+def raises(error):
+    def urlopen(*_, **__):
+        raise error
+
+    return urlopen
+
+
 def writer_of(server, waits):
     return EndpointWriter(f"http://127.0.0.1:{server.server_port}/v1", "m", wait=waits.append)
 
@@ -57,12 +67,17 @@ def test_dialogues_of_an_endpoint_are_those_of_its_answers(endpoint, tmp_path, m
     assert all(b"secret" not in path.read_bytes() for path in (tmp_path / "llm").iterdir())
 
 
-def test_a_busy_endpoint_is_asked_again_after_the_time_that_it_names(endpoint, tmp_path):
+def test_a_busy_endpoint_is_asked_again_after_the_time_that_it_names(endpoint, caplog):
     waits = []
     endpoint.replies += [429, 503]
     [request] = requests_of(1)
-    assert writer_of(endpoint, waits).write(request) == GrammarWriter().write(request)
+    writer = writer_of(endpoint, waits)
+    assert writer.write(request) == GrammarWriter().write(request)
     assert waits == [7, 7]
+    assert [line.partition(": HTTP ")[0::2] for line in caplog.messages] == [
+        (writer.url, f"{status}; asking again in 7 s")
+        for status in ("429 Too Many Requests", "503 Service Unavailable")
+    ]
 
 
 def test_an_endpoint_that_takes_no_schema_is_asked_without(endpoint):
@@ -73,12 +88,13 @@ def test_an_endpoint_that_takes_no_schema_is_asked_without(endpoint):
 
 
 @pytest.mark.parametrize(("status", "requests"), [(401, 1), (500, 6)])
-def test_an_endpoint_that_refuses_is_named(endpoint, status, requests):
+def test_an_endpoint_that_refuses_is_named_after_its_last_answer(endpoint, status, requests):
+    waits = []
     endpoint.replies += [status] * 6
     [request] = requests_of(1)
     with pytest.raises(ValueError, match=rf"127\.0\.0\.1:\d+/v1: HTTP {status} "):
-        writer_of(endpoint, []).write(request)
-    assert len(endpoint.requests) == requests
+        writer_of(endpoint, waits).write(request)
+    assert (len(endpoint.requests), len(waits)) == (requests, requests - 1)
 
 
 def test_answers_before_a_failure_are_kept(endpoint, tmp_path):
@@ -94,13 +110,26 @@ def test_answers_before_a_failure_are_kept(endpoint, tmp_path):
     assert len(endpoint.requests) == 17
 
 
-def test_nobody_there_is_one_sentence(endpoint):
+@pytest.mark.parametrize("reason", [ConnectionRefusedError("refused"), gaierror("no such host")])
+def test_an_address_at_which_nobody_answers_is_wrong_at_once(monkeypatch, reason):
+    monkeypatch.setattr(chat_endpoint, "urlopen", raises(URLError(reason)))
     waits = []
     [request] = requests_of(1)
-    writer = EndpointWriter("http://127.0.0.1:9/v1", "m", wait=waits.append)
-    with pytest.raises(ValueError, match=r"127\.0\.0\.1:9/v1: .*; what is written so far is kept"):
+    writer = EndpointWriter("http://localhost:1/v1", "m", wait=waits.append)
+    with pytest.raises(ValueError, match=f"^http://localhost:1/v1: nobody answers there: {reason}"):
         writer.write(request)
-    assert len(waits) == 6
+    assert waits == []
+
+
+def test_an_endpoint_that_has_answered_is_waited_for(endpoint, monkeypatch):
+    waits = []
+    [request] = requests_of(1)
+    writer = writer_of(endpoint, waits)
+    writer.write(request)
+    monkeypatch.setattr(chat_endpoint, "urlopen", raises(URLError(ConnectionRefusedError("gone"))))
+    with pytest.raises(ValueError, match=r"/v1: gone; what is written so far is kept"):
+        writer.write(request)
+    assert len(waits) == 5
     assert all(2**tries / 2 <= wait <= 2**tries for tries, wait in enumerate(waits, start=1))
 
 

@@ -51,7 +51,7 @@ def test_an_endpoint_that_does_not_answer_ends_the_run_and_is_named(serve, tmp_p
     request = Request([Message("user", ("hi",))], 0, AnswerOptions())
     with pytest.raises(ConnectionError, match=r"127.0.0.1:\d+/v1: HTTP 503 .*; what is written so"):
         reply_all(model_at(server, waits), [request])
-    assert waits == [7] * 6
+    assert waits == [7] * 5
 
 
 def test_a_text_that_was_cut_is_an_answer(serve):
