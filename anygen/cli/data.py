@@ -37,7 +37,7 @@ def convert(  # noqa: PLR0913  # the options of a command
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="An identifier such as [vqa] that begins every message of a user."),
+        typer.Option(help=r"An identifier such as \[vqa] that begins every message of a user."),
     ] = None,
 ) -> None:
     """Convert published data and saved chats to training records, one JSON object per line."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from rich.text import Text
 
 import anygen
 from anygen.cli.main import ORDER, app
@@ -59,6 +60,22 @@ def test_every_command_explains_itself(anygen_cli, command):
     code, out, err = anygen_cli(command, "--help")
     assert (code, err) == (0, "")
     assert "Usage" in out
+
+
+def commands_below(command):
+    yield command
+    for other in getattr(command, "commands", {}).values():
+        yield from commands_below(other)
+
+
+def test_help_loses_nothing_in_brackets():
+    """Typer reads it as rich's markup, in which `[vqa]` is a style unless it is escaped."""
+    commands = [*commands_below(typer.main.get_command(app))]
+    texts = [item.help for c in commands for item in (c, *c.params) if getattr(item, "help", None)]
+    assert any("[" in text for text in texts)
+    assert [Text.from_markup(text).plain for text in texts] == [
+        text.replace(r"\[", "[") for text in texts
+    ]
 
 
 def test_help_lists_the_commands_by_use(anygen_cli):

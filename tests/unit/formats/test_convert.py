@@ -75,7 +75,10 @@ def test_rows_of_one_line_are_named_by_their_number_in_the_list(folder):
             '[{"id": "k1"}]',
             r"no row could be converted; the first: l\.json:1 \(row 1\): conversations: Field",
         ),
-        ('[{"id": "k1", "conversations": 5}, 7]', r"the first: l\.json:1 \(row 1\): conversations: Input "),
+        (
+            '[{"id": "k1", "conversations": 5}, 7]',
+            r"the first: l\.json:1 \(row 1\): conversations: Input ",
+        ),
     ],
 )
 def test_what_cannot_be_used_leaves_earlier_files_as_they_were(folder, text, reason):
