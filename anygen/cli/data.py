@@ -52,6 +52,10 @@ def convert(  # noqa: PLR0913  # the options of a command
     print(f"{plural(counts.kept, 'row')} kept: {printable(out)}")
     if counts.refused:
         print(f"{plural(counts.refused, 'row')} refused: {printable(refused_path(out))}")
+    if counts.unread:
+        names = ", ".join(f"{printable(name)} ({n})" for name, n in counts.unread.most_common(8))
+        more = f", and {len(counts.unread) - 8} more" if len(counts.unread) > 8 else ""
+        print(f"not read, in so many rows: {names}{more}")
     if counts.outside:
         print(
             f"{counts.outside} media do not lie below the folder of {printable(out)}; write it "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Counts:
     as_text: int = 0  # written as `<Image>a caption</Image>`
     outside: int = 0  # of all media, those that do not lie below the folder of the output
     first_refusal: Refusal | None = None
+    unread: Counter[str] = field(default_factory=Counter)  # kept rows by what of them is not read
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def convert(job: Job) -> Counts:
                 refused.add(asdict(row))
             else:
                 kept.add(row)
-                count_media(outcome, job.writer, counts)
+                count_contents(outcome, job.writer, counts)
         counts.kept, counts.refused = kept.count, refused.count
         if not kept.count:
             first = counts.first_refusal
@@ -172,8 +174,9 @@ def with_own_ids(outcomes: Iterator[Kept | Refusal]) -> Iterator[Kept | Refusal]
         yield outcome
 
 
-def count_media(outcome: Kept | Refusal, writer: str, counts: Counts) -> None:
+def count_contents(outcome: Kept | Refusal, writer: str, counts: Counts) -> None:
     assert isinstance(outcome, Kept)
+    counts.unread.update(outcome.unread)
     for role, medium in media_of_record(outcome.record):
         counts.outside += (medium.path or "").startswith("../")
         if role == "assistant":

@@ -35,6 +35,7 @@ class Kept:
 
     place: str
     record: Record
+    unread: tuple[str, ...] = ()  # names of what the row holds and the record does not
 
 
 @dataclass(frozen=True)

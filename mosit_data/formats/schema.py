@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -35,10 +36,15 @@ Files = Annotated[list[Any], BeforeValidator(as_list)]  # names, data URIs or di
 Texts = Annotated[list[str], BeforeValidator(as_list)]
 
 
-class Row(BaseModel):
-    """A row of a layout. Columns that it does not name are ignored."""
+MEDIA_NAME = re.compile("image|img|video|audio|media", re.IGNORECASE)  # begins a column of media
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+
+class Row(BaseModel):
+    """A row of a layout. What else it holds is not read, and named once it has been converted."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    about_media: ClassVar[frozenset[str]] = frozenset()  # columns named as media are, without any
 
     id: Id = ""
 
@@ -51,7 +57,44 @@ class Row(BaseModel):
         """What the answer may contain, if the layout limits it."""
         return None
 
+    def with_unread(self, columns: Mapping[str, Any]) -> Self:
+        """The row, if it is part of one that has these columns besides."""
+        row = self.model_copy()
+        assert row.model_extra is not None
+        row.model_extra.update(columns)
+        return row
 
+    def unread(self) -> tuple[str, ...]:
+        """The names of what is not read, each once.
+
+        Raises ValueError for one that is named as a column of media is: it would be lost.
+        """
+        named = {name: value for name, value in extras(self) if value not in (None, "", [], {})}
+        for name, value in named.items():
+            if MEDIA_NAME.match(name) and name not in self.about_media and may_be_medium(value):
+                raise ValueError(
+                    f"{name!r} is not read by this layout, and a medium would be lost; rename or "
+                    "remove it"
+                )
+        return tuple(named)
+
+
+def extras(model: BaseModel) -> Iterator[tuple[str, Any]]:
+    """What a row and its turns hold beside their fields."""
+    yield from (model.model_extra or {}).items()
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, BaseModel):
+                yield from extras(item)
+
+
+def may_be_medium(value: Any) -> bool:
+    """Whether a name, bytes or base64 may stand there, and not a size or a number of frames."""
+    return any(map(may_be_medium, value)) if isinstance(value, list) else type(value) in HOLDERS
+
+
+HOLDERS = (str, bytes, dict)
 Reader = Callable[[Path, MediaFolder], Iterator[Kept | Refusal]]
 Parse = Callable[[dict[str, Any]], Row]
 
@@ -78,11 +121,12 @@ def convert_row(raw: RawRow, parse: Parse, media: MediaFolder) -> Kept | Refusal
         name = row.id or name
         record = Record(id=name, messages=row.to_messages(media), modalities=row.modalities)
         check(record)
+        unread = row.unread()
     except ValueError as error:
         first, *others = explain(error).splitlines()
         more = f" (and {len(others)} more)" if others else ""
         return Refusal(raw.place, name, first + more)
-    return Kept(raw.place, record)
+    return Kept(raw.place, record, unread)
 
 
 def check(record: Record) -> None:

@@ -25,4 +25,4 @@ class LammRow(MediaRow):
         if turns and not any(f"<{medium.type}>" in text for medium in listed for _, text in turns):
             (role, first), *others = turns
             turns = [(role, "".join(f"<{m.type}>" for m in listed) + f"\n{first}"), *others]
-        return messages_of(turns, listed)
+        return messages_of(self.with_system(turns), listed)

@@ -57,6 +57,7 @@ class DataSet(BaseModel):
     def parse(self, data: dict[str, Any]) -> Row:
         """A row of the file, under the names that the entry gives its columns."""
         columns = {**DEFAULTS[self.formatting], **self.columns}
+        unread = {k: v for k, v in data.items() if k not in {*columns.values(), "id"}}
         row = {
             NAMES.get(role, role): data[column]
             for role, column in columns.items()
@@ -64,11 +65,11 @@ class DataSet(BaseModel):
         }
         row = {"id": data.get("id", ""), **row}
         if self.formatting == "alpaca":
-            return AlpacaRow.model_validate(row)
+            return AlpacaRow.model_validate(row).with_unread(unread)
         turns = row.get("messages")
         if isinstance(turns, list):
             row["messages"] = [self.turn(turn) for turn in turns]
-        return SharegptRow.model_validate(row)
+        return SharegptRow.model_validate(row).with_unread(unread)
 
     def turn(self, data: Any) -> Any:
         if not isinstance(data, dict):
@@ -76,7 +77,9 @@ class DataSet(BaseModel):
         tags = self.tags
         roles = {tags.user_tag: "user", tags.assistant_tag: "assistant", tags.system_tag: "system"}
         role, text = data.get(tags.role_tag), data.get(tags.content_tag)
-        return {"role": roles.get(role, role) if isinstance(role, str) else role, "content": text}
+        unread = {k: v for k, v in data.items() if k not in (tags.role_tag, tags.content_tag)}
+        role = roles.get(role, role) if isinstance(role, str) else role
+        return {**unread, "from": role, "value": text}
 
 
 def read(path: Path, media: MediaFolder) -> Iterator[Kept | Refusal]:

@@ -32,16 +32,17 @@ class LlavaRow(MediaRow):
     @model_validator(mode="before")
     @classmethod
     def _prefix_folder(cls, data: Any) -> Any:
-        """Valley's `source` is the folder of the row's video or image."""
+        """Valley's `source` is the folder of the row's video or image, if it names one."""
         folder = data.get("source") if isinstance(data, dict) else None
-        if not isinstance(folder, str):
+        if not isinstance(folder, str) or not folder:
             return data
         moved = {
             key: f"{folder}/{data[key]}"
             for key in ("image", "video")
             if isinstance(data.get(key), str)
         }
-        return {**data, **moved}
+        others = {key: value for key, value in data.items() if key != "source" or not moved}
+        return {**others, **moved}
 
     @field_validator("videos")
     @classmethod
@@ -55,7 +56,7 @@ class LlavaRow(MediaRow):
 
     def to_messages(self, media: MediaFolder) -> list[RecordMessage]:
         turns = [(role_of(turn.role), turn.text) for turn in self.conversations]
-        return messages_of(turns, self.listed(media))
+        return messages_of(self.with_system(turns), self.listed(media))
 
 
 def write(record: Record) -> dict[str, Any]:

@@ -57,6 +57,8 @@ class NextgptTurn(Turn):
 
 
 class NextgptRow(Row):
+    about_media = frozenset(f"{modality}_caption_embeddings" for modality in MEDIA)
+
     conversations: list[NextgptTurn] = Field(
         [], validation_alias=AliasChoices("conversations", "conversation")
     )
@@ -80,7 +82,8 @@ class NextgptRow(Row):
             }
             for field, column in COLUMNS.items()
         }
-        return {**data, **collected}
+        read = {column.format(modality) for column in COLUMNS.values() for modality in MEDIA}
+        return {**{k: v for k, v in data.items() if k not in read}, **collected}
 
     def to_messages(self, media: MediaFolder) -> list[RecordMessage]:
         if not self.conversations:

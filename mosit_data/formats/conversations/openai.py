@@ -27,7 +27,7 @@ TYPES: dict[str, MediaModality] = {
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     role: str
     content: str | list[dict[str, Any]]

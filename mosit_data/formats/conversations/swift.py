@@ -13,9 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from anygen.core.media import Role
 from anygen.core.records import Record, RecordMessage
 from mosit_data.formats.conversations.turns import (
     MediaRow,
@@ -31,13 +30,14 @@ PLACEHOLDER = re.compile("<(ref-object|bbox)>")
 
 
 class Objects(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
     ref: list[str] = []
     bbox: list[list[float]] = []
 
 
 class SwiftRow(MediaRow):
     conversations: list[Turn] = Field(validation_alias=AliasChoices("messages", "conversations"))
-    system: str | None = None
     objects: Objects = Objects()
 
     @model_validator(mode="before")
@@ -57,13 +57,13 @@ class SwiftRow(MediaRow):
             if isinstance(pair, list)
             for role, text in zip(("user", "assistant"), pair)
         ]
-        return {**data, "messages": turns}
+        others = {k: v for k, v in data.items() if k not in ("query", "response", "history")}
+        return {**others, "messages": turns}
 
     def to_messages(self, media: MediaFolder) -> list[RecordMessage]:
-        first: list[tuple[Role, str]] = [("system", self.system)] if self.system else []
         texts = fill([turn.text for turn in self.conversations], self.objects)
         turns = [(role_of(turn.role), text) for turn, text in zip(self.conversations, texts)]
-        return messages_of([*first, *turns], self.listed(media))
+        return messages_of(self.with_system(turns), self.listed(media))
 
 
 def fill(texts: list[str], objects: Objects) -> list[str]:

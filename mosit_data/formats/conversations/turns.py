@@ -14,7 +14,7 @@ from mosit_data.formats.media_folder import MediaFolder
 from mosit_data.formats.schema import Files, Row, files
 
 ROLES: Mapping[str, Role] = {
-    "system": "system",
+    **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("human", "user"), "user"),
     **dict.fromkeys(("gpt", "assistant", "chatgpt", "bot", "model"), "assistant"),
 }
@@ -23,14 +23,19 @@ ROLES: Mapping[str, Role] = {
 class Turn(BaseModel):
     """The keys of ShareGPT or those of OpenAI."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     role: str = Field(validation_alias=AliasChoices("from", "role"))
     text: str = Field(validation_alias=AliasChoices("value", "content"))
 
 
 class MediaRow(Row):
-    """A row that lists the media of all of its texts, those of a modality in their order."""
+    """A row that lists the media of all of its texts, those of a modality in their order.
+
+    A system message may stand beside the turns.
+    """
+
+    system: str | None = None
 
     images: Annotated[Files, Field(validation_alias=AliasChoices("images", "image"))] = []
     videos: Annotated[Files, Field(validation_alias=AliasChoices("videos", "video"))] = []
@@ -39,6 +44,9 @@ class MediaRow(Row):
     def listed(self, folder: MediaFolder) -> list[MediaContent]:
         columns: Any = {"image": self.images, "video": self.videos, "audio": self.audios}
         return files(columns, folder)
+
+    def with_system(self, turns: Sequence[tuple[Role, str]]) -> list[tuple[Role, str]]:
+        return [("system", self.system), *turns] if self.system else [*turns]
 
 
 def role_of(name: str) -> Role:

@@ -18,12 +18,11 @@ class AlpacaRow(MediaRow):
     instruction: str
     input: str | None = None
     output: str
-    system: str | None = None
     history: list[tuple[str, str]] | None = None
 
     def to_messages(self, media: MediaFolder) -> list[RecordMessage]:
         question = "\n".join(filter(None, (self.instruction, self.input)))
-        turns: list[tuple[Role, str]] = [("system", self.system)] if self.system else []
+        turns: list[tuple[Role, str]] = []
         for user, assistant in (*(self.history or ()), (question, self.output)):
             turns += [("user", user), ("assistant", assistant)]
-        return messages_of(turns, self.listed(media))
+        return messages_of(self.with_system(turns), self.listed(media))

@@ -95,11 +95,11 @@ def joined(name: str, subset: Subset, data: Mapping[str, Any], examples: bool = 
         if other not in subset.rows:
             raise ValueError(f"{other}: no such instruction")
     return JoinedRow(
-        **row.model_dump(exclude={"id"}),
+        **row.model_dump(include={*MimicitRow.model_fields} - {"id"}),
         id=name,
         pictures=[subset.pictures[number] for number in row.image_ids],
         examples=[joined(other, subset, subset.rows[other].data, False) for other in others],
-    )
+    ).with_unread(row.model_extra or {})
 
 
 def read_instructions(path: Path) -> Iterator[RawRow]:

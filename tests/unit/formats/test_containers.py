@@ -88,17 +88,21 @@ def test_dataset_info_names_files_columns_and_roles(folder):
             "tags": {"role_tag": "who", "content_tag": "what", "user_tag": "me"},
         },
         "plain": {"file_name": "p.json", "columns": {"prompt": "ask", "response": "reply"}},
+        "blind": {"file_name": "b.json", "columns": {"prompt": "ask", "response": "reply"}},
         "far": {"hf_hub_url": "someone/something"},
         "pairs": {"file_name": "p.json", "ranking": True},
         "out": {"file_name": "../p.json"},
     }
     turns = [{"who": "me", "what": "<image>Name it."}, {"who": "gpt", "what": "A kite."}]
     write_rows(folder / "m.json", [{"talk": turns, "pictures": "a.jpg"}])
-    write_rows(folder / "p.json", [{"ask": "Hi", "reply": "Hello."}])
+    write_rows(folder / "p.json", [{"ask": "Hi", "reply": "Hello.", "system": "Be a cat."}])
+    write_rows(folder / "b.json", [{"ask": "Hi", "reply": "Hello.", "images": ["a.jpg"]}])
     write_rows(folder / "dataset_info.json", info)
-    mine, plain, far, pairs, out = read_layout("llamafactory", folder)
+    mine, plain, blind, far, pairs, out = read_layout("llamafactory", folder)
     assert shown(mine) == [user(picture("a.jpg"), "Name it."), assistant("A kite.")]
     assert shown(plain) == [user("Hi"), assistant("Hello.")]
+    assert plain.unread == ("system",)
+    assert shown(blind).startswith("'images' is not read by this layout")
     assert shown(far).startswith("the entry has no 'file_name'")
     assert shown(pairs).startswith("pairs of a better and a worse answer")
     assert shown(out) == "../p.json: leads out of --media"

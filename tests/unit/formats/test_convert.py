@@ -36,6 +36,18 @@ def test_refused_rows_are_listed_with_place_id_and_reason(folder):
     assert [path.name for path in out.parent.iterdir()] == ["rows.jsonl"]
 
 
+def test_what_is_not_read_is_counted_once_for_each_name(folder):
+    weighed = [{**TALK[0], "lang": "en"}, {**TALK[1], "lang": "en", "weight": 0.5}]
+    rows = [
+        {"id": "k1", "conversations": weighed, "image_size": [64, 64], "note": None},
+        {"id": "k2", "conversations": TALK, "score": 3, "id_of_source": ""},
+        {"id": "k3", "conversations": weighed, "img_path": "a.jpg"},
+    ]
+    counts = convert(job("llava", write_rows(folder / "l.json", rows), folder / "rows.jsonl"))
+    assert counts.unread == {"lang": 1, "weight": 1, "image_size": 1, "score": 1}
+    assert (counts.kept, counts.refused) == (2, 1)
+
+
 def test_the_identifier_of_a_task_begins_every_message_of_a_user(folder):
     turns = [
         {"from": "human", "value": "<image>\nHow many?"},

@@ -21,6 +21,7 @@ from support.layouts import (
     write_rows,
 )
 
+WHAT_MOVES = {"from": "human", "value": "<video>\nWhat moves?"}
 CHEER = [
     {"from": "human", "value": "My week was grey."},
     {"from": "gpt", "value": "Take this. <Image>mosit_i_0000007_00.jpg</Image>"},
@@ -69,6 +70,29 @@ MOSIT = {
             "llava",
             {"conversations": [{"from": "human", "value": "What is <image> in HTML?"}, TWO]},
             [user("What is <image> in HTML?"), assistant("Two, both red.")],
+        ),
+        (
+            "llava",
+            {"video": "clips/v1", "source": "", "conversations": [WHAT_MOVES, TWO]},
+            [user(("video", "clips/v1.mp4", None), "What moves?"), assistant("Two, both red.")],
+        ),
+        (
+            "llava",
+            {"system": "Be a cat.", **LLAVA},
+            [("system", "Be a cat."), *KITES],
+        ),
+        (
+            "lamm",
+            {
+                "system": "Be a cat.",
+                "image": "coco/1.jpg",
+                "conversations": [{"from": "human", "value": "Name it."}, TWO],
+            },
+            [
+                ("system", "Be a cat."),
+                user(picture("coco/1.jpg"), "Name it."),
+                assistant("Two, both red."),
+            ],
         ),
         ("nextgpt", MOSIT, CHEERED),
         (
@@ -153,6 +177,17 @@ MOSIT = {
                 ]
             },
             [user("How many ", picture("k1.jpg")), assistant("Two.")],
+        ),
+        (
+            "openai",
+            {
+                "messages": [
+                    {"role": "developer", "content": "Be brief."},
+                    {"role": "user", "content": "Hi"},
+                    {"role": "assistant", "content": "Hello."},
+                ]
+            },
+            [("system", "Be brief."), user("Hi"), assistant("Hello.")],
         ),
         (
             "alpaca",

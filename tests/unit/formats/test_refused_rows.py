@@ -13,6 +13,7 @@ from support.layouts import (
 )
 
 PNG = "data:image/png;base64,"
+MESSAGES = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
 MATCHED = {"image_name": "a.jpg", "matched_text_index": 1}
 
 
@@ -151,6 +152,22 @@ def question(text):
             "openai",
             {"messages": [{"role": "user", "content": [{"type": "smell"}]}]},
             "no part of",
+        ),
+        (
+            "m3it",
+            {"instruction": "Name it.", "outputs": "A van.", "image_str": ["AAAA"]},
+            "'image_str' is not read by this layout, and a medium would be lost",
+        ),
+        ("llava", {"video_path": "a.mp4", "conversations": TALK}, "'video_path' is not read"),
+        (
+            "sharegpt",
+            {"conversations": [{**TALK[0], "images": ["a.jpg"]}, TALK[1]]},
+            "'images' is not read",
+        ),
+        (
+            "openai",
+            {"messages": MESSAGES, "audio": {"path": "rain.wav"}},
+            "'audio' is not read",
         ),
         ("parquet", {"a": 1}, "the columns are a, id, neither messages nor a medium"),
     ],
