@@ -45,10 +45,18 @@ class LocalWriter:
         else:
             self.answer = llm_answers(find_base(model, Path()), max_new_tokens)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "weights": self.weights,
+            "temperature": TEMPERATURE,
+            "max_tokens": self.max_new_tokens,
+        }
+
     def key(self, request: Request) -> str:
-        settings = [self.model, self.weights, TEMPERATURE, self.max_new_tokens, request.seed]
         medium = request.job.media[0].model_dump(mode="json") if request.step.sees else None
-        return to_json([*settings, request.messages(), medium])
+        return to_json([*self.settings.values(), request.seed, request.messages(), medium])
 
     def write(self, request: Request) -> str:
         """Raises RefusalError if the answer is cut off, ValueError for media it cannot read."""

@@ -19,6 +19,7 @@ from anygen.io.atomic import replacing
 from anygen.io.media_files import hash_media, printable, read_media, write_media
 from decoders.base import RenderRequest, never, no_progress
 from mosit_data.build.grounding import Floats, MakingGrounder, Pool, SearchGrounder
+from mosit_data.build.jobs import digest_of
 from mosit_data.formats.media_folder import MediaFolder, has_media_suffix, modality_of_name
 from mosit_data.formats.rows import Refusal
 
@@ -62,7 +63,13 @@ def open_search(
         batches = [captions[i : i + BATCH] for i in range(0, len(captions), BATCH)]
         return np.concatenate([embed(encoder, batch) for batch in batches])
 
-    return SearchGrounder(pools, embed_all, threshold), refused
+    names_found = sorted(name for rows in found.values() for name, _ in rows)
+    settings = {
+        "weights": model.model_id.weights,
+        "threshold": threshold,
+        "media": digest_of(names_found),
+    }
+    return SearchGrounder(pools, embed_all, threshold, settings), refused
 
 
 def embed(encoder: Any, items: Sequence[Media | str]) -> Floats:
@@ -122,4 +129,4 @@ def open_making(model: AnyGen, out: Path) -> MakingGrounder:
             write_media(medium, path)
         return path.relative_to(out).as_posix()
 
-    return MakingGrounder(make, tuple(network.decoders))
+    return MakingGrounder(make, tuple(network.decoders), {"weights": weights})

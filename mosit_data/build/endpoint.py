@@ -44,10 +44,17 @@ class EndpointWriter:
     def __post_init__(self) -> None:
         self._endpoint = ChatEndpoint(self.url, self.timeout, self.wait, self.keep_rate)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+        }
+
     def key(self, request: Request) -> str:
-        settings = [self.model, self.temperature, self.max_tokens, request.seed]
         medium = request.job.media[0].model_dump(mode="json") if request.step.sees else None
-        return to_json([*settings, request.messages(), medium])
+        return to_json([*self.settings.values(), request.seed, request.messages(), medium])
 
     def write(self, request: Request) -> str:
         """The model's text.
@@ -55,10 +62,8 @@ class EndpointWriter:
         Raises RefusalError if it is cut off, ValueError if the endpoint refuses or does not answer.
         """
         body: dict[str, Any] = {
-            "model": self.model,
+            **self.settings,
             "messages": messages_of(request),
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
             "seed": request.seed,
         }
         schema = {"name": "dialogue", "schema": RawDialogue.model_json_schema()}

@@ -6,7 +6,7 @@ P media in a pool, E width of a joint space.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,6 +32,10 @@ class Grounder(Protocol):
     own_captions: bool  # captions need not be those of the job
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """What decides which media are found or made, beside the captions."""
+
+    @property
     def modalities(self) -> tuple[MediaModality, ...]:
         """Of the media that it can find or make."""
 
@@ -47,6 +51,7 @@ class JobGrounder:
 
     name = "job"
     own_captions = False
+    settings: Mapping[str, Any] = {}
     modalities = MEDIA
 
     def prepare(self, captions: Sequence[str]) -> None:
@@ -96,6 +101,7 @@ class SearchGrounder:
     pools: dict[MediaModality, Pool]
     embed: Callable[[Sequence[str]], Floats]  # captions -> (N, E), unit length
     threshold: float  # least cosine of a caption and its medium
+    settings: Mapping[str, Any] = field(default_factory=dict)
     name: str = "search"
     own_captions: bool = True
     _vectors: dict[str, Floats] = field(default_factory=dict, repr=False)
@@ -137,6 +143,7 @@ class MakingGrounder:
 
     make: Callable[[MediaModality, str], str]  # -> the path
     modalities: tuple[MediaModality, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     name: str = "generate"
     own_captions: bool = True
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from anygen.core.modality import MediaModality
 from anygen.core.schema import Strict
+from anygen.core.text import to_json
 from mosit_data.build.character import Character
 from mosit_data.world.scene import Split
 
@@ -58,6 +59,11 @@ class Job(Strict):
     # Captions of made media are the writer's own, and are grounded afterwards; those of `media` are
     # for a writer that has none.
     own_captions: bool = False
+
+
+def digest_of(values: Any) -> str:
+    """What tells these values from others, in 16 letters."""
+    return hashlib.sha256(to_json(values).encode()).hexdigest()[:16]
 
 
 def job_random(seed: int, name: str) -> random.Random:

@@ -1,5 +1,6 @@
 """Builds a set of dialogues in a folder: the stages one after the other, and a report.
 
+order.json      plan: what is built, with what
 jobs.jsonl      plan: what each dialogue is about
 raw.jsonl       write: what the writer answered, a line at once
 parsed.jsonl    parse: turns of texts and captions
@@ -12,7 +13,8 @@ report.json     pack: counts
 refused.jsonl   what was left out so far, with the stage and the name of the reason
 
 A build that was stopped, or that ended before its last stage, goes on with the same arguments:
-answers and media are kept, and what is cheap is computed again.
+answers and media are kept, and what is cheap is computed again. Other arguments are refused, since
+the answers in the folder would be replaced by those of another build.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from anygen.core.differences import differences
 from anygen.core.records import MadeBy, Record
-from anygen.core.text import to_json
+from anygen.core.text import from_json, to_json
 from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable
 from mosit_data.build.answers import Answers, Desk, Examples, Written, examples_for
@@ -34,7 +39,7 @@ from mosit_data.build.decisions import Decisions, decided, decisions_path, read_
 from mosit_data.build.dialogues import RawDialogue, RefusalError, ground
 from mosit_data.build.duplicates import Duplicates
 from mosit_data.build.grounding import Grounder, JobGrounder, captions_in
-from mosit_data.build.jobs import Job
+from mosit_data.build.jobs import Job, digest_of
 from mosit_data.build.presets.base import Kind, Preset, Source
 from mosit_data.build.presets.table import PRESETS
 from mosit_data.build.subjects import fault_of
@@ -42,6 +47,7 @@ from mosit_data.build.writers import Writer
 from mosit_data.formats.rows import Refusal
 from mosit_data.formats.tables.records import write as record_row
 
+ORDER = "order.json"
 FILES = {"train": "records.jsonl", "heldout": "held_out.jsonl"}
 
 
@@ -58,6 +64,21 @@ class Order:
     grounder: Grounder = field(default_factory=JobGrounder)
     licence: str | None = None  # of all records
     refused: Sequence[Refusal] = ()  # rows of the source that could not be read
+
+    def identity(self) -> dict[str, Any]:
+        """All that changes a byte of the result, as it stands in the folder."""
+        media, character = self.source.media, self.source.character
+        return {
+            "preset": self.preset,
+            "count": self.count,
+            "seed": self.seed,
+            "licence": self.licence,
+            "topics": digest_of([*self.source.topics]) if self.source.topics else None,
+            "captions": None if media is None else digest_of([*map(dumped, media)]),
+            "character": None if character is None else digest_of(dumped(character)),
+            "writer": {"name": self.writer.name, **self.writer.settings},
+            "ground": {"name": self.grounder.name, **self.grounder.settings},
+        }
 
 
 @dataclass
@@ -105,6 +126,7 @@ class Build:
             source = replace(source, media=usable)
         order = self.order
         jobs = self.preset.plan(order.preset, self.preset, source, order.count, order.seed)
+        claim(order)
         self.dialogues = [Dialogue(job) for job in jobs]
         self.store("jobs.jsonl", (job.model_dump(mode="json") for job in jobs))
 
@@ -282,6 +304,32 @@ def build(order: Order, until: str = "pack") -> Build:
     return result
 
 
+def claim(order: Order) -> None:
+    """Notes in the folder what is built there.
+
+    Raises ValueError, with the differences, if it has the answers of another build.
+    """
+    path, answers = order.out / ORDER, order.out / "raw.jsonl"
+    values = order.identity()
+    is_built = answers.is_file() and answers.stat().st_size > 0
+    if is_built and (order.out / "jobs.jsonl").exists():
+        try:
+            before = from_json(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            before = None
+        if not isinstance(before, dict):
+            raise ValueError(
+                f"{printable(order.out)}: holds a build, and no {ORDER} that says with what it was "
+                "built; choose another --out"
+            )
+        if changes := differences(before, from_json(to_json(values))):
+            raise ValueError(
+                f"{printable(order.out)}: is the folder of another build: {'; '.join(changes)}; "
+                "give what was given there, or choose another --out"
+            )
+    write_json(values, path)
+
+
 def written_of(dialogue: Dialogue) -> Written:
     assert dialogue.written is not None
     return dialogue.written
@@ -292,6 +340,6 @@ def record_of(dialogue: Dialogue) -> Record:
     return dialogue.record
 
 
-def dumped(raw: RawDialogue | None) -> dict[str, Any]:
-    assert raw is not None
-    return raw.model_dump(mode="json", exclude_unset=True)
+def dumped(model: BaseModel | None) -> dict[str, Any]:
+    assert model is not None
+    return model.model_dump(mode="json", exclude_unset=True)

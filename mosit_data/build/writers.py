@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from anygen.core.media import Media
 from anygen.core.text import to_json
@@ -73,6 +74,10 @@ class Writer(Protocol):
     name: str
     parallel: int  # how many answers may be written at the same time
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What decides all answers beside the requests: those of a folder have the same."""
+
     def key(self, request: Request) -> str:
         """All that decides the answer: one that is kept under another key is written anew."""
 
@@ -85,6 +90,7 @@ class GrammarWriter:
 
     name = "grammar"
     parallel = 1
+    settings: Mapping[str, Any] = {}
 
     def key(self, request: Request) -> str:
         return to_json([request.job.model_dump(mode="json"), request.number, request.earlier])

@@ -17,6 +17,7 @@ from uuid import uuid4
 from anygen.batch.answering import BatchModel, BatchSettings
 from anygen.batch.shards.journals import TEMPORARY
 from anygen.batch.shards.tasks import put_if_absent
+from anygen.core.differences import differences
 from anygen.core.text import to_json
 from anygen.io.media_files import printable
 
@@ -77,19 +78,3 @@ def claim(out: Path, name: str, values: Mapping[str, Any]) -> None:
             f"{printable(out)}: is the folder of another job: {'; '.join(changes)}; give what was "
             "given there, or choose another --out"
         )
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What has changed, such as `seed was 0 and is 1`."""
-    lines: list[str] = []
-    for name in sorted(before.keys() | now.keys()):
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            lines += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            lines.append(f"{prefix}{name} was {shown(old)} and is {shown(new)}")
-    return lines
-
-
-def shown(value: Any) -> str:
-    return "not given" if value is None else value if isinstance(value, str) else to_json(value)

@@ -58,8 +58,11 @@ def test_a_build_stops_where_it_is_told(anygen_cli, folder):
     code, out, _ = anygen_cli(*words, "--until", "write")
     assert (code, out) == (0, "3 dialogues after the stage write: out\n")
     assert {path.name for path in (folder / "out").iterdir()} == {
-        *("jobs.jsonl", "raw.jsonl", "refused.jsonl")
+        *("order.json", "jobs.jsonl", "raw.jsonl", "refused.jsonl")
     }
     code, out, _ = anygen_cli(*words)
     assert code == 0
     assert "records.jsonl" in out
+    code, out, err = anygen_cli(*words, "--seed", "2")
+    assert (code, out) == (2, "")
+    assert "out: is the folder of another build: seed was 0 and is 2; give" in err

@@ -3,13 +3,16 @@
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from anygen.core.records import MediaContent, Record
 from anygen.training.dialogues import read_record
 from mosit_data.build.duplicates import Duplicates
+from mosit_data.build.endpoint import EndpointWriter
 from mosit_data.build.jobs import Job, Medium
 from mosit_data.build.pipeline import STAGES, Order, build
 from mosit_data.build.presets.base import Source
@@ -146,6 +149,39 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(built, tmp_path, cut):
     assert len(writer.written) == 120 - raw.count(b"\n")
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"count": 5}, "count was 4 and is 5"),
+        ({"licence": "CC0-1.0"}, "licence was not given and is CC0-1.0"),
+        ({"source": Source(["dogs"])}, "topics was [0-9a-f]{16} and is [0-9a-f]{16}"),
+        ({"preset": "llava", "source": Source()}, "preset was mosit and is llava; topics was .*"),
+        (
+            {"writer": EndpointWriter("http://localhost:1/v1", "m")},
+            "writer.max_tokens was not given and is 2048; .*; writer.name was grammar and is .*",
+        ),
+    ],
+)
+def test_a_folder_with_answers_takes_no_other_build(tmp_path, changes, sentence):
+    first = order(tmp_path / "set", 4)
+    build(first)
+    before = files_of(tmp_path / "set")
+    with pytest.raises(ValueError, match=f"set: is the folder of another build: {sentence}; give"):
+        build(replace(first, **changes))
+    assert files_of(tmp_path / "set") == before
+    (tmp_path / "set" / "order.json").unlink()
+    with pytest.raises(ValueError, match="set: holds a build, and no order.json that says"):
+        build(first)
+
+
+def test_a_plan_without_answers_is_replaced(tmp_path):
+    build(order(tmp_path, 4), until="plan")
+    build(order(tmp_path, 5), until="plan")
+    assert len(lines(tmp_path / "jobs.jsonl")) == 5
+    build(order(tmp_path, 5))
+
+
 def test_more_dialogues_leave_the_first_as_they_were(built, tmp_path):
     (tmp_path / "raw.jsonl").write_bytes((built / "raw.jsonl").read_bytes())
     writer = Counting()
@@ -159,6 +195,7 @@ class Scripted:
 
     name = "scripted"
     parallel = 1
+    settings: ClassVar = {}
 
     def __init__(self, *turns):
         self.turns = turns
