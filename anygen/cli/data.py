@@ -47,8 +47,8 @@ def convert(  # noqa: PLR0913  # the options of a command
     from mosit_data.formats.layouts import LAYOUTS, Layout, find
     from mosit_data.formats.markers import plural
 
-    reader = find(layout, {**LAYOUTS, "chat": Layout(read_chat)}).read
-    counts = convert(Job(reader, sources, out, writer, media, licence, task))
+    source = find(layout, {**LAYOUTS, "chat": Layout(read_chat, suffixes=(".json",))})
+    counts = convert(Job(source, sources, out, writer, media, licence, task))
     print(f"{plural(counts.kept, 'row')} kept: {printable(out)}")
     if counts.refused:
         print(f"{plural(counts.refused, 'row')} refused: {printable(refused_path(out))}")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ from anygen.io.atomic import replacing, write_json
 from anygen.io.media_files import printable
 from anygen.io.paths import read_file
 from mosit_data.formats.conversations import llamafactory
-from mosit_data.formats.layouts import WRITERS, Writer, find
+from mosit_data.formats.layouts import WRITERS, Layout, Writer, find
 from mosit_data.formats.media_folder import MediaFolder
 from mosit_data.formats.rows import Kept, Refusal
-from mosit_data.formats.schema import Reader
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Counts:
 class Job:
     """What is converted into what."""
 
-    reader: Reader
+    layout: Layout
     sources: Sequence[Path]
     out: Path
     writer: str = "records"
@@ -133,12 +133,33 @@ def read_all(job: Job) -> Iterator[Kept | Refusal]:
         own = source if source.is_dir() else source.parent
         base = job.out.parent if job.media is None or job.writer == "records" else job.media
         inline = job.out.with_name(f"{job.out.stem}_media")
-        for outcome in job.reader(source, MediaFolder(job.media or own, base, inline)):
+        media = MediaFolder(job.media or own, base, inline)
+        files = files_of(source, job) if source.is_dir() and job.layout.suffixes else [source]
+        for outcome in chain.from_iterable(job.layout.read(file, media) for file in files):
             if isinstance(outcome, Kept):
                 record = outcome.record.model_copy(update=update)
                 yield replace(outcome, record=for_task(record, job.task))
             else:
                 yield outcome
+
+
+def files_of(folder: Path, job: Job) -> list[Path]:
+    """The files of the layout in a folder, but for those of an earlier conversion to `job.out`.
+
+    Raises ValueError if there is none.
+    """
+    written = {path.absolute() for path in (job.out, refused_path(job.out))}
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in job.layout.suffixes
+        and path.is_file()
+        and path.absolute() not in written
+    ]
+    if not files:
+        suffixes = ", ".join(job.layout.suffixes)
+        raise ValueError(f"{printable(folder)}: holds no file of the layout ({suffixes})")
+    return files
 
 
 def for_task(record: Record, task: str | None) -> Record:

@@ -10,9 +10,17 @@ from typing import Any
 from anygen.io.media_files import printable
 
 CHUNK = 1 << 20  # characters
+GZIP = b"\x1f\x8b"  # begins such a file
 SPACE = " \t\r\n"
 # An error of a cut-off value stands this near the end at most: `-Infinity` or `\uD83D\uDE00`.
 CUT_OFF = 16
+
+
+def encoding_fault(path: Path) -> str:
+    """Why a file cannot be read as text. Raises OSError."""
+    with path.open("rb") as stream:
+        is_packed = stream.read(len(GZIP)) == GZIP
+    return "is compressed by gzip; unpack it" if is_packed else "is not UTF-8; save it as UTF-8"
 
 
 class JsonStream:
@@ -22,6 +30,7 @@ class JsonStream:
     """
 
     def __init__(self, path: Path, chunk: int = CHUNK) -> None:
+        self.path = path
         self.name = printable(path.name)
         self.line = 1  # of the position, from 1
         self._stream = path.open(encoding="utf-8-sig", newline="")
@@ -120,7 +129,7 @@ class JsonStream:
         try:
             more = "" if self._ended else self._stream.read(size)
         except UnicodeDecodeError:
-            raise ValueError(f"{self.name}: is not UTF-8") from None
+            raise ValueError(f"{self.name}: {encoding_fault(self.path)}") from None
         self._ended = not more
         self._text, self._at = self._text[self._at :] + more, 0
         return bool(more)

@@ -18,6 +18,7 @@ from mosit_data.formats.instructions import mimicit, minigpt4
 from mosit_data.formats.instructions.alpaca import AlpacaRow
 from mosit_data.formats.instructions.m3it import M3itRow
 from mosit_data.formats.instructions.multiinstruct import MultiinstructRow
+from mosit_data.formats.rows import LINES, SUFFIXES
 from mosit_data.formats.schema import Reader, reader
 from mosit_data.formats.tables import captions, columns, records, webdataset
 
@@ -30,28 +31,30 @@ class Layout:
 
     read: Reader
     write: Writer | None = None
+    # Of the files of a folder that are read; without any, the folder is read as a whole.
+    suffixes: tuple[str, ...] = SUFFIXES
 
 
 LAYOUTS: Mapping[str, Layout] = {
     "alpaca": Layout(reader(AlpacaRow.model_validate)),
-    "captions": Layout(captions.read),
+    "captions": Layout(captions.read, suffixes=()),
     "lamm": Layout(reader(LammRow.model_validate)),
-    "llamafactory": Layout(llamafactory.read, llamafactory.write),
+    "llamafactory": Layout(llamafactory.read, llamafactory.write, suffixes=()),
     "llava": Layout(reader(llava.LlavaRow.model_validate), llava.write),
     "m3it": Layout(reader(M3itRow.model_validate)),
-    "mimicit": Layout(mimicit.read),
-    "minigpt4": Layout(minigpt4.read),
+    "mimicit": Layout(mimicit.read, suffixes=()),
+    "minigpt4": Layout(minigpt4.read, suffixes=(".json",)),
     "mmc4": Layout(reader(Mmc4Row.model_validate)),
     "multiinstruct": Layout(reader(MultiinstructRow.model_validate)),
-    "nextgpt": Layout(nextgpt.read),
+    "nextgpt": Layout(nextgpt.read, suffixes=(*SUFFIXES, ".txt")),
     "obelics": Layout(reader(ObelicsRow.model_validate)),
     "openai": Layout(reader(openai.OpenaiRow.model_validate), openai.write),
     "parquet": Layout(reader(columns.parse)),
-    "records": Layout(records.read, records.write),
+    "records": Layout(records.read, records.write, suffixes=LINES),
     "sharegpt": Layout(reader(SharegptRow.model_validate)),
     "spider": Layout(reader(SpiderRow.model_validate)),
     "swift": Layout(reader(swift.SwiftRow.model_validate), swift.write),
-    "webdataset": Layout(webdataset.read),
+    "webdataset": Layout(webdataset.read, suffixes=(".tar", ".tgz", ".gz")),
 }
 WRITERS: Mapping[str, Writer] = {
     name: layout.write for name, layout in LAYOUTS.items() if layout.write

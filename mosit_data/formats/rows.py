@@ -13,9 +13,10 @@ from typing import Any
 from anygen.core.records import Record
 from anygen.core.text import from_json
 from anygen.io.media_files import printable
-from mosit_data.formats.json_stream import JsonStream
+from mosit_data.formats.json_stream import JsonStream, encoding_fault
 
 LINES = (".jsonl", ".ndjson")
+SUFFIXES = (".json", *LINES, ".csv", ".tsv", ".parquet")  # of files that hold rows
 MAX_FIELD = 1 << 30  # characters of a CSV field
 
 
@@ -126,7 +127,7 @@ def read_lines(path: Path) -> Iterator[RawRow]:
             try:
                 yield raw_row(path, number, from_json(line.decode("utf-8-sig")))
             except UnicodeDecodeError:
-                yield damaged_row(path, number, "is not UTF-8")
+                yield damaged_row(path, number, encoding_fault(path))
             except ValueError as error:
                 yield damaged_row(path, number, f"is not JSON: {error}")
 
@@ -140,7 +141,7 @@ def read_csv(path: Path) -> Iterator[RawRow]:
             for data in table:
                 yield raw_row(path, table.line_num, {k: v for k, v in data.items() if k})
         except UnicodeDecodeError:
-            raise ValueError(f"{printable(path.name)}: is not UTF-8; save it as UTF-8") from None
+            raise ValueError(f"{printable(path.name)}: {encoding_fault(path)}") from None
         except csv.Error as error:
             raise ValueError(f"{printable(path.name)}:{table.line_num}: {error}") from None
 

@@ -26,6 +26,7 @@ from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import MediaContent, RecordMessage
 from anygen.io.media_files import printable
 from mosit_data.formats.conversations.turns import Turn, messages_of, role_of
+from mosit_data.formats.json_stream import encoding_fault
 from mosit_data.formats.markers import split_tags
 from mosit_data.formats.media_folder import MediaFolder, has_media_suffix
 from mosit_data.formats.rows import RawRow, damaged_row, raw_row, read_rows
@@ -173,7 +174,7 @@ def read_dialogues(path: Path) -> Iterator[RawRow]:
                 elif line.strip():
                     turns.append({"from": line.strip()[:40], "value": ""})
     except UnicodeDecodeError:
-        raise ValueError(f"{printable(path.name)}: is not UTF-8") from None
+        raise ValueError(f"{printable(path.name)}: {encoding_fault(path)}") from None
     yield from dialogue(path, start, turns)
 
 

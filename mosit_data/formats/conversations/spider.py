@@ -33,6 +33,11 @@ class SpiderRow(Row):
         if other := OTHER_TAG.search(self.answer):
             raise ValueError(f"{other[0]} is no picture, sound or video")
         answer = split_tags(PLACEHOLDER.sub("", self.answer), TAGS, caption_only)
+        for part in answer:
+            if self.modalities and part.type not in self.modalities:
+                raise ValueError(
+                    f"{self.task_prompt.strip()} limits the answer, which has {part.type}"
+                )
         return exchange(text(self.question), answer)
 
     @property

@@ -138,9 +138,9 @@ def convert_all(name):
             write_picture(folder / "k.png")
             write_picture(folder / "b.png", 1)
             write_sound(folder / "s.wav")
-        reader = LAYOUTS[options["--from"]].read
+        layout = LAYOUTS[options["--from"]]
         path, out = write_rows(Path(source), rows), Path(options["--out"])
-        counts = convert(Job(reader, [path], out, media=media, task=options.get("--task")))
+        counts = convert(Job(layout, [path], out, media=media, task=options.get("--task")))
         assert not counts.refused, counts.first_refusal
 
 

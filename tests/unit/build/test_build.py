@@ -171,7 +171,7 @@ def test_a_folder_with_answers_takes_no_other_build(tmp_path, changes, sentence)
         build(replace(first, **changes))
     assert files_of(tmp_path / "set") == before
     (tmp_path / "set" / "order.json").unlink()
-    with pytest.raises(ValueError, match="set: holds a build, and no order.json that says"):
+    with pytest.raises(ValueError, match=r"set: holds a build, and no order\.json that says"):
         build(first)
 
 

@@ -14,6 +14,7 @@ from anygen.generation.request import Request
 from anygen.terminal.screen import Screen
 from mosit_data.formats.convert import Job
 from mosit_data.formats.convert import convert as run
+from mosit_data.formats.layouts import Layout
 from support.scripted_chat import Scripted, exchange
 
 
@@ -36,7 +37,7 @@ def talk(image, audio, tmp_path) -> Path:
 
 
 def convert(sources, out):
-    return run(Job(read_chat, sources, out))
+    return run(Job(Layout(read_chat), sources, out))
 
 
 def test_a_saved_chat_becomes_a_record_to_train_on(talk, tmp_path, image, audio):

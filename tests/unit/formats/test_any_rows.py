@@ -106,11 +106,11 @@ def test_bytes_may_be_anything(folder, layout, suffix, data):
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/zero", "gone.json", "x" * 300, "a\0b"])
 def test_only_files_and_folders_are_read(folder, name):
     with pytest.raises((ValueError, OSError)):
-        convert(Job(LAYOUTS["llava"].read, [folder / name], folder / "out.jsonl"))
+        convert(Job(LAYOUTS["llava"], [folder / name], folder / "out.jsonl"))
     assert not (folder / "out.jsonl").exists()
 
 
 def test_a_device_is_not_replaced(folder):
     (folder / "l.json").write_text(json.dumps([LLAVA]))
     with pytest.raises(ValueError, match="is no file"):
-        convert(Job(LAYOUTS["llava"].read, [folder / "l.json"], folder / "part"))
+        convert(Job(LAYOUTS["llava"], [folder / "l.json"], folder / "part"))

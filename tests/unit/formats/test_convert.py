@@ -12,7 +12,7 @@ from support.layouts import LLAVA, TALK, read_layout, shown, write_rows
 
 
 def job(layout, path, out, **settings):
-    return Job(LAYOUTS[layout].read, [path], out, **settings)
+    return Job(LAYOUTS[layout], [path], out, **settings)
 
 
 def lines(path):
@@ -124,6 +124,22 @@ def test_records_are_written_where_a_run_can_read_them(folder):
     ):
         convert(job("llava", source, folder / "new" / "rows.json"))
     assert not (folder / "new").exists()
+
+
+def test_the_files_of_a_folder_are_read_without_those_written_before(folder):
+    annotations = [{"image_id": "12", "caption": "A wide view."}]
+    write_rows(folder / "filter_cap.json", {"annotations": annotations})
+    assert convert(job("minigpt4", folder, folder / "rows.jsonl")).kept == 1
+    mine = folder / "mine"
+    mine.mkdir()
+    for name in ("b.jsonl", "a.jsonl"):
+        write_rows(mine / name, [{"id": name, "conversations": TALK}, {"id": "empty"}])
+    for _ in range(2):
+        counts = convert(job("sharegpt", mine, mine / "rows.jsonl"))
+        assert (counts.kept, counts.refused) == (2, 2)
+        assert [row["id"] for row in lines(mine / "rows.jsonl")] == ["a.jsonl", "b.jsonl"]
+    with pytest.raises(ValueError, match=r"part: holds no file of the layout \(\.json, \.jsonl"):
+        convert(job("llava", folder / "part", folder / "rows.jsonl"))
 
 
 def test_no_folder_is_made_for_what_cannot_be_used(folder):

@@ -122,6 +122,11 @@ def question(text):
         ),
         ("spider", {"Question": "Find it", "Answer": "<MASK>a cup</MASK>"}, "<MASK> is no picture"),
         (
+            "spider",
+            {"Question": "Show", "TaskPrompt": "[IMAGE]", "Answer": "<VIDEO>a gate</VIDEO>"},
+            "[IMAGE] limits the answer, which has video",
+        ),
+        (
             "mmc4",
             {"text_list": ["a"], "image_info": [MATCHED]},
             "a.jpg: no sentence 1",
