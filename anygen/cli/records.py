@@ -29,6 +29,7 @@ SystemOption = Annotated[
 
 def check(files: FilesArgument, media: MediaOption = None, system: SystemOption = None) -> None:
     """Name every fault as file:line, and say what is in the files. Exit code 1 if there are any."""
+    from anygen.io.media_files import printable
     from anygen.training.data.check import Checker
     from anygen.training.data.sources import find_all
     from mosit_data.formats.markers import plural
@@ -41,6 +42,12 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
             bad.add((fault.file, fault.line))
             count += 1
     print(*checker.statistics.lines(), sep="\n")
+    if checker.outside:
+        print(
+            f"{checker.outside:,} media outside the folder of the media, the first "
+            f"{printable(checker.first_outside)}: training reads them there, so look at the paths "
+            "in records of others"
+        )
     print(f"{plural(count, 'fault')} in {plural(len(bad), 'line')}")
     if count:
         raise typer.Exit(1)

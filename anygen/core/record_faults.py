@@ -5,7 +5,6 @@ A schema cannot say these: they concern several messages at once, or how a text 
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath, PureWindowsPath
 
 from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import (
@@ -77,14 +76,3 @@ def reference_faults(record: Record) -> Iterator[str]:
             elif not earlier[medium.ref - 1][1]:
                 yield f"medium {number}: of medium {medium.ref} only the caption is known"
         earlier.append((medium.type, not medium.is_caption_only))
-
-
-def path_fault(path: str) -> str:
-    """Why a set of data with this path in it cannot be moved or shared; empty if it can."""
-    if not path or "\0" in path:
-        return f"the path {path!r} names no file"
-    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive:
-        return f"{path}: write a path relative to the folder of the records"
-    if ".." in (*PurePosixPath(path).parts, *PureWindowsPath(path).parts):
-        return f"{path}: leads out of the folder of the records; move the file into it"
-    return ""

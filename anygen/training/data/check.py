@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anygen.core.media import modality_of
 from anygen.core.modality import MEDIA
-from anygen.core.record_faults import faults_of, path_fault
+from anygen.core.record_faults import faults_of
 from anygen.core.records import MediaContent, Record, media_of_record
 from anygen.io.media_files import MediaError
 from anygen.training.data.files import RowError
@@ -14,6 +14,7 @@ from anygen.training.data.rows import RowReader
 from anygen.training.data.sources import DataFile, MediaFiles, Place
 from anygen.training.data.statistics import Statistics
 from anygen.training.dialogues import read_record
+from mosit_data.formats.media_folder import short
 from mosit_data.world.scene import parse_scene
 
 
@@ -28,6 +29,8 @@ class Checker:
     reader: RowReader | None = None
     statistics: Statistics = field(default_factory=Statistics)
     ids: dict[str, str] = field(default_factory=dict)  # where the rows of these ids are
+    outside: int = 0  # media that training reads elsewhere than in their folder
+    first_outside: str = ""  # its path, and where it stands
     # media: their modality, or their fault
     known: dict[tuple[MediaFiles, str], str] = field(default_factory=dict)
 
@@ -49,17 +52,20 @@ class Checker:
         place = f"{where.file}:{where.line}"
         if (earlier := self.ids.setdefault(record.id, place)) != place:
             yield f"its id is that of {earlier}; give each record its own"
-        found = [*faults_of(record), *self.media_faults(record, where.media)]
+        found = [*faults_of(record), *self.media_faults(record, where.media, place)]
         if self.reader is not None:
             found += self.reader.misfits(record)
             if not found:
                 yield from self.measured(record, where.media)
         yield from found
 
-    def media_faults(self, record: Record, media: MediaFiles) -> Iterator[str]:
+    def media_faults(self, record: Record, media: MediaFiles, place: str) -> Iterator[str]:
         for number, (_, medium) in enumerate(media_of_record(record), start=1):
             if medium.path is not None:
-                fault = path_fault(medium.path) or self.file_fault(media, medium)
+                fault = self.file_fault(media, medium)
+                if not fault and media.is_outside(medium.path):
+                    self.outside += 1
+                    self.first_outside = self.first_outside or f"{short(medium.path)} in {place}"
             elif medium.scene is not None:
                 fault = scene_fault(medium)
             else:
@@ -77,7 +83,7 @@ class Checker:
                 self.known[media, path] = str(error)
         found = self.known[media, path]
         if found in MEDIA and found != medium.type:
-            return f"{path} is called {medium.type} and is {found}"
+            return f"{short(path)} is called {medium.type} and is {found}"
         return "" if found in MEDIA else found
 
     def measured(self, record: Record, media: MediaFiles) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import codecs
 import hashlib
 import json
+import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from anygen.core.media import Media
 from anygen.core.records import Record
 from anygen.core.schema import explain_in_line
 from anygen.io.atomic import replacing
-from anygen.io.media_files import hash_media, printable, read_media
+from anygen.io.media_files import MediaError, hash_media, printable, read_media
+from mosit_data.formats.media_folder import ADDRESS, short
 
 ID_LENGTH = 80  # characters of an id in messages
 FOREIGN = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
@@ -48,17 +50,31 @@ class LineIndex:
 
 @dataclass(frozen=True)
 class MediaFolder:
-    """Media as files, by their paths below a folder."""
+    """Media as files, by paths that are relative to a folder and may lead out of it."""
 
     folder: Path
 
     def read(self, path: str) -> Media:
         """Raises MediaError."""
-        return read_media(self.folder / path)
+        return read_media(self.locate(path))
 
     def sha256(self, path: str) -> str:
         """Of the bytes of a file. Raises MediaError."""
-        return hash_media(self.folder / path)
+        return hash_media(self.locate(path))
+
+    def locate(self, path: str) -> Path:
+        """Raises MediaError for what cannot be the path of a file."""
+        if not path or "\0" in path:
+            raise MediaError(f"the path {path!r} names no file")
+        if ADDRESS.match(path):
+            raise MediaError(f"{short(path)}: is an address; fetch the file and name it instead")
+        return self.folder / path
+
+    def is_outside(self, path: str) -> bool:
+        """Whether a file lies elsewhere, also if it is a link in the folder that leads there."""
+        return not Path(os.path.realpath(self.locate(path))).is_relative_to(
+            os.path.realpath(self.folder)
+        )
 
 
 @dataclass(frozen=True)

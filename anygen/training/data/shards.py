@@ -123,6 +123,10 @@ class ShardMedia:
         """Raises MediaError."""
         return hashlib.sha256(self.data(name)).hexdigest()
 
+    def is_outside(self, name: str) -> bool:
+        """The archive holds all media of its samples."""
+        return False
+
 
 class MemberFolder(MediaFolder):
     """Media that are files of an archive, for the readers of layouts."""

@@ -45,7 +45,7 @@ def test_every_fault_has_its_line_and_a_sentence(folder):
         talk("b", [picture("bell.wav")], "x"),
         talk("c", [picture("gone.png")], ""),
         talk("d", [picture("broken.png")], "x"),
-        talk("e", [picture("../a.png")], "x"),
+        talk("e", [picture("https://example.org/a.png")], "x"),
         talk("a", "y", "z"),
         talk("f", [scene], "x"),
     )
@@ -56,21 +56,32 @@ def test_every_fault_has_its_line_and_a_sentence(folder):
     assert reasons[2] == "message 2: the assistant's content is empty"
     assert reasons[3] == f"medium 1: {folder / 'gone.png'}: no such file"
     assert reasons[4].endswith("broken.png: this PNG file is damaged or truncated")
-    assert "leads out of the folder" in reasons[5]
+    assert reasons[5] == (
+        "medium 1: https://example.org/a.png: is an address; fetch the file and name it instead"
+    )
     assert reasons[6] == f"its id is that of {path}:1; give each record its own"
     assert reasons[7].startswith("medium 1: ")
 
 
-def test_what_passes_the_check_is_what_a_run_reads(folder, write_run, tiny_model):
+def test_what_passes_the_check_is_what_a_run_reads(folder, tiny_model):
     """The check refuses whatever training refuses: faults of one are not passed by the other."""
+    sub = folder / "sub"
     rows = [
         talk("a", [picture("a.png")], "x"),
         talk("b", [picture("bell.wav")], "x"),
         talk("c", "x", [picture("a.png")]),
         talk("d", "x " * 300, "y"),
         talk("e", "x", [picture(None, "a cat")]),
+        talk("f", [picture("../a.png")], "x"),
+        talk("g", [picture(str(folder / "a.png"))], "x"),
+        talk("h", [picture("https://example.org/a.png")], "x"),
+        talk("i", [picture("a\0.png")], "x"),
+        talk("j", [picture("a.png" * 1_000)], "x"),
+        talk("k", [picture("")], "x"),
     ]
-    path = write_records(folder / "mine.jsonl", *rows)
+    write_picture(sub / "a.png")
+    write_sound(sub / "bell.wav")
+    path = write_records(sub / "mine.jsonl", *rows)
     reader = RowReader(tiny_model, 200)
     source = open_source(DataSource(path=str(path)), seed=0)
     refused = set()
@@ -79,7 +90,45 @@ def test_what_passes_the_check_is_what_a_run_reads(folder, write_run, tiny_model
             reader.read(source, row)
         except ValueError:
             refused.add(row + 1)
-    assert refused == {line for line, _ in found(path, reader=reader)} == {2, 3, 4}
+    assert refused == {line for line, _ in found(path, reader=reader)}
+    assert refused == {2, 3, 4, 8, 9, 10, 11}
+
+
+def test_media_elsewhere_are_pointed_at_and_are_no_fault(folder):
+    """Converters and builds write such paths where the media lie beside what they write."""
+    built = folder / "built"
+    write_picture(built / "b.png")
+    (built / "link.png").symlink_to(folder / "a.png")
+    names = ["b.png", "../a.png", "../built/b.png", str(folder / "a.png"), "link.png"]
+    rows = [talk(name, [picture(name)], f"x {name}") for name in names]
+    path = write_records(built / "records.jsonl", *rows)
+    checked = CliRunner().invoke(app, ["data", "check", str(path)])
+    assert checked.exit_code == 0
+    note, last = checked.stdout.splitlines()[-2:]
+    assert note.startswith(
+        f"3 media outside the folder of the media, the first ../a.png in {path}:2: training reads "
+        "them there"
+    )
+    assert last == "0 faults in 0 lines"
+    above = CliRunner().invoke(app, ["data", "check", str(path), "--media", str(folder)])
+    assert f"{folder / 'b.png'}: no such file" in above.stdout
+
+
+@pytest.mark.parametrize("command", ["build", "convert"])
+def test_what_is_built_or_converted_from_media_elsewhere_passes(command, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for index in range(6):
+        write_picture(folder / f"pictures/{index}.png", index)
+        (folder / f"pictures/{index}.txt").write_text(f"a red cat {index}")
+    made = {
+        "build": "data build multiinstruct --captions pictures --count 4 --out made",
+        "convert": "data convert pictures --from captions --out made/records.jsonl",
+    }
+    runner = CliRunner()
+    assert runner.invoke(app, made[command].split()).exit_code == 0
+    checked = runner.invoke(app, ["data", "check", "made/records.jsonl"])
+    assert checked.exit_code == 0, checked.stdout
+    assert "media outside the folder of the media, the first ../pictures/" in checked.stdout
 
 
 def test_the_command_ends_with_1_if_there_are_faults_and_counts_what_there_is(folder):

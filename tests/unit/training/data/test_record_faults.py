@@ -2,7 +2,7 @@
 
 import pytest
 
-from anygen.core.record_faults import faults_of, path_fault
+from anygen.core.record_faults import faults_of
 from anygen.core.records import Record
 from support.own_data import picture
 
@@ -79,21 +79,3 @@ def test_a_sound_record_has_no_faults(turns):
 )
 def test_a_fault_is_one_sentence(turns, fault):
     assert list(faults_of(record(*turns))) == [fault]
-
-
-@pytest.mark.parametrize(
-    ("path", "fault"),
-    [
-        ("media/a.png", ""),
-        ("a..b.png", ""),
-        ("/etc/a.png", "relative to the folder"),
-        ("C:\\a.png", "relative to the folder"),
-        ("../a.png", "leads out of the folder"),
-        ("a\\..\\..\\b.png", "leads out of the folder"),
-        ("", "names no file"),
-        ("a\0.png", "names no file"),
-    ],
-)
-def test_a_path_stays_in_the_folder_of_the_records(path, fault):
-    assert fault in path_fault(path)
-    assert bool(fault) == bool(path_fault(path))
