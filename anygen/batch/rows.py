@@ -120,7 +120,7 @@ def parse_record(row: BatchRow) -> RowRecord:
         return RowRecord.model_validate(data)
     except ValidationError as error:
         written = content_field(row, 0)
-        raise ValueError(explain(error).replace("messages.0.content", written)) from None
+        raise ValueError(explain(error, RowRecord).replace("messages.0.content", written)) from None
 
 
 def check_keys(data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -74,7 +74,7 @@ def read_transcript(path: Path) -> Transcript:
     try:
         return Transcript.model_validate(from_json(read_file(path)))
     except ValueError as error:
-        first, *_ = explain(error).splitlines() or [""]
+        first, *_ = explain(error, Transcript).splitlines() or [""]
         raise ValueError(
             f"{printable(path)}: not a conversation that anygen saved as .json: {first}"
         ) from None

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
 
 from anygen.core.media import Role
-from anygen.core.modality import MediaModality, Modality
+from anygen.core.modality import MEDIA, MediaModality, Modality
 from anygen.core.schema import KIND, Strict, Text
+
+CONTENT_ERROR = "content"  # pydantic's type of the error of a part that is neither
 
 
 class TextContent(Strict):
@@ -58,15 +60,20 @@ def content_kind(value: Any) -> str | None:
         return f"{KIND}text" if isinstance(value, TextContent) else f"{KIND}medium"
     if not isinstance(value, dict):
         return None
-    return f"{KIND}text" if value.get("type", "text") == "text" else f"{KIND}medium"
+    kind = value.get("type", "text")
+    if kind == "text":
+        return f"{KIND}text"
+    return f"{KIND}medium" if kind in MEDIA else None
 
 
 Content = Annotated[
     Annotated[TextContent, Tag(f"{KIND}text")] | Annotated[MediaContent, Tag(f"{KIND}medium")],
     Discriminator(
         content_kind,
-        custom_error_type="content",
-        custom_error_message="Input should be a text or a medium with a 'type'",
+        custom_error_type=CONTENT_ERROR,
+        custom_error_message=(
+            "should be a text or a medium, with a 'type' of 'text', 'image', 'audio' or 'video'"
+        ),
     ),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated, Any, get_args, get_origin
 
@@ -19,7 +20,9 @@ INTERNAL = re.compile(
     r"|str|int|float|bool|none|bytes|list|dict|tuple|set|is-instance.*",
     re.DOTALL,
 )
-
+# Where pydantic's message names a class of ours.
+DOCUMENT_ERRORS = ("dict_type", "model_type", "model_attributes_type")
+LONGEST_EXAMPLE = 80  # characters of a value
 
 Text = Annotated[str, AfterValidator(valid_text)]  # for a model to read
 
@@ -70,13 +73,7 @@ def explain(error: Exception, kind: Any = None) -> str:
         return str(error)
     messages: dict[str, list[str]] = {}  # several where every kind of a value was refused
     for problem in error.errors():
-        keys = [str(key) for key in problem["loc"] if not INTERNAL.fullmatch(str(key))]
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden" and kind is not None:
-            known = {n for each in documents_at(kind, keys[:-1]) for n in each.model_fields}
-            message = f"unknown key{did_you_mean(keys[-1], known - {keys[-1]})}"
-        if problem["type"] == "list_type":
-            message += ", in brackets: [one, two]"
+        keys, message = explain_problem(problem, kind)
         messages.setdefault(".".join(keys), []).append(message)
     return "\n".join(
         f"{where}: {', or '.join(each)}" if where else "\n".join(each)
@@ -84,9 +81,42 @@ def explain(error: Exception, kind: Any = None) -> str:
     )
 
 
-def explain_in_line(error: Exception) -> str:
+def explain_problem(problem: Any, kind: Any) -> tuple[list[str], str]:
+    """The keys to one problem of a pydantic error, and what a person reads of it."""
+    keys = document_keys(problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        *place, name = problem["loc"]
+        above = document_keys(place)
+        known = {key for each in documents_at(kind, above) for key in each.model_fields}
+        keys = [*above, name]  # also a name that pydantic uses itself
+        message = f"unknown key{did_you_mean(name, known - {name})}"
+    elif problem["type"] in DOCUMENT_ERRORS:
+        message = f"should be keys with values, as in {example(problem['input'], kind, keys)}"
+    elif problem["type"] == "list_type":
+        message += ", in brackets: [one, two]"
+    return keys, message
+
+
+def document_keys(place: Iterable[str | int]) -> list[str]:
+    """The keys of a document on the way to where pydantic refuses a value."""
+    return [str(key) for key in place if not INTERNAL.fullmatch(str(key))]
+
+
+def explain_in_line(error: Exception, kind: Any = None) -> str:
     """`explain` in one line, for a list of rows that each have a reason."""
-    return "; ".join(explain(error).splitlines())
+    return "; ".join(explain(error, kind).splitlines())
+
+
+def example(value: Any, kind: Any, keys: Sequence[str]) -> str:
+    """How a document is written where a single value stands: with its key, if one takes it."""
+    if isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_EXAMPLE:
+        for document in documents_at(kind, keys):
+            for name in document.model_fields:
+                with suppress(ValidationError):
+                    document.model_validate({name: value})
+                    return f"{{{name}: {value}}}"
+    return "{key: value}"
 
 
 def documents_at(kind: Any, keys: Sequence[str]) -> Iterator[type[BaseModel]]:

@@ -241,7 +241,9 @@ def find_sampling(model: Any, settings: SamplingOptions) -> Sampling:
     try:
         defaults = Sampling.model_validate(drawn | stated)
     except ValidationError as error:
-        raise ValueError(f"generation_config.json of llm.base: {explain(error)}") from None
+        raise ValueError(
+            f"generation_config.json of llm.base: {explain(error, Sampling)}"
+        ) from None
     try:
         return settings.over(defaults)
     except ValueError as error:

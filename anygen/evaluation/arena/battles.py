@@ -82,7 +82,7 @@ def read_battle(row: Any, where: str) -> Battle:
             try:
                 return Battle.model_validate_json(json.dumps(row))
             except ValidationError as error:
-                raise ValueError(f"{where}: {explain_in_line(error)}") from None
+                raise ValueError(f"{where}: {explain_in_line(error, Battle)}") from None
     if winner not in VOTES:
         raise ValueError(f"{where}: the winner {winner!r} is none of {', '.join(VOTES)}")
     vote, leaning = VOTES[winner]

@@ -94,7 +94,7 @@ def read_prompt(line: str, path: Path, number: int) -> Prompt:
     try:
         record = Record.model_validate(json.loads(line))
     except ValidationError as error:
-        raise ValueError(f"{path}:{number}: {explain_in_line(error)}") from None
+        raise ValueError(f"{path}:{number}: {explain_in_line(error, Record)}") from None
     except ValueError as error:
         raise ValueError(f"{path}:{number}: is not JSON: {error}") from None
     dialogue = read_record(record, lambda name: read_media(path.parent / name))

@@ -17,13 +17,30 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from anygen.core.media import Media
-from anygen.core.records import Record
+from anygen.core.records import CONTENT_ERROR, Record
 from anygen.core.schema import explain_in_line
 from anygen.io.atomic import replacing
 from anygen.io.media_files import MediaError, hash_media, printable, read_media
 from mosit_data.formats.media_folder import ADDRESS, short
 
 ID_LENGTH = 80  # characters of an id in messages
+# Keys that no record has together, and the layout of `anygen data convert` that does.
+LAYOUT_KEYS = (
+    ("llava", {"conversations", "image"}),
+    ("llava", {"conversations", "video"}),
+    ("sharegpt", {"conversations"}),
+    ("nextgpt", {"conversation"}),
+    ("m3it", {"instruction", "outputs"}),
+    ("alpaca", {"instruction"}),
+    ("multiinstruct", {"prompt", "target"}),
+    ("captions", {"image", "caption"}),
+    ("captions", {"image", "text"}),
+    ("mmc4", {"text_list"}),
+    ("obelics", {"texts"}),
+    ("spider", {"TaskPrompt"}),
+    ("swift", {"messages", "images"}),
+)
+OPENAI_TYPES = ("image_url", "audio_url", "video_url", "input_audio")  # of parts of a content
 FOREIGN = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
@@ -140,8 +157,21 @@ def parse(line: bytes, file: Path, number: int) -> Record:
     try:
         return Record.model_validate(data)
     except ValidationError as error:
-        reason = explain_in_line(error)
+        reason = layout_fault(data, error) or explain_in_line(error, Record)
         raise RowError(file, number, str(data["id"]), reason) from None
+
+
+def layout_fault(data: dict[str, Any], error: ValidationError) -> str:
+    """What makes a record of a row of another layout; empty if the row is of none."""
+    refused = (problem["input"] for problem in error.errors() if problem["type"] == CONTENT_ERROR)
+    of_openai = any(isinstance(p, dict) and p.get("type") in OPENAI_TYPES for p in refused)
+    known = (layout for layout, keys in LAYOUT_KEYS if keys <= data.keys())
+    layout = next(known, "openai" if of_openai else "")
+    return (
+        f"is a row of another layout; anygen data convert --from {layout} makes records of such"
+        if layout
+        else ""
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -101,6 +101,14 @@ def test_one_value_in_the_place_of_a_list_is_answered_with_how_lists_are_written
         load_run(run_file, [setting])
 
 
+def test_a_text_in_the_place_of_settings_is_answered_with_the_key_that_takes_it(run_file):
+    sentence = r"^data\.0: should be keys with values, as in \{path: m\.jsonl\}$"
+    with pytest.raises(ValueError, match=sentence):
+        load_run(run_file, ["data=[m.jsonl]"])
+    with pytest.raises(ValueError, match=r"^lora: .* values, as in \{key: value\}$"):
+        load_run(run_file, ["lora=8"])
+
+
 def test_a_name_that_is_nearly_right_is_suggested():
     with pytest.raises(ValueError, match=r"no config named 'tiny/sytem'.*mean tiny/system"):
         load_system("tiny/sytem")

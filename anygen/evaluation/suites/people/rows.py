@@ -189,7 +189,7 @@ def parse_row(line: str, folder: Path) -> Row:
     try:
         row = Row.model_validate(data)
     except ValidationError as error:
-        raise ValueError(explain_in_line(error)) from None
+        raise ValueError(explain_in_line(error, Row)) from None
     for name in row.files():
         if not (folder / name).is_file():
             raise ValueError(f"there is no file {printable(folder / name)}")

@@ -1,5 +1,6 @@
 """Lines are found by their number, and what is wrong with one is said with its place."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from anygen.config.data import DataSource
 from anygen.training.data.files import MediaFolder, RecordFile, RowError
 from anygen.training.data.sources import find_files, open_source
 from support.own_data import talk, write_records
+
+LAYOUTS = Path(__file__).parents[4] / "docs" / "data.md"
 
 
 def test_a_row_is_a_line_that_is_not_blank(tmp_path):
@@ -35,6 +38,25 @@ def test_a_row_is_a_line_that_is_not_blank(tmp_path):
         (b'"hi"', ":2: is not a JSON object"),
         (b'{"id": "a"}', ":2: record a: messages: Field required"),
         (
+            b'{"id": "a", "mesages": []}',
+            ":2: record a: messages: Field required; mesages: unknown key; did you mean messages?",
+        ),
+        (
+            b'{"prompt": [{"type": "image", "path": "a.png", "captoin": "x", "list": 1}]}',
+            ":2: record line-2: messages.0.content.0.captoin: unknown key; did you mean caption?; "
+            "messages.0.content.0.list: unknown key",
+        ),
+        (
+            b'{"id": "a", "prompt": [{"type": "picture"}]}',
+            ":2: record a: messages.0.content.0: should be a text or a medium, with a 'type' of "
+            "'text', 'image', 'audio' or 'video'",
+        ),
+        (
+            b'{"id": "a", "messages": ["hi"], "made_by": "me"}',
+            ":2: record a: messages.0: should be keys with values, as in {key: value}; "
+            "made_by: should be keys with values, as in {writer: me}",
+        ),
+        (
             b'{"id": "a", "messages": [{"role": "bot", "content": "x"}]}',
             ":2: record a: messages.0.role: Input should be ",
         ),
@@ -48,6 +70,21 @@ def test_a_line_that_is_no_record_is_named_by_file_and_number(tmp_path, line, se
         RecordFile(path).read(1)
     assert str(error.value).startswith(f"{path}{sentence}")
     assert "\n" not in str(error.value)
+
+
+LAYOUT_ROWS = re.findall(r"^\| `(\w+)` \|.*\| `(\{.*\})` \|$", LAYOUTS.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("layout", "row"), LAYOUT_ROWS, ids=lambda value: value[:12])
+def test_a_row_of_another_layout_is_answered_with_what_converts_it(tmp_path, layout, row):
+    """For every layout that is shown with a row in docs/data.md."""
+    path = write_records(tmp_path / "a.jsonl", row.encode())
+    if layout == "records":
+        assert RecordFile(path).read(0)
+        return
+    same = {"lamm": "llava", "parquet": "captions"}  # have rows of these
+    with pytest.raises(RowError, match=f"--from {same.get(layout, layout)} makes records of such"):
+        RecordFile(path).read(0)
 
 
 def test_a_file_in_utf_16_is_refused_as_a_whole(tmp_path):
