@@ -17,6 +17,9 @@ from anygen.core.records import (
 
 # Where the layouts of LLaVA and others put the marker of a medium: at an end of the text.
 MARKERS = {m: re.compile(rf"\A\s*<{m}>|<{m}>\s*\Z") for m in MEDIA}
+# A caption between tags, as NExT-GPT writes it; Spider puts a placeholder behind it. HTML has other
+# tags between its own.
+TAGS = {m: re.compile(rf"(<{m}>)[^<>]*(?:<{m}-placeholder>)?</{m}>", re.IGNORECASE) for m in MEDIA}
 
 
 def faults_of(record: Record) -> Iterator[str]:
@@ -55,10 +58,14 @@ def message_faults(message: RecordMessage) -> Iterator[str]:
     media = [part for part in message.content if isinstance(part, MediaContent)]
     if not media and not "".join(texts).strip():
         yield f"the {message.role}'s content is empty"
-    for modality, pattern in MARKERS.items():
-        if any(pattern.search(text) for text in texts):
+    for modality in MEDIA:
+        tags = (TAGS[modality].search(text) for text in texts)
+        found = next((tag[1] for tag in tags if tag), "")
+        if not found and any(MARKERS[modality].search(text) for text in texts):
+            found = f"<{modality}>"
+        if found:
             yield (
-                f"the text holds <{modality}>, a marker of other formats; remove it, and put the "
+                f"the text holds {found}, a marker of other formats; remove it, and put the "
                 f"{modality} in its place in the content"
             )
     for medium in media:

@@ -25,6 +25,7 @@ SHOWN = picture("a.png")
         [HI, ("assistant", [picture(None, "a cat")])],
         [("user", [SHOWN, {"type": "text", "text": "what?"}]), HELLO],
         [("user", "what does <image> do in an SVG file?"), HELLO],
+        [HI, ("assistant", "Write <video><source src='a.mp4'></video> there.")],
         [
             ("user", [SHOWN]),
             HELLO,
@@ -61,6 +62,16 @@ def test_a_sound_record_has_no_faults(turns):
             [("user", "<image>\nwhat is it?"), HELLO],
             "message 1: the text holds <image>, a marker of other formats; remove it, and put the "
             "image in its place in the content",
+        ),
+        (
+            [HI, ("assistant", "Here: <Image>a cat</Image>, as you like")],
+            "message 2: the text holds <Image>, a marker of other formats; remove it, and put the "
+            "image in its place in the content",
+        ),
+        (
+            [HI, ("assistant", "Here: <VIDEO>a\ncat<VIDEO-Placeholder></VIDEO>")],
+            "message 2: the text holds <VIDEO>, a marker of other formats; remove it, and put the "
+            "video in its place in the content",
         ),
         (
             [("user", [{"type": "audio", "ref": 1}, SHOWN]), HELLO],
