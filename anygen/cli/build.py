@@ -134,11 +134,14 @@ def review(
     from anygen.building.review import write_review
     from anygen.training.data.sources import find_files
     from mosit_data.build.decisions import decisions_path
+    from mosit_data.formats.markers import plural
 
     if len(found := find_files(str(file))) > 1:
         raise ValueError(f"{file}: {len(found)} files have such a name; review one at a time")
     page, count = write_review(found[0], rows, seed, out)
-    print(f"{count} dialogues without a decision: {page}; decisions: {decisions_path(file)}")
+    print(
+        f"{plural(count, 'dialogue')} without a decision: {page}; decisions: {decisions_path(file)}"
+    )
 
 
 def open_writer(name: str, url: str, model: str, timeout: float, rate: float) -> Writer:
@@ -234,13 +237,15 @@ def read_captions(path: Path | None, out: Path) -> tuple[list[Medium] | None, li
 def show(built: Build, until: str) -> None:
     from anygen.io.media_files import printable
     from mosit_data.build.pipeline import FILES
+    from mosit_data.formats.markers import plural
 
     out = built.order.out
     if until in ("split", "pack"):
         for split, file in FILES.items():
-            print(f"{built.kept(split)} dialogues: {printable(out / file)}")
+            print(f"{plural(built.kept(split), 'dialogue')}: {printable(out / file)}")
     else:
-        print(f"{len(built.dialogues)} dialogues after the stage {until}: {printable(out)}")
+        count = plural(len(built.dialogues), "dialogue")
+        print(f"{count} after the stage {until}: {printable(out)}")
     if built.refused:
         reasons = ", ".join(f"{reason} {number}" for reason, number in built.reasons.items())
         print(f"{len(built.refused)} refused ({reasons}): {printable(out / 'refused.jsonl')}")

@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 HEAD = 64  # bytes that are compared with signatures
+LONGEST_NAME = 500  # characters of a path in messages
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def read_comment(path: str | Path) -> str | None:
 def _opened(path: str | Path) -> Iterator[tuple[BinaryIO, str]]:
     """Opens a regular file; also yields its name for messages. Raises MediaError."""
     name = printable(path)
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:60]}..."
     try:
         _refuse_special(Path(path).stat(), name)
         with Path(path).open("rb") as stream:

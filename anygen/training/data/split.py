@@ -17,6 +17,7 @@ from anygen.io.media_files import printable
 from anygen.training.data.files import RecordFile, parse
 from anygen.training.data.sources import DataFile
 from mosit_data.build.decisions import decided, decisions_path, read_decisions
+from mosit_data.formats.media_folder import is_file
 from mosit_data.formats.tables.records import write as record_row
 
 PARTS = ("train", "held_out")
@@ -115,7 +116,7 @@ def identities(record: Record, folder: Path) -> Iterator[str]:
 
 def file_identity(path: Path) -> str:
     """The content of a file, so that a copy under another name is the same; else its path."""
-    if not path.is_file():
+    if not is_file(path):
         return f"path {path.absolute()}"
     with path.open("rb") as stream:
         return f"file {hashlib.file_digest(stream, 'sha256').hexdigest()}"

@@ -51,6 +51,14 @@ def test_a_file_of_any_name_is_written(tmp_path, request, name, suffix):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_complaint_shows_the_beginning_of_a_name_that_no_file_can_have(tmp_path):
+    with pytest.raises(MediaError) as error:
+        read_media(tmp_path / ("a" * 5_000))
+    assert str(error.value).startswith(str(tmp_path)[:60])
+    assert str(error.value).endswith("...: cannot be read: File name too long")
+    assert len(str(error.value)) < 150
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_complaint_shows_no_control_character(tmp_path, name):
     (tmp_path / name).write_text("not a picture")

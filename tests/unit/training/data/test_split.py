@@ -25,6 +25,11 @@ def test_lines_are_dealt_as_they_are_and_each_once(tmp_path):
     assert 70 <= len(ids(held_out)) <= 130  # six standard deviations around 100
 
 
+def test_a_name_that_no_file_can_have_is_one_that_is_missing(tmp_path):
+    path = write_records(tmp_path / "mine.jsonl", talk("a", [picture("a" * 5_000)], "x"))
+    assert sum(split([RecordFile(path)], 0.5, None).values()) == 1
+
+
 def test_more_rows_move_none(tmp_path):
     rows = [talk(str(i), f"q {i}") for i in range(60)]
     path = write_records(tmp_path / "mine.jsonl", *rows[:30])
