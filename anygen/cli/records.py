@@ -58,14 +58,18 @@ def stats(files: FilesArgument) -> None:
     from anygen.training.data.files import RowError
     from anygen.training.data.sources import find_all
     from anygen.training.data.statistics import Statistics
+    from mosit_data.formats.markers import plural
 
-    statistics = Statistics()
+    statistics, damaged = Statistics(), 0
     for file in find_all(files):
         for record in file.read_all():
             if isinstance(record, RowError):
-                raise record
-            statistics.add(record)
+                damaged += 1
+            else:
+                statistics.add(record)
     print(*statistics.lines(), sep="\n")
+    if damaged:
+        print(f"not counted: {plural(damaged, 'line')} without a record, which data check names")
 
 
 def split(

@@ -1,5 +1,7 @@
 """What `anygen data check` finds, and what it counts."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -121,11 +123,13 @@ def test_what_is_built_or_converted_from_media_elsewhere_passes(command, folder,
         write_picture(folder / f"pictures/{index}.png", index)
         (folder / f"pictures/{index}.txt").write_text(f"a red cat {index}")
     made = {
-        "build": "data build multiinstruct --captions pictures --count 4 --out made",
+        "build": "data build multiinstruct --captions pictures --count 1 --out made",
         "convert": "data convert pictures --from captions --out made/records.jsonl",
     }
     runner = CliRunner()
-    assert runner.invoke(app, made[command].split()).exit_code == 0
+    done = runner.invoke(app, made[command].split())
+    count = {"build": "1 dialogue", "convert": "6 rows kept"}[command]
+    assert done.stdout.splitlines()[0] == f"{count}: {Path('made/records.jsonl')}"
     checked = runner.invoke(app, ["data", "check", "made/records.jsonl"])
     assert checked.exit_code == 0, checked.stdout
     assert "media outside the folder of the media, the first ../pictures/" in checked.stdout
@@ -144,9 +148,13 @@ def test_the_command_ends_with_1_if_there_are_faults_and_counts_what_there_is(fo
     assert checked.exit_code == 1
     assert checked.stdout.startswith(f"{path}:10: is not JSON")
     assert "9, of which 1 repeat an earlier one" in checked.stdout
-    counted = runner.invoke(app, ["data", "stats", str(write_dialogues(folder, 8))])
+    counted = runner.invoke(app, ["data", "stats", str(path)])
     assert counted.exit_code == 0
-    assert "8, of which 0 repeat" in counted.stdout
+    tables = checked.stdout.splitlines()[1:-1]
+    assert counted.stdout.splitlines() == [
+        *tables,
+        "not counted: 1 line without a record, which data check names",
+    ]
 
 
 def test_a_share_that_holds_nothing_out_is_pointed_at(folder):
