@@ -56,8 +56,9 @@ def build_prompt(
 ) -> list[Piece]:
     """Pieces in reading order; with `reply`, an answer of the assistant comes next.
 
-    Without `spans`, media that the assistant generated look like media of a user. Text of users is
-    tokenised as plain text: it can never become a role marker.
+    Without `spans`, media that the assistant generated look like media of a user. In the text of
+    messages special tokens are plain text, so none of them can begin another turn. Tokens that a
+    tokenizer adds and does not call special, such as <think>, are tokens there, too.
     """
     items = [*lay_out(messages, tokenizer, reply, spans)]
     if strips_beside_media(tokenizer):
