@@ -1,48 +1,65 @@
-"""Answers the lines of a batch as `anygen generate` does, in slots that clients leave free."""
+"""Answers the lines of a batch by their endpoint, in slots that clients leave free.
+
+A line is a request that no client waits for: the application gets its body as if it had been
+posted, so that it has the answer, or the error, of a request. The planner of `anygen generate`
+reads the rows, groups them and says when they are all answered.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from starlette.requests import Request as HTTPRequest
+from starlette.types import Message
+
 from anygen.batch.answering import BatchSettings
 from anygen.batch.records import BatchRecord
+from anygen.batch.rows import BatchRow
 from anygen.batch.runner import BatchStart, generate_file
-from anygen.checkpoints.model_id import ModelId
-from anygen.core.media import Media
-from anygen.core.modality import MediaModality
-from anygen.generation.answer import Answer, AnswerBuilder
-from anygen.generation.engine import MAX_SLOTS
-from anygen.generation.events import Done
-from anygen.generation.request import Request
-from anygen.serve.content import MessageReader
-from anygen.serve.errors import ApiError
-from anygen.serve.service import Service
-from anygen.serve.store import Kind
+from anygen.generation.request import derive_seed
+from anygen.serve.errors import ApiError, to_json
+from anygen.serve.service import SPARE_SLOTS, Service, is_spare
 
 Result = TypeVar("Result")
-SLOTS = MAX_SLOTS // 2  # that a batch may take of an idle server; the others are the clients'
 CHECK_SECONDS = 1.0  # after which a thread that waits for the event loop looks whether it is to end
+# Of the request that began a batch, what its lines have, too: links in answers depend on it.
+SHARED = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path")
+log = logging.getLogger("anygen.serve")
 
 
 class StoppedError(BaseException):
     """A batch is to end in the middle of a row, which is then no row that has failed."""
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What the endpoint replies to a line."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def is_ok(self) -> bool:
+        return self.status == 200
+
+
 @dataclass(eq=False)
 class BatchRun:
-    """One batch: `work` is for a thread of its own, `stop` for the event loop."""
+    """One batch: `work` is for a thread of its own, `release` for the event loop."""
 
     service: Service
-    data: bytes  # the lines
-    used: Done = Done("stop", 0, 0, 0)  # tokens of all answers so far
+    http: HTTPRequest  # that began it
+    endpoint: str
     is_stopped: bool = False
+    replies: dict[str, Reply] = field(default_factory=dict)  # by row, until they are taken
 
     def release(self) -> None:
         """Ends what is still being answered."""
@@ -50,83 +67,72 @@ class BatchRun:
 
     def work(
         self,
+        rows: bytes,
         on_start: Callable[[BatchStart], None],
-        on_record: Callable[[BatchRecord, Path], None],
+        on_reply: Callable[[str, Reply], None],
     ) -> None:
-        """Answers all lines. `on_record` gets each record, and the folder of its media.
+        """Answers JSON lines that each have an id and a body. `on_reply` gets the replies in order.
 
-        Raises ValueError for lines with one id, and StoppedError.
+        Raises ValueError, as `on_reply` does, and StoppedError.
         """
         self.check_stopped()  # others may have kept the thread busy for long
         with tempfile.TemporaryDirectory(prefix="anygen-batch-") as name:
-            folder = Path(name)
-            source = folder / "lines.jsonl"
-            source.write_bytes(self.data)
+            source = Path(name) / "rows.jsonl"
+            source.write_bytes(rows)
             settings = BatchSettings(
-                folder / "out",
+                Path(name) / "out",
                 options=self.service.settings.options,
-                batch_size=SLOTS,
-                metadata=False,
-                read_medium=self.read_medium,
+                batch_size=SPARE_SLOTS,
+                answer_rows=self.answer_rows,
             )
-            for record in generate_file(lambda: self, source, settings, on_start):
-                on_record(record, settings.out)
+            for record in generate_file(lambda: self.service.model, source, settings, on_start):
+                on_reply(record["id"], self.replies.pop(record["id"]))
 
-    def read_medium(self, url: str, modality: MediaModality, where: str) -> Media:
-        """A medium of a line. It comes from where those of other requests come, and from no path.
+    def answer_rows(self, rows: Sequence[BatchRow]) -> Iterator[BatchRecord]:
+        """Records that say how rows went; the replies are in `replies`. Raises StoppedError."""
 
-        Raises ValueError.
-        """
-        service = self.service
-        reader = MessageReader(self.find, service.settings.max_media, service.settings.media_hosts)
+        async def replies() -> list[Reply]:
+            return await asyncio.gather(*map(self.reply, rows))
+
+        for row, reply in zip(rows, self.on_loop(replies), strict=True):
+            self.replies[row.id] = reply
+            status: Any = "ok" if reply.is_ok else "error"
+            yield {"id": row.id, "status": status, "seed": seed_of(row), "content": []}
+
+    async def reply(self, row: BatchRow) -> Reply:
+        """What the endpoint replies to a row, whose seed is derived from its id if it has none."""
+        body = row.data["body"]
+        if isinstance(body, dict) and body.get("stream") not in (None, False):
+            problem = "stream: a line of a batch is answered as a whole; leave it out or give False"
+            error = ApiError(400, problem, "unsupported_value", "stream")
+            return Reply(error.status_code, error.envelope)
+        is_spare.set(True)
+        return await self.post(with_seed(body, seed_of(row)))
+
+    async def post(self, body: Any) -> Reply:
+        """The reply of the application to the body, without a connection."""
+        headers = [(b"content-type", b"application/json")]
+        headers += [(name, value) for name, value in self.http.headers.raw if name == b"host"]
+        scope = {
+            **{name: self.http.scope[name] for name in SHARED if name in self.http.scope},
+            **{"method": "POST", "path": self.endpoint, "raw_path": self.endpoint.encode()},
+            **{"query_string": b"", "headers": headers},
+        }
+        received: list[Message] = [{"type": "http.request", "body": to_json(body)}]
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return received.pop() if received else await asyncio.Future()  # nobody disconnects
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
         try:
-            return reader.medium(url, modality, where)
-        except ApiError as error:
-            raise ValueError(error.detail) from error
-
-    def find(self, key: str, kind: type[Kind]) -> Kind | None:
-        return self.on_loop(partial(self.service.tasks.find, key, kind))
-
-    # --- what batch generation needs of a model
-
-    @property
-    def model_id(self) -> ModelId:
-        return self.service.model.model_id
-
-    def reply_many(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answers by the engine of the server. Raises ValueError and StoppedError."""
-
-        async def answers() -> list[Answer]:
-            answering = map(self.answer, requests)  # each to its end, whatever becomes of others
-            outcomes = await asyncio.gather(*answering, return_exceptions=True)
-            return list(map(self.counted, [outcome_of(outcome) for outcome in outcomes]))
-
-        return self.on_loop(answers)
-
-    async def answer(self, request: Request) -> tuple[Answer, Done]:
-        place = await self.service.spare_place(SLOTS)
-        builder, done = AnswerBuilder(), Done("cancelled", 0, 0, 0)
-        try:
-            job = await self.service.start(place, request)
-            async for event in job.events():
-                builder.add(event)
-                if isinstance(event, Done):
-                    done = event
-        except ApiError as error:
-            raise ValueError(error.detail) from error
-        finally:
-            place.release()
-        return builder.answer(), done
-
-    def counted(self, outcome: tuple[Answer, Done]) -> Answer:
-        answer, done = outcome
-        self.used = Done(
-            "stop",
-            self.used.prompt_tokens + done.prompt_tokens,
-            self.used.cached_tokens + done.cached_tokens,
-            self.used.new_tokens + done.new_tokens,
-        )
-        return answer
+            await self.http.app(scope, receive, send)
+        except Exception:  # the reply, which has been sent, says nothing of it
+            log.exception("a line of a batch failed")
+        data = b"".join(message.get("body", b"") for message in sent)
+        return Reply(sent[0]["status"], json.loads(data))
 
     def on_loop(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """The result of work on the event loop of the server. Raises StoppedError."""
@@ -148,8 +154,16 @@ class BatchRun:
             raise StoppedError
 
 
-def outcome_of(outcome: Result | BaseException) -> Result:
-    """Raises what took the place of a result."""
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
+def seed_of(row: BatchRow) -> int:
+    """The seed of a row that names none: that of `anygen generate --seed 0`."""
+    return derive_seed(0, row.id)
+
+
+def with_seed(body: Any, seed: int) -> Any:
+    """The body with the seed, if it names none. One that is malformed is left to the endpoint."""
+    if not isinstance(body, dict) or body.get("seed") is not None:
+        return body
+    own = body.get("anygen", {})
+    if not isinstance(own, dict) or own.get("seed") is not None:
+        return body
+    return {**body, "anygen": {**own, "seed": seed}}

@@ -41,7 +41,7 @@ class Job:
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
         self._events: deque[Event] = deque()
-        self._ended = False
+        self.ended = asyncio.Event()  # set when all events have come
         self._error: BaseException | None = None
         self.slot: Slot = engine.admit(prepared, self.is_cancelled)
 
@@ -65,7 +65,7 @@ class Job:
                 yield self._events.popleft()
             if self._error:
                 raise self._error
-            if self._ended:
+            if self.ended.is_set():
                 return
             self._arrived.clear()
             await self._arrived.wait()
@@ -83,7 +83,9 @@ class Job:
             if self._events and supersedes(event, self._events[-1]):
                 self._events.pop()
             self._events.append(event)
-        self._ended, self._error = ended, error
+        self._error = error
+        if ended:
+            self.ended.set()
         self._arrived.set()
 
 

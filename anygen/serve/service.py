@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from starlette.requests import Request as HTTPRequest
@@ -29,6 +30,9 @@ from anygen.serve.store import Ask, Kind, Store, Tasks, ask_nobody
 
 Result = TypeVar("Result")
 MAX_RETRY = 120  # seconds; OpenAI's clients wait no longer than that
+# That answers which no client waits for may take of an idle server; the others are the clients'.
+SPARE_SLOTS = MAX_SLOTS // 2
+is_spare: ContextVar[bool] = ContextVar("is_spare", default=False)  # whether nobody waits for it
 SMOOTHING = 0.2  # weight of the latest answer in the mean time of answers
 
 
@@ -112,15 +116,17 @@ class Service:
             )
         return Place(self, answers)
 
-    async def spare_place(self, slots: int) -> Place:
-        """Room for an answer that no client waits for, once fewer than `slots` are being made.
+    async def spare_place(self, answers: int) -> Place:
+        """Room for answers that no client waits for, once there is some in `SPARE_SLOTS`.
 
-        Raises ApiError if the server is about to end.
+        More answers than those are made one after the other. Raises ApiError if the server is about
+        to end.
         """
-        while self.load >= slots:
+        answers = min(answers, SPARE_SLOTS)
+        while self.load + answers > SPARE_SLOTS:
             self.freed.clear()
             await self.freed.wait()
-        return self.admit()
+        return self.admit(answers)
 
     def retry_after(self) -> int:
         """Seconds until a place is free, as answers have lately taken."""
@@ -143,12 +149,17 @@ class Service:
         `read` makes messages of what was sent; `previews` are those of each medium, at most. Raises
         ApiError. The caller releases the place.
         """
-        place = self.admit(len(seeds))
+        count = len(seeds)
+        place = await self.spare_place(count) if is_spare.get() else self.admit(count)
         with released_on_error(place):
             reader = MessageReader(self.find, self.settings.max_media, self.settings.media_hosts)
             messages = await in_thread(read, source, reader)
             requests = [Request(messages, seed, options, previews) for seed in seeds]
-            return place, [await self.start(place, request) for request in requests]
+            for number, request in enumerate(requests):
+                if is_spare.get() and number >= SPARE_SLOTS:
+                    await place.jobs[number - SPARE_SLOTS].ended.wait()
+                await self.start(place, request)
+            return place, place.jobs
 
     async def start(self, place: Place, request: Request) -> Job:
         """Begins the answer to a request. Raises ApiError if the model cannot meet it."""

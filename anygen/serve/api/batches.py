@@ -1,4 +1,4 @@
-"""/v1/batches: many requests in a file, answered by and by as `anygen generate` answers them."""
+"""/v1/batches: many requests in a file, answered by and by as their endpoint answers them."""
 
 from __future__ import annotations
 
@@ -6,31 +6,23 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from starlette.requests import Request as HTTPRequest
 
-from anygen.batch.openai_lines import IMAGES, URLS, is_openai_line
-from anygen.batch.records import BatchRecord
+from anygen.batch.openai_lines import URLS, is_openai_line
 from anygen.batch.runner import BatchStart
-from anygen.core.media import Media, modality_of
 from anygen.core.schema import Strict
 from anygen.core.text import from_json
-from anygen.generation.events import Done, Event, MediaDone, MediaStarted, TextDelta
-from anygen.generation.request import derive_seed
-from anygen.io.media_files import read_bytes
-from anygen.serve.api.chat import ChatRequest, ChatWriter
+from anygen.generation.events import Done
 from anygen.serve.api.common import ServiceOf, TasksOf, failure, listed, new_id
 from anygen.serve.api.files import BATCH, find, keep
-from anygen.serve.api.responses import ResponsesRequest, ResponseWriter, usage_of
-from anygen.serve.batch_run import BatchRun, StoppedError
-from anygen.serve.encoded_media import DEFAULTS, FORMATS, EncodedMedia
-from anygen.serve.errors import ApiError, invalid, model_error, to_json
+from anygen.serve.api.responses import usage_of
+from anygen.serve.batch_run import BatchRun, Reply, StoppedError
+from anygen.serve.errors import ApiError, invalid, to_json
 from anygen.serve.parameters import only
 from anygen.serve.service import Service
 from anygen.serve.store import Tasks
@@ -39,7 +31,6 @@ router = APIRouter()
 Status = Literal[
     "validating", "in_progress", "finalizing", "completed", "failed", "cancelling", "cancelled"
 ]
-CHAT = "/v1/chat/completions"
 COUNTS = ("total", "completed", "failed")
 MOMENTS = (
     *("created_at", "in_progress_at", "finalizing_at", "completed_at", "failed_at"),
@@ -130,8 +121,8 @@ async def create_batch(
         raise ApiError(400, problem, "invalid_value", "input_file_id")
     if service.is_draining:
         service.admit()  # raises what every request gets then
-    batch, run = Batch(body, service.name), BatchRun(service, file.data)
-    tasks.start(batch.id, batch, work(batch, run, service, http), BatchPlace(batch, run))
+    batch, run = Batch(body, service.name), BatchRun(service, http, body.endpoint)
+    tasks.start(batch.id, batch, work(batch, run, file.data), BatchPlace(batch, run))
     return batch.describe()
 
 
@@ -163,76 +154,92 @@ async def found(batch_id: str, tasks: Tasks) -> Batch:
 # --- the work
 
 
-async def work(batch: Batch, run: BatchRun, service: Service, http: HTTPRequest) -> None:
+async def work(batch: Batch, run: BatchRun, data: bytes) -> None:
     """A whole batch; whatever goes wrong with it is said in it."""
-    output = Output(batch.request.endpoint, service, http)
+    output = Output(run.service)
 
     def start(begun: BatchStart) -> None:  # this and the next run in the thread of batches
         batch.counts["total"] = begun.pending
         batch.become("in_progress")
 
-    def take(record: BatchRecord, folder: Path) -> None:
-        run.on_loop(partial(output.add, record, folder))
-        batch.counts["completed" if record["status"] == "ok" else "failed"] += 1
+    def take(name: str, reply: Reply) -> None:
+        output.add(name, reply)
+        batch.counts["completed" if reply.is_ok else "failed"] += 1
 
     end: Status = "completed"
     try:
-        batch.errors = await asyncio.to_thread(all_faults, run.data, batch.request.endpoint)
+        rows, batch.errors = await asyncio.to_thread(read_rows, data, run.endpoint)
         if not batch.errors:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(service.batching, run.work, start, take)
+            await loop.run_in_executor(run.service.batching, run.work, rows, start, take)
             batch.become("finalizing")
     except StoppedError:
         end = "cancelled"
     except ValueError as error:
-        batch.errors = [fault(str(error), invalid(error).code)]
+        batch.errors = [fault(error)]
     except Exception as error:
         log.exception("a batch failed")
-        batch.errors = [fault(failure(error).detail, failure(error).code)]
+        batch.errors = [fault(error)]
     try:
         batch.files = output.keep(batch.id)
     except ApiError as error:
-        batch.errors = [fault(error.detail, error.code)]
-    batch.usage = usage_of(run.used)
+        batch.errors = [fault(error)]
+    batch.usage = usage_of(output.used)
     batch.become("failed" if batch.errors else end)
 
 
-def all_faults(data: bytes, endpoint: str) -> list[dict[str, Any]]:
-    return list(faults(data, endpoint))
+# --- the input
 
 
-def faults(data: bytes, endpoint: str) -> Iterator[dict[str, Any]]:
-    """What is wrong with lines, of the first few that are no requests to the endpoint."""
+def read_rows(data: bytes, endpoint: str) -> tuple[bytes, list[dict[str, Any]]]:
+    """The lines as rows with an id and a body, and what is wrong with the first few that are no
+    requests to the endpoint.
+    """
+    rows: list[bytes] = []
+    faults = list(itertools.islice(faults_of(data, endpoint, rows), MAX_FAULTS))
+    return b"".join(rows), faults
+
+
+def faults_of(data: bytes, endpoint: str, rows: list[bytes]) -> Iterator[dict[str, Any]]:
+    """Adds a row for each line that is a request."""
     lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
     if not lines:
-        yield fault("the file has no lines", "empty_file")
+        yield fault(ApiError(400, "the file has no lines", "empty_file"))
     ids: set[str] = set()
-    problems = ((number, problem(line, endpoint, ids)) for number, line in lines)
-    named = ((number, text) for number, text in problems if text)
-    for number, text in itertools.islice(named, MAX_FAULTS):
-        yield fault(text, "invalid_line", number)
+    for number, line in lines:
+        try:
+            rows.append(read_row(line, endpoint, ids))
+        except ValueError as error:
+            param = invalid(error).param
+            yield fault(ApiError(400, str(error), "invalid_line", param), number)
 
 
-def problem(line: bytes, endpoint: str, ids: set[str]) -> str | None:
-    """What is wrong with a line; `ids` are those of the lines before, to which its own is added."""
+def read_row(line: bytes, endpoint: str, ids: set[str]) -> bytes:
+    """The row in a line; `ids` are those of the lines before, to which its own is added.
+
+    Raises ValueError.
+    """
     try:
         data = from_json(line.decode())
-    except ValueError:
-        return "is not JSON"
-    if not isinstance(data, dict) or not is_openai_line(data):
-        return "should be an object with custom_id, method, url and body"
+        is_request = isinstance(data, dict) and is_openai_line(data)
+        row = to_json({"id": data["custom_id"], "body": data["body"]}) if is_request else b""
+    except (ValueError, RecursionError):  # the latter for what Python reads and does not write
+        raise ValueError("is not JSON") from None
+    if not is_request:
+        raise ValueError("should be an object with custom_id, method, url and body")
     if not isinstance(data["custom_id"], str) or not data["custom_id"]:
-        return "custom_id: should be a text that is not empty"
+        raise ValueError("custom_id: should be a text that is not empty")
     if data.get("method") != "POST" or data.get("url") != endpoint:
-        return f"should have the method POST and the url {endpoint}"
+        raise ValueError(f"should have the method POST and the url {endpoint}")
     if data["custom_id"] in ids:
-        return f"custom_id: {data['custom_id']!r} is that of another line, too"
+        raise ValueError(f"custom_id: {data['custom_id']!r} is that of another line, too")
     ids.add(data["custom_id"])
-    return None
+    return row + b"\n"
 
 
-def fault(message: str, code: str, line: int | None = None) -> dict[str, Any]:
-    return {"message": message, "code": code, "line": line, "param": None}
+def fault(error: Exception, line: int | None = None) -> dict[str, Any]:
+    found = error if isinstance(error, ApiError) else failure(error)
+    return {"message": found.detail, "code": found.code, "line": line, "param": found.param}
 
 
 # --- the output
@@ -242,51 +249,30 @@ def fault(message: str, code: str, line: int | None = None) -> dict[str, Any]:
 class Output:
     """Lines of answers and of errors, in the order of the input."""
 
-    endpoint: str
     service: Service
-    http: HTTPRequest
     lines: dict[str, list[bytes]] = field(default_factory=lambda: {"output": [], "error": []})
     bytes: int = 0
+    used: Done = Done("stop", 0, 0, 0)  # tokens of all answers so far
 
-    async def add(self, record: BatchRecord, folder: Path) -> None:
+    def add(self, name: str, reply: Reply) -> None:
         """Raises ValueError if there is more than can be kept."""
-        if record["status"] == "ok":
-            status, body = 200, await self.body(record, folder)
-        else:
-            message, code = record.get("error", ""), record.get("code", "failed")
-            error = model_error(message)
-            if code in ("invalid", "empty"):
-                error = ApiError(400, message, "invalid_value")
-            status, body = error.status_code, error.envelope
+        response = {
+            "status_code": reply.status,
+            "request_id": new_id("req"),
+            "body": reply.body,
+        }
         line = {
             "id": new_id("batch_req"),
-            "custom_id": record["id"],
-            "response": {"status_code": status, "request_id": new_id("req"), "body": body},
+            "custom_id": name,
+            "response": response,
             "error": None,
         }
         data = to_json(line) + b"\n"
         self.bytes += len(data)
         if self.bytes > self.service.settings.store_bytes:
             raise ValueError("the output is larger than all that this server keeps")
-        self.lines["output" if status == 200 else "error"].append(data)
-
-    async def body(self, record: BatchRecord, folder: Path) -> dict[str, Any]:
-        """What the endpoint answers, but for the tokens that were used."""
-        answer = RecordedAnswer(record, folder, self.service)
-        seed = record["seed"]
-        if self.endpoint == IMAGES:
-            media = [e.media async for e in answer.events() if isinstance(e, MediaDone)]
-            data = [{"b64_json": (await answer.encode(medium)).base64} for medium in media]
-            return {"created": int(time.time()), "data": data, "usage": None}
-        if self.endpoint == CHAT:
-            chat = ChatWriter(ChatRequest(messages=[]), [seed], self.service, self.http)
-            chat.choices[0].writer.encode = answer.encode
-            return {**await chat.whole([answer]), "usage": None}
-        response = ResponseWriter(ResponsesRequest(input=""), None, seed, self.service, self.http)
-        response.items.encode = answer.encode
-        async for _ in response.items.events(answer.events()):
-            pass
-        return {**response.response(response.status()), "usage": None}
+        self.lines["output" if reply.is_ok else "error"].append(data)
+        self.used = with_usage(self.used, reply.body.get("usage") or {})
 
     def keep(self, name: str) -> dict[str, str]:
         """The ids of the files, of those that hold anything. Raises ApiError."""
@@ -299,35 +285,13 @@ class Output:
         }
 
 
-class RecordedAnswer:
-    """The events of an answer that a batch has made, with the files that it has written."""
-
-    def __init__(self, record: BatchRecord, folder: Path, service: Service) -> None:
-        self.record, self.folder, self.service = record, folder, service
-        self.files: list[tuple[Media, EncodedMedia]] = []
-
-    async def encode(self, medium: Media) -> EncodedMedia:
-        """The file that the batch has written: a medium is not encoded twice."""
-        return next(encoded for each, encoded in self.files if each is medium)
-
-    async def events(self) -> AsyncIterator[Event]:
-        part = 0
-        for content in self.record["content"]:
-            if "text" in content:
-                yield TextDelta(content["text"])
-                continue
-            medium = await asyncio.to_thread(self.read, content["path"])
-            yield MediaStarted(part, modality_of(medium))
-            yield MediaDone(part, medium, derive_seed(self.record["seed"], part))
-            part += 1
-        yield Done(self.record.get("finish", "stop"), 0, 0, 0)
-
-    def read(self, name: str) -> Media:
-        path = self.folder / name
-        data = path.read_bytes()
-        medium = read_bytes(data, name)
-        form = DEFAULTS[modality_of(medium)]
-        encoded = EncodedMedia(data, form, FORMATS[modality_of(medium)][form][1])
-        self.service.store.put(encoded.sha256, encoded)
-        self.files.append((medium, encoded))
-        return medium
+def with_usage(used: Done, usage: dict[str, Any]) -> Done:
+    """The tokens with those of one more answer, whose names are those of its endpoint."""
+    read, written = ("prompt", "completion") if "prompt_tokens" in usage else ("input", "output")
+    details = usage.get(f"{read}_tokens_details", {})
+    return Done(
+        "stop",
+        used.prompt_tokens + usage.get(f"{read}_tokens", 0),
+        used.cached_tokens + details.get("cached_tokens", 0),
+        used.new_tokens + usage.get(f"{written}_tokens", 0),
+    )
