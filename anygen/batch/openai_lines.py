@@ -1,98 +1,294 @@
 """Lines of OpenAI's batch files, as rows: `{"custom_id": ..., "url": ..., "body": {...}}`.
 
-The body is that of the endpoint in `url`. What it sets is read under OpenAI's names; a parameter
-that would change the answer and is not known here is refused by its name.
+The body is that of the endpoint in `url`, read by the policy of `anygen serve`: what it sets is
+read under OpenAI's names, what changes no answer is ignored, what cannot be done may have its
+neutral values alone, and all else is refused by its name. Tests compare the tables with the schemas
+of the endpoints, which need FastAPI and so cannot be used here.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anygen.core.schema import did_you_mean
+from anygen.generation.options import AnswerOptions
 
-# OpenAI's name -> the option
-OPTIONS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_tokens": "max_new_tokens",
-    "max_completion_tokens": "max_new_tokens",
-    "max_output_tokens": "max_new_tokens",
-    "stop": "stop",
-}
-# Parameters that decide nothing about the content of an answer.
-IGNORED = (
-    *("model", "user", "metadata", "store", "service_tier", "safety_identifier", "stream"),
-    *("prompt_cache_key", "output_format", "quality", "moderation"),
-)
-NEUTRAL: dict[str, list[Any]] = {  # values that change nothing
-    "n": [1],
-    "response_format": ["url", "b64_json", {"type": "text"}],
-    "size": ["auto"],
-}
-EXTENSION = "anygen"  # of what the server reads: see `anygen.serve.parameters.Extension`
-KNOWN = ("messages", "prompt", "input", "instructions", "seed", "n", "size", *OPTIONS, EXTENSION)
 IMAGES = "/v1/images/generations"
-URLS = ("/v1/chat/completions", "/v1/responses", IMAGES)
+EXTENSION = "anygen"  # of what the server reads: see `anygen.serve.parameters.Extension`
+MAX_IMAGES = 10  # of a line
+SIZE = re.compile(r"([1-9][0-9]{0,4})x\1")
+ROLES = {"developer": "system"}  # as OpenAI calls it -> as the model does
+
+Row = dict[str, Any]
+Reader = Callable[[Row, Any, str], None]  # adds a value to a row; the text names it in errors
+Table = Mapping[str, Reader]  # by parameter; where two set one thing, the later one counts
+
+
+def add(row: Row, values: Mapping[str, Any], table: Table, where: str) -> None:
+    """Adds to a row what an object says. Raises ValueError."""
+    for name in values:
+        if name not in table:
+            hint, known = did_you_mean(name, table).rstrip("?"), ", ".join(table)
+            raise ValueError(f"{where}.{name}: unknown parameter{hint}; there are {known}")
+    for name, read in table.items():
+        if values.get(name) is not None:
+            read(row, values[name], f"{where}.{name}")
+
+
+def key(name: str) -> Reader:
+    """Reads the key of a row of that name."""
+
+    def read(row: Row, value: Any, _: str) -> None:
+        row[name] = value
+
+    return read
+
+
+def option(name: str) -> Reader:
+    def read(row: Row, value: Any, _: str) -> None:
+        row["options"][name] = value
+
+    return read
+
+
+def only(*neutral: Any) -> Reader:
+    """Refuses all other values."""
+
+    def read(_: Row, value: Any, where: str) -> None:
+        if not any(same(value, each) for each in neutral):
+            shown = " or ".join(map(repr, neutral)) or "null"
+            raise ValueError(f"{where}: {value!r} is not supported; leave it out or give {shown}")
+
+    return read
+
+
+def same(value: Any, neutral: Any) -> bool:
+    """Equal, where true is not 1."""
+    return bool(value == neutral) and isinstance(value, bool) == isinstance(neutral, bool)
+
+
+def ignore(_: Row, value: Any, where: str) -> None:
+    pass
+
+
+# --- what is more than a value of its own
+
+
+def read_messages(row: Row, value: Any, where: str) -> None:
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: should be a list")
+    row["messages"] = [plain_message(message) for message in value]
+
+
+def read_input(row: Row, value: Any, where: str) -> None:
+    is_text = isinstance(value, str)
+    read_messages(row, [{"role": "user", "content": value}] if is_text else value, where)
+
+
+def read_instructions(row: Row, value: Any, where: str) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{where}: should be a text")
+    if value:
+        row["messages"] = [{"role": "system", "content": value}, *row.get("messages", [])]
+
+
+def plain_message(message: Any) -> Any:
+    """A message as a row has it, of an input's item or a chat's turn."""
+    if not isinstance(message, dict):
+        return message
+    rest = {name: value for name, value in message.items() if (name, value) != ("type", "message")}
+    role = rest.get("role")
+    return {**rest, "role": ROLES[role]} if isinstance(role, str) and role in ROLES else rest
+
+
+def read_seed(row: Row, value: Any, where: str) -> None:
+    if isinstance(value, int | float) and value < 0:
+        raise ValueError(f"{where}: should be a whole number from 0")
+    row["seed"] = value
+
+
+def read_count(row: Row, value: Any, where: str) -> None:
+    """How many images the answer has."""
+    if not isinstance(value, int) or not 1 <= value <= MAX_IMAGES:
+        raise ValueError(f"{where}: should be a whole number from 1 to {MAX_IMAGES}")
+    row["options"]["exactly.image"] = value
+
+
+def read_stop(row: Row, value: Any, where: str) -> None:
+    row["options"]["stop"] = [value] if isinstance(value, str) else value
+
+
+def read_size(row: Row, value: Any, where: str) -> None:
+    """The side of a square picture."""
+    if value == "auto":
+        return
+    found = SIZE.fullmatch(str(value))
+    if not found:
+        raise ValueError(f"{where}: {value!r} is no size of a square, such as 64x64, or auto")
+    row["options"]["image.size"] = int(found[1])
+
+
+def read_sound(row: Row, value: Any, where: str) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: should be an object")
+    add(row, value, SOUND, where)
+
+
+def read_tools(row: Row, value: Any, where: str) -> None:
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: should be a list")
+    for index, tool in enumerate(value):
+        if not isinstance(tool, dict) or tool.get("type") != "image_generation":
+            raise ValueError(f"{where}.{index}: the one tool is image_generation")
+        add(row, tool, IMAGE_TOOL, f"{where}.{index}")
+
+
+def read_tool_choice(row: Row, value: Any, where: str) -> None:
+    if value == {"type": "image_generation"}:
+        row["options"]["exactly"] = {"image": 1}
+    elif value != "auto":
+        raise ValueError(f'{where}: give auto, or {{"type": "image_generation"}}')
+
+
+def read_extension(row: Row, value: Any, where: str) -> None:
+    """The seed and the options that a request to the server names."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: should be an object")
+    only("inline", "url")(row, value.get("deliver", "inline"), f"{where}.deliver")
+    options = {name: each for name, each in value.items() if name not in ("seed", "deliver")}
+    one_medium = ("modalities", "exactly") if "modality" in row else ()
+    for name in options:
+        if name not in AnswerOptions.model_fields:
+            hint = did_you_mean(name, AnswerOptions.model_fields)
+            raise ValueError(f"{where}.{name}: unknown key{hint}")
+        if name in row["options"] or name in one_medium:
+            raise ValueError(f"{where}.{name}: the line already says so outside of {EXTENSION}")
+    row["options"] |= options
+    if value.get("seed") is not None and "seed" not in row:
+        read_seed(row, value["seed"], f"{where}.seed")
+
+
+# --- the tables
+
+SOUND: Table = {"format": only("wav"), "voice": ignore}
+IMAGE_TOOL: Table = {
+    "type": ignore,
+    "size": read_size,
+    "output_format": only("png"),
+    "partial_images": only(0, 1, 2, 3),  # of a stream
+    "action": only("auto", "generate"),
+    "background": only("auto", "opaque"),
+    "quality": only("auto"),
+    "input_fidelity": only(),
+    "input_image_mask": only(),
+    "output_compression": only(100),
+    "model": ignore,
+    "moderation": ignore,
+}
+ANSWER: Table = {  # parameters of both endpoints whose answers may hold anything
+    "model": ignore,
+    "temperature": option("temperature"),
+    "top_p": option("top_p"),
+    "stream": only(False),
+    "stream_options": ignore,
+    "top_logprobs": only(0),
+    "service_tier": only("auto", "default"),
+    "parallel_tool_calls": ignore,
+    "user": ignore,
+    "metadata": ignore,
+    "safety_identifier": ignore,
+    "prompt_cache_key": ignore,
+    "prompt_cache_retention": ignore,
+    "prompt_cache_options": ignore,
+}
+ENDPOINTS: dict[str, Table] = {
+    "/v1/chat/completions": {
+        **ANSWER,
+        "messages": read_messages,
+        "seed": read_seed,
+        "max_tokens": option("max_new_tokens"),
+        "max_completion_tokens": option("max_new_tokens"),
+        "stop": read_stop,
+        "modalities": key("modalities"),
+        "audio": read_sound,
+        "n": only(1),
+        "frequency_penalty": only(0),
+        "presence_penalty": only(0),
+        "logit_bias": only({}),
+        "logprobs": only(False),
+        "response_format": only({"type": "text"}),
+        "tools": only([]),
+        "tool_choice": only("none", "auto"),
+        "functions": only([]),
+        "function_call": only("none", "auto"),
+        "prediction": only(),
+        "web_search_options": only(),
+        "reasoning_effort": only("none"),
+        "verbosity": only("medium"),
+        "store": only(False),
+        "moderation": ignore,
+        EXTENSION: read_extension,
+    },
+    "/v1/responses": {
+        **ANSWER,
+        "input": read_input,
+        "instructions": read_instructions,
+        "max_output_tokens": option("max_new_tokens"),
+        "truncation": only("auto"),
+        "tools": read_tools,
+        "tool_choice": read_tool_choice,
+        "store": ignore,
+        "previous_response_id": only(),
+        "text": only({}, {"format": {"type": "text"}}),
+        "include": only([]),
+        "background": only(False),
+        "conversation": only(),
+        "prompt": only(),
+        "reasoning": only({}),
+        "max_tool_calls": only(),
+        EXTENSION: read_extension,
+    },
+    IMAGES: {
+        "model": ignore,
+        "prompt": key("prompt"),
+        "n": read_count,
+        "size": read_size,
+        "seed": read_seed,
+        "steps": option("image.steps"),
+        "guidance": option("image.guidance"),
+        "negative_prompt": option("image.negative"),
+        "response_format": only("b64_json", "url"),  # the answer is a file
+        "output_format": only("png"),
+        "stream": only(False),
+        "partial_images": only(0, 1, 2, 3),
+        "background": only("auto", "opaque"),
+        "quality": only("auto", "standard"),
+        "style": only(),
+        "output_compression": only(100),
+        "moderation": ignore,
+        "user": ignore,
+        "safety_identifier": ignore,
+        EXTENSION: read_extension,
+    },
+}
+URLS = tuple(ENDPOINTS)
 
 
 def is_openai_line(data: dict[str, Any]) -> bool:
     return "custom_id" in data and "body" in data
 
 
-def plain_line(data: dict[str, Any]) -> dict[str, Any]:
+def plain_line(data: dict[str, Any]) -> Row:
     """The row that a line stands for. Raises ValueError."""
     url, body = data.get("url"), data["body"]
     if not isinstance(body, dict):
         raise ValueError("body: should be an object")
     if url not in URLS:
         raise ValueError(f"url: {url!r} is none of {', '.join(URLS)}")
-    row: dict[str, Any] = {"id": data["custom_id"], "options": {}}
+    row: Row = {"id": data["custom_id"], "options": {}}
     if url == IMAGES:
         row["modality"] = "image"
-    for name, value in body.items():
-        if name not in IGNORED and value is not None and value not in NEUTRAL.get(name, ()):
-            (read_extension if name == EXTENSION else read_parameter)(row, name, value)
+    add(row, body, ENDPOINTS[url], "body")
     return row
-
-
-def read_extension(row: dict[str, Any], name: str, value: Any) -> None:
-    """Adds the seed and the options that a request to the server names. Raises ValueError."""
-    if not isinstance(value, dict):
-        raise ValueError(f"body.{name}: should be an object")
-    options = {key: each for key, each in value.items() if key not in ("seed", "deliver")}
-    row["options"] |= options
-    if value.get("seed") is not None:
-        row["seed"] = value["seed"]
-
-
-def read_parameter(row: dict[str, Any], name: str, value: Any) -> None:
-    """Adds a parameter of a body to a row. Raises ValueError."""
-    earlier, is_image = row.get("messages", []), "modality" in row
-    match name:
-        case "messages" | "prompt" | "seed" | "modalities":
-            row[name] = value
-        case "input":
-            question = [{"role": "user", "content": value}]
-            row["messages"] = [*earlier, *(question if isinstance(value, str) else list(value))]
-        case "instructions":
-            row["messages"] = [{"role": "system", "content": value}, *earlier]
-        case "n" if is_image:
-            row["options"]["exactly.image"] = value
-        case "size" if is_image:
-            row["options"]["image.size"] = square(value)
-        case _ if name in OPTIONS:
-            is_stop = name == "stop" and isinstance(value, str)
-            row["options"][OPTIONS[name]] = [value] if is_stop else value
-        case _:
-            raise ValueError(
-                f"body.{name}: is not read by anygen{did_you_mean(name, KNOWN)}; "
-                f"it reads {', '.join(KNOWN)}"
-            )
-
-
-def square(size: Any) -> int:
-    """The side of a picture of `64x64`. Raises ValueError."""
-    width, _, height = str(size).partition("x")
-    if width != height or not width.isdigit():
-        raise ValueError(f"body.size: {size!r} is no square such as 64x64")
-    return int(width)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from anygen.batch.openai_lines import ROLES
 from anygen.batch.parts import data_of, plain_content, read_data_url, scheme_of
 from anygen.core.media import Media, Message, Part, modality_of
 from anygen.core.modality import MediaModality
@@ -20,7 +21,6 @@ from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
 from anygen.serve.store import Kind, StoredFile
 
-ROLES = {"developer": "system"}  # as OpenAI calls it -> as the model does
 STORED = re.compile(r"(?:https?://[^/?#]+)?/v1/media/([0-9a-f]{64})")
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, NonNegativeInt, ValidationError
 from pydantic_core import PydanticCustomError
 
+from anygen.batch.openai_lines import same
 from anygen.core.schema import Strict, explain
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import derive_seed
@@ -38,11 +39,6 @@ def only(*neutral: Any) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-def same(value: Any, neutral: Any) -> bool:
-    """Equal, where true is not 1."""
-    return value == neutral and isinstance(value, bool) == isinstance(neutral, bool)
 
 
 class Extension(Strict):

@@ -1,17 +1,15 @@
-"""/v1/batches: what `anygen generate` makes of the same file, in the form of each endpoint."""
+"""/v1/batches: each line has the answer or the error that its endpoint gives to its body."""
 
 import json
 import time
-from base64 import b64decode
 
 import pytest
-from openai.types.chat import ChatCompletion
 
 from anygen import AnyGen
 from anygen.batch.answering import BatchSettings
 from anygen.batch.runner import generate_file
 from anygen.generation.engine import MAX_SLOTS
-from support.served import IMAGE, STEPS, item_content
+from support.served import IMAGE, STEPS, failing, item_content
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 IMAGES = "/v1/images/generations"
@@ -28,8 +26,88 @@ def client(served):
     return served.openai
 
 
+HELLO = {"role": "user", "content": "hello"}
+# Of replies, what is new each time, or depends on what was asked before.
+FLEETING = ("id", "created", "created_at", "completed_at", "expires_at", "cached_tokens")
+
+
 def line(name, url, body):
-    return {"custom_id": name, "method": "POST", "url": url, "body": {"model": "tiny", **body}}
+    return {"custom_id": name, "method": "POST", "url": url, "body": body}
+
+
+def lasting(value):
+    if isinstance(value, dict):
+        return {key: lasting(each) for key, each in value.items() if key not in FLEETING}
+    return [lasting(each) for each in value] if isinstance(value, list) else value
+
+
+def shown(url):
+    return {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]}
+
+
+def chat(**fields):
+    return {"messages": [HELLO], "seed": 3, "max_tokens": 2, **fields}
+
+
+def response(**fields):
+    own = {"anygen": {"seed": 3}, "max_output_tokens": 2}
+    return {"input": "hello", **own, **fields}
+
+
+def image(**fields):
+    return {"prompt": "a red ball", "seed": 3, "steps": 2, **fields}
+
+
+DRAWING = {"tools": [{"type": "image_generation", "output_format": "jpeg"}]}
+DRAWN = {
+    "tool_choice": {"type": "image_generation"},
+    "anygen": {"seed": 3, "modalities": ["image"], "media": {"image": STEPS}},
+}
+BODIES = {
+    CHAT: [
+        chat(),
+        chat(n=2, model="tiny"),
+        chat(frequency_penalty=0, presence_penalty=0.0, logprobs=False, tools=[], logit_bias={}),
+        chat(messages=[{"role": "developer", "content": "Be brief."}, HELLO], user="me"),
+        chat(model="zzz"),
+        chat(frequency_penalty=0.5),
+        chat(n=11),
+        chat(stop=5),
+        chat(smell=1),
+        chat(anygen={"smell": 1}),
+        chat(anygen=None),
+        chat(messages=[]),
+        {},
+        5,
+    ],
+    RESPONSES: [
+        response(),
+        response(**DRAWING, **DRAWN),
+        response(**DRAWN, metadata={"a": "b"}, truncation="disabled", stream=False),
+        response(input=[{"type": "message", "role": "user", "content": "hello"}]),
+        response(model="zzz"),
+        response(seed=3),
+        response(tools=[{"type": "function"}]),
+        response(previous_response_id="resp_0"),
+        response(**shown("/etc/passwd")),
+        response(**shown("data:image/png;base64,AAAA")),
+        response(**shown("http://169.254.169.254/latest")),
+        response(temperature=-1),
+    ],
+    IMAGES: [
+        image(),
+        image(n=2, output_format="jpeg", response_format="url"),
+        image(n=6, anygen={"deliver": "url"}),
+        image(negative_prompt="x", guidance=1.5, quality="standard"),
+        image(output_format="gif"),
+        image(quality="hd"),
+        image(size="\N{SUPERSCRIPT TWO}x\N{SUPERSCRIPT TWO}"),
+        image(size="7x7"),
+        image(model="dall-e-3"),
+        image(steps=0),
+        image(prompt=None),
+    ],
+}
 
 
 def upload(client, *lines):
@@ -64,7 +142,7 @@ def read(client, file_id):
 
 def test_the_output_has_the_bytes_of_generate_and_the_form_of_the_endpoint(client, model, tmp_path):
     rows = [
-        line("a", RESPONSES, {"input": "draw a cat", "anygen": OPTIONS}),
+        line("a", RESPONSES, {"model": "tiny", "input": "draw a cat", "anygen": OPTIONS}),
         line("b", RESPONSES, {"input": "a bell", "anygen": {**OPTIONS, "seed": 5}}),
     ]
     batch = ended(client, begin(client, *rows))
@@ -91,48 +169,56 @@ def test_the_output_has_the_bytes_of_generate_and_the_form_of_the_endpoint(clien
     assert client.batches.list().data[0] == batch
 
 
-def test_lines_of_chats_and_images_are_answered_as_their_endpoints_do(client):
-    question = {"messages": [{"role": "user", "content": "draw a dog"}]}
-    rows = [line("x", CHAT, {**question, "anygen": OPTIONS})]
-    batch = ended(client, begin(client, *rows, endpoint=CHAT))
-    body = read(client, batch.output_file_id)["x"]["body"]
-    message = ChatCompletion.model_validate(body).choices[0].message
-    kinds = [part["type"] for part in message.to_dict()["parts"]]
-    assert {"image", "audio"} <= set(kinds)
-    images = {"prompt": "a red ball", "n": 2, "anygen": {"media": {"image": STEPS}}}
-    batch = ended(client, begin(client, line("y", IMAGES, images), endpoint=IMAGES))
-    body = read(client, batch.output_file_id)["y"]["body"]
-    assert [b64decode(image["b64_json"])[:4] for image in body["data"]] == [b"\x89PNG"] * 2
-
-
-def test_a_line_that_cannot_be_answered_is_an_error_of_its_own(client, tmp_path):
-    secret = tmp_path / "secret.png"
-    secret.write_bytes(b"top secret")
-
-    def shown(url):
-        return {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]}
-
-    size = {"media": {"image": {"size": 7}}}
-    rows = [
-        line("unknown", RESPONSES, {"input": "x", "smell": 1}),
-        line("path", RESPONSES, shown(str(secret))),
-        line("file", RESPONSES, shown(secret.as_uri())),
-        line("remote", RESPONSES, shown("http://169.254.169.254/latest")),
-        line("size", RESPONSES, {"input": "draw", "anygen": {**IMAGE, **size}}),
-        line("good", RESPONSES, {"input": "draw", "anygen": IMAGE}),
-    ]
-    batch = ended(client, begin(client, *rows))
+@pytest.mark.parametrize("endpoint", BODIES)
+def test_a_line_has_the_reply_of_its_endpoint_to_the_same_body(client, served, endpoint):
+    lines = [line(f"{n}", endpoint, body) for n, body in enumerate(BODIES[endpoint])]
+    batch = ended(client, begin(client, *lines, endpoint=endpoint))
     assert batch.status == "completed"
-    assert batch.request_counts.to_dict() == {"total": 6, "completed": 1, "failed": 5}
-    assert list(read(client, batch.output_file_id)) == ["good"]
+    replies = {}
+    for file_id in (batch.output_file_id, batch.error_file_id):
+        replies |= read(client, file_id)
+    good = 0
+    for number, body in enumerate(BODIES[endpoint]):
+        reply, found = served.http.post(endpoint, json=body), replies[f"{number}"]
+        expected = reply.status_code, lasting(reply.json())
+        assert (found["status_code"], lasting(found["body"])) == expected, body
+        good += reply.status_code == 200
+    counts = batch.request_counts
+    assert (counts.completed, counts.failed) == (good, len(lines) - good)
+    assert 2 < good < len(lines)
+    tokens = sum(total_tokens(reply["body"]) for reply in replies.values())
+    assert batch.usage.total_tokens == tokens > 0
+
+
+def total_tokens(body):
+    return (body.get("usage") or {}).get("total_tokens", 0)
+
+
+def test_a_line_can_continue_a_response_and_be_continued(client):
+    first = client.responses.create(model="tiny", input="hello", max_output_tokens=2, store=True)
+    body = response(previous_response_id=first.id, store=True)
+    batch = ended(client, begin(client, line("a", RESPONSES, body)))
+    second = read(client, batch.output_file_id)["a"]["body"]
+    assert second["previous_response_id"] == first.id
+    assert client.responses.retrieve(second["id"]).to_dict() == second
+
+
+@pytest.mark.parametrize("stream", [True, "yes", 1])
+def test_a_line_is_answered_as_a_whole(client, stream):
+    batch = ended(client, begin(client, line("a", RESPONSES, response(stream=stream))))
+    reply = read(client, batch.error_file_id)["a"]
+    error = reply["body"]["error"]
+    assert (reply["status_code"], error["code"]) == (400, "unsupported_value")
+    assert error["param"] == "stream"
+
+
+def test_an_answer_that_fails_is_an_error_of_its_line_alone(client, model, monkeypatch):
+    lines = [line("a", IMAGES, image()), line("b", IMAGES, image(n=11))]
+    with failing(model, monkeypatch):
+        batch = ended(client, begin(client, *lines, endpoint=IMAGES))
     errors = read(client, batch.error_file_id)
-    assert list(errors) == ["unknown", "path", "file", "remote", "size"]
-    messages = {name: reply["body"]["error"]["message"] for name, reply in errors.items()}
-    assert "smell" in messages["unknown"]
-    assert "size" in messages["size"]
-    for name in ("path", "file", "remote"):
-        assert "neither downloaded nor read from paths" in messages[name]
-    assert {reply["status_code"] for reply in errors.values()} == {400}
+    assert [reply["status_code"] for reply in errors.values()] == [500, 400]
+    assert errors["a"]["body"]["error"]["message"] == "the paint is dry"
 
 
 @pytest.mark.parametrize(
@@ -176,11 +262,16 @@ def test_a_batch_that_is_cancelled_ends_within_a_step(client, served, hanging):
     assert client.batches.cancel(batch.id).status == "cancelled"
 
 
-def test_clients_find_room_beside_a_batch(client, served, hanging):
+@pytest.mark.parametrize("is_one_line", [False, True])
+def test_clients_find_room_beside_a_batch(client, served, hanging, is_one_line):
     begun, _ = hanging
-    batch = begin(client, *drawings(20))
+    if is_one_line:
+        batch = begin(client, line("a", IMAGES, image(n=10)), endpoint=IMAGES)
+    else:
+        batch = begin(client, *drawings(20))
     assert begun.acquire(timeout=300)
     assert served.service.load <= MAX_SLOTS // 2
+    assert sum(len(place.jobs) for place in served.service.places) <= MAX_SLOTS // 2
     client.batches.cancel(batch.id)
     assert ended(client, batch).status == "cancelled"
     assert served.is_idle()

@@ -156,9 +156,10 @@ def test_lines_of_openais_batches_are_rows(tmp_path, line, expected):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (openai(CHAT, messages=[HELLO], tools=[{}]), "body.tools: is not read by anygen"),
-        (openai(CHAT, messages=[HELLO], n=2), "body.n: is not read by anygen"),
-        (openai(IMAGES, prompt="x", size="64x32"), "body.size: '64x32' is no square such as"),
+        (openai(CHAT, messages=[HELLO], tools=[{}]), "body.tools: [{}] is not supported; leave"),
+        (openai(CHAT, messages=[HELLO], n=2), "body.n: 2 is not supported; leave it out or give 1"),
+        (openai(CHAT, max_token=5), "body.max_token: unknown parameter; did you mean max_tokens;"),
+        (openai(IMAGES, prompt="x", size="64x32"), "body.size: '64x32' is no size of a square,"),
         (openai(CHAT, anygen=5), "body.anygen: should be an object"),
         (openai("/v1/embeddings"), "url: '/v1/embeddings' is none of /v1/chat/completions, "),
         ({"custom_id": "a", "url": CHAT, "body": 5}, "body: should be an object"),
