@@ -20,7 +20,10 @@ BODY_SECONDS = 60.0  # for the whole body of a request
 
 
 class Guard:
-    """Refuses what the settings do not allow, gives each reply an id, and counts it."""
+    """Refuses what the settings do not allow, gives each reply an id, and counts it.
+
+    HEAD is answered as GET is, without the body (RFC 9110, 9.3.2).
+    """
 
     def __init__(
         self,
@@ -39,6 +42,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, without_body(send)
         request_id = f"req_{uuid.uuid4().hex}"
 
         async def send_with_id(message: Message) -> None:
@@ -114,6 +119,13 @@ class Guard:
     def too_large(self) -> ApiError:
         limit = self.settings.max_body
         return ApiError(413, f"the body has more than {limit} bytes", "body_too_large")
+
+
+def without_body(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if "body" in message else message)
+
+    return send_head
 
 
 def path_of(scope: Scope) -> str:
