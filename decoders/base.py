@@ -5,11 +5,11 @@ B rows, T tokens of a condition, W their width, C channels of a latent.
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from anygen.core.media import Media
@@ -66,7 +66,7 @@ class SampleOptions(Strict):
     scheduler: SchedulerName | None = None
     size: PositiveInt | None = None  # pixels per side of an image or a video
     frames: PositiveInt | None = None  # of a video
-    seconds: PositiveFloat | None = None  # of a sound
+    seconds: Annotated[float, Field(gt=0, le=3600)] | None = None  # of a sound
 
 
 @dataclass(frozen=True, eq=False)

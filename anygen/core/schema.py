@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Annotated, Any, get_args, get_origin
@@ -17,7 +17,7 @@ KIND = "kind:"  # prefix of pydantic's tags of classes, which are no keys of a d
 # What stands in the place of a key where pydantic has tried one kind of a value after the other.
 INTERNAL = re.compile(
     rf"{KIND}.*|(function|constrained|nullable|chain|tagged-union|definition-ref)\b.*|\w+\[.+"
-    r"|str|int|float|bool|none|bytes|list|dict|tuple|set|is-instance.*",
+    r"|str|int|float|bool|none|bytes|list|dict|tuple|set|is-instance.*|\[key\]",
     re.DOTALL,
 )
 # Where pydantic's message names a class of ours.
@@ -83,13 +83,10 @@ def explain(error: Exception, kind: Any = None) -> str:
 
 def explain_problem(problem: Any, kind: Any) -> tuple[list[str], str]:
     """The keys to one problem of a pydantic error, and what a person reads of it."""
-    keys = document_keys(problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
+    keys, message = keys_of(problem), sentence(problem)
     if problem["type"] == "extra_forbidden":
-        *place, name = problem["loc"]
-        above = document_keys(place)
+        *above, name = keys
         known = {key for each in documents_at(kind, above) for key in each.model_fields}
-        keys = [*above, name]  # also a name that pydantic uses itself
         message = f"unknown key{did_you_mean(name, known - {name})}"
     elif problem["type"] in DOCUMENT_ERRORS:
         message = f"should be keys with values, as in {example(problem['input'], kind, keys)}"
@@ -98,9 +95,22 @@ def explain_problem(problem: Any, kind: Any) -> tuple[list[str], str]:
     return keys, message
 
 
-def document_keys(place: Iterable[str | int]) -> list[str]:
-    """The keys of a document on the way to where pydantic refuses a value."""
-    return [str(key) for key in place if not INTERNAL.fullmatch(str(key))]
+def keys_of(problem: Mapping[str, Any]) -> list[str]:
+    """The keys that lead to what pydantic has a problem with, as the document has them."""
+    keys = list(map(str, problem["loc"]))
+    named = keys[-1:] if problem["type"] in ("extra_forbidden", "missing") else []  # any name
+    outer = keys[: len(keys) - len(named)]
+    return [key or "''" for key in (*(k for k in outer if not INTERNAL.fullmatch(k)), *named)]
+
+
+def sentence(problem: Mapping[str, Any]) -> str:
+    """What pydantic says of a problem, without what is known to Python alone."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] in ("model_type", "model_attributes_type"):
+        message = "Input should be a valid dictionary"
+    if problem["loc"] and problem["loc"][-1] == "[key]":
+        message = message.replace("Input", "The key", 1)
+    return message
 
 
 def explain_in_line(error: Exception, kind: Any = None) -> str:

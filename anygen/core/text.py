@@ -32,6 +32,15 @@ def from_json(text: str | bytes) -> Any:
         raise ValueError("the JSON is nested too deeply") from None
 
 
+def json_problem(error: Exception) -> str:
+    """Why `json.loads` has raised an error, as the rest of a sentence about the text."""
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return "is not JSON"
+    return "holds a number of too many digits"  # Python reads no more than 4300
+
+
 def to_json(data: object, indent: int | None = None) -> str:
     """JSON that can be encoded: a lone surrogate, as in a file's name, becomes an escape."""
     separators = (",", ":") if indent is None else None

@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
-from anygen.core.schema import Strict
+from anygen.core.schema import Strict, keys_of, sentence
+from anygen.core.text import json_problem
 
 MAX_MESSAGE = 500  # characters
 # OpenAI's clients repeat 408, 409, 429 and every 5xx; what fails again should not be repeated.
@@ -104,28 +105,57 @@ def error_response(error: ApiError) -> WireResponse:
     return WireResponse(error.envelope, error.status_code, error.headers)
 
 
-def validation_error(error: RequestValidationError) -> ApiError:
-    """The first problem of a body."""
-    problem = error.errors()[0]
-    keys = [str(key) for key in problem["loc"] if key != "body"]
-    param, kind = ".".join(keys) or None, problem["type"]
-    message = problem["msg"].removeprefix("Value error, ")
-    if kind == "is_instance_of":  # what a form has there is a text
-        message = "should be a file"
-    if kind == "extra_forbidden":
-        hint = HINTS.get(keys[-1], "")
-        return ApiError(400, f"unknown parameter: {param}{hint}", "unknown_parameter", param)
+def invalid_json(error: Exception) -> ApiError:
+    """For what `json.loads` raises for a body."""
+    return ApiError(400, f"the body {json_problem(error)}", "invalid_json")
+
+
+def unknown_parameter(name: str) -> ApiError:
+    hint = HINTS.get(name.rpartition(".")[2], "")
+    return ApiError(
+        400, f"unknown parameter: {name or repr(name)}{hint}", "unknown_parameter", name
+    )
+
+
+def validation_error(error: RequestValidationError, content_type: str) -> ApiError:
+    """The first problem of a request; several where every kind of a value was refused."""
+    problems = [{**each, "loc": each["loc"][1:]} for each in error.errors()]  # without `body`
+    keys, kind = keys_of(problems[0]), problems[0]["type"]
     if kind == "json_invalid":
         return ApiError(400, "the body is not JSON", "invalid_json")
+    if not keys:
+        return no_object(content_type)
+    param = ".".join(keys)
+    if kind == "extra_forbidden":
+        return unknown_parameter(param)
+    messages = dict.fromkeys(sentence(each) for each in problems if keys_of(each) == keys)
+    # What a form has in the place of a file is a text.
+    text = "should be a file" if kind == "is_instance_of" else ", or ".join(messages)
     code = {"missing": "missing_parameter", "unsupported_value": "unsupported_value"}
-    text = f"{param}: {message}" if param else message
-    return ApiError(400, text, code.get(kind, "invalid_value"), param)
+    return ApiError(400, f"{param}: {text}", code.get(kind, "invalid_value"), param)
+
+
+def no_object(content_type: str) -> ApiError:
+    """For a body that is none, or that was not read as JSON."""
+    if is_json(content_type):
+        return ApiError(400, "the body should be an object in JSON", "invalid_value")
+    return ApiError(
+        400,
+        "the body should be an object in JSON; send it with Content-Type: application/json",
+        "invalid_content_type",
+    )
+
+
+def is_json(content_type: str) -> bool:
+    return re.match(r"application/([\w.+-]+\+)?json\b", content_type, re.IGNORECASE) is not None
 
 
 def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(_: HTTPRequest, error: HTTPException) -> WireResponse:
         if not isinstance(error, ApiError):
+            if isinstance(error.__cause__, ValueError | RecursionError):  # of FastAPI's json.loads
+                return error_response(invalid_json(error.__cause__))
             code = {404: "unknown_path", 405: "method_not_allowed"}.get(
                 error.status_code, "invalid_request"
             )
@@ -133,8 +163,8 @@ def install_handlers(app: FastAPI) -> None:
         return error_response(error)
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_: HTTPRequest, error: RequestValidationError) -> WireResponse:
-        return error_response(validation_error(error))
+    async def malformed(http: HTTPRequest, error: RequestValidationError) -> WireResponse:
+        return error_response(validation_error(error, http.headers.get("content-type", "")))
 
     @app.exception_handler(Exception)
     async def failed(_: HTTPRequest, error: Exception) -> WireResponse:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, NonNegativeInt, ValidationError
@@ -22,7 +24,7 @@ from anygen.serve.errors import ApiError
 
 Ignored = Any
 SEED_BITS = 48  # of seeds that are drawn
-SIZE = re.compile(r"(\d+)x(\d+)")
+SIZE = re.compile(r"(\d{1,9})x(\d{1,9})", re.ASCII)
 
 
 def only(*neutral: Any) -> AfterValidator:
@@ -107,12 +109,25 @@ def merged_options(defaults: AnswerOptions, own: dict[str, Any], **named: Any) -
 def refused_option(error: ValidationError, own: dict[str, Any]) -> ApiError:
     """An error that names an option as the client wrote it."""
     problem = error.errors()[0]
-    message = explain(error, AnswerOptions).splitlines()[0]
-    name = re.split(r"[.:]", message, maxsplit=1)[0]
-    param = f"anygen.{name}" if name in own else name
+    path, _, message = explain(error, AnswerOptions).splitlines()[0].partition(": ")
+    param = f"anygen.{path}" if path.partition(".")[0] in own else path
     unknown = problem["type"] == "extra_forbidden"
-    text = f"anygen.{message}" if name in own else message
-    return ApiError(400, text, "unknown_parameter" if unknown else "invalid_value", param)
+    code = "unknown_parameter" if unknown else "invalid_value"
+    return ApiError(400, f"{param}: {message}", code, param)
+
+
+@contextmanager
+def named(names: Mapping[str, str]) -> Iterator[None]:
+    """Errors of options name the parameters that set them: `{"seconds": "audio_length"}`."""
+    try:
+        yield
+    except ApiError as error:
+        option = (error.param or "").rpartition(".")[2]
+        if option not in names:
+            raise
+        message = error.detail.removeprefix(f"{error.param}: ")
+        name = names[option]
+        raise ApiError(error.status_code, f"{name}: {message}", error.code, name) from error
 
 
 def with_sample(own: dict[str, Any], modality: str, **fields: Any) -> dict[str, Any]:
@@ -133,7 +148,7 @@ def side_of(size: str | None, field: str) -> int | None:
     if not found or found[1] != found[2] or not int(found[1]):
         raise ApiError(
             400,
-            f"{field}: {size!r} is no size of a square picture, such as 64x64, or auto",
+            f"{field}: give that of a square picture, such as 64x64, or auto; {size!r} is none",
             "unsupported_value",
             field,
         )

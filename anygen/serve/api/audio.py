@@ -9,12 +9,14 @@ from pydantic import PositiveFloat
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
-from anygen.core.media import Audio
+from anygen.core.media import Audio, Message
 from anygen.core.schema import Text
 from anygen.serve.api.common import ServiceOf
-from anygen.serve.api.one_medium import OneMedium, only_medium, read_prompt
+from anygen.serve.api.one_medium import OneMedium, message_of, only_medium
+from anygen.serve.content import MessageReader
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
+from anygen.serve.parameters import named
 from anygen.serve.service import Service
 from anygen.serve.wire import plain
 
@@ -31,10 +33,15 @@ class SoundRequest(OneMedium):
 async def create_sound(body: SoundRequest, http: HTTPRequest, service: ServiceOf) -> Any:
     """Answers with the file of a sound."""
     service.check_model(body.model)
-    options = body.options(service, "audio", {"seconds": body.audio_length})
     seed = body.first_seed
-    place, [job] = await service.open(read_prompt, body.input, [seed], options)
+    with named(body.names):
+        options = body.options(service, "audio", {"seconds": body.audio_length})
+        place, [job] = await service.open(read_input, body.input, [seed], options)
     return await plain(http, place, sound(job, body, seed, service))
+
+
+def read_input(text: str, _: MessageReader) -> tuple[Message, ...]:
+    return message_of(text, "input")
 
 
 async def sound(job: Job, body: SoundRequest, seed: int, service: Service) -> Response:

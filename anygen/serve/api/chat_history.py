@@ -9,7 +9,7 @@ from anygen.core.media import Message, Part
 from anygen.core.modality import MediaModality
 from anygen.serve.api.chat_deltas import AUDIO_ID, LISTS
 from anygen.serve.content import MessageReader, answerable
-from anygen.serve.errors import ApiError
+from anygen.serve.errors import ApiError, unknown_parameter
 
 Source = tuple[MediaModality, str]  # a medium's modality, and its URL
 MEDIA_KEYS = ("images", "audio", "audios", "videos")
@@ -28,15 +28,13 @@ def read_turn(turn: Any, where: str, reader: MessageReader) -> Message:
     if not isinstance(turn, Mapping):
         raise ValueError(f"{where}: should be an object")
     role = turn.get("role")
-    for name in CALLS:
-        if turn.get(name) or role in ("tool", "function"):
-            raise ApiError(
-                400, f"{where}: this model calls no tools", "unsupported_value", f"{where}.{name}"
-            )
+    calls = [name for name in CALLS if turn.get(name)]
+    if calls or role in ("tool", "function"):
+        name = f"{where}.{calls[0] if calls else 'role'}"
+        raise ApiError(400, f"{name}: this model calls no tools", "unsupported_value", name)
     unknown = [name for name in turn if name not in KEYS and turn[name] is not None]
     if unknown:
-        name = f"{where}.{unknown[0]}"
-        raise ApiError(400, f"unknown parameter: {name}", "unknown_parameter", name)
+        raise unknown_parameter(f"{where}.{unknown[0]}")
     if role == "assistant" and any(turn.get(name) for name in MEDIA_KEYS):
         return Message("assistant", read_answer(turn, where, reader))
     return reader.message(str(role), turn.get("content") or "", where)

@@ -21,7 +21,7 @@ async def service_of(http: HTTPRequest) -> Service:  # not in a thread, as plain
     return service
 
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 FILE_HEADERS = {
     "Accept-Ranges": "bytes",
     "X-Content-Type-Options": "nosniff",
@@ -83,5 +83,11 @@ def file_response(
 def bounds(first: str, last: str, size: int) -> tuple[int, int]:
     """The start and the end of a range; without a first byte, it is that many from the end."""
     if not first:
-        return max(0, size - int(last)), size
-    return int(first), min(size, int(last) + 1 if last else size)
+        return size - position(last, size), size
+    return position(first, size), min(size, position(last, size) + 1) if last else size
+
+
+def position(digits: str, size: int) -> int:
+    """The number, or the size if that is less; Python reads no more than 4300 digits."""
+    digits = digits.lstrip("0") or "0"
+    return size if len(digits) > len(str(size)) else min(int(digits), size)

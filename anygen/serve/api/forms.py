@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -13,11 +14,14 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request as HTTPRequest
 
 from anygen.core.schema import Strict
-from anygen.serve.errors import ApiError
+from anygen.core.text import json_problem
+from anygen.serve.errors import ApiError, invalid_json, is_json, unknown_parameter
 
 Schema = TypeVar("Schema", bound=Strict)
 MAX_FIELDS = 200
 KEYS = re.compile(r"\[([^\[\]]*)\]")
+# What is wrong with a form is the client's to read, and no warning of this server.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 FORM, JSON = "multipart/form-data", "application/json"
 OBJECTS = ("anygen",)  # fields that may be an object in JSON, too
 
@@ -50,7 +54,7 @@ async def read_form(http: HTTPRequest, schema: type[Schema]) -> Schema:
 
     `anygen[seed]=1` is `{"anygen": {"seed": "1"}}`, and `image[]` is one of several images.
     """
-    if not http.headers.get("content-type", "").startswith(FORM):
+    if not content_type(http).startswith(FORM):
         raise ApiError(400, f"the body should be {FORM}", "invalid_content_type")
     data: dict[str, Any] = {}
     async with http.form(max_fields=MAX_FIELDS) as form:
@@ -64,13 +68,23 @@ async def read_form(http: HTTPRequest, schema: type[Schema]) -> Schema:
 
 async def read_body(http: HTTPRequest, schema: type[Schema]) -> Schema:
     """A form, or an object in JSON. Raises ApiError and RequestValidationError."""
-    if not http.headers.get("content-type", "").startswith(JSON):
+    if content_type(http).startswith(FORM):
         return await read_form(http, schema)
+    if not is_json(content_type(http)):
+        raise ApiError(
+            400,
+            f"the body should be {FORM}, or an object in JSON with Content-Type: {JSON}",
+            "invalid_content_type",
+        )
     try:
         data = await http.json()
-    except (ValueError, RecursionError):
-        raise ApiError(400, "the body is not JSON", "invalid_json") from None
+    except (ValueError, RecursionError) as error:
+        raise invalid_json(error) from None
     return validated(schema, data)
+
+
+def content_type(http: HTTPRequest) -> str:
+    return http.headers.get("content-type", "")
 
 
 def validated(schema: type[Schema], data: Any) -> Schema:
@@ -78,19 +92,20 @@ def validated(schema: type[Schema], data: Any) -> Schema:
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        raise RequestValidationError(error.errors()) from None
+        problems = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(problems) from None
 
 
 def put(data: dict[str, Any], name: str, value: Any) -> None:
     """Adds a field whose name says where it belongs. Raises ApiError."""
     first = name.partition("[")[0]
     keys = [first, *KEYS.findall(name)]
-    if name != first + "".join(f"[{key}]" for key in keys[1:]):
-        raise ApiError(400, f"unknown parameter: {name}", "unknown_parameter", name)
-    if first in OBJECTS and len(keys) == 1 and isinstance(value, str):
-        value = parsed(value, name)
     is_list = keys[-1] == "" and len(keys) > 1
     path = keys[:-1] if is_list else keys
+    if not all(path) or name != first + "".join(f"[{key}]" for key in keys[1:]):
+        raise unknown_parameter(name)
+    if first in OBJECTS and len(keys) == 1 and isinstance(value, str):
+        value = parsed(value, name)
     inner: Any = data
     for key in path[:-1]:
         inner = inner.setdefault(key, {})
@@ -111,8 +126,8 @@ def put(data: dict[str, Any], name: str, value: Any) -> None:
 def parsed(text: str, name: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
-        raise ApiError(400, f"{name}: is not JSON", "invalid_value", name) from None
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"{name}: {json_problem(error)}", "invalid_value", name) from None
 
 
 def contradicted(name: str) -> ApiError:

@@ -16,13 +16,13 @@ from anygen.core.schema import Text
 from anygen.generation.events import Done, MediaPreview
 from anygen.serve.api.common import ServiceOf, failure
 from anygen.serve.api.forms import BINARY, UploadField, described_body, read_form
-from anygen.serve.api.one_medium import MediumResult, OneMedium, only_medium, read_prompt
+from anygen.serve.api.one_medium import MediumResult, OneMedium, message_of, only_medium
 from anygen.serve.api.response_items import size_of
 from anygen.serve.content import MessageReader
 from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
-from anygen.serve.parameters import Ignored, derived_seeds, only, side_of
+from anygen.serve.parameters import Ignored, derived_seeds, named, only, side_of
 from anygen.serve.service import Service
 from anygen.serve.wire import EventStream, frame, plain
 
@@ -72,6 +72,10 @@ async def create_images(body: ImageRequest, http: HTTPRequest, service: ServiceO
     return await respond(body, http, service, read_prompt, body.prompt)
 
 
+def read_prompt(prompt: str, _: MessageReader) -> tuple[Message, ...]:
+    return message_of(prompt, "prompt")
+
+
 @router.post("/v1/images/edits", openapi_extra=described_body(EditRequest))
 async def edit_image(http: HTTPRequest, service: ServiceOf) -> Any:
     """Answers with changed images: a multipart form with `image` and `prompt`."""
@@ -86,7 +90,7 @@ def read_edit(body: EditRequest, reader: MessageReader) -> tuple[Message, ...]:
         reader.decode(image.data, "image", f"image.{index}")
         for index, image in enumerate(body.image)
     ]
-    return (Message("user", (*images, body.prompt)),)
+    return message_of(body.prompt, "prompt", *images)
 
 
 async def respond(
@@ -98,12 +102,14 @@ async def respond(
     **options: Any,
 ) -> Any:
     service.check_model(body.model)
-    chosen = body.options(service, "image", {"size": side_of(body.size, "size")}, **options)
+    size = side_of(body.size, "size")
     if body.stream and body.n > 1:
         raise ApiError(400, "n: a stream has one image", "unsupported_value", "n")
     seeds = derived_seeds(body.first_seed, body.n)
     previews = body.partial_images if body.stream else 0
-    place, jobs = await service.open(read, source, seeds, chosen, previews)
+    with named(body.names):
+        chosen = body.options(service, "image", {"size": size}, **options)
+        place, jobs = await service.open(read, source, seeds, chosen, previews)
     answer = ImageWriter(body, service, http)
     if body.stream:
         return EventStream(answer.frames(jobs[0], seeds[0]), place)

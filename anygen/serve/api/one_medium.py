@@ -14,11 +14,17 @@ from anygen.core.schema import Strict, Text
 from anygen.generation.events import Done, Event, MediaDone, MediaFailed
 from anygen.generation.options import AnswerOptions
 from anygen.serve.api.common import failure
-from anygen.serve.content import MessageReader
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import model_error
 from anygen.serve.parameters import Extension, Ignored, draw_seed, merged_options, with_sample
 from anygen.serve.service import Service
+
+# Options of an answer, and the parameters of the endpoints of one medium that set them.
+NAMES = {
+    **{name: name for name in ("steps", "guidance", "size", "frames", "strength")},
+    "negative": "negative_prompt",
+    "seconds": "audio_length",
+}
 
 
 class OneMedium(Strict):
@@ -37,6 +43,11 @@ class OneMedium(Strict):
     def first_seed(self) -> int:
         return draw_seed(self.seed if self.seed is not None else self.anygen.seed)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """For `named`: of the options that the parameters of this request set."""
+        return {o: name for o, name in NAMES.items() if getattr(self, name, None) is not None}
+
     def options(
         self, service: Service, modality: MediaModality, sample: dict[str, Any], **others: Any
     ) -> AnswerOptions:
@@ -53,8 +64,12 @@ class OneMedium(Strict):
         return merged_options(service.settings.options, own, **only, **others)
 
 
-def read_prompt(prompt: str, _: MessageReader) -> tuple[Message, ...]:
-    return (Message("user", (prompt,)),)
+def message_of(text: str, field: str, *media: Media) -> tuple[Message, ...]:
+    """What asks for a medium. Raises ValueError if nothing does."""
+    message = Message("user", (*media, text))
+    if message.is_empty:
+        raise ValueError(f"{field}: is empty; say what is to be made")
+    return (message,)
 
 
 def ignore(_: Event) -> None:

@@ -140,7 +140,8 @@ def image_tool(tools: list[Any] | None) -> ImageTool | None:
             found = ImageTool.model_validate(tool)
         except ValidationError as error:
             problem = explain(error, ImageTool).splitlines()[0]
-            raise ApiError(400, f"{field}.{problem}", "unsupported_value", field) from None
+            name = f"{field}.{problem.partition(':')[0]}"
+            raise ApiError(400, f"{field}.{problem}", "unsupported_value", name) from None
     return found
 
 

@@ -16,13 +16,13 @@ from anygen.core.schema import Text
 from anygen.generation.events import Event, MediaProgress, MediaStarted
 from anygen.serve.api.common import ServiceOf, TasksOf, failure, file_response, listed, new_id
 from anygen.serve.api.forms import JSON, UploadField, described_body, read_body
-from anygen.serve.api.one_medium import OneMedium, only_medium
+from anygen.serve.api.one_medium import OneMedium, message_of, only_medium
 from anygen.serve.api.response_items import size_of
 from anygen.serve.content import MessageReader
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
-from anygen.serve.parameters import only, side_of
+from anygen.serve.parameters import named, only, side_of
 from anygen.serve.service import Place, Service
 from anygen.serve.store import Tasks
 from anygen.serve.wire import plain
@@ -119,17 +119,18 @@ async def begin(http: HTTPRequest, service: Service) -> tuple[VideoRequest, Plac
     body = await read_body(http, VideoRequest)
     service.check_model(body.model)
     sample = {"size": side_of(body.size, "size"), "frames": body.frames}
-    options = body.options(service, "video", sample)
     seed = body.first_seed
-    place, [job] = await service.open(read_request, body, [seed], options)
+    with named(body.names):
+        options = body.options(service, "video", sample)
+        place, [job] = await service.open(read_request, body, [seed], options)
     return body, place, job, seed
 
 
 def read_request(body: VideoRequest, reader: MessageReader) -> tuple[Message, ...]:
     if body.input_reference is None:
-        return (Message("user", (body.prompt,)),)
+        return message_of(body.prompt, "prompt")
     medium = reader.decode(body.input_reference.data, None, "input_reference")
-    return (Message("user", (medium, body.prompt)),)
+    return message_of(body.prompt, "prompt", medium)
 
 
 async def make(task: VideoTask, place: Place, job: Job, service: Service) -> None:

@@ -46,7 +46,7 @@ def run_file(tmp_path):
         ("input_projector.video_pooling=max", "input_projector.video_pooling: Input should be 'no"),
         ("output_projector.heads=3", "output_projector: width 32 cannot be divided among 3 heads"),
         ("output_projector.kind=linear", "output_projector.width: unknown key"),
-        ("decoders.smell={name: nose}", "decoders.smell.[key]: Input should be 'image', 'audio'"),
+        ("decoders.smell={name: nose}", "decoders.smell: The key should be 'image', 'audio'"),
         ("llm.signals.kind=words", "llm.signals.kind: Input should be 'tokens' or 'queries'"),
         ("llm.signals.tokens.image=0", "llm.signals.tokens.image: Input should be greater than 0"),
         ("llm.signals.dropable=true", "llm.signals.dropable: unknown key; did you mean droppable?"),
