@@ -10,11 +10,12 @@ from types import FrameType
 from typing import Any, Protocol
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from anygen.core.version import __version__
 from anygen.serve.api import audio, batches, chat, files, images, responses, status, videos
+from anygen.serve.api.common import check_query
 from anygen.serve.errors import RESPONSES, WireResponse, install_handlers
 from anygen.serve.guard import Guard
 from anygen.serve.service import Service
@@ -64,7 +65,7 @@ def build_app(service: Service, extra: Extra | None = None, gives_ids: bool = Tr
     app = bare_app(lifespan=lifespan)
     app.state.service = service
     for module in ENDPOINTS:
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(check_query)])
     if extra:
         app.include_router(extra.router)
     open_paths = (*OPEN_PATHS, *(extra.paths if extra else ()))

@@ -161,10 +161,10 @@ class Tasks:
     async def describe(
         self, kind: type[Kind], view: Callable[[Kind], dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Views of all values of a kind, which have a time `created_at`, the newest first."""
+        """Views of all values of a kind, the newest first: by `created_at`, and then by `id`."""
         others = await self.ask("describe_here", kind, view)
         entries = itertools.chain(self.describe_here(kind, view), *others)
-        return sorted(entries, key=itemgetter("created_at"), reverse=True)
+        return sorted(entries, key=itemgetter("created_at", "id"), reverse=True)
 
     async def stop(self, key: str, kind: type[Kind]) -> None:
         """Ends work that is going on, whose value is kept."""

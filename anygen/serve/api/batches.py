@@ -18,7 +18,7 @@ from anygen.batch.runner import BatchStart
 from anygen.core.schema import Strict
 from anygen.core.text import from_json
 from anygen.generation.events import Done
-from anygen.serve.api.common import ServiceOf, TasksOf, failure, listed, new_id
+from anygen.serve.api.common import PageOf, ServiceOf, TasksOf, failure, listed, new_id
 from anygen.serve.api.files import BATCH, find, keep
 from anygen.serve.api.responses import usage_of
 from anygen.serve.batch_run import BatchRun, Reply, StoppedError
@@ -127,8 +127,8 @@ async def create_batch(
 
 
 @router.get("/v1/batches")
-async def list_batches(tasks: TasksOf) -> dict[str, Any]:
-    return listed(await tasks.describe(Batch, Batch.describe))
+async def list_batches(page: PageOf, tasks: TasksOf) -> dict[str, Any]:
+    return listed(await tasks.describe(Batch, Batch.describe), page)
 
 
 @router.get("/v1/batches/{batch_id}")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-import uuid
-from typing import Annotated, Any
+import secrets
+import time
+from typing import Annotated, Any, Literal
 
-from fastapi import Depends
+from fastapi import Depends, Query
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
+from pydantic import Field
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
+from anygen.core.schema import Strict
 from anygen.serve.encoded_media import EncodedMedia
-from anygen.serve.errors import ApiError, model_error
+from anygen.serve.errors import ApiError, model_error, unknown_parameter
 from anygen.serve.service import Service
 from anygen.serve.store import Tasks
 
@@ -39,7 +44,8 @@ TasksOf = Annotated[Tasks, Depends(tasks_of)]
 
 
 def new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid.uuid4().hex}"
+    """One that nobody guesses; later ones of a prefix come after it in order of the alphabet."""
+    return f"{prefix}_{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 def failure(error: Exception) -> ApiError:
@@ -50,15 +56,44 @@ def failure(error: Exception) -> ApiError:
     return model_error(str(error) if known else "the server failed; its log says why")
 
 
-def listed(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """One page of OpenAI's lists, which holds everything."""
+class Page(Strict):
+    """Which part of a list: OpenAI's parameters."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    after: str | None = None  # the id of the last entry of the page before
+    order: Literal["asc", "desc"] = "desc"  # of the times of creation
+
+
+PageOf = Annotated[Page, Query()]
+
+
+def listed(entries: list[dict[str, Any]], page: Page) -> dict[str, Any]:
+    """A page of entries, the newest of which come first. Raises ApiError."""
+    if page.order == "asc":
+        entries = entries[::-1]
+    if page.after is not None:
+        ids = [entry["id"] for entry in entries]
+        if page.after not in ids:
+            problem = f"after: {page.after!r} is not in this list, or no longer"
+            raise ApiError(400, problem, "invalid_value", "after")
+        entries = entries[ids.index(page.after) + 1 :]
+    shown = entries[: page.limit]
     return {
         "object": "list",
-        "data": entries,
-        "first_id": entries[0]["id"] if entries else None,
-        "last_id": entries[-1]["id"] if entries else None,
-        "has_more": False,
+        "data": shown,
+        "first_id": shown[0]["id"] if shown else None,
+        "last_id": shown[-1]["id"] if shown else None,
+        "has_more": len(shown) < len(entries),
     }
+
+
+async def check_query(http: HTTPRequest) -> None:
+    """Raises ApiError for a parameter in the URL that the route does not have."""
+    route: APIRoute = http.scope["route"]
+    known = {each.alias for each in get_flat_params(route.dependant)} - http.path_params.keys()
+    for name in http.query_params:
+        if name not in known:
+            raise unknown_parameter(name)
 
 
 def file_response(

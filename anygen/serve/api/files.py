@@ -6,13 +6,14 @@ import asyncio
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from anygen.core.schema import Strict
 from anygen.io.media_files import read_bytes
-from anygen.serve.api.common import ServiceOf, TasksOf, listed, new_id
+from anygen.serve.api.common import Page, ServiceOf, TasksOf, listed, new_id
 from anygen.serve.api.forms import UploadField, described_body, read_form
 from anygen.serve.errors import ApiError, invalid
 from anygen.serve.parameters import only
@@ -65,9 +66,15 @@ def keep(data: bytes, name: str, purpose: str, service: Service) -> StoredFile:
     return kept
 
 
+class FilePage(Page):
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 10_000
+    purpose: str | None = None
+
+
 @router.get("/v1/files")
-async def list_files(tasks: TasksOf) -> dict[str, Any]:
-    return listed(await tasks.describe(StoredFile, describe))
+async def list_files(page: Annotated[FilePage, Query()], tasks: TasksOf) -> dict[str, Any]:
+    files = await tasks.describe(StoredFile, describe)
+    return listed([file for file in files if page.purpose in (None, file["purpose"])], page)
 
 
 @router.get("/v1/files/{file_id}")

@@ -14,7 +14,15 @@ from starlette.responses import Response
 from anygen.core.media import Message, Video
 from anygen.core.schema import Text
 from anygen.generation.events import Event, MediaProgress, MediaStarted
-from anygen.serve.api.common import ServiceOf, TasksOf, failure, file_response, listed, new_id
+from anygen.serve.api.common import (
+    PageOf,
+    ServiceOf,
+    TasksOf,
+    failure,
+    file_response,
+    listed,
+    new_id,
+)
 from anygen.serve.api.forms import JSON, UploadField, described_body, read_body
 from anygen.serve.api.one_medium import OneMedium, message_of, only_medium
 from anygen.serve.api.response_items import size_of
@@ -151,8 +159,8 @@ async def make(task: VideoTask, place: Place, job: Job, service: Service) -> Non
 
 
 @router.get("/v1/videos")
-async def list_videos(tasks: TasksOf) -> dict[str, Any]:
-    return listed(await tasks.describe(VideoTask, VideoTask.describe))
+async def list_videos(page: PageOf, tasks: TasksOf) -> dict[str, Any]:
+    return listed(await tasks.describe(VideoTask, VideoTask.describe), page)
 
 
 @router.get("/v1/videos/{video_id}")

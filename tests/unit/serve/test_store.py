@@ -117,6 +117,13 @@ def test_what_one_server_keeps_is_found_listed_and_dropped_by_another(servers):
     asyncio.run(use())
 
 
+def test_what_was_made_in_one_second_is_listed_by_its_ids_whenever_it_was_finished(servers):
+    for name in ("1", "2", "0"):
+        servers[0].store.put(name, file(name, 5))
+    entries = asyncio.run(servers[1].describe(StoredFile, view))
+    assert [entry["id"] for entry in entries] == ["2", "1", "0"]
+
+
 def test_work_of_one_server_is_stopped_or_dropped_by_another(servers):
     one, two = servers
     places = {"stopped": Place(), "dropped": Place()}
