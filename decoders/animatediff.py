@@ -123,6 +123,11 @@ class AnimateDiff(LatentDecoder):
                 f"{'exactly' if self.layout else 'up to'} {learned} frames"
             )
 
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self.config.fps
+
     def frames(self, options: SampleOptions) -> int:
         return options.frames or self.config.frames
 

@@ -133,6 +133,14 @@ class Decoder(Protocol):
 
 
 @runtime_checkable
+class VideoDecoder(Decoder, Protocol):
+    """A decoder of videos that says how many frames make a second."""
+
+    @property
+    def rate(self) -> float: ...
+
+
+@runtime_checkable
 class TrainableDecoder(Decoder, Protocol):
     """A decoder with a denoising loss: stage `denoise` trains it, others train through it."""
 

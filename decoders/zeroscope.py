@@ -98,6 +98,11 @@ class Zeroscope(LatentDecoder):
         """Height and width."""
         return (options.size, options.size) if options.size else self.config.size
 
+    @property
+    def rate(self) -> float:
+        """Frames per second."""
+        return self.config.fps
+
     def frames(self, options: SampleOptions) -> int:
         return options.frames or self.config.frames
 

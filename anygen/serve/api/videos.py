@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from anygen.core.media import Message, Video
-from anygen.core.schema import Text
+from anygen.core.schema import Text, explain
 from anygen.generation.events import Event, MediaProgress, MediaStarted
 from anygen.serve.api.common import (
     PageOf,
@@ -34,6 +34,7 @@ from anygen.serve.parameters import named, only, side_of
 from anygen.serve.service import Place, Service
 from anygen.serve.store import Tasks
 from anygen.serve.wire import plain
+from decoders.base import SampleOptions, VideoDecoder
 
 router = APIRouter()
 Status = Literal["queued", "in_progress", "completed", "failed"]
@@ -49,7 +50,7 @@ class VideoRequest(OneMedium):
     frames: PositiveInt | None = None
     input_reference: UploadField | None = None  # a picture, sound or video to be read
 
-    seconds: Annotated[Any, only()] = None  # `frames` says how long it is
+    seconds: Annotated[float, Field(gt=0, le=3600)] | None = None  # in place of `frames`
     fps: Annotated[Any, only()] = None
 
 
@@ -123,10 +124,33 @@ async def create_video_file(http: HTTPRequest, service: ServiceOf) -> Any:
     return await plain(http, place, file())
 
 
+def frames_of(body: VideoRequest, service: Service) -> int | None:
+    """The frames of a video, if the request gives them or their time. Raises ApiError."""
+    decoder = service.model.model.decoders.get("video")
+    if body.seconds is None or decoder is None:
+        return body.frames
+    if body.frames is not None or not isinstance(decoder, VideoDecoder):
+        raise unsupported_length("leave it out, and say by frames how long the video is")
+    frames = round(body.seconds * decoder.rate)
+    try:
+        decoder.check(SampleOptions(frames=frames))
+    except ValueError as error:
+        raise unsupported_length(
+            f"{body.seconds:g} s have {frames} frames at {decoder.rate:g} per second; "
+            + explain(error).removeprefix("frames: ")
+        ) from error
+    return frames
+
+
+def unsupported_length(problem: str) -> ApiError:
+    return ApiError(400, f"seconds: {problem}", "unsupported_value", "seconds")
+
+
 async def begin(http: HTTPRequest, service: Service) -> tuple[VideoRequest, Place, Job, int]:
     body = await read_body(http, VideoRequest)
     service.check_model(body.model)
-    sample = {"size": side_of(body.size, "size"), "frames": body.frames}
+    frames = frames_of(body, service)
+    sample = {"size": side_of(body.size, "size"), "frames": frames}
     seed = body.first_seed
     with named(body.names):
         options = body.options(service, "video", sample)

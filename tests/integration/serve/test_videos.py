@@ -135,10 +135,19 @@ def test_a_reference_is_read(served, videos):
     assert "input_reference" in refused.value.message
 
 
+def test_a_video_may_have_the_seconds_that_another_one_has(served, videos, file):
+    video = videos.poll(create(served, seconds=videos.poll(create(served).id).seconds).id)
+    assert videos.download_content(video.id).read() == file
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "param"),
     [
-        ({"seconds": "4"}, "unsupported_value", "seconds"),
+        ({"seconds": "400"}, "unsupported_value", "seconds"),
+        ({"seconds": "0.001"}, "unsupported_value", "seconds"),
+        ({"seconds": "0"}, "invalid_value", "seconds"),
+        ({"seconds": "1e308"}, "invalid_value", "seconds"),
+        ({"seconds": "1", "frames": "8"}, "unsupported_value", "seconds"),
         ({"size": "1280x720"}, "unsupported_value", "size"),
         ({"prompt": " "}, "invalid_value", None),
         ({"smell": "1"}, "unknown_parameter", "smell"),
