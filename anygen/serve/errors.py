@@ -150,16 +150,23 @@ def is_json(content_type: str) -> bool:
     return re.match(r"application/([\w.+-]+\+)?json\b", content_type, re.IGNORECASE) is not None
 
 
+def framework_error(http: HTTPRequest, error: HTTPException) -> ApiError:
+    """For an error of a request that has reached no endpoint."""
+    path, allowed = http.url.path, (error.headers or {}).get("Allow")
+    message, code = {
+        404: (f"this server has no path {path}", "unknown_path"),
+        405: (f"{path} is for {allowed} and not for {http.method}", "method_not_allowed"),
+    }.get(error.status_code, (str(error.detail), "invalid_request"))
+    return ApiError(error.status_code, message, code, headers=error.headers)
+
+
 def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
-    async def refused(_: HTTPRequest, error: HTTPException) -> WireResponse:
+    async def refused(http: HTTPRequest, error: HTTPException) -> WireResponse:
         if not isinstance(error, ApiError):
             if isinstance(error.__cause__, ValueError | RecursionError):  # of FastAPI's json.loads
                 return error_response(invalid_json(error.__cause__))
-            code = {404: "unknown_path", 405: "method_not_allowed"}.get(
-                error.status_code, "invalid_request"
-            )
-            error = ApiError(error.status_code, str(error.detail), code, headers=error.headers)
+            error = framework_error(http, error)
         return error_response(error)
 
     @app.exception_handler(RequestValidationError)

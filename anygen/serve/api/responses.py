@@ -11,13 +11,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import Field, PositiveInt, ValidationError
 from starlette.requests import Request as HTTPRequest
-from starlette.responses import Response
 
 from anygen.core.media import Media, Message
 from anygen.core.schema import Strict, Text, explain
 from anygen.generation.events import Done
 from anygen.generation.options import AnswerOptions
-from anygen.serve.api.common import ServiceOf, TasksOf, failure, new_id
+from anygen.serve.api.common import ServiceOf, failure, new_id
 from anygen.serve.api.response_items import IMAGE, ITEMS, ItemWriter, WireEvent
 from anygen.serve.content import Find, MessageReader, answerable, merged
 from anygen.serve.encoded_media import EncodedMedia, encode_media
@@ -101,26 +100,6 @@ async def create_response(body: ResponsesRequest, http: HTTPRequest, service: Se
     if body.stream:
         return EventStream(frames(answer.events(job)), place)
     return await plain(http, place, answer.whole(job))
-
-
-@router.get("/v1/responses/{response_id}", response_class=Response)
-async def read_response(response_id: str, tasks: TasksOf) -> Response:
-    """A response as it was sent, for as long as it is kept."""
-    stored = await tasks.find(response_id, StoredResponse)
-    if stored is None:
-        raise not_kept(response_id)
-    return Response(stored.body, media_type="application/json")
-
-
-@router.delete("/v1/responses/{response_id}")
-async def delete_response(response_id: str, tasks: TasksOf) -> dict[str, Any]:
-    if not await tasks.drop(response_id, StoredResponse):
-        raise not_kept(response_id)
-    return {"id": response_id, "object": "response", "deleted": True}
-
-
-def not_kept(response_id: str) -> ApiError:
-    return ApiError(404, f"no response {response_id!r} is kept", "response_not_found")
 
 
 # --- the request
