@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from anygen.core.media import Message
+from anygen.generation.truncation import shortest
 from anygen.llm.language_model import LanguageModel
 from anygen.llm.prompt import Tokens, build_prompt
 
@@ -35,16 +36,23 @@ def ids_of_choices(
 ) -> list[tuple[int, ...]]:
     """The tokens of each choice as the answer to `messages`, as training reads answers.
 
-    A chat template decides whether an answer begins with a space.
+    A chat template decides whether an answer begins with a space. The words of the conversation
+    make no difference, so that they are not tokenized again for each choice.
     """
     spans = not llm.signals.droppable
+    question = [wordless(message) for message in shortest(messages)]
     found = []
     for text in choices:
-        answered = [*messages, Message("assistant", (text,))]
+        answered = [*question, Message("assistant", (text,))]
         pieces = build_prompt(answered, llm.tokenizer, reply=False, spans=spans)
-        own = [p for p in pieces if isinstance(p, Tokens) and p.message == len(messages)]
+        own = [p for p in pieces if isinstance(p, Tokens) and p.message == len(question)]
         found.append(tuple(token for piece in own for token in piece.ids))
     return found
+
+
+def wordless(message: Message) -> Message:
+    parts = ("?" if isinstance(part, str) and part else part for part in message.parts)
+    return Message(message.role, tuple(parts))
 
 
 def log_probabilities(logits: Tensor, vocabulary: int) -> Tensor:

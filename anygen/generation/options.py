@@ -37,7 +37,8 @@ class AnswerOptions(SamplingOptions):
     at_most: dict[MediaModality, NonNegativeInt] = {}
     words_between: NonNegativeInt = 0  # at least so many between two media
     stop: tuple[Text, ...] = ()  # texts that end the answer, and are not part of it
-    choices: tuple[Text, ...] = ()  # the answer is one of these texts, and has no media
+    # The answer is one of these texts, and has no media.
+    choices: tuple[Text, ...] = Field(default=(), max_length=10_000)
     deadline: PositiveFloat | None = None  # seconds
     feedback: Feedback = "wait"
     media: dict[MediaModality, SampleOptions] = {}

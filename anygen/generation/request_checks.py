@@ -16,6 +16,11 @@ from anygen.llm.kv_cache import Key
 from anygen.llm.prompt import Features, Piece, Span, Tokens, build_prompt
 from anygen.model.multimodal import MultimodalModel
 
+# Contexts: what precedes so much of a conversation, by the fewest positions that it can take, is
+# dropped before it is tokenized. It is never read, but where the oldest read message lies depends
+# on what precedes it, see `truncate`.
+REPLAYED = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
@@ -46,10 +51,12 @@ def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
     check_options(model, request)
     messages = model.with_system_prompt(request.messages)
     added = len(messages) - len(request.messages)
-    pieces = pieces_of(model, messages, request.options)
-    lengths = [length_of(model, pieces, index, m) for index, m in enumerate(messages)]
-    kept, forgotten = truncate(messages, lengths, model.llm.context)
-    if forgotten:
+    check_text(model, messages, request.options)
+    least = [least_length(model, message) for message in messages]
+    recent, unread = truncate(messages, least, REPLAYED * model.llm.context)
+    pieces = pieces_of(model, recent, request.options)
+    kept, dropped = truncate(recent, lengths_of(model, recent, pieces), model.llm.context)
+    if dropped:
         pieces = pieces_of(model, kept, request.options)
     prompt = base_prompt = keyed(model, pieces)
     if model.llm.router and added:
@@ -60,7 +67,7 @@ def prepare(model: MultimodalModel, request: Request) -> PreparedRequest:
         raise ValueError(too_long(model, messages, request.options))
     check_room(model, request.options, len(prompt.keys))
     check_choices(request.options, choices, model.llm.context - read)
-    return PreparedRequest(request, prompt, base_prompt, forgotten, choices)
+    return PreparedRequest(request, prompt, base_prompt, sum_of(unread, dropped), choices)
 
 
 def prepare_scores(
@@ -158,11 +165,58 @@ def without_features(pieces: Sequence[Piece], media: set[int]) -> list[Piece]:
     return kept
 
 
-def length_of(model: MultimodalModel, pieces: Sequence[Piece], index: int, message: Message) -> int:
-    """The most positions that a message takes, without the template around it."""
-    texts = (piece for piece in pieces if isinstance(piece, Tokens) and piece.message == index)
-    media = (model.media_costs[modality_of(medium)] for medium in media_of([message]))
-    return sum(len(piece.ids) for piece in texts) + sum(media)
+def lengths_of(
+    model: MultimodalModel, messages: Sequence[Message], pieces: Sequence[Piece]
+) -> list[int]:
+    """The most positions that each message takes, without the template around it."""
+    costs = model.media_costs
+    lengths = [sum(costs[modality_of(m)] for m in media_of([message])) for message in messages]
+    for piece in pieces:
+        if isinstance(piece, Tokens) and piece.message is not None:
+            lengths[piece.message] += len(piece.ids)
+    return lengths
+
+
+def least_length(model: MultimodalModel, message: Message) -> int:
+    """The fewest tokens that the text of a message can have."""
+    return sum(least_tokens(model, part) for part in message.parts if isinstance(part, str))
+
+
+def least_tokens(model: MultimodalModel, text: str) -> int:
+    """The fewest tokens that a text can have: as many as if each was the longest one.
+
+    What a tokenizer's normalization leaves out of a text counts, too.
+    """
+    return -(-len(text) // model.llm.longest_token)
+
+
+def check_text(model: MultimodalModel, messages: Sequence[Message], options: AnswerOptions) -> None:
+    """Raises ValueError for a text that has too many tokens whatever they are.
+
+    To tokenize it would take time and memory in proportion.
+    """
+    context = model.llm.context
+    length = sum(least_length(model, message) for message in shortest(messages))
+    if length > context:
+        raise ValueError(
+            f"messages: the last one and the system prompt have at least {length} tokens, and the "
+            f"model can read {context}; shorten them"
+        )
+    limit = min(context, options.max_new_tokens)
+    for text in options.choices:
+        length = least_tokens(model, text)
+        if length > limit:
+            raise ValueError(
+                f"choices: {text[:40]!r} has at least {length} tokens, and an answer may have "
+                f"{limit}"
+            )
+
+
+def sum_of(*dropped: Forgotten | None) -> Forgotten | None:
+    found = [each for each in dropped if each]
+    if not found:
+        return None
+    return Forgotten(sum(each.messages for each in found), sum(each.media for each in found))
 
 
 def too_long(model: MultimodalModel, messages: Sequence[Message], options: AnswerOptions) -> str:

@@ -82,12 +82,13 @@ class LanguageModel(nn.Module):
         self.settings, self.placement = settings, placement
         self.tokenizer = load_tokenizer(base, settings.template, as_stored)
         self.base = load_base(base, settings, placement, as_stored)
-        known = self.tokenizer.get_vocab().values()
-        check_backbone(self.base, known, settings)
+        tokens = self.tokenizer.get_vocab()
+        self.longest_token = max(map(len, tokens))  # characters; of byte-level ones, bytes
+        check_backbone(self.base, tokens.values(), settings)
         self.stops = find_stops(self.base, self.tokenizer, settings.stop)
         self.sampling = find_sampling(self.base, settings.sampling)
         vocabulary, self.width = self.base.get_input_embeddings().weight.shape
-        silent = non_text_ids(self.tokenizer, known, vocabulary, self.stops)
+        silent = non_text_ids(self.tokenizer, tokens.values(), vocabulary, self.stops)
         self.register_buffer("silent", torch.tensor(silent).long(), persistent=False)
         self.register_buffer("ends", torch.tensor([*self.stops.ids]).long(), persistent=False)
         self.signals = Signals(vocabulary, modalities, settings.signals)

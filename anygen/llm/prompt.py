@@ -144,6 +144,8 @@ def tokenised(item: Text, before: Sequence[Piece], tokenizer: Any) -> list[Token
     after it, and the first token of a prompt apart from what follows.
     """
     text, first = item.text, tokenizer.bos_token
+    if not text:
+        return []
     found: list[Tokens] = []
     if not before and first and text.startswith(first):
         before = found = [Tokens((tokenizer.bos_token_id,))]
