@@ -101,6 +101,10 @@ def model_error(message: str) -> ApiError:
     return ApiError(500, message, "model_error", kind="model_error", headers=NO_RETRY)
 
 
+def draining() -> ApiError:
+    return ApiError(503, "the server is about to end", "draining", headers={"Retry-After": "5"})
+
+
 def error_response(error: ApiError) -> WireResponse:
     return WireResponse(error.envelope, error.status_code, error.headers)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from starlette.requests import Request as HTTPRequest
@@ -19,11 +20,11 @@ from anygen.core.modality import MediaModality
 from anygen.generation.engine import MAX_SLOTS
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
-from anygen.generation.request_checks import prepare
+from anygen.generation.request_checks import PreparedRequest, prepare
 from anygen.serve.content import MessageReader
 from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import EngineThread, Job
-from anygen.serve.errors import ApiError, invalid
+from anygen.serve.errors import ApiError, draining, invalid
 from anygen.serve.metrics import AnswerMeter, Metrics
 from anygen.serve.settings import ServeSettings
 from anygen.serve.store import Ask, Kind, Store, Tasks, ask_nobody
@@ -42,7 +43,7 @@ class Place:
     def __init__(self, service: Service, answers: int) -> None:
         self.service, self.answers, self.started = service, answers, time.monotonic()
         self.jobs: list[Job] = []
-        self.is_open = True
+        self.is_open, self.is_cancelled = True, False
         service.places.add(self)
 
     def release(self) -> None:
@@ -51,11 +52,16 @@ class Place:
             return
         self.is_open = False
         self.service.freed.set()
-        for job in self.jobs:
-            job.cancel()
+        self.cancel()
         self.service.places.discard(self)
         if self.jobs:
             self.service.note_seconds(time.monotonic() - self.started)
+
+    def cancel(self) -> None:
+        """Ends what is being answered, or prepared for it, with what there is."""
+        self.is_cancelled = True
+        for job in self.jobs:
+            job.cancel()
 
 
 @contextmanager
@@ -103,9 +109,7 @@ class Service:
         Raises ApiError if the server is full, or about to end.
         """
         if self.is_draining:
-            raise ApiError(
-                503, "the server is about to end", "draining", headers={"Retry-After": "5"}
-            )
+            raise draining()
         load = self.load
         if load and load + answers > MAX_SLOTS + self.settings.queue:
             raise ApiError(
@@ -154,24 +158,28 @@ class Service:
         with released_on_error(place):
             reader = MessageReader(self.find, self.settings.max_media, self.settings.media_hosts)
             messages = await in_thread(read, source, reader)
-            requests = [Request(messages, seed, options, previews) for seed in seeds]
-            for number, request in enumerate(requests):
+            prepared = await self.prepared(Request(messages, seeds[0], options, previews))
+            for number, seed in enumerate(seeds):
                 if is_spare.get() and number >= SPARE_SLOTS:
                     await place.jobs[number - SPARE_SLOTS].ended.wait()
-                await self.start(place, request)
+                request = replace(prepared.request, seed=seed)
+                self.start(place, replace(prepared, request=request))
             return place, place.jobs
 
-    async def start(self, place: Place, request: Request) -> Job:
-        """Begins the answer to a request. Raises ApiError if the model cannot meet it."""
+    async def prepared(self, request: Request) -> PreparedRequest:
+        """Raises ApiError for a request that the model cannot meet."""
         loop = asyncio.get_running_loop()
         network = self.model.model
         try:
-            prepared = await loop.run_in_executor(self.preparing, prepare, network, request)
+            return await loop.run_in_executor(self.preparing, prepare, network, request)
         except ValueError as error:
             raise invalid(error) from error
+
+    def start(self, place: Place, prepared: PreparedRequest) -> Job:
+        """Begins the answer to a request."""
         job = self.engine.submit(prepared, AnswerMeter(self.metrics).count)
         place.jobs.append(job)
-        if not place.is_open:  # released while it was prepared
+        if place.is_cancelled:  # while it was prepared
             job.cancel()
         return job
 
@@ -222,13 +230,12 @@ class Service:
 
     def cancel_all(self) -> None:
         for place in list(self.places):
-            for job in place.jobs:
-                job.cancel()
+            place.cancel()
 
     def close(self) -> None:
         self.cancel_all()
         self.engine.close()
-        self.preparing.shutdown()
+        self.preparing.shutdown(wait=False, cancel_futures=True)
         self.batching.shutdown(wait=False, cancel_futures=True)
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from anygen.serve.errors import to_json
+from anygen.serve.errors import ApiError, to_json
 from anygen.serve.service import Place
 
 Result = TypeVar("Result")
@@ -110,17 +110,20 @@ async def interleaved(streams: Sequence[AsyncIterator[Result]]) -> AsyncIterator
             future.cancel()
 
 
-async def plain(
-    http: HTTPRequest, place: Place, work: Coroutine[Any, Any, Result]
-) -> Result | Response:
+async def plain(http: HTTPRequest, place: Place, work: Coroutine[Any, Any, Result]) -> Result:
     """The result of work that ends when the client disconnects. Gives up its place."""
     try:
-        working = asyncio.ensure_future(work)
-        if not await first_of(working, http.receive):
-            return Response(status_code=CLOSED)
-        return working.result()
+        return await while_there(http, work)
     finally:
         place.release()
+
+
+async def while_there(http: HTTPRequest, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of work that ends when the client disconnects. Raises ApiError if it does."""
+    working = asyncio.ensure_future(work)
+    if not await first_of(working, http.receive):
+        raise ApiError(CLOSED, "the client has gone", "client_gone")
+    return working.result()
 
 
 async def first_of(work: asyncio.Future[Any], receive: Receive) -> bool:

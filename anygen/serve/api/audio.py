@@ -18,7 +18,7 @@ from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
 from anygen.serve.parameters import named
 from anygen.serve.service import Service
-from anygen.serve.wire import plain
+from anygen.serve.wire import plain, while_there
 
 router = APIRouter()
 
@@ -36,7 +36,8 @@ async def create_sound(body: SoundRequest, http: HTTPRequest, service: ServiceOf
     seed = body.first_seed
     with named(body.names):
         options = body.options(service, "audio", {"seconds": body.audio_length})
-        place, [job] = await service.open(read_input, body.input, [seed], options)
+        opening = service.open(read_input, body.input, [seed], options)
+        place, [job] = await while_there(http, opening)
     return await plain(http, place, sound(job, body, seed, service))
 
 

@@ -31,7 +31,7 @@ from anygen.serve.parameters import (
     only,
 )
 from anygen.serve.service import Service
-from anygen.serve.wire import DONE, EventStream, frame, interleaved, plain
+from anygen.serve.wire import DONE, EventStream, frame, interleaved, plain, while_there
 
 router = APIRouter()
 FINISH = {"length": "length", "deadline": "length", "cancelled": "length"}  # else it is stop
@@ -83,7 +83,8 @@ async def create_completion(body: ChatRequest, http: HTTPRequest, service: Servi
     options = options_of(body, service)
     seed = draw_seed(body.seed if body.seed is not None else body.anygen.seed)
     seeds = derived_seeds(seed, body.n or 1)
-    place, jobs = await service.open(read_messages, body.messages, seeds, options)
+    opening = service.open(read_messages, body.messages, seeds, options)
+    place, jobs = await while_there(http, opening)
     completion = ChatWriter(body, seeds, service, http)
     if body.stream:
         return EventStream(completion.frames(jobs), place)

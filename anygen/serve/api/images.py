@@ -24,7 +24,7 @@ from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
 from anygen.serve.parameters import Ignored, derived_seeds, named, only, side_of
 from anygen.serve.service import Service
-from anygen.serve.wire import EventStream, frame, plain
+from anygen.serve.wire import EventStream, frame, plain, while_there
 
 router = APIRouter()
 
@@ -109,7 +109,8 @@ async def respond(
     previews = body.partial_images if body.stream else 0
     with named(body.names):
         chosen = body.options(service, "image", {"size": size}, **options)
-        place, jobs = await service.open(read, source, seeds, chosen, previews)
+        opening = service.open(read, source, seeds, chosen, previews)
+        place, jobs = await while_there(http, opening)
     answer = ImageWriter(body, service, http)
     if body.stream:
         return EventStream(answer.frames(jobs[0], seeds[0]), place)

@@ -33,7 +33,7 @@ from anygen.serve.parameters import (
 )
 from anygen.serve.service import Service
 from anygen.serve.store import StoredResponse
-from anygen.serve.wire import DONE, EventStream, frame, plain
+from anygen.serve.wire import DONE, EventStream, frame, plain, while_there
 
 router = APIRouter()
 MODALITY_OF_ITEM = {kind: modality for modality, (kind, _) in ITEMS.items()}
@@ -85,7 +85,8 @@ async def create_response(body: ResponsesRequest, http: HTTPRequest, service: Se
     options = options_of(body, tool, service)
     seed = draw_seed(body.anygen.seed)
     previews = tool.partial_images if tool and body.stream else 0
-    place, [job] = await service.open(messages_of, body, [seed], options, previews)
+    opening = service.open(messages_of, body, [seed], options, previews)
+    place, [job] = await while_there(http, opening)
     forgotten = job.prepared.forgotten
     if body.truncation == "disabled" and forgotten:
         place.release()

@@ -33,7 +33,7 @@ from anygen.serve.errors import ApiError
 from anygen.serve.parameters import named, only, side_of
 from anygen.serve.service import Place, Service
 from anygen.serve.store import Tasks
-from anygen.serve.wire import plain
+from anygen.serve.wire import plain, while_there
 from decoders.base import SampleOptions, VideoDecoder
 
 router = APIRouter()
@@ -154,7 +154,8 @@ async def begin(http: HTTPRequest, service: Service) -> tuple[VideoRequest, Plac
     seed = body.first_seed
     with named(body.names):
         options = body.options(service, "video", sample)
-        place, [job] = await service.open(read_request, body, [seed], options)
+        opening = service.open(read_request, body, [seed], options)
+        place, [job] = await while_there(http, opening)
     return body, place, job, seed
 
 

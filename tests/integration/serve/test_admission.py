@@ -2,12 +2,15 @@
 
 import asyncio
 import signal
+import threading
 import time
 
 import pytest
 
 from anygen import Message
 from anygen.generation.engine import MAX_SLOTS
+from anygen.serve import service
+from anygen.serve.settings import ServeSettings
 from anygen.serve.wire import EventStream
 from support.served import IMAGE, serving
 
@@ -100,3 +103,63 @@ def test_a_client_that_stops_to_read_loses_its_place_and_makes_no_error(model):
     with serving(model, write_seconds=0.01) as impatient:
         asyncio.run(answer(impatient.service))
         assert not impatient.service.places
+
+
+@pytest.fixture
+def occupied(small):
+    """A server that prepares no request until this is set."""
+    event = threading.Event()
+    small.service.preparing.submit(event.wait)
+    yield event
+    event.set()
+
+
+def test_a_request_whose_client_goes_before_its_turn_is_not_prepared(small, occupied, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(service, "prepare", lambda *_: prepared.append(1))
+    for path, body in (("/v1/responses", TEXT), ("/v1/images/generations", {"prompt": "a ball"})):
+        with small.send(path, body):
+            while not small.service.places:
+                time.sleep(0.01)
+        assert small.is_idle()
+    occupied.set()
+    small.service.preparing.submit(int).result(300)  # what came before it is done, if it was to be
+    assert not prepared
+
+
+def test_a_request_that_is_still_prepared_when_the_server_ends_is_answered_with_nothing(
+    small, occupied
+):
+    with small.send("/v1/responses", {"input": "hi", "max_output_tokens": 1000}) as connection:
+        while not small.service.places:
+            time.sleep(0.01)
+        [place] = small.service.places
+        small.service.drain()
+        while not place.is_cancelled:
+            time.sleep(0.01)
+        occupied.set()
+        assert b'"status":"cancelled"' in connection.makefile("rb").read()
+
+
+def test_a_server_ends_without_waiting_for_what_it_prepares(model):
+    ending, event = service.Service(model, ServeSettings()), threading.Event()
+    begun = ending.preparing.submit(event.wait, 60)
+    waiting = ending.preparing.submit(int)
+    ending.close()
+    assert not begun.done()
+    assert waiting.cancelled()
+    event.set()
+
+
+def test_a_request_for_several_answers_is_prepared_once(small, monkeypatch):
+    prepared, prepare = [], service.prepare
+
+    def noted(network, request):
+        prepared.append(request.seed)
+        return prepare(network, request)
+
+    monkeypatch.setattr(service, "prepare", noted)
+    body = {"messages": [{"role": "user", "content": "hi"}], "n": 3, "max_tokens": 1}
+    reply = small.http.post("/v1/chat/completions", json=body)
+    assert len(reply.json()["choices"]) == 3
+    assert len(prepared) == 1
