@@ -9,14 +9,22 @@ from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any, Protocol
 
+import h11
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anygen.core.version import __version__
 from anygen.serve.api import audio, batches, chat, files, images, responses, status, videos
 from anygen.serve.api.common import check_query
-from anygen.serve.errors import RESPONSES, WireResponse, install_handlers
+from anygen.serve.errors import (
+    RESPONSES,
+    WireResponse,
+    draining,
+    error_response,
+    install_handlers,
+)
 from anygen.serve.guard import Guard
 from anygen.serve.service import Service
 from anygen.serve.settings import ServeSettings
@@ -26,6 +34,7 @@ OPEN_PATHS = ("/health",)  # that need no key
 # Clients close idle connections before that (httpx after 5 s), so that none sends its next request
 # on one that the server is just closing.
 IDLE_SECONDS = 75
+HEADER_SECONDS = 60.0  # for the whole header of a request
 LAST_SECONDS = 5  # for answers that were cancelled to be sent
 
 
@@ -72,6 +81,62 @@ def build_app(service: Service, extra: Extra | None = None, gives_ids: bool = Tr
     return Guard(app, service.settings, service.metrics, open_paths, gives_ids)
 
 
+class Connection(H11Protocol):
+    """Closes what sends no whole header in time; uvicorn itself only limits the time between two
+    requests.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.deadline: asyncio.TimerHandle | None = None  # of the header that is to come
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.unwatch()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self.unwatch()
+        elif self.deadline is None:
+            self.watch()
+
+    def watch(self) -> None:
+        self.deadline = self.loop.call_later(HEADER_SECONDS, self.timeout_keep_alive_handler)
+
+    def unwatch(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+
+
+def ended_in_order(app: ASGIApp) -> ASGIApp:
+    """The application, whose requests are told so if the server ends before they are answered.
+
+    uvicorn cancels them then, and would log each as an error of the application.
+    """
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await app(scope, receive, noted)
+        except asyncio.CancelledError:
+            if scope["type"] == "http" and not has_begun:
+                await error_response(draining())(scope, receive, send)
+
+    return run
+
+
 class AppServer(uvicorn.Server):
     """The process of an application; `on_ready` is called once it listens."""
 
@@ -80,9 +145,9 @@ class AppServer(uvicorn.Server):
     ) -> None:
         """`drain`: seconds that open requests get when the server ends."""
         config = uvicorn.Config(
-            app,
+            ended_in_order(app),
             loop="asyncio",  # these two behave alike whatever else is installed
-            http="h11",
+            http=Connection,
             log_level="warning",
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,
