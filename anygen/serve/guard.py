@@ -17,6 +17,9 @@ from anygen.serve.settings import ServeSettings, is_loopback
 
 SAFE_METHODS = ("GET", "HEAD")
 BODY_SECONDS = 60.0  # for the whole body of a request
+# In JSON, whose values have commas between them. Nothing else is answered while a body is parsed:
+# a million values take half a second or more, in a thread as well, since parsers keep the GIL.
+MAX_COMMAS = 250_000
 
 
 class Guard:
@@ -98,11 +101,14 @@ class Guard:
         if length.isdecimal() and int(length) > self.settings.max_body:
             raise self.too_large()
         try:
-            return await asyncio.wait_for(self.collect(receive), BODY_SECONDS)
+            body = await asyncio.wait_for(self.collect(receive), BODY_SECONDS)
         except TimeoutError:
             raise ApiError(
                 400, f"the body did not arrive within {BODY_SECONDS:.0f} s", "body_timeout"
             ) from None
+        if body and not headers.get("content-type", "").startswith("multipart/"):
+            check_values(body)
+        return body
 
     async def collect(self, receive: Receive) -> bytes | None:
         body = bytearray()
@@ -126,6 +132,14 @@ def without_body(send: Send) -> Send:
         await send({**message, "body": b""} if "body" in message else message)
 
     return send_head
+
+
+def check_values(body: bytes) -> None:
+    """Raises ApiError for JSON that would hold up other requests while it is parsed."""
+    if body.count(b",") > MAX_COMMAS:
+        raise ApiError(
+            413, f"the body has more than {MAX_COMMAS} commas; send less at once", "body_too_large"
+        )
 
 
 def path_of(scope: Scope) -> str:

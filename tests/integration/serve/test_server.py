@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from anygen import __version__
+from anygen.serve import guard
 from anygen.serve.settings import ServeSettings, read_keys
 from support.served import serving
 
@@ -78,6 +79,24 @@ def test_a_body_that_does_not_say_its_length_is_limited_too(served):
     reply = served.http.post("/v1/responses", content=(b" " * 2**16 for _ in range(17)))
     assert reply.status_code == 413
     assert error_of(reply)["code"] == "body_too_large"
+
+
+def test_json_of_too_many_values_is_refused_before_it_is_parsed(served, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_COMMAS", 5)
+    metadata = {str(number): "" for number in range(7)}
+    reply = served.http.post("/v1/responses", json={"input": "hi", "metadata": metadata})
+    assert reply.status_code == 413
+    error = error_of(reply)
+    assert error["code"] == "body_too_large"
+    assert error["message"] == "the body has more than 5 commas; send less at once"
+
+
+def test_a_file_may_have_any_number_of_commas(served, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_COMMAS", 5)
+    file = served.openai.files.create(
+        file=("a.jsonl", b'{"a": "%s"}' % (b"," * 9)), purpose="batch"
+    )
+    assert file.bytes == 18
 
 
 def test_without_a_key_nothing_but_health_is_answered(model):
