@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -36,15 +36,18 @@ Files = Annotated[list[Any], BeforeValidator(as_list)]  # names, data URIs or di
 Texts = Annotated[list[str], BeforeValidator(as_list)]
 
 
-MEDIA_NAME = re.compile("image|img|video|audio|media", re.IGNORECASE)  # begins a column of media
+# Of a column of media, such as `img`, `image_str` or `video_paths`; `image_id` has none.
+MEDIA_NAME = re.compile(
+    r"(image|img|picture|video|audio|media)s?"
+    r"([_-]?(str|path|file|name|url|base64|b64|bytes|data)s?)?\d*",
+    re.IGNORECASE,
+)
 
 
 class Row(BaseModel):
     """A row of a layout. What else it holds is not read, and named once it has been converted."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-    about_media: ClassVar[frozenset[str]] = frozenset()  # columns named as media are, without any
 
     id: Id = ""
 
@@ -71,7 +74,7 @@ class Row(BaseModel):
         """
         named = {name: value for name, value in extras(self) if value not in (None, "", [], {})}
         for name, value in named.items():
-            if MEDIA_NAME.match(name) and name not in self.about_media and may_be_medium(value):
+            if MEDIA_NAME.fullmatch(name) and may_be_medium(value):
                 raise ValueError(
                     f"{name!r} is not read by this layout, and a medium would be lost; rename or "
                     "remove it"

@@ -58,8 +58,6 @@ class NextgptTurn(Turn):
 
 
 class NextgptRow(Row):
-    about_media = frozenset(f"{modality}_caption_embeddings" for modality in MEDIA)
-
     conversations: list[NextgptTurn] = Field(
         [], validation_alias=AliasChoices("conversations", "conversation")
     )

@@ -14,8 +14,6 @@ from mosit_data.formats.schema import Id, Row, exchange, text
 
 
 class MultiinstructRow(Row):
-    about_media = frozenset({"image_source"})
-
     id: Id = Field("", validation_alias=AliasChoices("unique_id", "id"))
     image_path: str
     prompt: str

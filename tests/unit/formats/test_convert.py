@@ -40,11 +40,11 @@ def test_what_is_not_read_is_counted_once_for_each_name(folder):
     weighed = [{**TALK[0], "lang": "en"}, {**TALK[1], "lang": "en", "weight": 0.5}]
     rows = [
         {"id": "k1", "conversations": weighed, "image_size": [64, 64], "note": None},
-        {"id": "k2", "conversations": TALK, "score": 3, "id_of_source": ""},
+        {"id": "k2", "conversations": TALK, "image_id": "12.jpg", "id_of_source": ""},
         {"id": "k3", "conversations": weighed, "img_path": "a.jpg"},
     ]
     counts = convert(job("llava", write_rows(folder / "l.json", rows), folder / "rows.jsonl"))
-    assert counts.unread == {"lang": 1, "weight": 1, "image_size": 1, "score": 1}
+    assert counts.unread == {"lang": 1, "weight": 1, "image_size": 1, "image_id": 1}
     assert (counts.kept, counts.refused) == (2, 1)
 
 
