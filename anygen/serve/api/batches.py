@@ -18,7 +18,7 @@ from anygen.batch.runner import BatchStart
 from anygen.core.schema import Strict
 from anygen.core.text import from_json
 from anygen.generation.events import Done
-from anygen.serve.api.common import PageOf, ServiceOf, TasksOf, failure, listed, new_id
+from anygen.serve.api.common import PageOf, ServiceOf, TasksOf, failure, find_kept, listed, new_id
 from anygen.serve.api.files import BATCH, find, keep
 from anygen.serve.api.responses import usage_of
 from anygen.serve.batch_run import BatchRun, Reply, StoppedError
@@ -144,11 +144,9 @@ async def cancel_batch(batch_id: str, tasks: TasksOf) -> dict[str, Any]:
 
 
 async def found(batch_id: str, tasks: Tasks) -> Batch:
-    batch = await tasks.find(batch_id, Batch)
-    if batch is None:
-        problem = f"this server has no batch {batch_id!r}"
-        raise ApiError(404, problem, "batch_not_found", "batch_id")
-    return batch
+    problem = f"this server has no batch {batch_id!r}"
+    absent = ApiError(404, problem, "batch_not_found", "batch_id")
+    return await find_kept(tasks, batch_id, Batch, absent)
 
 
 # --- the work

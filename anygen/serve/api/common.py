@@ -18,7 +18,7 @@ from anygen.core.schema import Strict
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError, model_error, unknown_parameter
 from anygen.serve.service import Service
-from anygen.serve.store import Tasks
+from anygen.serve.store import Kind, Tasks
 
 
 async def service_of(http: HTTPRequest) -> Service:  # not in a thread, as plain functions are
@@ -41,6 +41,14 @@ async def tasks_of(http: HTTPRequest) -> Tasks:
 
 ServiceOf = Annotated[Service, Depends(service_of)]
 TasksOf = Annotated[Tasks, Depends(tasks_of)]
+
+
+async def find_kept(tasks: Tasks, key: str, kind: type[Kind], absent: ApiError) -> Kind:
+    """What is kept under an id. Raises `absent` if nothing of this kind is."""
+    value = await tasks.find(key, kind)
+    if value is None:
+        raise absent
+    return value
 
 
 def new_id(prefix: str) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from anygen.core.schema import Strict
 from anygen.io.media_files import read_bytes
-from anygen.serve.api.common import Page, ServiceOf, TasksOf, listed, new_id
+from anygen.serve.api.common import Page, ServiceOf, TasksOf, find_kept, listed, new_id
 from anygen.serve.api.forms import UploadField, described_body, read_form
 from anygen.serve.errors import ApiError, invalid
 from anygen.serve.parameters import only
@@ -97,10 +97,7 @@ async def delete_file(file_id: str, tasks: TasksOf) -> dict[str, Any]:
 
 
 async def find(file_id: str, tasks: Tasks, param: str = "file_id") -> StoredFile:
-    kept = await tasks.find(file_id, StoredFile)
-    if kept is None:
-        raise not_found(file_id, param)
-    return kept
+    return await find_kept(tasks, file_id, StoredFile, not_found(file_id, param))
 
 
 def not_found(file_id: str, param: str) -> ApiError:

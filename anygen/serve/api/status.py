@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from anygen.core.schema import Strict
 from anygen.core.version import __version__
-from anygen.serve.api.common import ServiceOf, TasksOf, file_response
+from anygen.serve.api.common import ServiceOf, TasksOf, file_response, find_kept
 from anygen.serve.encoded_media import EncodedMedia
 from anygen.serve.errors import ApiError
 from anygen.serve.parameters import Ignored, only
@@ -75,9 +75,8 @@ def describe_model(service: Service) -> dict[str, Any]:
 @router.get("/v1/media/{sha256}", response_class=Response)
 async def read_stored_medium(sha256: str, http: HTTPRequest, tasks: TasksOf) -> Response:
     """A generated file, for as long as it is kept."""
-    encoded = await tasks.find(sha256, EncodedMedia)
-    if encoded is None:
-        raise ApiError(404, "this server no longer has that medium", "media_not_found")
+    absent = ApiError(404, "this server no longer has that medium", "media_not_found")
+    encoded = await find_kept(tasks, sha256, EncodedMedia, absent)
     return file_response(http, encoded, {"Cache-Control": "private, max-age=31536000, immutable"})
 
 
@@ -123,10 +122,7 @@ async def cancel_response(response_id: str, tasks: TasksOf) -> None:
 
 async def find_response(response_id: str, tasks: Tasks) -> StoredResponse:
     """Raises ApiError."""
-    stored = await tasks.find(response_id, StoredResponse)
-    if stored is None:
-        raise not_kept(response_id)
-    return stored
+    return await find_kept(tasks, response_id, StoredResponse, not_kept(response_id))
 
 
 def not_kept(response_id: str) -> ApiError:

@@ -20,6 +20,7 @@ from anygen.serve.api.common import (
     TasksOf,
     failure,
     file_response,
+    find_kept,
     listed,
     new_id,
 )
@@ -222,10 +223,7 @@ async def delete_video(video_id: str, tasks: TasksOf) -> dict[str, Any]:
 
 
 async def find(video_id: str, tasks: Tasks) -> VideoTask:
-    task = await tasks.find(video_id, VideoTask)
-    if task is None:
-        raise not_found(video_id)
-    return task
+    return await find_kept(tasks, video_id, VideoTask, not_found(video_id))
 
 
 def not_found(video_id: str) -> ApiError:
