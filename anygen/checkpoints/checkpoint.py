@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from anygen.checkpoints.checksums import CheckedFile, with_checksums
+from anygen.checkpoints.checksums import CheckedFile, sort_metadata, with_checksums
 from anygen.checkpoints.model_card import write_card
 from anygen.checkpoints.parts import LORA, parts_of, untrained
 from anygen.config.system import System
@@ -174,7 +174,10 @@ def save_sharded(
 def save_weights(
     tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None
 ) -> None:
-    """Writes a safetensors file, with floating-point tensors in `dtype` if given."""
+    """Writes a safetensors file, with floating-point tensors in `dtype` if given.
+
+    The same tensors are the same bytes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     converted = {
         name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
@@ -182,6 +185,7 @@ def save_weights(
     }
     with replacing(path) as temporary, writing(path):
         save_file(converted, temporary, with_checksums(converted))
+        sort_metadata(temporary)
         temporary.chmod(0o644)  # safetensors creates files that only their owner can read
 
 

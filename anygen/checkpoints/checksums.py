@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 CHECKSUMS = "crc32"  # key of the metadata
+LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header, little-endian
 
 
 def with_checksums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
@@ -28,6 +29,23 @@ def with_checksums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 def checksum(tensor: Tensor) -> int:
     """The CRC-32 of the bytes of a tensor on the CPU, in the order of its elements."""
     return zlib.crc32(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+
+
+def sort_metadata(path: Path) -> None:
+    """Puts the keys of a file's metadata in the order of their names.
+
+    safetensors writes them in an order of chance, which makes other bytes of the same tensors. The
+    header keeps its length, so that no tensor moves. Raises ValueError for a header that would not.
+    """
+    with path.open("rb+") as stream:
+        length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
+        header = json.loads(stream.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(length)
+        if len(text) != length:
+            raise ValueError(f"{path}: the header has {length} bytes, sorted {len(text)}")
+        stream.seek(LENGTH_BYTES)
+        stream.write(text)
 
 
 class CheckedFile:

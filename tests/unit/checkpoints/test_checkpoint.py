@@ -3,6 +3,7 @@ import weakref
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from anygen import AnyGen
@@ -249,6 +250,20 @@ def test_a_bit_that_has_changed_is_noticed_in_whatever_reads_the_tensor(path):
                 refused.append(str(error))
         assert len(refused) == 1
         assert refused[0].startswith(f"{path}: is damaged, the checksum of ")
+
+
+def test_the_same_tensors_are_the_same_bytes_whenever_they_are_saved(path):
+    tensors = {"b": torch.ones(3, 4), "a.ü": torch.zeros(2), 'c"\\': torch.arange(5)}
+    files = set()
+    for _ in range(20):
+        save_weights(tensors, path)
+        files.add(path.read_bytes())
+    assert len(files) == 1
+    with safe_open(path, "pt") as saved:
+        assert {name: saved.get_tensor(name).tolist() for name in saved.keys()} == {
+            name: tensor.tolist() for name, tensor in tensors.items()
+        }
+        assert saved.metadata()["format"] == "pt"
 
 
 def test_a_file_without_checksums_is_read_as_it_is(path):
