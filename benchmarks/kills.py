@@ -42,7 +42,7 @@ TIMES = ("seconds",)  # keys of the log that differ from run to run
 OTHERS = (".lock", "report.html")  # files with a time, or without content
 POOL = {"image": 3, "audio": 3, "video": 2, "text": 4}
 OWN = [{"path": "mine.jsonl"}, {"world": True, "share": 0.4}]
-HELD_OUT = {"world": 2, "every": 2}
+HELD_OUT = {"world": 2, "every": 2, "requests": "asked.jsonl"}
 SETTINGS: dict[str, Any] = {
     "steps": 6,
     "batch_size": 2,
@@ -270,6 +270,8 @@ def write_rows(folder: Path) -> None:
         turns = zip(("user", "assistant"), (asks, f"ball {index}" if index % 2 else drawn))
         messages = [{"role": role, "content": content} for role, content in turns]
         rows.append({"id": f"row-{index}", "messages": messages})
+    asked = [{"id": row["id"], "messages": row["messages"][:1]} for row in rows[:2]]
+    (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
     (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

@@ -36,7 +36,8 @@ from anygen.training.data.mixture import DialogueMixture
 from anygen.training.dialogues import Dialogue
 from anygen.training.parallel.devices import make_accelerator
 from anygen.training.runs.folder import origin_of
-from anygen.training.trainer import StageLoss, Trainer, build_trainer
+from anygen.training.stages import StageLoss
+from anygen.training.trainer import Trainer, build_trainer
 from memory import peak_of, resident
 from mosit_data.build.pipeline import Order, build
 from mosit_data.build.presets.base import Source

@@ -8,16 +8,21 @@ from anygen.core.schema import Strict
 
 
 class HeldOut(Strict):
-    """Their losses are logged every so many steps, and choose the best of the saved weights."""
+    """Their losses are logged every so many steps, and choose the best of the saved weights.
+
+    `requests` have no answers: a run asks the model and logs which share of them gets other media
+    than before its first step.
+    """
 
     path: list[str] = []  # of JSONL files or patterns; each is a source with a loss of its own
     media: str | None = None  # the folder of their media; by default that of each file
     world: NonNegativeInt = 0  # dialogues that the stage draws: shows what is being forgotten
+    requests: list[str] = []  # JSONL files whose rows end with the user's turn; asked with samples
     rows: PositiveInt = 64  # of each file or pattern, at most, chosen at random
     every: PositiveInt = 100  # steps
     patience: PositiveInt | None = None  # losses in a row without a new best one that end the run
 
-    @field_validator("path", mode="before")
+    @field_validator("path", "requests", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value

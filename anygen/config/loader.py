@@ -86,7 +86,8 @@ def source_below(folder: Path, source: Any) -> Any:
         return [source_below(folder, path) for path in source]
     if not isinstance(source, dict):
         return source
-    paths = {key: source_below(folder, source[key]) for key in ("path", "media") if key in source}
+    keys = source.keys() & {"path", "media", "requests"}
+    paths = {key: source_below(folder, source[key]) for key in keys}
     return source | paths
 
 

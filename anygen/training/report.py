@@ -16,27 +16,26 @@ from anygen.training.samples import TEXT
 PAGE = "report.html"
 STEPS = 6  # whose samples are shown
 POINTS = 400  # of a curve
-NO_CURVES = ("step", "seconds", "best_step")
+NO_CURVES = ("step", "seconds", "best_step", "samples")
 
 
 def write(out: Path) -> Path:
     """Write report.html from the files in the folder of a run; returns its path."""
     rows = list(read_json_lines(out / LOG))
     config = (out / RUN_FILE).read_text(encoding="utf-8")
-    logged = [row for row in rows if "samples" not in row]
     values = {
         "folder": out.name,
         "config": config,
-        "step": logged[-1]["step"] if logged else 0,
-        "best": [0, *(row["best_step"] for row in logged if "best_step" in row)][-1],
-        "remaining": remaining(logged, read_yaml(config)["steps"]),
+        "step": rows[-1]["step"] if rows else 0,
+        "best": [0, *(row["best_step"] for row in rows if "best_step" in row)][-1],
+        "remaining": remaining(rows, read_yaml(config)["steps"]),
         "plots": [
             {
                 "name": name,
                 "last": {curve: values[-1] for curve, (_, values) in group.items()},
                 "image": svg_uri(plots.curves_svg(group)),
             }
-            for name, group in grouped(curves(logged)).items()
+            for name, group in grouped(curves(rows)).items()
         ],
         **shown_samples(out, [row for row in rows if "samples" in row]),
     }

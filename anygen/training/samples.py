@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -12,6 +12,7 @@ from anygen.anygen import AnyGen
 from anygen.config.run import Run
 from anygen.core.media import Media, Message, Part, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
+from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.io.media_files import write_media
@@ -64,16 +65,34 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 @torch.no_grad()
 def answers(model: MultimodalModel, run: Run) -> Samples:
     """What the model answers to a few dialogues that the run does not learn from."""
-    options = AnswerOptions(max_new_tokens=MAX_TOKENS, max_media=MAX_ANSWER_MEDIA)
-    if not model.decoders:
-        options = options.model_copy(update={"modalities": ("text",)})
     dialogues = list(islice(questions(model, run), EXAMPLES))
-    requests = [Request(messages, seed, options) for seed, messages in enumerate(dialogues)]
     shown: Samples = {}
-    for index, answer in enumerate(AnyGen(model).reply_many(requests)):
+    for index, answer in enumerate(answer_all(model, dialogues, max_media=MAX_ANSWER_MEDIA)):
         for name, message in (("question", dialogues[index][-1]), ("answer", answer.message)):
             shown |= {f"{index}_{name}_{n}": part for n, part in enumerate(message.parts)}
     return shown
+
+
+@torch.no_grad()
+def requested_media(
+    model: MultimodalModel, dialogues: Sequence[Sequence[Message]]
+) -> list[list[str]]:
+    """The modalities of the media in the answer to each dialogue, in their order."""
+    return [
+        [modality_of(medium) for medium in media_of([answer.message])]
+        for answer in answer_all(model, dialogues)
+    ]
+
+
+def answer_all(
+    model: MultimodalModel, dialogues: Sequence[Sequence[Message]], **options: Any
+) -> list[Answer]:
+    """Answers, each with a seed of its own; a model without decoders answers in words."""
+    if not model.decoders:
+        options["modalities"] = ("text",)
+    chosen = AnswerOptions(max_new_tokens=MAX_TOKENS, **options)
+    requests = [Request(messages, seed, chosen) for seed, messages in enumerate(dialogues)]
+    return AnyGen(model).reply_many(requests)
 
 
 def questions(model: MultimodalModel, run: Run) -> Iterator[Sequence[Message]]:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from anygen.config.run import Run
 from anygen.config.stages import FREEZABLE, LEARNED
@@ -65,6 +65,21 @@ class Stage(Generic[Auxiliaries]):
     auxiliaries: Callable[[MultimodalModel, Run], Auxiliaries]  # a further input of `losses`
     decoder: type[Any] = Decoder  # the contract of decoders that it trains, or trains through
     llm_answers: bool = False  # the LLM computes what is learned from, and nothing before it learns
+
+
+class StageLoss(nn.Module):
+    """The sum of a stage's losses as a module, so that DDP can wrap its forward pass."""
+
+    def __init__(
+        self, model: MultimodalModel, auxiliaries: nn.Module | None, run: Run, stage: Stage[Any]
+    ) -> None:
+        super().__init__()
+        self.model, self.auxiliaries, self.run, self.stage = model, auxiliaries, run, stage
+
+    def forward(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
+        terms = self.stage.losses(self.model, self.auxiliaries, self.run, step)
+        losses = {name: term.mean() for name, term in terms.items()}
+        return torch.stack(list(losses.values())).sum(), losses
 
 
 def no_auxiliaries(model: MultimodalModel, run: Run) -> None:

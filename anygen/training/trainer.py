@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ from anygen.training.runs.step import Step, passes_of
 from anygen.training.runs.stopping import end_process, stop_requests
 from anygen.training.runs.trackers import check_tracker, report_row, tracking
 from anygen.training.runs.trainable import learning_table, narrow_frozen, saved_names, unfreeze
-from anygen.training.samples import write_samples
-from anygen.training.stages import STAGES, Stage, learned_prefixes
+from anygen.training.samples import requested_media, write_samples
+from anygen.training.stages import STAGES, Stage, StageLoss, learned_prefixes
 
 log = logging.getLogger(__name__)
 
@@ -109,21 +110,6 @@ def build_trainer(run: Run, accelerator: Accelerator, origin: Origin) -> "Traine
     return Trainer(run, stage, build_model(run, stage, accelerator), accelerator, origin)
 
 
-class StageLoss(nn.Module):
-    """The sum of a stage's losses as a module, so that DDP can wrap its forward pass."""
-
-    def __init__(
-        self, model: MultimodalModel, auxiliaries: nn.Module | None, run: Run, stage: Stage[Any]
-    ) -> None:
-        super().__init__()
-        self.model, self.auxiliaries, self.run, self.stage = model, auxiliaries, run, stage
-
-    def forward(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
-        terms = self.stage.losses(self.model, self.auxiliaries, self.run, step)
-        losses = {name: term.mean() for name, term in terms.items()}
-        return torch.stack(list(losses.values())).sum(), losses
-
-
 class Trainer:
     """The state of one run: model, auxiliaries, optimizer, averaged weights, step."""
 
@@ -176,12 +162,12 @@ class Trainer:
         """
         self.model.train()
         terms: list[dict[str, Tensor]] = []  # since the last line of the log
-        start_time = time.perf_counter()
         shown = self.accelerator.is_main_process
         bar = progress_bar(self.run.stage, self.step, self.run.steps, shown)
         with stop_requests() as request, bar as advance:
             if self.held_out and not (self.held_out.best.start or self.is_done):
-                self.evaluate(self.held_out)
+                self.begin(self.held_out)
+            start_time = time.perf_counter()
             while not self.is_done:
                 terms.append(self.update())
                 self.step += 1
@@ -200,6 +186,12 @@ class Trainer:
                     self.write_samples()
                 if self.is_due(self.run.save_every):
                     self.write_page()
+
+    def begin(self, held_out: HeldOutRows) -> None:
+        """What later losses and answers are compared with."""
+        self.evaluate(held_out)
+        if held_out.requests:
+            self.write_samples()
 
     def catch_up(self) -> None:
         """What the run still had to do after its last save when it was killed."""
@@ -323,11 +315,14 @@ class Trainer:
         log.info("%s", row)
 
     def write_samples(self) -> None:
+        """Also ask again what was asked before the first step."""
         if not (self.accelerator.is_main_process or self.sharing.all_compute):
             return
+        ask = partial(requested_media, self.model)
         self.model.eval()
         with self.average.in_use(), self.accelerator.autocast():
             samples = self.stage.samples(self.model, self.run)
+            forgetting = self.held_out.forgetting(ask) if self.held_out else {}
             self.sharing.finish()
         self.model.train()
         if not self.accelerator.is_main_process:
@@ -335,7 +330,7 @@ class Trainer:
         paths = write_samples(samples, self.run.out / "samples" / f"{self.step:06d}")
         if paths:
             names = [str(path.relative_to(self.run.out)) for path in paths]
-            self.write_row({"step": self.step, "samples": names})
+            self.write_row({"step": self.step, "samples": names, **forgetting})
 
     def write_page(self) -> None:
         if self.accelerator.is_main_process:

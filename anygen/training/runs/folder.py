@@ -146,7 +146,11 @@ def write_settings(run: Run, origin: Origin) -> None:
 def absolute(held_out: HeldOut) -> dict[str, Any]:
     """The paths of held-out rows, from wherever the run goes on."""
     media = held_out.media and str(Path(held_out.media).absolute())
-    return {"path": [str(Path(path).absolute()) for path in held_out.path], "media": media}
+    files = {"path": held_out.path, "requests": held_out.requests}
+    return {
+        "media": media,
+        **{key: [str(Path(path).absolute()) for path in paths] for key, paths in files.items()},
+    }
 
 
 def relative(name: str, folder: Path) -> str:

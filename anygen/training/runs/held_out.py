@@ -1,4 +1,4 @@
-"""The losses of rows that a run does not learn from, and what follows from them."""
+"""Rows that a run does not learn from: their losses, what follows from them, what it forgets."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,22 +14,26 @@ from torch import Tensor
 from anygen.config.data import DataSource
 from anygen.config.held_out import HeldOut
 from anygen.config.run import Run
-from anygen.core.media import media_of, modality_of
+from anygen.core.media import Message, media_of, modality_of
 from anygen.core.modality import MEDIA
+from anygen.core.schema import explain_in_line
 from anygen.io.media_files import printable
 from anygen.model.multimodal import MultimodalModel
+from anygen.training.data.files import RowError
 from anygen.training.data.mixture import StepRows, open_sources
 from anygen.training.data.rows import RowReader
 from anygen.training.data.sources import FileSource, open_source
-from anygen.training.dialogues import Dialogue
+from anygen.training.dialogues import Dialogue, read_record
 from anygen.training.mixtures import draw_dialogues
 from anygen.training.parallel.sharing import Replicated
 from anygen.training.runs.step import Step, as_passes, equal_parts, within_limit
 
 WORLD = "world"
 PREFIX = "held_out/"  # of the names of losses in the log
+FORGETTING = "forgetting/"  # of the names of what has grown since the first step
 
 Losses = dict[str, float]
+Request = Sequence[Message]  # a dialogue that ends with the user's turn
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Best:
 
     rows: Any = None  # what the losses are of
     start: Losses = field(default_factory=dict)  # of each source before the first step
+    # the modalities in the answer to each request before the first step, by source
+    media: dict[str, list[list[str]]] = field(default_factory=dict)
     loss: float | None = None
     step: int = 0
     waiting: int = 0  # losses in a row that were no better
@@ -65,12 +71,16 @@ class HeldOutRows:
         self.files = open_files(settings, run.seed)
         rows = read_all(model, run, self.files)
         self.sources = {name: grouped(own) for name, own in rows.items()}
+        self.requests = read_requests(settings, run.seed)
         self.best = Best(self.fingerprint())
 
     def fingerprint(self) -> dict[str, Any]:
         """What the losses depend on beside the model."""
         hashes = [file.index.sha256 for source in self.files.values() for file in source.files]
-        return {"files": hashes, "world": self.settings.world, "rows": self.settings.rows}
+        found = {"files": hashes, "world": self.settings.world, "rows": self.settings.rows}
+        sources = open_requests(self.settings, self.run.seed).values()
+        requests = [file.index.sha256 for source in sources for file in source.files]
+        return {**found, "requests": requests} if requests else found
 
     def state(self) -> dict[str, Any]:
         return asdict(self.best)
@@ -88,19 +98,32 @@ class HeldOutRows:
     def add(self, losses: Losses, step: int) -> tuple[Losses, bool]:
         """The line of the log for the losses of a step, and whether they are the best ones so far.
 
-        Best is the mean of the files, or without files that of the small world. `forgetting` is by
-        how much the loss of the small world has grown since the first step.
+        Best is the mean of the files, or without files that of the small world. `forgetting/world`
+        is by how much the loss of the small world has grown since the first step.
         """
         row = {f"{PREFIX}{name}": loss for name, loss in losses.items()}
         if not self.best.start:
             self.best.start = {name: losses[name] for name in self.sources if name in losses}
         if self.files and {WORLD} <= losses.keys() & self.best.start.keys():
-            row["forgetting"] = round(losses[WORLD] - self.best.start[WORLD], 5)
+            row[f"{FORGETTING}{WORLD}"] = round(losses[WORLD] - self.best.start[WORLD], 5)
         names = list(self.files) or [WORLD]
         finite = [losses[name] for name in names if name in losses]
         loss = sum(finite) / len(finite) if len(finite) == len(names) else None
         better = self.best.add(loss, step)
         return {**row, "best_step": self.best.step}, better
+
+    def forgetting(self, ask: Callable[[Sequence[Request]], list[list[str]]]) -> Losses:
+        """The share of each file's requests that get other media than before the first step.
+
+        `ask` gives the modalities of the media in the answer to each, in their order.
+        """
+        found = {}
+        for name, requests in self.requests.items():
+            media = ask(requests)
+            before = self.best.media.setdefault(name, media)
+            others = sum(now != then for now, then in zip(media, before, strict=True))
+            found[f"{FORGETTING}{name}"] = round(others / len(requests), 5)
+        return found
 
     @torch.no_grad()
     def losses(
@@ -157,22 +180,32 @@ def is_finite(value: float) -> bool:
 
 
 def open_files(settings: HeldOut, seed: int) -> dict[str, FileSource]:
-    """The sources of files by name. Raises ValueError if there are none of such a name."""
+    """The sources of rows with answers by name. Raises ValueError if there are no such files."""
+    return open_all(settings.path, settings, seed)
+
+
+def open_requests(settings: HeldOut, seed: int) -> dict[str, FileSource]:
+    """The sources of requests by name. Raises ValueError if there are no such files."""
+    return open_all(settings.requests, settings, seed)
+
+
+def open_all(paths: Sequence[str], settings: HeldOut, seed: int) -> dict[str, FileSource]:
     found: dict[str, FileSource] = {}
-    for path in settings.path:
+    for path in paths:
         source = DataSource(path=path, media=settings.media, limit=settings.rows)
         found[name_of(path, found)] = open_source(source, seed)
     return found
 
 
 def check_held_out(run: Run) -> None:
-    """Raises ValueError for held-out files that do not exist, or that the run learns from.
+    """Raises ValueError for held-out files that do not exist, and rows that the run learns from.
 
     A file that it learns from may have another name.
     """
     if run.held_out is None:
         return
     sources = open_files(run.held_out, run.seed).values()
+    open_requests(run.held_out, run.seed)
     learned = {file.index.sha256 for own in open_sources(run).values() for file in own.files}
     for file in chain.from_iterable(source.files for source in sources):
         if file.index.sha256 in learned:
@@ -205,6 +238,28 @@ def read_all(
     if run.held_out.world:
         found[WORLD] = world_rows(model, run, run.held_out.world)
     return found
+
+
+def read_requests(settings: HeldOut, seed: int) -> dict[str, list[Request]]:
+    """Dialogues that end with the user's turn, by source. Raises RowError for any other row."""
+    return {
+        name: [read_request(source, row) for row in range(len(source))]
+        for name, source in open_requests(settings, seed).items()
+    }
+
+
+def read_request(source: FileSource, row: int) -> Request:
+    """Raises RowError."""
+    record, place = source.read(row), source.place(row)
+    try:
+        if not record.messages or record.messages[-1].role != "user":
+            raise ValueError("the last message is not the user's; requests have no answers")
+        dialogue = read_record(record, place.media.read)
+        if dialogue.unseen:
+            raise ValueError("a medium has only a caption; requests show whole media")
+    except (ValueError, OSError) as error:
+        raise RowError(place.file, place.line, record.id, explain_in_line(error)) from None
+    return dialogue.messages
 
 
 def world_rows(model: MultimodalModel, run: Run, count: int) -> list[Dialogue]:

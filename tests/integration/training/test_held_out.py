@@ -57,7 +57,7 @@ def test_losses_are_logged_by_source_by_modalities_and_by_term(held_out_run):
         "held_out/world",
     } <= rows[0].keys()
     grown = [round(row["held_out/world"] - rows[0]["held_out/world"], 5) for row in rows]
-    assert [row["forgetting"] for row in rows] == grown
+    assert [row["forgetting/world"] for row in rows] == grown
     assert rows[-1]["held_out/mine"] < rows[0]["held_out/mine"]
     page = Page(out / "report.html")
     assert "held_out/mine/image: " in page.text
@@ -123,6 +123,61 @@ def test_a_run_answers_held_out_questions(held_out_run):
     assert "say 7" in Page(out / "report.html").text
 
 
+@pytest.fixture
+def asked(tmp_path):
+    """Requests without answers, one of them about a picture."""
+    write_picture(tmp_path / "a.png")
+    turns = [{"role": "user", "content": [picture("a.png"), {"type": "text", "text": "what?"}]}]
+    rows = [{"id": "draw", "prompt": "draw a cat"}, {"id": "look", "messages": turns}]
+    return write_records(tmp_path / "asked.jsonl", *rows)
+
+
+@pytest.mark.slow
+def test_requests_are_asked_before_the_first_step_and_with_the_samples(
+    held_out_run, asked, tmp_path
+):
+    name = held_out_run(steps=2, sample_every=1, held_out={"requests": "asked.jsonl"})
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    train(name, [f"out={once}"])
+    found = {row["step"]: row["forgetting/asked"] for row in rows_of(once) if "samples" in row}
+    assert list(found) == [0, 1, 2]
+    assert found[0] == 0
+    assert set(found.values()) <= {0, 0.5, 1}
+    assert f"forgetting: asked {found[2]:.4g}" in Page(once / "report.html").text
+    train(name, [f"out={twice}", "steps=1"])
+    train(name, [f"out={twice}"], ["steps"])
+    before = [torch.load(out / "state.pt")["held_out"]["media"] for out in (once, twice)]
+    assert before[0] == before[1]
+    assert len(before[0]["asked"]) == 2
+
+
+def test_forgetting_is_the_share_of_requests_that_get_other_media(held_out_run, asked, make_model):
+    run = load_run(held_out_run(held_out={"requests": "asked.jsonl"}))
+    answers = iter([[["image"], []], [["image"], ["audio"]], [["image"], []], [[], ["image"]]])
+    rows = HeldOutRows(make_model(), run, run.held_out)
+    shares = [rows.forgetting(lambda requests: next(answers)) for _ in range(3)]
+    again = HeldOutRows(make_model(), run, run.held_out)
+    again.resume(rows.state())
+    shares.append(again.forgetting(lambda requests: next(answers)))
+    assert shares == [{"forgetting/asked": share} for share in (0, 0.5, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (
+            talk("a"),
+            r"asked\.jsonl:1: record a: the last message is not the user's; ",
+        ),
+        ({"id": "b", "messages": [{"role": "user", "content": [picture("no.png")]}]}, r"no\.png"),
+    ],
+)
+def test_requests_that_cannot_be_asked(held_out_run, tmp_path, row, sentence):
+    write_records(tmp_path / "asked.jsonl", row)
+    with pytest.raises(ValueError, match=sentence):
+        train(held_out_run(steps=1, held_out={"requests": "asked.jsonl"}), [])
+
+
 def test_a_run_that_has_no_decoders_answers_in_words(write_run):
     out = train(write_run("encode", steps=1), [])
     [samples] = [row["samples"] for row in rows_of(out) if "samples" in row]
@@ -144,6 +199,7 @@ def test_a_file_that_is_learned_from_is_not_held_out(write_run, tmp_path):
         ({}, "encode", "held_out: give a 'path' of files, or with 'world' the number"),
         ({"world": 2}, "project", "held_out: stage project does not read dialogues; encode"),
         ({"path": "gone.jsonl"}, "encode", r"gone\.jsonl: no such file"),
+        ({"world": 2, "requests": "gone.jsonl"}, "encode", r"gone\.jsonl: no such file"),
     ],
 )
 def test_held_out_rows_that_cannot_be(write_run, held_out, stage, sentence):

@@ -19,6 +19,11 @@ def losses(folder):
     return [{k: v for k, v in r.items() if k != "seconds"} for r in rows if "samples" not in r]
 
 
+def forgetting(folder):
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [(row["step"], row["forgetting/asked"]) for row in rows if "samples" in row]
+
+
 def difference(mine, other):
     left, right = (load_file(folder / "weights.safetensors") for folder in (mine, other))
     assert left.keys() == right.keys()
@@ -33,7 +38,9 @@ def test_processes_with_other_modalities_learn_what_one_does(write_run, tmp_path
     made = {"type": "audio", "path": "made.wav", "caption": "a low tone"}
     ask = [picture("shown.png"), {"type": "text", "text": "what is it?"}]
     write_records(tmp_path / "mine.jsonl", talk("a", ask, "a cat"), talk("b", "a tone", [made]))
-    settings = {"data": [{"path": "mine.jsonl"}], "held_out": {"world": 3, "every": 2}, "ema": 0.5}
+    write_records(tmp_path / "asked.jsonl", {"id": "c", "prompt": "a tone"})
+    held_out = {"world": 3, "requests": "asked.jsonl", "every": 2}
+    settings = {"data": [{"path": "mine.jsonl"}], "held_out": held_out, "ema": 0.5}
     name = write_run("instruct", steps=3, denoised=1, **settings, **SMALL)
     alone, whole, halves = (tmp_path / folder for folder in ("alone", "whole", "halves"))
     out, change = f"out={halves}", ["steps"]
@@ -44,6 +51,7 @@ def test_processes_with_other_modalities_learn_what_one_does(write_run, tmp_path
         (name, [out, "parallel=fsdp", "steps=2"], change),
     )
     assert difference(whole, halves) == 0
+    assert forgetting(whole) == [(0, 0), (2, forgetting(halves)[-1][1])]
     for one, two in zip(losses(alone), losses(whole)):
         assert one == pytest.approx(two, rel=2e-6, abs=3e-5)  # logs have five decimals
     train(name, [out], change)
