@@ -8,6 +8,8 @@ import yaml
 from pydantic import BaseModel
 
 from anygen.config import plugins
+from anygen.config.deepspeed import KEY as DEEPSPEED
+from anygen.config.deepspeed import with_deepspeed
 from anygen.config.run import Run
 from anygen.config.system import System
 from anygen.core.schema import did_you_mean, read_yaml, validate
@@ -47,6 +49,8 @@ def load(kind: type[Document], name: str, overrides: list[str] | None = None) ->
     for override in overrides or []:
         apply_override(data, override)
     check_kind(kind, name, data)
+    if kind is Run:
+        data = with_deepspeed(data)
     document: Document = validate(kind, data)
     return document
 
@@ -73,6 +77,8 @@ def with_paths_below(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
         moved["out"] = str(folder / data["out"])
     if isinstance(data.get("data"), list):
         moved["data"] = [source_below(folder, source) for source in data["data"]]
+    if isinstance(data.get(DEEPSPEED), str):
+        moved[DEEPSPEED] = str(folder / user_path(data[DEEPSPEED]))
     if "held_out" in data:
         moved["held_out"] = source_below(folder, data["held_out"])
     return moved

@@ -10,6 +10,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -125,19 +126,17 @@ class Run(Strict):
             frozen += [part] if value and part and part not in frozen else []
         return {**settings, "freeze": frozen}
 
-    @model_validator(mode="before")
+    @field_validator("parallel", mode="before")
     @classmethod
-    def _refuse_deepspeed(cls, data: Any) -> Any:
+    def _refuse_deepspeed(cls, value: Any) -> Any:
         """DeepSpeed's way of dividing a model is called `fsdp` here."""
-        if not isinstance(data, dict):
-            return data
-        chosen = str(data.get("parallel")).lower().replace("-", "").replace("_", "")
-        if "deepspeed" in data or chosen in DEEPSPEED:
+        if str(value).lower().replace("-", "").replace("_", "") in DEEPSPEED:
             raise ValueError(
-                "parallel: runs do not use DeepSpeed; write `parallel: fsdp`, which divides the "
-                "LLM as ZeRO-3 does, or `parallel: ddp`, in which each process has all of it"
+                "runs do not use DeepSpeed; write `parallel: fsdp`, which divides the LLM as "
+                "ZeRO-3 does, or `parallel: ddp`, in which each process has all of it; "
+                "`deepspeed: FILE` reads a config of DeepSpeed"
             )
-        return data
+        return value
 
     @model_validator(mode="after")
     def _check_learning(self) -> "Run":

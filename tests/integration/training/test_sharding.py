@@ -72,9 +72,7 @@ def test_what_cannot_be_sharded_is_refused(write_run, stage, setting, sentence):
         load_run(name, [setting])
 
 
-@pytest.mark.parametrize(
-    "setting", ["parallel=deepspeed", "parallel=zero3", "parallel=ZeRO-2", "deepspeed=ds_z3.json"]
-)
+@pytest.mark.parametrize("setting", ["parallel=deepspeed", "parallel=zero3", "parallel=ZeRO-2"])
 def test_who_asks_for_deepspeed_is_told_what_takes_its_place(write_run, setting):
     with pytest.raises(ValueError, match=r"write `parallel: fsdp`, .* as ZeRO-3 does"):
         load_run(write_run("instruct"), [setting])
