@@ -29,8 +29,11 @@ class HeldOut(Strict):
 
     @model_validator(mode="after")
     def _check_rows(self) -> "HeldOut":
-        if not self.path and not self.world:
+        if not (self.path or self.world or self.requests):
             raise ValueError(
-                "give a 'path' of files, or with 'world' the number of dialogues to draw"
+                "give a 'path' of files, or with 'world' the number of dialogues to draw, or "
+                "'requests'"
             )
+        if self.patience and not (self.path or self.world):
+            raise ValueError("patience: is for losses; give a 'path' of files, or 'world'")
         return self

@@ -163,6 +163,19 @@ class Run(Strict):
         return self
 
     @model_validator(mode="after")
+    def _check_held_out(self) -> "Run":
+        if self.held_out and self.stage not in DIALOGUE_STAGES:
+            raise ValueError(
+                f"held_out: stage {self.stage} does not read dialogues; "
+                f"{', '.join(DIALOGUE_STAGES)} do"
+            )
+        if self.held_out and self.held_out.requests and self.stage not in GENERATING_STAGES:
+            raise ValueError(
+                f"held_out.requests: stage {self.stage} makes no media; decode and instruct do"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_data(self) -> "Run":
         readers = (*PIXEL_STAGES, *CAPTIONED_STAGES, *DIALOGUE_STAGES)
         if self.data and self.stage not in readers:
@@ -173,11 +186,6 @@ class Run(Strict):
         if self.stage not in ("decode", "instruct") and any(s.plain for s in self.data):
             raise ValueError(
                 f"data: plain answers hold no media, and stage {self.stage} learns from media"
-            )
-        if self.held_out and self.stage not in DIALOGUE_STAGES:
-            raise ValueError(
-                f"held_out: stage {self.stage} does not read dialogues; "
-                f"{', '.join(DIALOGUE_STAGES)} do"
             )
         check_shares(self.data)
         self._check_length()

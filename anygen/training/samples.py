@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 
@@ -12,7 +12,6 @@ from anygen.anygen import AnyGen
 from anygen.config.run import Run
 from anygen.core.media import Media, Message, Part, media_of, modality_of
 from anygen.core.modality import TABLE, MediaModality
-from anygen.generation.answer import Answer
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import Request
 from anygen.io.media_files import write_media
@@ -21,7 +20,7 @@ from anygen.training.data.media import some_media
 from anygen.training.data.mixture import StepRows
 from anygen.training.dialogues import Dialogue
 from anygen.training.mixtures import draw_media
-from anygen.training.runs.held_out import WORLD, open_files, read_all, world_rows
+from anygen.training.runs.held_out import MAX_TOKENS, WORLD, open_files, read_all, world_rows
 from decoders.base import (
     AutoencodingDecoder,
     RenderRequest,
@@ -32,7 +31,7 @@ from decoders.base import (
 
 EXAMPLES = 4  # true media per decoder, and dialogues that are answered
 DRAWN = 8  # dialogues to choose these from, if the run has no held-out files
-MAX_TOKENS, MAX_ANSWER_MEDIA = 64, 2  # of an answer
+MAX_ANSWER_MEDIA = 2
 TEXT = ".txt"  # suffix of a sample that is a text
 
 Samples = dict[str, Part]  # by the names of their files, without suffix
@@ -65,34 +64,25 @@ SAMPLE_CAPTIONS: dict[MediaModality, list[str]] = {
 @torch.no_grad()
 def answers(model: MultimodalModel, run: Run) -> Samples:
     """What the model answers to a few dialogues that the run does not learn from."""
+    options = AnswerOptions(max_new_tokens=MAX_TOKENS, max_media=MAX_ANSWER_MEDIA)
+    if not model.decoders:
+        options = options.model_copy(update={"modalities": ("text",)})
     dialogues = list(islice(questions(model, run), EXAMPLES))
+    requests = [Request(messages, seed, options) for seed, messages in enumerate(dialogues)]
     shown: Samples = {}
-    for index, answer in enumerate(answer_all(model, dialogues, max_media=MAX_ANSWER_MEDIA)):
+    for index, answer in enumerate(AnyGen(model).reply_many(requests)):
         for name, message in (("question", dialogues[index][-1]), ("answer", answer.message)):
             shown |= {f"{index}_{name}_{n}": part for n, part in enumerate(message.parts)}
     return shown
 
 
 @torch.no_grad()
-def requested_media(
-    model: MultimodalModel, dialogues: Sequence[Sequence[Message]]
-) -> list[list[str]]:
-    """The modalities of the media in the answer to each dialogue, in their order."""
+def requested_media(model: MultimodalModel, requests: Sequence[Request]) -> list[list[str]]:
+    """The modalities of the media in the answer to each request, in their order."""
     return [
         [modality_of(medium) for medium in media_of([answer.message])]
-        for answer in answer_all(model, dialogues)
+        for answer in AnyGen(model).reply_many(requests)
     ]
-
-
-def answer_all(
-    model: MultimodalModel, dialogues: Sequence[Sequence[Message]], **options: Any
-) -> list[Answer]:
-    """Answers, each with a seed of its own; a model without decoders answers in words."""
-    if not model.decoders:
-        options["modalities"] = ("text",)
-    chosen = AnswerOptions(max_new_tokens=MAX_TOKENS, **options)
-    requests = [Request(messages, seed, chosen) for seed, messages in enumerate(dialogues)]
-    return AnyGen(model).reply_many(requests)
 
 
 def questions(model: MultimodalModel, run: Run) -> Iterator[Sequence[Message]]:

@@ -35,6 +35,7 @@ from anygen.training.runs.checkpoints import BEST, keep_weights, write_weights
 from anygen.training.runs.folder import (
     Origin,
     check_changes,
+    check_names,
     locked,
     origin_of,
     write_settings,
@@ -67,6 +68,7 @@ def train(name: str, overrides: list[str], change: Sequence[str] = ()) -> Path:
     continues with other settings only if they are in `change`. Raises ValueError.
     """
     run = with_steps(load_run(name, overrides))
+    check_names(change)
     check_tracker(run)
     check_optimizer(run)
     check_held_out(run)
@@ -165,7 +167,7 @@ class Trainer:
         shown = self.accelerator.is_main_process
         bar = progress_bar(self.run.stage, self.step, self.run.steps, shown)
         with stop_requests() as request, bar as advance:
-            if self.held_out and not (self.held_out.best.start or self.is_done):
+            if self.held_out and not (self.held_out.has_begun or self.is_done):
                 self.begin(self.held_out)
             start_time = time.perf_counter()
             while not self.is_done:
@@ -183,13 +185,16 @@ class Trainer:
                     log.info("stopped at step %d; the same command goes on from there", self.step)
                     end_process(stopping)
                 if self.is_due(self.run.sample_every):
+                    before = time.perf_counter()
                     self.write_samples()
+                    start_time += time.perf_counter() - before
                 if self.is_due(self.run.save_every):
                     self.write_page()
 
     def begin(self, held_out: HeldOutRows) -> None:
         """What later losses and answers are compared with."""
-        self.evaluate(held_out)
+        if held_out.sources and not held_out.best.start:
+            self.evaluate(held_out)
         if held_out.requests:
             self.write_samples()
 
@@ -275,9 +280,9 @@ class Trainer:
 
     def is_best(self) -> bool:
         """Whether losses of held-out rows are due in this step, and better than ever before."""
-        return self.held_out is not None and (
-            self.is_due(self.held_out.settings.every) and self.evaluate(self.held_out)
-        )
+        if self.held_out is None or not self.held_out.sources:
+            return False
+        return self.is_due(self.held_out.settings.every) and self.evaluate(self.held_out)
 
     def evaluate(self, held_out: HeldOutRows) -> bool:
         """Log the losses of held-out rows; whether they are better than ever before."""
@@ -328,7 +333,7 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         paths = write_samples(samples, self.run.out / "samples" / f"{self.step:06d}")
-        if paths:
+        if paths or forgetting:
             names = [str(path.relative_to(self.run.out)) for path in paths]
             self.write_row({"step": self.step, "samples": names, **forgetting})
 

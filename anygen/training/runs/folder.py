@@ -74,16 +74,20 @@ def origin_of(run: Run, system: System) -> Origin:
     return {"settings": settings, "system": system.model_dump(mode="json"), "init": weights}
 
 
-def check_changes(run: Run, step: int, before: Origin, now: Origin, allowed: Sequence[str]) -> None:
-    """Whether a run at `step` that began as `before` may go on as `now`.
-
-    Raises ValueError unless everything that changed is in `allowed`.
-    """
+def check_names(allowed: Sequence[str]) -> None:
+    """Raises ValueError for a setting that runs do not have."""
     for name in allowed:
         if name not in Run.model_fields:
             raise ValueError(
                 f"--change: a run has no setting {name!r}{did_you_mean(name, Run.model_fields)}"
             )
+
+
+def check_changes(run: Run, step: int, before: Origin, now: Origin, allowed: Sequence[str]) -> None:
+    """Whether a run at `step` that began as `before` may go on as `now`.
+
+    Raises ValueError unless everything that changed is in `allowed`.
+    """
     if run.steps < step:
         raise ValueError(f"steps: {run.out} is at step {step} already, which is after {run.steps}")
     old, new = flat_settings(before), flat_settings(now)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from torch import Tensor
 from anygen.config.data import DataSource
 from anygen.config.held_out import HeldOut
 from anygen.config.run import Run
-from anygen.core.media import Message, media_of, modality_of
+from anygen.core.media import media_of, modality_of
 from anygen.core.modality import MEDIA
-from anygen.core.schema import explain_in_line
+from anygen.core.schema import explain_in_line, validate
+from anygen.generation.options import AnswerOptions
+from anygen.generation.request import Request
+from anygen.generation.request_checks import prepare
 from anygen.io.media_files import printable
 from anygen.model.multimodal import MultimodalModel
 from anygen.training.data.files import RowError
@@ -33,7 +36,7 @@ PREFIX = "held_out/"  # of the names of losses in the log
 FORGETTING = "forgetting/"  # of the names of what has grown since the first step
 
 Losses = dict[str, float]
-Request = Sequence[Message]  # a dialogue that ends with the user's turn
+MAX_TOKENS = 64  # of the text in an answer to a held-out question or request
 
 
 @dataclass
@@ -42,8 +45,8 @@ class Best:
 
     rows: Any = None  # what the losses are of
     start: Losses = field(default_factory=dict)  # of each source before the first step
-    # the modalities in the answer to each request before the first step, by source
-    media: dict[str, list[list[str]]] = field(default_factory=dict)
+    # by source, what its requests are, and the modalities in the first answer to each
+    media: dict[str, tuple[Any, list[list[str]]]] = field(default_factory=dict)
     loss: float | None = None
     step: int = 0
     waiting: int = 0  # losses in a row that were no better
@@ -71,24 +74,45 @@ class HeldOutRows:
         self.files = open_files(settings, run.seed)
         rows = read_all(model, run, self.files)
         self.sources = {name: grouped(own) for name, own in rows.items()}
-        self.requests = read_requests(settings, run.seed)
+        self.requests = read_requests(model, settings, run.seed)
         self.best = Best(self.fingerprint())
 
     def fingerprint(self) -> dict[str, Any]:
         """What the losses depend on beside the model."""
         hashes = [file.index.sha256 for source in self.files.values() for file in source.files]
-        found = {"files": hashes, "world": self.settings.world, "rows": self.settings.rows}
-        sources = open_requests(self.settings, self.run.seed).values()
-        requests = [file.index.sha256 for source in sources for file in source.files]
-        return {**found, "requests": requests} if requests else found
+        return {"files": hashes, "world": self.settings.world, "rows": self.settings.rows}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is what later losses and answers are compared with."""
+        known = all(self.is_known(name) for name in self.requests)
+        return known and bool(self.best.start or not self.sources)
+
+    def is_known(self, name: str) -> bool:
+        """Whether the first answers to the requests of a source are there."""
+        return name in self.best.media and self.best.media[name][0] == self.identity(name)
+
+    def identity(self, name: str) -> list[Any]:
+        """What the requests of a source are: their files, and how many of these are chosen."""
+        source = open_requests(self.settings, self.run.seed)[name]
+        return [self.settings.rows, *(file.index.sha256 for file in source.files)]
 
     def state(self) -> dict[str, Any]:
         return asdict(self.best)
 
     def resume(self, state: Mapping[str, Any] | None) -> None:
-        """Goes on from a state; one of other rows says nothing about these."""
-        if state is not None and state["rows"] == self.best.rows:
-            self.best = Best(**state)
+        """Goes on from a state. Of losses of other rows only those of the same world still say
+        something, and of answers those to the same requests.
+        """
+        if state is None:
+            return
+        before = Best(**state)
+        if before.rows == self.best.rows:
+            self.best = before
+            return
+        self.best.media = before.media
+        if WORLD in before.start and before.rows["world"] == self.best.rows["world"]:
+            self.best.start = {WORLD: before.start[WORLD]}
 
     @property
     def is_exhausted(self) -> bool:
@@ -113,14 +137,16 @@ class HeldOutRows:
         return {**row, "best_step": self.best.step}, better
 
     def forgetting(self, ask: Callable[[Sequence[Request]], list[list[str]]]) -> Losses:
-        """The share of each file's requests that get other media than before the first step.
+        """The share of each file's requests that get other media than when first asked.
 
         `ask` gives the modalities of the media in the answer to each, in their order.
         """
         found = {}
         for name, requests in self.requests.items():
             media = ask(requests)
-            before = self.best.media.setdefault(name, media)
+            if not self.is_known(name):
+                self.best.media[name] = self.identity(name), media
+            _, before = self.best.media[name]
             others = sum(now != then for now, then in zip(media, before, strict=True))
             found[f"{FORGETTING}{name}"] = round(others / len(requests), 5)
         return found
@@ -218,8 +244,8 @@ def check_held_out(run: Run) -> None:
 def name_of(path: str, others: Mapping[str, Any]) -> str:
     """`mine` for mine.held_out.jsonl; a second one of that name is `mine-2`."""
     stem = Path(path).name.removesuffix(".jsonl").removesuffix(".held_out") or "files"
-    same = sum(other in (WORLD, stem) or other.startswith(f"{stem}-") for other in others)
-    return f"{stem}-{same + 1}" if same or stem == WORLD else stem
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    return next(name for name in names if name not in others and name != WORLD)
 
 
 def read_all(
@@ -240,16 +266,16 @@ def read_all(
     return found
 
 
-def read_requests(settings: HeldOut, seed: int) -> dict[str, list[Request]]:
-    """Dialogues that end with the user's turn, by source. Raises RowError for any other row."""
+def read_requests(model: MultimodalModel, settings: HeldOut, seed: int) -> dict[str, list[Request]]:
+    """The requests by source. Raises RowError for a row that the model cannot be asked."""
     return {
-        name: [read_request(source, row) for row in range(len(source))]
+        name: [read_request(model, source, row) for row in range(len(source))]
         for name, source in open_requests(settings, seed).items()
     }
 
 
-def read_request(source: FileSource, row: int) -> Request:
-    """Raises RowError."""
+def read_request(model: MultimodalModel, source: FileSource, row: int) -> Request:
+    """A dialogue that ends with the user's turn, with the options that it has. Raises RowError."""
     record, place = source.read(row), source.place(row)
     try:
         if not record.messages or record.messages[-1].role != "user":
@@ -257,9 +283,15 @@ def read_request(source: FileSource, row: int) -> Request:
         dialogue = read_record(record, place.media.read)
         if dialogue.unseen:
             raise ValueError("a medium has only a caption; requests show whole media")
+        options: dict[str, Any] = {"max_new_tokens": MAX_TOKENS, **record.options}
+        if record.modalities is not None:
+            options["modalities"] = record.modalities
+        seed = row if record.seed is None else record.seed
+        request = Request(dialogue.messages, seed, validate(AnswerOptions, options))
+        prepare(model, request)
     except (ValueError, OSError) as error:
         raise RowError(place.file, place.line, record.id, explain_in_line(error)) from None
-    return dialogue.messages
+    return request
 
 
 def world_rows(model: MultimodalModel, run: Run, count: int) -> list[Dialogue]:

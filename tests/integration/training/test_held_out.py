@@ -148,7 +148,7 @@ def test_requests_are_asked_before_the_first_step_and_with_the_samples(
     train(name, [f"out={twice}"], ["steps"])
     before = [torch.load(out / "state.pt")["held_out"]["media"] for out in (once, twice)]
     assert before[0] == before[1]
-    assert len(before[0]["asked"]) == 2
+    assert len(before[0]["asked"][1]) == 2
 
 
 def test_forgetting_is_the_share_of_requests_that_get_other_media(held_out_run, asked, make_model):
@@ -162,13 +162,40 @@ def test_forgetting_is_the_share_of_requests_that_get_other_media(held_out_run, 
     assert shares == [{"forgetting/asked": share} for share in (0, 0.5, 0, 1)]
 
 
+def test_the_first_answers_stay_those_of_the_same_requests(held_out_run, asked, make_model):
+    run, model = load_run(held_out_run(held_out={"requests": "asked.jsonl"})), make_model()
+    rows = HeldOutRows(model, run, run.held_out)
+    rows.forgetting(lambda requests: [["image"], []])
+    rows.add({"mine": 1.0}, 0)
+    for changes, share in (({"world": 2, "every": 9}, 0.5), ({"rows": 1}, 0)):
+        changed = HeldOutRows(model, run, run.held_out.model_copy(update=changes))
+        changed.resume(rows.state())
+        answers = [["image"], ["image"]][: len(changed.requests["asked"])]
+        assert not changed.has_begun
+        assert changed.forgetting(lambda requests, answers=answers: answers) == {
+            "forgetting/asked": share
+        }
+        changed.add({"mine": 1.0, "world": 2.0}, 4)
+        assert changed.has_begun
+
+
+def test_requests_alone_are_asked_as_their_lines_say(held_out_run, tmp_path):
+    row = {"id": "say", "prompt": "draw a cat", "modalities": ["text"], "seed": 3}
+    write_records(tmp_path / "asked.jsonl", {**row, "options": {"max_new_tokens": 2}})
+    held_out = {"path": [], "requests": "asked.jsonl"}
+    out = train(held_out_run(steps=1, held_out=held_out), [])
+    asked = [row for row in rows_of(out) if "forgetting/asked" in row]
+    assert [(row["step"], row["forgetting/asked"]) for row in asked] == [(0, 0), (1, 0)]
+    assert not any("best_step" in row for row in rows_of(out))
+    assert "best at" not in Page(out / "report.html").text
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        (
-            talk("a"),
-            r"asked\.jsonl:1: record a: the last message is not the user's; ",
-        ),
+        (talk("a"), r"asked\.jsonl:1: record a: the last message is not the user's; "),
+        ({"id": "l", "prompt": "a " * 3000}, r"asked\.jsonl:1: record l: messages: the last one"),
+        ({"id": "o", "prompt": "a", "options": {"smell": 1}}, "record o: smell: "),
         ({"id": "b", "messages": [{"role": "user", "content": [picture("no.png")]}]}, r"no\.png"),
     ],
 )
@@ -199,7 +226,9 @@ def test_a_file_that_is_learned_from_is_not_held_out(write_run, tmp_path):
         ({}, "encode", "held_out: give a 'path' of files, or with 'world' the number"),
         ({"world": 2}, "project", "held_out: stage project does not read dialogues; encode"),
         ({"path": "gone.jsonl"}, "encode", r"gone\.jsonl: no such file"),
-        ({"world": 2, "requests": "gone.jsonl"}, "encode", r"gone\.jsonl: no such file"),
+        ({"requests": "gone.jsonl"}, "instruct", r"gone\.jsonl: no such file"),
+        ({"requests": "a.jsonl", "patience": 2}, "instruct", "patience: is for losses"),
+        ({"requests": "a.jsonl"}, "encode", r"held_out\.requests: stage encode makes no media"),
     ],
 )
 def test_held_out_rows_that_cannot_be(write_run, held_out, stage, sentence):
@@ -221,9 +250,9 @@ def test_a_loss_that_is_not_finite_is_no_best_one():
 
 def test_sources_of_one_name_are_told_apart():
     names = {}
-    for path in ("a/mine.held_out.jsonl", "b/mine.jsonl", "world.jsonl", "c/mine.jsonl"):
+    for path in ("a/mine-2.jsonl", "a/mine.held_out.jsonl", "b/mine.jsonl", "world.jsonl"):
         names[name_of(path, names)] = path
-    assert list(names) == ["mine", "mine-2", "world-1", "mine-3"]
+    assert list(names) == ["mine-2", "mine", "mine-3", "world-2"]
 
 
 def test_the_best_weights_are_a_model(write_run, saved_model, tmp_path):
