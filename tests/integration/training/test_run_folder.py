@@ -63,6 +63,12 @@ def test_a_run_that_is_refused_leaves_no_folder(write_run, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_an_unknown_setting_may_not_be_changed_in_a_new_run(write_run, tmp_path):
+    with pytest.raises(ValueError, match="--change: a run has no setting 'nonsense'"):
+        train(write_run("vae", **VAE), [], ["nonsense"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_is_not_written_over(write_run, saved_model):
     with pytest.raises(ValueError, match="is the folder of a model; name a new folder"):
         train(write_run("vae", **VAE, out=str(saved_model)), [])
