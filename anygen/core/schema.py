@@ -23,6 +23,7 @@ INTERNAL = re.compile(
 # Where pydantic's message names a class of ours.
 DOCUMENT_ERRORS = ("dict_type", "model_type", "model_attributes_type")
 LONGEST_EXAMPLE = 80  # characters of a value
+LONGEST_NAME = 1000  # characters of a name that others are compared with
 
 Text = Annotated[str, AfterValidator(valid_text)]  # for a model to read
 
@@ -46,6 +47,8 @@ def read_yaml(text: str) -> Any:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the known one that is most like it, if any is."""
+    if len(name) > LONGEST_NAME:  # it is like none, and comparing takes long
+        return ""
     near = get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]}?" if near else ""
 

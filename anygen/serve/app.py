@@ -82,8 +82,9 @@ def build_app(service: Service, extra: Extra | None = None, gives_ids: bool = Tr
 
 
 class Connection(H11Protocol):
-    """Closes what sends no whole header in time; uvicorn itself only limits the time between two
-    requests.
+    """Closes what sends no whole header in time, or after the reply more and more of a body.
+
+    uvicorn itself only limits the time between two requests.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -100,7 +101,8 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        is_answered = self.conn.our_state in (h11.DONE, h11.MUST_CLOSE)
+        if self.conn.their_state is not h11.IDLE and not is_answered:
             self.unwatch()
         elif self.deadline is None:
             self.watch()
@@ -155,6 +157,12 @@ class AppServer(uvicorn.Server):
         )
         super().__init__(config)
         self.on_ready = on_ready
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Gives requests that are ended time to say so: the process ends right after."""
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -17,6 +17,7 @@ from anygen.core.schema import Strict, keys_of, sentence
 from anygen.core.text import json_problem
 
 MAX_MESSAGE = 500  # characters
+MAX_PROBLEMS = 100  # of a request that are looked at; a list may have one for every value
 # OpenAI's clients repeat 408, 409, 429 and every 5xx; what fails again should not be repeated.
 NO_RETRY = {"x-should-retry": "false"}
 KINDS = {
@@ -73,10 +74,13 @@ class ApiError(HTTPException):
 
     @property
     def body(self) -> dict[str, Any]:
-        message = self.detail
-        if len(message) > MAX_MESSAGE:
-            message = f"{message[:MAX_MESSAGE]} ..."
-        return {"message": message, "type": self.kind, "param": self.param, "code": self.code}
+        param = self.param and shortened(self.param)
+        message = shortened(self.detail)
+        return {"message": message, "type": self.kind, "param": param, "code": self.code}
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} ..."
 
 
 class WireResponse(JSONResponse):
@@ -123,7 +127,8 @@ def unknown_parameter(name: str) -> ApiError:
 
 def validation_error(error: RequestValidationError, content_type: str) -> ApiError:
     """The first problem of a request; several where every kind of a value was refused."""
-    problems = [{**each, "loc": each["loc"][1:]} for each in error.errors()]  # without `body`
+    first = error.errors()[:MAX_PROBLEMS]
+    problems = [{**each, "loc": each["loc"][1:]} for each in first]  # without `body`
     keys, kind = keys_of(problems[0]), problems[0]["type"]
     if kind == "json_invalid":
         return ApiError(400, "the body is not JSON", "invalid_json")

@@ -23,10 +23,7 @@ MAX_COMMAS = 250_000
 
 
 class Guard:
-    """Refuses what the settings do not allow, gives each reply an id, and counts it.
-
-    HEAD is answered as GET is, without the body (RFC 9110, 9.3.2).
-    """
+    """Refuses what the settings do not allow, gives each reply an id, and counts it."""
 
     def __init__(
         self,
@@ -46,7 +43,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         if scope["method"] == "HEAD":
-            scope, send = {**scope, "method": "GET"}, without_body(send)
+            scope, send = as_get(scope), without_body(send)
         request_id = f"req_{uuid.uuid4().hex}"
 
         async def send_with_id(message: Message) -> None:
@@ -127,6 +124,12 @@ class Guard:
         return ApiError(413, f"the body has more than {limit} bytes", "body_too_large")
 
 
+def as_get(scope: Scope) -> Scope:
+    """HEAD is answered as GET of the whole is, without the body (RFC 9110, 9.3.2 and 14.2)."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+    return {**scope, "method": "GET", "headers": headers}
+
+
 def without_body(send: Send) -> Send:
     async def send_head(message: Message) -> None:
         await send({**message, "body": b""} if "body" in message else message)
@@ -161,8 +164,16 @@ def replay(body: bytes, receive: Receive) -> Receive:
 def check_origin(headers: Headers) -> None:
     """A browser names the page that sends a request; only pages of this server may."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and site_of(origin) != headers.get("host"):
         raise ApiError(403, "pages of other hosts may not call this server", "foreign_origin")
+
+
+def site_of(origin: str) -> str:
+    """`http://localhost:8000` -> `localhost:8000`; empty for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def name_of(host: str) -> str:

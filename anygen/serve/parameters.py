@@ -11,20 +11,40 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from anygen.batch.openai_lines import same
-from anygen.core.schema import Strict, explain
+from anygen.core.schema import Strict, Text, explain_problem
 from anygen.generation.options import AnswerOptions
 from anygen.generation.request import derive_seed
 from anygen.serve.errors import ApiError
 
 Ignored = Any
 SEED_BITS = 48  # of seeds that are drawn
+MAX_VALUES = 20_000  # in `anygen`; an answer may be chosen among 10,000
 SIZE = re.compile(r"(\d{1,9})x(\d{1,9})", re.ASCII)
+
+
+def size_of(value: Any) -> int:
+    """How many values a JSON value holds at all depths."""
+    count, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        inner = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        count += len(inner)
+        waiting.extend(inner)
+    return count
 
 
 def only(*neutral: Any) -> AfterValidator:
@@ -43,6 +63,11 @@ def only(*neutral: Any) -> AfterValidator:
     return AfterValidator(check)
 
 
+def or_null(default: Any) -> BeforeValidator:
+    """Says of a parameter that null stands for its default."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
 class Extension(Strict):
     """The object `anygen` of a request: its own keys, and any option of `AnswerOptions`."""
 
@@ -54,6 +79,13 @@ class Extension(Strict):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        """Each value may be a problem of its own to word, while nothing else is answered."""
+        if size_of(self.options) > MAX_VALUES:
+            raise ValueError(f"holds more than {MAX_VALUES} values")
+        return self
 
 
 class AnswerRequest(Strict):
@@ -73,6 +105,9 @@ class AnswerRequest(Strict):
     prompt_cache_key: Ignored = None
     prompt_cache_retention: Ignored = None
     prompt_cache_options: Ignored = None
+
+
+Metadata = Annotated[dict[Text, Text], Field(max_length=16)]  # as many keys as OpenAI's have
 
 
 def draw_seed(seed: int | None) -> int:
@@ -109,7 +144,10 @@ def merged_options(defaults: AnswerOptions, own: dict[str, Any], **named: Any) -
 def refused_option(error: ValidationError, own: dict[str, Any]) -> ApiError:
     """An error that names an option as the client wrote it."""
     problem = error.errors()[0]
-    path, _, message = explain(error, AnswerOptions).splitlines()[0].partition(": ")
+    keys, message = explain_problem(problem, AnswerOptions)
+    path = ".".join(keys)
+    if not path:  # a problem of several options begins with the name of one
+        path, _, message = message.partition(": ")
     param = f"anygen.{path}" if path.partition(".")[0] in own else path
     unknown = problem["type"] == "extra_forbidden"
     code = "unknown_parameter" if unknown else "invalid_value"

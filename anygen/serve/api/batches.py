@@ -128,7 +128,7 @@ async def create_batch(
 
 @router.get("/v1/batches")
 async def list_batches(page: PageOf, tasks: TasksOf) -> dict[str, Any]:
-    return listed(await tasks.describe(Batch, Batch.describe), page)
+    return listed(await tasks.describe(Batch, Batch.describe), page, "batch")
 
 
 @router.get("/v1/batches/{batch_id}")

@@ -34,6 +34,7 @@ from anygen.serve.service import Service
 from anygen.serve.wire import DONE, EventStream, frame, interleaved, plain, while_there
 
 router = APIRouter()
+MAX_LIST = 100  # values of a parameter, each of which may be wrong
 FINISH = {"length": "length", "deadline": "length", "cancelled": "length"}  # else it is stop
 
 
@@ -52,9 +53,9 @@ class ChatRequest(AnswerRequest):
     seed: NonNegativeInt | None = None
     max_tokens: PositiveInt | None = None
     max_completion_tokens: PositiveInt | None = None
-    stop: Text | list[Text] | None = None
+    stop: Text | Annotated[list[Text], Field(max_length=MAX_LIST)] | None = None
     stream_options: StreamOptions | None = None
-    modalities: list[Modality] | None = None
+    modalities: Annotated[list[Modality], Field(max_length=MAX_LIST)] | None = None
     audio: AudioFormat | None = None
 
     n: Annotated[int, Field(ge=1, le=10)] | None = None  # answers, with seeds of their own

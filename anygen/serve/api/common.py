@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import secrets
 import time
@@ -64,27 +65,33 @@ def failure(error: Exception) -> ApiError:
     return model_error(str(error) if known else "the server failed; its log says why")
 
 
+Order = Literal["asc", "desc"]  # of the times of creation
+
+
 class Page(Strict):
     """Which part of a list: OpenAI's parameters."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     after: str | None = None  # the id of the last entry of the page before
-    order: Literal["asc", "desc"] = "desc"  # of the times of creation
+    order: Order = "desc"
 
 
 PageOf = Annotated[Page, Query()]
 
 
-def listed(entries: list[dict[str, Any]], page: Page) -> dict[str, Any]:
-    """A page of entries, the newest of which come first. Raises ApiError."""
+def listed(entries: list[dict[str, Any]], page: Page, prefix: str) -> dict[str, Any]:
+    """A page of entries, the newest of which come first; their ids have a `prefix`.
+
+    The last entry of the page before may be deleted by now. Raises ApiError.
+    """
+    if page.after is not None:
+        if not re.fullmatch(rf"{prefix}_[0-9a-f]{{32}}", page.after):
+            problem = f"after: {page.after!r} is no id of this list"
+            raise ApiError(400, problem, "invalid_value", "after")
+        is_later = operator.gt if page.order == "asc" else operator.lt
+        entries = [entry for entry in entries if is_later(entry["id"], page.after)]
     if page.order == "asc":
         entries = entries[::-1]
-    if page.after is not None:
-        ids = [entry["id"] for entry in entries]
-        if page.after not in ids:
-            problem = f"after: {page.after!r} is not in this list, or no longer"
-            raise ApiError(400, problem, "invalid_value", "after")
-        entries = entries[ids.index(page.after) + 1 :]
     shown = entries[: page.limit]
     return {
         "object": "list",

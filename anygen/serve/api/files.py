@@ -74,7 +74,8 @@ class FilePage(Page):
 @router.get("/v1/files")
 async def list_files(page: Annotated[FilePage, Query()], tasks: TasksOf) -> dict[str, Any]:
     files = await tasks.describe(StoredFile, describe)
-    return listed([file for file in files if page.purpose in (None, file["purpose"])], page)
+    of_purpose = [file for file in files if page.purpose in (None, file["purpose"])]
+    return listed(of_purpose, page, "file")
 
 
 @router.get("/v1/files/{file_id}")

@@ -22,7 +22,7 @@ from anygen.serve.content import MessageReader
 from anygen.serve.encoded_media import EncodedMedia, encode_media
 from anygen.serve.engine_thread import Job
 from anygen.serve.errors import ApiError
-from anygen.serve.parameters import Ignored, derived_seeds, named, only, side_of
+from anygen.serve.parameters import Ignored, derived_seeds, named, only, or_null, side_of
 from anygen.serve.service import Service
 from anygen.serve.wire import EventStream, frame, plain, while_there
 
@@ -31,12 +31,12 @@ router = APIRouter()
 
 class ImageRequest(OneMedium):
     prompt: Text
-    n: Annotated[int, Field(ge=1, le=10)] = 1
+    n: Annotated[int, Field(ge=1, le=10), or_null(1)] = 1
     size: str | None = None
-    response_format: Literal["b64_json", "url"] = "b64_json"
-    output_format: Literal["png", "jpeg", "webp"] = "png"
+    response_format: Annotated[Literal["b64_json", "url"], or_null("b64_json")] = "b64_json"
+    output_format: Annotated[Literal["png", "jpeg", "webp"], or_null("png")] = "png"
     stream: bool | None = None
-    partial_images: Annotated[int, Field(ge=0, le=3)] = 0  # of a stream, at most
+    partial_images: Annotated[int, Field(ge=0, le=3), or_null(0)] = 0  # of a stream, at most
 
     background: Annotated[Any, only("auto", "opaque")] = None
     quality: Annotated[Any, only("auto", "standard")] = None

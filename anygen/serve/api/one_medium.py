@@ -15,7 +15,7 @@ from anygen.generation.events import Done, Event, MediaDone, MediaFailed
 from anygen.generation.options import AnswerOptions
 from anygen.serve.api.common import failure
 from anygen.serve.engine_thread import Job
-from anygen.serve.errors import model_error
+from anygen.serve.errors import draining, model_error
 from anygen.serve.parameters import Extension, Ignored, draw_seed, merged_options, with_sample
 from anygen.serve.service import Service
 
@@ -111,5 +111,7 @@ class MediumResult:
         """Raises ApiError if there is no medium."""
         if self.medium is None:
             finish = self.done.finish_reason
+            if finish == "cancelled":  # not by the client, which would not read this
+                raise draining()
             raise model_error(self.reason or f"nothing was made: the answer ended ({finish})")
         return self.medium, self.done

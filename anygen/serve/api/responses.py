@@ -25,6 +25,7 @@ from anygen.serve.errors import ApiError, to_json
 from anygen.serve.parameters import (
     AnswerRequest,
     Ignored,
+    Metadata,
     draw_seed,
     merged_options,
     only,
@@ -56,11 +57,14 @@ class ImageTool(Strict):
     moderation: Ignored = None
 
 
+UNREAD = {"model", "moderation"}  # of a tool; they may hold anything
+
+
 class ResponsesRequest(AnswerRequest):
     input: Text | list[Any]
     instructions: Text | None = None
     max_output_tokens: PositiveInt | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata | None = None
     truncation: Literal["auto", "disabled"] | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
@@ -216,6 +220,7 @@ class ResponseWriter:
         self.body, self.seed, self.service = body, seed, service
         self.id, self.created = new_id("resp"), int(time.time())
         self.error: dict[str, Any] | None = None
+        self.tools = [tool.model_dump(exclude_unset=True, exclude=UNREAD)] if tool else []
         self.image_format = tool.output_format if tool else None
         link = (lambda encoded: service.link(http, encoded)) if is_linked(body) else None
         self.items = ItemWriter(self.encode, link, self.encode_preview)
@@ -298,7 +303,7 @@ class ResponseWriter:
             "store": self.is_stored,
             "output": list(self.items.items) if is_over else [],
             "error": self.error and {name: self.error[name] for name in ("code", "message")},
-            "tools": body.tools or [],
+            "tools": self.tools,
             "tool_choice": body.tool_choice or "auto",
             "truncation": body.truncation or "auto",
             "temperature": body.temperature or 0.0,

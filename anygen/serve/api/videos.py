@@ -186,7 +186,7 @@ async def make(task: VideoTask, place: Place, job: Job, service: Service) -> Non
 
 @router.get("/v1/videos")
 async def list_videos(page: PageOf, tasks: TasksOf) -> dict[str, Any]:
-    return listed(await tasks.describe(VideoTask, VideoTask.describe), page)
+    return listed(await tasks.describe(VideoTask, VideoTask.describe), page, "video")
 
 
 @router.get("/v1/videos/{video_id}")

@@ -38,8 +38,17 @@ def test_a_client_goes_through_the_pages_of_a_list(client, files):
     assert (ids(last.data), last.has_more) == (newest_first[3:], False)
     assert ids(client.files.list()) == newest_first
     assert ids(client.files.list(order="asc", limit=1)) == ids(files)
+    assert ids(client.files.list(order="asc", after=newest_first[2])) == newest_first[:2][::-1]
     past = client.files.list(after=newest_first[-1])
     assert (past.data, past.first_id, past.has_more) == ([], None, False)
+
+
+def test_what_was_the_last_of_a_page_may_be_deleted(client, files):
+    made = [client.files.create(file=("b.jsonl", b"{}"), purpose="batch") for _ in range(5)]
+    for entry in client.files.list(limit=2, purpose="batch"):
+        if entry.id in ids(made):
+            client.files.delete(entry.id)
+    assert not set(ids(made)) & set(ids(client.files.list()))
 
 
 def test_files_are_listed_by_purpose(client, files):
@@ -67,7 +76,7 @@ def test_videos_and_batches_are_listed_in_pages(client, served, files):
     ("name", "value"),
     [
         *(("limit", value) for value in ("0", "-1", "10001", "abc", "", "9" * 5000, "٢")),
-        *(("order", "x"), ("after", "zzz")),
+        *(("order", "x"), ("after", "zzz"), ("after", "resp_" + "0" * 32)),
     ],
 )
 def test_a_page_that_is_none_is_refused(served, path, name, value):

@@ -60,7 +60,8 @@ def test_names_of_this_machine_are_answered(served, host):
 
 
 def test_a_page_of_another_host_cannot_post(served):
-    for origin in ("https://evil.example", "null", served.url.replace("127.0.0.1", "localhost")):
+    other = served.url.replace("127.0.0.1", "localhost")
+    for origin in ("https://evil.example", "http://[", "null", other):
         reply = served.http.post("/v1/responses", headers={"Origin": origin}, json={})
         assert reply.status_code == 403
         assert error_of(reply)["code"] == "foreign_origin"

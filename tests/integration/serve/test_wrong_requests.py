@@ -1,5 +1,7 @@
 """What a request that is wrong is told: the names are those that the client has sent."""
 
+import json
+
 import pytest
 
 NINES = "9" * 5000  # Python reads no number of so many digits
@@ -155,6 +157,61 @@ def test_head_is_get_without_the_body(served, link):
         assert head.status_code == got.status_code
         assert head.headers["content-length"] == got.headers["content-length"]
         assert head.headers["content-type"] == got.headers["content-type"]
-    part = served.http.head(link, headers={"Range": "bytes=0-3"})
-    assert (part.status_code, part.headers["content-length"]) == (206, "4")
+    got_whole = served.http.get(link).content
+    part = served.http.head(link, headers={"Range": "bytes=0-3"})  # for GET alone (RFC 9110, 14.2)
+    assert (part.status_code, part.headers["content-length"]) == (200, str(len(got_whole)))
     assert served.http.head(RESPONSES).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "param"),
+    [
+        (RESPONSES, {"input": "x", "anygen": {str(i): -1 for i in range(20_001)}}, "anygen"),
+        (RESPONSES, {"input": "x", "anygen": {"media": {"image": [[1]] * 10_000}}}, "anygen"),
+        (RESPONSES, {"input": "x", "metadata": {str(i): "" for i in range(17)}}, "metadata"),
+        (CHAT, {"messages": [], "stop": ["a"] * 101}, "stop"),
+        (CHAT, {"messages": [], "modalities": ["text"] * 101}, "modalities"),
+    ],
+    ids=["keys", "values", "metadata", "stop", "modalities"],
+)
+def test_a_parameter_of_very_many_values_is_refused_before_each_is_looked_at(
+    served, path, fields, param
+):
+    found, _, message = refused(served.http.post(path, json=fields))
+    assert found == param
+    assert "more than 20000 values" in message or "at most" in message
+
+
+def test_of_very_many_problems_the_first_is_told(served):
+    own = {"stop": [1] * 15_000, "modalities": ["x"] * 4_000}
+    found, _, message = refused(served.http.post(RESPONSES, json={"input": "x", "anygen": own}))
+    assert found == "anygen.modalities.0"
+    assert "\n" not in message
+    long = "k" * 100_000
+    error = served.http.post(RESPONSES, json={"input": "x", long: 1}).json()["error"]
+    assert max(len(error["param"]), len(error["message"])) < 600
+
+
+def test_what_a_response_repeats_of_its_request_can_be_written(served):
+    odd = {"metadata": {"\ud800": "\ud800"}, "max_output_tokens": 1}
+    nested = []
+    for _ in range(500):
+        nested = [nested]
+    tool = {"type": "image_generation", "size": "auto", "model": nested}
+    for fields in (odd, {**odd, "stream": True}, {**odd, "tools": [tool]}):
+        body = json.dumps({"input": "x", **fields}).replace('"auto"', '"auto", "moderation": NaN')
+        reply = served.http.post(RESPONSES, content=body, headers=JSON)
+        assert reply.status_code == 200, reply.text
+        if "stream" in fields:
+            assert reply.text.rstrip().endswith("[DONE]")
+        else:
+            made = reply.json()
+            assert made["metadata"] == {"\ufffd": "\ufffd"}
+            kept = {"type": "image_generation", "size": "auto"}
+            assert made["tools"] == [kept] * ("tools" in fields)
+
+
+def test_null_stands_for_the_default_of_a_parameter(served):
+    nulls = dict.fromkeys(("n", "response_format", "output_format", "partial_images"))
+    reply = served.http.post(IMAGES, json={"prompt": "x", "steps": 1, **nulls})
+    assert len(reply.json()["data"]) == 1

@@ -7,8 +7,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from anygen.generation.events import Done
 from anygen.serve import app
-from anygen.serve.app import Connection, ended_in_order
+from anygen.serve.api.one_medium import MediumResult
+from anygen.serve.app import AppServer, Connection, ended_in_order
+from anygen.serve.errors import ApiError
 
 HEADER = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -86,6 +89,22 @@ def test_a_whole_header_has_no_deadline_any_more_and_neither_has_the_time_after_
     connected(test)
 
 
+def test_what_follows_an_early_reply_has_a_deadline(connected):
+    """A body that was refused, of which a client goes on to send a byte now and then."""
+
+    async def test(connection):
+        connection.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n")
+        assert connection.deadline is None
+        await asyncio.gather(*connection.tasks)
+        connection.data_received(b"x")
+        first = connection.deadline
+        connection.data_received(b"x")
+        assert connection.deadline is first
+        assert not first.cancelled()
+
+    connected(test)
+
+
 def test_a_connection_that_is_lost_has_no_deadline(connected):
     async def test(connection):
         first = connection.deadline
@@ -125,3 +144,32 @@ def test_nothing_follows_a_reply_that_has_begun():
 
     [start] = asyncio.run(cancelled_messages(answer))
     assert start["status"] == 200
+
+
+def test_a_server_waits_until_ended_requests_have_said_so(monkeypatch):
+    """The signal that ended the server ends its process right after."""
+
+    async def ended(self, sockets=None):
+        pass
+
+    async def several_turns():
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def shut_down():
+        server = AppServer(reply)
+        request = asyncio.ensure_future(several_turns())
+        server.server_state.tasks.add(request)
+        await server.shutdown()
+        assert request.done()
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", ended)
+    asyncio.run(shut_down())
+
+
+def test_a_medium_that_the_end_of_the_server_cuts_off_may_be_asked_for_again():
+    result = MediumResult()
+    result.add(Done("cancelled", 0, 0, 0))
+    with pytest.raises(ApiError) as error:
+        result.medium_and_end()
+    assert (error.value.status_code, error.value.code) == (503, "draining")
