@@ -124,21 +124,22 @@ def merged_options(defaults: AnswerOptions, own: dict[str, Any], **named: Any) -
 
     Parameters that are None do not count. Raises ApiError.
     """
-    clash = [name for name in named if named[name] is not None and name in own]
-    if clash:
-        raise ApiError(
-            400,
-            f"anygen.{clash[0]}: the request already says so outside of anygen",
-            "invalid_value",
-            f"anygen.{clash[0]}",
-        )
     fields = {name: value for name, value in named.items() if value is not None}
+    for name in fields:
+        if name in own:
+            raise said_twice(name)
     try:
         return AnswerOptions.model_validate(
             {**defaults.model_dump(exclude_unset=True), **own, **fields}
         )
     except ValidationError as error:
         raise refused_option(error, own) from None
+
+
+def said_twice(option: str) -> ApiError:
+    param = f"anygen.{option}"
+    problem = f"{param}: is given in anygen and outside of it"
+    return ApiError(400, problem, "invalid_value", param)
 
 
 def refused_option(error: ValidationError, own: dict[str, Any]) -> ApiError:
@@ -169,12 +170,18 @@ def named(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def with_sample(own: dict[str, Any], modality: str, **fields: Any) -> dict[str, Any]:
-    """The options with more settings for media of a modality; fields that are None do not count."""
+    """The options with more settings for media of a modality; fields that are None do not count.
+
+    Raises ApiError for a setting that the options have as well.
+    """
     media = own.get("media", {})
     sample = media.get(modality, {}) if isinstance(media, dict) else None
     found = {name: value for name, value in fields.items() if value is not None}
     if not found or not isinstance(sample, dict):  # the latter is refused later
         return own
+    for name in found:
+        if name in sample:
+            raise said_twice(f"media.{modality}.{name}")
     return {**own, "media": {**media, modality: {**sample, **found}}}
 
 

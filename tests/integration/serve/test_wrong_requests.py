@@ -211,6 +211,12 @@ def test_what_a_response_repeats_of_its_request_can_be_written(served):
             assert made["tools"] == [kept] * ("tools" in fields)
 
 
+def test_what_anygen_says_may_not_be_said_again(served):
+    own = {"media": {"image": {"steps": 2}}}
+    reply = served.http.post(IMAGES, json={"prompt": "x", "steps": 1, "anygen": own})
+    assert refused(reply)[:2] == ("steps", "invalid_value")
+
+
 def test_null_stands_for_the_default_of_a_parameter(served):
     nulls = dict.fromkeys(("n", "response_format", "output_format", "partial_images"))
     reply = served.http.post(IMAGES, json={"prompt": "x", "steps": 1, **nulls})
