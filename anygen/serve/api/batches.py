@@ -15,7 +15,7 @@ from starlette.requests import Request as HTTPRequest
 
 from anygen.batch.openai_lines import URLS, is_openai_line
 from anygen.batch.runner import BatchStart
-from anygen.core.schema import Strict
+from anygen.core.schema import Strict, Text
 from anygen.core.text import from_json
 from anygen.generation.events import Done
 from anygen.serve.api.common import PageOf, ServiceOf, TasksOf, failure, find_kept, listed, new_id
@@ -46,7 +46,7 @@ class BatchRequest(Strict):
     input_file_id: str
     endpoint: str
     completion_window: Literal["24h"]
-    metadata: dict[str, str] | None = None
+    metadata: dict[Text, Text] | None = None
     output_expires_after: Annotated[Any, only()] = None  # all that is kept is kept equally long
 
 

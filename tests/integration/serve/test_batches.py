@@ -294,6 +294,18 @@ def test_a_batch_that_cannot_begin_is_refused(client, served, change, status, co
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
 
 
+def test_half_a_surrogate_pair_in_metadata_is_replaced(client, served):
+    file = upload(client, line("a", RESPONSES, {"input": "x"}))
+    fields = f'"input_file_id": "{file.id}", "endpoint": "{RESPONSES}", "completion_window": "24h"'
+    body = f'{{{fields}, "metadata": {{"\\ud800": "\\udfff"}}}}'
+    reply = served.http.post(
+        "/v1/batches", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert (reply.status_code, reply.json()["metadata"]) == (200, {"\ufffd": "\ufffd"})
+    batch = ended(client, client.batches.retrieve(reply.json()["id"]))
+    assert client.batches.list().data[0] == batch
+
+
 def test_a_batch_that_is_not_there_is_not_found(served):
     for method, path in (("GET", "batch_0"), ("POST", "batch_0/cancel")):
         reply = served.http.request(method, f"/v1/batches/{path}")
