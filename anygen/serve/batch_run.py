@@ -25,7 +25,7 @@ from anygen.batch.records import BatchRecord
 from anygen.batch.rows import BatchRow
 from anygen.batch.runner import BatchStart, generate_file
 from anygen.generation.request import derive_seed
-from anygen.serve.errors import ApiError, to_json
+from anygen.serve.errors import ApiError, invalid_json, to_json
 from anygen.serve.service import SPARE_SLOTS, Service, is_spare
 
 Result = TypeVar("Result")
@@ -67,49 +67,64 @@ class BatchRun:
 
     def work(
         self,
-        rows: bytes,
+        source: Path,
         on_start: Callable[[BatchStart], None],
         on_reply: Callable[[str, Reply], None],
     ) -> None:
-        """Answers JSON lines that each have an id and a body. `on_reply` gets the replies in order.
+        """Answers JSON lines that each have an id and a body, which is a text in JSON.
 
-        Raises ValueError, as `on_reply` does, and StoppedError.
+        `on_reply` gets the replies in order; those that there are, if the batch is stopped. Raises
+        ValueError, as `on_reply` does, and StoppedError.
         """
         self.check_stopped()  # others may have kept the thread busy for long
         with tempfile.TemporaryDirectory(prefix="anygen-batch-") as name:
-            source = Path(name) / "rows.jsonl"
-            source.write_bytes(rows)
             settings = BatchSettings(
-                Path(name) / "out",
+                Path(name),
                 options=self.service.settings.options,
                 batch_size=SPARE_SLOTS,
                 answer_rows=self.answer_rows,
             )
-            for record in generate_file(lambda: self.service.model, source, settings, on_start):
-                on_reply(record["id"], self.replies.pop(record["id"]))
+            try:
+                for record in generate_file(lambda: self.service.model, source, settings, on_start):
+                    on_reply(record["id"], self.replies.pop(record["id"]))
+            except StoppedError:
+                for row_id, reply in self.replies.items():
+                    on_reply(row_id, reply)
+                raise
 
     def answer_rows(self, rows: Sequence[BatchRow]) -> Iterator[BatchRecord]:
         """Records that say how rows went; the replies are in `replies`. Raises StoppedError."""
 
-        async def replies() -> list[Reply]:
-            return await asyncio.gather(*map(self.reply, rows))
+        replies: dict[str, Reply] = {}
 
-        for row, reply in zip(rows, self.on_loop(replies), strict=True):
-            self.replies[row.id] = reply
-            status: Any = "ok" if reply.is_ok else "error"
+        async def answer(row: BatchRow) -> None:
+            replies[row.id] = await self.reply(row)
+
+        async def answer_all() -> None:
+            await asyncio.gather(*map(answer, rows))
+
+        try:
+            self.on_loop(answer_all)
+        finally:  # some, if the batch is stopped
+            self.replies |= {row.id: replies[row.id] for row in rows if row.id in replies}
+        for row in rows:
+            status: Any = "ok" if replies[row.id].is_ok else "error"
             yield {"id": row.id, "status": status, "seed": seed_of(row), "content": []}
 
     async def reply(self, row: BatchRow) -> Reply:
         """What the endpoint replies to a row, whose seed is derived from its id if it has none."""
-        body = row.data["body"]
+        try:
+            body = json.loads(row.data["body"])
+            data = to_json(with_seed(body, seed_of(row)))
+        except RecursionError as error:  # here is less room for depth than in a file
+            return refusal(invalid_json(error))
         if isinstance(body, dict) and body.get("stream") not in (None, False):
             problem = "stream: a line of a batch is answered as a whole; leave it out or give False"
-            error = ApiError(400, problem, "unsupported_value", "stream")
-            return Reply(error.status_code, error.envelope)
+            return refusal(ApiError(400, problem, "unsupported_value", "stream"))
         is_spare.set(True)
-        return await self.post(with_seed(body, seed_of(row)))
+        return await self.post(data)
 
-    async def post(self, body: Any) -> Reply:
+    async def post(self, body: bytes) -> Reply:
         """The reply of the application to the body, without a connection."""
         headers = [(b"content-type", b"application/json")]
         headers += [(name, value) for name, value in self.http.headers.raw if name == b"host"]
@@ -118,7 +133,7 @@ class BatchRun:
             **{"method": "POST", "path": self.endpoint, "raw_path": self.endpoint.encode()},
             **{"query_string": b"", "headers": headers},
         }
-        received: list[Message] = [{"type": "http.request", "body": to_json(body)}]
+        received: list[Message] = [{"type": "http.request", "body": body}]
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -152,6 +167,10 @@ class BatchRun:
             if future:
                 future.cancel()
             raise StoppedError
+
+
+def refusal(error: ApiError) -> Reply:
+    return Reply(error.status_code, error.envelope)
 
 
 def seed_of(row: BatchRow) -> int:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
+import io
 import itertools
+import json
 import logging
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter
 from starlette.requests import Request as HTTPRequest
@@ -16,13 +21,14 @@ from starlette.requests import Request as HTTPRequest
 from anygen.batch.openai_lines import URLS, is_openai_line
 from anygen.batch.runner import BatchStart
 from anygen.core.schema import Strict, Text
-from anygen.core.text import from_json
+from anygen.core.text import json_problem
 from anygen.generation.events import Done
 from anygen.serve.api.common import PageOf, ServiceOf, TasksOf, failure, find_kept, listed, new_id
 from anygen.serve.api.files import BATCH, find, keep
 from anygen.serve.api.responses import usage_of
 from anygen.serve.batch_run import BatchRun, Reply, StoppedError
 from anygen.serve.errors import ApiError, invalid, to_json
+from anygen.serve.guard import check_values
 from anygen.serve.parameters import only
 from anygen.serve.service import Service
 from anygen.serve.store import Tasks
@@ -39,6 +45,7 @@ MOMENTS = (
 log = logging.getLogger("anygen.serve")
 TASK_BYTES = 2000  # that a batch takes beside its files, about
 MAX_FAULTS = 10  # of lines, that are shown
+MAX_OPEN = 16  # batches at a time, each of which keeps its lines on the disk, and its output
 OPEN = ("validating", "in_progress", "finalizing")
 
 
@@ -121,6 +128,14 @@ async def create_batch(
         raise ApiError(400, problem, "invalid_value", "input_file_id")
     if service.is_draining:
         service.admit()  # raises what every request gets then
+    open_batches = sum(isinstance(each.value, Batch) for each in tasks.running.values())
+    if open_batches >= MAX_OPEN:
+        raise ApiError(
+            429,
+            f"{open_batches} batches are being answered or wait; try again later",
+            "queue_full",
+            headers={"Retry-After": str(service.retry_after())},
+        )
     batch, run = Batch(body, service.name), BatchRun(service, http, body.endpoint)
     tasks.start(batch.id, batch, work(batch, run, file.data), BatchPlace(batch, run))
     return batch.describe()
@@ -155,22 +170,9 @@ async def found(batch_id: str, tasks: Tasks) -> Batch:
 async def work(batch: Batch, run: BatchRun, data: bytes) -> None:
     """A whole batch; whatever goes wrong with it is said in it."""
     output = Output(run.service)
-
-    def start(begun: BatchStart) -> None:  # this and the next run in the thread of batches
-        batch.counts["total"] = begun.pending
-        batch.become("in_progress")
-
-    def take(name: str, reply: Reply) -> None:
-        output.add(name, reply)
-        batch.counts["completed" if reply.is_ok else "failed"] += 1
-
     end: Status = "completed"
     try:
-        rows, batch.errors = await asyncio.to_thread(read_rows, data, run.endpoint)
-        if not batch.errors:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(run.service.batching, run.work, rows, start, take)
-            batch.become("finalizing")
+        await answer(batch, run, data, output)
     except StoppedError:
         end = "cancelled"
     except ValueError as error:
@@ -186,27 +188,57 @@ async def work(batch: Batch, run: BatchRun, data: bytes) -> None:
     batch.become("failed" if batch.errors else end)
 
 
+async def answer(batch: Batch, run: BatchRun, data: bytes, output: Output) -> None:
+    """Answers all lines, if nothing is wrong with any. Raises ValueError and StoppedError."""
+    loop = asyncio.get_running_loop()
+
+    def begin(total: int) -> None:  # on the event loop, where clients cancel batches
+        batch.counts["total"] = total
+        if not run.is_stopped:
+            batch.become("in_progress")
+
+    def start(begun: BatchStart) -> None:  # this and the next run in the thread of batches
+        loop.call_soon_threadsafe(begin, begun.pending)
+
+    def take(name: str, reply: Reply) -> None:
+        output.add(name, reply)
+        batch.counts["completed" if reply.is_ok else "failed"] += 1
+
+    with tempfile.TemporaryDirectory(prefix="anygen-batch-") as folder:
+        rows = Path(folder) / "rows.jsonl"
+        batch.errors = await asyncio.to_thread(write_rows, data, run.endpoint, rows)
+        if not batch.errors:
+            await loop.run_in_executor(run.service.batching, run.work, rows, start, take)
+            run.check_stopped()
+            batch.become("finalizing")
+
+
 # --- the input
 
 
-def read_rows(data: bytes, endpoint: str) -> tuple[bytes, list[dict[str, Any]]]:
-    """The lines as rows with an id and a body, and what is wrong with the first few that are no
-    requests to the endpoint.
+def write_rows(data: bytes, endpoint: str, path: Path) -> list[dict[str, Any]]:
+    """Writes the lines as rows with an id and a body, which is a text in JSON: to read a row is
+    possible however deep the body is nested. Returns what is wrong with the first few lines that
+    are no requests to the endpoint.
+
+    The rows are kept on the disk, since many batches may wait for their turn.
     """
-    rows: list[bytes] = []
-    faults = list(itertools.islice(faults_of(data, endpoint, rows), MAX_FAULTS))
-    return b"".join(rows), faults
+    with path.open("wb") as rows:
+        return list(itertools.islice(faults_of(data, endpoint, rows), MAX_FAULTS))
 
 
-def faults_of(data: bytes, endpoint: str, rows: list[bytes]) -> Iterator[dict[str, Any]]:
-    """Adds a row for each line that is a request."""
-    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
-    if not lines:
+def faults_of(data: bytes, endpoint: str, rows: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Writes a row for each line that is a request."""
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if not data.strip():
         yield fault(ApiError(400, "the file has no lines", "empty_file"))
     ids: set[str] = set()
-    for number, line in lines:
+    for number, line in enumerate(io.BytesIO(data), 1):
         try:
-            rows.append(read_row(line, endpoint, ids))
+            if line.strip():
+                rows.write(read_row(line, endpoint, ids))
+        except ApiError as error:
+            yield fault(error, number)
         except ValueError as error:
             param = invalid(error).param
             yield fault(ApiError(400, str(error), "invalid_line", param), number)
@@ -215,15 +247,14 @@ def faults_of(data: bytes, endpoint: str, rows: list[bytes]) -> Iterator[dict[st
 def read_row(line: bytes, endpoint: str, ids: set[str]) -> bytes:
     """The row in a line; `ids` are those of the lines before, to which its own is added.
 
-    Raises ValueError.
+    Raises ValueError, and ApiError for one that would hold up other requests.
     """
+    check_values(line)
     try:
-        data = from_json(line.decode())
-        is_request = isinstance(data, dict) and is_openai_line(data)
-        row = to_json({"id": data["custom_id"], "body": data["body"]}) if is_request else b""
-    except (ValueError, RecursionError):  # the latter for what Python reads and does not write
-        raise ValueError("is not JSON") from None
-    if not is_request:
+        data = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(json_problem(error)) from None
+    if not isinstance(data, dict) or not is_openai_line(data):
         raise ValueError("should be an object with custom_id, method, url and body")
     if not isinstance(data["custom_id"], str) or not data["custom_id"]:
         raise ValueError("custom_id: should be a text that is not empty")
@@ -232,7 +263,13 @@ def read_row(line: bytes, endpoint: str, ids: set[str]) -> bytes:
     if data["custom_id"] in ids:
         raise ValueError(f"custom_id: {data['custom_id']!r} is that of another line, too")
     ids.add(data["custom_id"])
-    return row + b"\n"
+    try:
+        body = to_json(data["body"]).decode()
+    except RecursionError as error:  # Python reads more depth than it writes
+        raise ValueError(json_problem(error)) from None
+    except ValueError:
+        raise ValueError("body: holds a number that is not finite") from None
+    return to_json({"id": data["custom_id"], "body": body}) + b"\n"
 
 
 def fault(error: Exception, line: int | None = None) -> dict[str, Any]:

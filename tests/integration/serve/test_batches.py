@@ -4,11 +4,13 @@ import json
 import time
 
 import pytest
+from openai import RateLimitError
 
 from anygen import AnyGen
 from anygen.batch.answering import BatchSettings
 from anygen.batch.runner import generate_file
 from anygen.generation.engine import MAX_SLOTS
+from anygen.serve.api import batches
 from support.served import IMAGE, STEPS, failing, item_content
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
@@ -260,6 +262,18 @@ def test_a_batch_that_is_cancelled_ends_within_a_step(client, served, hanging):
     assert ended_sampling.acquire(timeout=300)
     assert served.is_idle()
     assert client.batches.cancel(batch.id).status == "cancelled"
+
+
+def test_batches_beyond_those_that_may_be_open_are_refused(client, hanging, monkeypatch):
+    monkeypatch.setattr(batches, "MAX_OPEN", 2)
+    opened = [begin(client, *drawings(1)) for _ in range(2)]
+    with pytest.raises(RateLimitError, match="2 batches are being answered or wait"):
+        begin(client, *drawings(1))
+    for batch in opened:
+        client.batches.cancel(batch.id)
+    assert {ended(client, batch).status for batch in opened} == {"cancelled"}
+    batch = client.batches.cancel(begin(client, *drawings(1)).id)
+    assert ended(client, batch).status == "cancelled"
 
 
 @pytest.mark.parametrize("is_one_line", [False, True])
