@@ -12,14 +12,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from anygen.core.schema import did_you_mean
 from anygen.generation.options import AnswerOptions
 
 IMAGES = "/v1/images/generations"
 EXTENSION = "anygen"  # of what the server reads: see `anygen.serve.parameters.Extension`
-MAX_IMAGES = 10  # of a line
+MAX_IMAGES, MAX_PREVIEWS = 10, 3  # of a line
+COUNT, FLAG = TypeAdapter(int), TypeAdapter(bool)  # also as texts, which endpoints take, too
 SIZE = re.compile(r"([1-9][0-9]{0,4})x\1")
 ROLES = {"developer": "system"}  # as OpenAI calls it -> as the model does
+# Of a message of a chat, what changes no answer, and what an answer has that holds no media.
+UNREAD = ("name", "parts", "refusal", "annotations")
+OTHER_MEDIA = ("images", "audio", "audios", "videos")
 
 Row = dict[str, Any]
 Reader = Callable[[Row, Any, str], None]  # adds a value to a row; the text names it in errors
@@ -79,12 +85,14 @@ def ignore(_: Row, value: Any, where: str) -> None:
 def read_messages(row: Row, value: Any, where: str) -> None:
     if not isinstance(value, list):
         raise ValueError(f"{where}: should be a list")
-    row["messages"] = [plain_message(message) for message in value]
+    row["messages"] = [plain_turn(turn) for turn in value]
 
 
 def read_input(row: Row, value: Any, where: str) -> None:
-    is_text = isinstance(value, str)
-    read_messages(row, [{"role": "user", "content": value}] if is_text else value, where)
+    if not isinstance(value, str | list):
+        raise ValueError(f"{where}: should be a text or a list")
+    items = [{"role": "user", "content": value}] if isinstance(value, str) else value
+    row["messages"] = [plain_item(item) for item in items]
 
 
 def read_instructions(row: Row, value: Any, where: str) -> None:
@@ -94,13 +102,28 @@ def read_instructions(row: Row, value: Any, where: str) -> None:
         row["messages"] = [{"role": "system", "content": value}, *row.get("messages", [])]
 
 
-def plain_message(message: Any) -> Any:
-    """A message as a row has it, of an input's item or a chat's turn."""
-    if not isinstance(message, dict):
-        return message
-    rest = {name: value for name, value in message.items() if (name, value) != ("type", "message")}
-    role = rest.get("role")
-    return {**rest, "role": ROLES[role]} if isinstance(role, str) and role in ROLES else rest
+def plain_turn(turn: Any) -> Any:
+    """A turn of a chat as a message of a row."""
+    if not isinstance(turn, dict):
+        return turn
+    rest = {
+        name: value
+        for name, value in turn.items()
+        if name not in UNREAD and value is not None and (value or name not in OTHER_MEDIA)
+    }
+    return {**with_known_role(rest), "content": turn.get("content") or ""}
+
+
+def plain_item(item: Any) -> Any:
+    """An item of an input as a message of a row, which takes the role and the content of one."""
+    if not isinstance(item, dict) or item.get("type", "message") != "message":
+        return item
+    return with_known_role({name: item[name] for name in ("role", "content") if name in item})
+
+
+def with_known_role(message: Row) -> Row:
+    role = message.get("role")
+    return {**message, "role": ROLES[role]} if isinstance(role, str) and role in ROLES else message
 
 
 def read_seed(row: Row, value: Any, where: str) -> None:
@@ -110,10 +133,39 @@ def read_seed(row: Row, value: Any, where: str) -> None:
 
 
 def read_count(row: Row, value: Any, where: str) -> None:
-    """How many images the answer has."""
-    if not isinstance(value, int) or not 1 <= value <= MAX_IMAGES:
-        raise ValueError(f"{where}: should be a whole number from 1 to {MAX_IMAGES}")
-    row["options"]["exactly.image"] = value
+    """How many images the answer has, even if that is more than one has by default."""
+    count = count_of(value, 1, MAX_IMAGES, where)
+    row["options"]["exactly.image"] = count
+    if count > AnswerOptions().max_media:
+        row["options"].setdefault("max_media", count)
+
+
+def read_previews(_: Row, value: Any, where: str) -> None:
+    """How many there are of each image of a stream."""
+    count_of(value, 0, MAX_PREVIEWS, where)
+
+
+def count_of(value: Any, least: int, most: int, where: str) -> int:
+    try:
+        count = COUNT.validate_python(value)
+    except ValidationError:
+        count = least - 1
+    if not least <= count <= most:
+        raise ValueError(f"{where}: should be a whole number from {least} to {most}")
+    return count
+
+
+def flag(value: Any) -> bool | None:
+    """The value of a flag as endpoints read it, such as "false"; None for what they refuse."""
+    try:
+        return FLAG.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def read_stream(row: Row, value: Any, where: str) -> None:
+    if flag(value) is not False:
+        only(False)(row, value, where)
 
 
 def read_stop(row: Row, value: Any, where: str) -> None:
@@ -163,7 +215,7 @@ def read_extension(row: Row, value: Any, where: str) -> None:
         if name not in AnswerOptions.model_fields:
             hint = did_you_mean(name, AnswerOptions.model_fields)
             raise ValueError(f"{where}.{name}: unknown key{hint}")
-        if name in row["options"] or name in one_medium:
+        if name in row["options"] or name in row or name in one_medium:
             raise ValueError(f"{where}.{name}: the line already says so outside of {EXTENSION}")
     row["options"] |= options
     if value.get("seed") is not None and "seed" not in row:
@@ -177,7 +229,7 @@ IMAGE_TOOL: Table = {
     "type": ignore,
     "size": read_size,
     "output_format": only("png"),
-    "partial_images": only(0, 1, 2, 3),  # of a stream
+    "partial_images": read_previews,
     "action": only("auto", "generate"),
     "background": only("auto", "opaque"),
     "quality": only("auto"),
@@ -191,7 +243,7 @@ ANSWER: Table = {  # parameters of both endpoints whose answers may hold anythin
     "model": ignore,
     "temperature": option("temperature"),
     "top_p": option("top_p"),
-    "stream": only(False),
+    "stream": read_stream,
     "stream_options": ignore,
     "top_logprobs": only(0),
     "service_tier": only("auto", "default"),
@@ -253,7 +305,6 @@ ENDPOINTS: dict[str, Table] = {
     IMAGES: {
         "model": ignore,
         "prompt": key("prompt"),
-        "n": read_count,
         "size": read_size,
         "seed": read_seed,
         "steps": option("image.steps"),
@@ -261,8 +312,8 @@ ENDPOINTS: dict[str, Table] = {
         "negative_prompt": option("image.negative"),
         "response_format": only("b64_json", "url"),  # the answer is a file
         "output_format": only("png"),
-        "stream": only(False),
-        "partial_images": only(0, 1, 2, 3),
+        "stream": read_stream,
+        "partial_images": read_previews,
         "background": only("auto", "opaque"),
         "quality": only("auto", "standard"),
         "style": only(),
@@ -271,6 +322,7 @@ ENDPOINTS: dict[str, Table] = {
         "user": ignore,
         "safety_identifier": ignore,
         EXTENSION: read_extension,
+        "n": read_count,
     },
 }
 URLS = tuple(ENDPOINTS)
@@ -285,6 +337,8 @@ def plain_line(data: dict[str, Any]) -> Row:
     url, body = data.get("url"), data["body"]
     if not isinstance(body, dict):
         raise ValueError("body: should be an object")
+    if data.get("method", "POST") != "POST":
+        raise ValueError(f"method: should be POST, not {data['method']!r}")
     if url not in URLS:
         raise ValueError(f"url: {url!r} is none of {', '.join(URLS)}")
     row: Row = {"id": data["custom_id"], "options": {}}

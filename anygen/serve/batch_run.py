@@ -21,6 +21,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.types import Message
 
 from anygen.batch.answering import BatchSettings
+from anygen.batch.openai_lines import flag
 from anygen.batch.records import BatchRecord
 from anygen.batch.rows import BatchRow
 from anygen.batch.runner import BatchStart, generate_file
@@ -118,7 +119,7 @@ class BatchRun:
             data = to_json(with_seed(body, seed_of(row)))
         except RecursionError as error:  # here is less room for depth than in a file
             return refusal(invalid_json(error))
-        if isinstance(body, dict) and body.get("stream") not in (None, False):
+        if isinstance(body, dict) and flag(body.get("stream")):
             problem = "stream: a line of a batch is answered as a whole; leave it out or give False"
             return refusal(ApiError(400, problem, "unsupported_value", "stream"))
         is_spare.set(True)

@@ -95,6 +95,9 @@ BODIES = {
         response(**shown("data:image/png;base64,AAAA")),
         response(**shown("http://169.254.169.254/latest")),
         response(temperature=-1),
+        response(stream="false"),
+        response(stream=0),
+        response(stream="maybe"),
     ],
     IMAGES: [
         image(),

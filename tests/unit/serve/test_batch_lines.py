@@ -7,10 +7,11 @@ import pytest
 from anygen.batch.openai_lines import ENDPOINTS, IMAGE_TOOL, SOUND, ignore, plain_line
 from anygen.batch.rows import BatchRow, media_reader, open_row
 from anygen.generation.options import AnswerOptions
-from anygen.serve.api import chat, responses
+from anygen.serve.api import chat, chat_history, responses
 from anygen.serve.api.chat import AudioFormat, ChatRequest
 from anygen.serve.api.images import ImageRequest
 from anygen.serve.api.responses import ImageTool, ResponsesRequest
+from anygen.serve.content import MessageReader
 from anygen.serve.errors import ApiError
 from anygen.serve.parameters import side_of
 from anygen.serve.settings import ServeSettings
@@ -23,9 +24,30 @@ LEAST = {
     RESPONSES: {"input": "hello"},
     IMAGES: {"prompt": "a cat"},
 }
+HELLO = {"role": "user", "content": "hello"}
+ANSWER = {"role": "assistant", "content": "hi", "refusal": None}
 DRAW = {"type": "image_generation"}
 VALUES = [
-    *(True, False, 0, 1, 2, -1, 0.5, 100, 10**400, [], {}, "", ["image"], ["x"]),
+    *(
+        True,
+        False,
+        0,
+        1,
+        2,
+        9,
+        2.0,
+        "2",
+        "false",
+        -1,
+        0.5,
+        100,
+        10**400,
+        [],
+        {},
+        "",
+        ["image"],
+        ["x"],
+    ),
     *("auto", "none", "default", "standard", "medium", "high", "hd", "opaque", "x"),
     *("png", "jpeg", "b64_json", "url", "64x64", "0x0", "64x32", "disabled"),
     *("\N{SUPERSCRIPT TWO}x\N{SUPERSCRIPT TWO}", f"{'9' * 5000}x{'9' * 5000}"),
@@ -56,8 +78,49 @@ def of_endpoint(url, body):
 
 
 def of_line(url, body, folder):
+    return request_of(url, body, folder).options
+
+
+def request_of(url, body, folder):
     row = BatchRow.of(plain_line({"custom_id": "a", "url": url, "body": body}), "a")
-    return open_row(row, media_reader([folder]), 0, AnswerOptions()).options
+    return open_row(row, media_reader([folder]), 0, AnswerOptions())
+
+
+@pytest.mark.parametrize(
+    ("url", "messages"),
+    [
+        (CHAT, [{**HELLO, "name": "me"}]),
+        (
+            CHAT,
+            [HELLO, {**ANSWER, "annotations": [], "audio": None}, {**HELLO, "tool_calls": None}],
+        ),
+        (CHAT, [HELLO, {**ANSWER, "content": None, "images": [], "parts": []}, HELLO]),
+        (CHAT, [HELLO, {"role": "assistant", "refusal": "no"}, HELLO]),
+        (RESPONSES, [{**HELLO, "id": "msg_0", "status": "completed", "type": "message"}]),
+        (RESPONSES, [HELLO, {**ANSWER, "phase": None}, HELLO]),
+    ],
+)
+def test_messages_of_a_line_are_those_of_its_endpoint(tmp_path, url, messages):
+    reader = MessageReader(None, 0, ())
+    if url == CHAT:
+        expected = chat_history.read_messages(messages, reader)
+    else:
+        expected = responses.messages_of(ResponsesRequest(input=messages), reader)
+    body = {"messages" if url == CHAT else "input": messages}
+    found = request_of(url, body, tmp_path).messages
+    assert [(each.role, each.parts) for each in found] == [
+        (each.role, each.parts) for each in expected
+    ]
+
+
+def test_a_line_of_ten_images_may_have_as_many_media(tmp_path):
+    body = {"prompt": "a cat", "n": 10}
+    assert request_of(IMAGES, body, tmp_path).options.max_media == 10
+    few = {**body, "anygen": {"max_media": 4}}
+    with pytest.raises(ValueError, match="10 image cannot be made, where at most 4 may"):
+        request_of(IMAGES, few, tmp_path)
+    many = {**body, "anygen": {"max_media": 12}}
+    assert request_of(IMAGES, many, tmp_path).options.max_media == 12
 
 
 def outcome(work, *arguments):
@@ -86,10 +149,9 @@ def test_a_line_accepts_what_its_endpoint_accepts(tmp_path, url, name):
         found = outcome(of_line, url, body, tmp_path)
         if found is None and (url, name) in UNABLE:
             continue
-        if isinstance(value, bool) and name == "partial_images":  # pydantic takes true for 1
-            continue
         if ENDPOINTS[url][name] is ignore:  # whatever it holds: `--model` decides, for example
             expected = of_endpoint(url, LEAST[url])
-        if (url, name) == (IMAGES, "n") and expected and value == 2:  # in one answer, here
-            expected = expected.model_copy(update={"exactly": {"image": 2}})
+        if (url, name) == (IMAGES, "n") and expected:  # in one answer, here
+            update = {"exactly": {"image": int(value)}, "max_media": max(8, int(value))}
+            expected = expected.model_copy(update=update)
         assert found == expected, value
