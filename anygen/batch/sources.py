@@ -14,6 +14,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +26,7 @@ from anygen.batch.openai_lines import is_openai_line, plain_line
 from anygen.batch.options import OPTION_NAMES, is_option
 from anygen.batch.rows import KEYS, BatchRow
 from anygen.core.schema import did_you_mean
-from anygen.core.text import from_json
+from anygen.core.text import json_problem
 from anygen.generation.option_names import parsed
 from anygen.io.media_files import printable
 from anygen.io.paths import read_file, user_path
@@ -156,11 +157,11 @@ def decoded(data: bytes, path: Path) -> bytes:
 def parse_line(line: bytes, number: int) -> BatchRow:
     name = f"line-{number}"
     try:
-        data = from_json(line.decode())
+        data = json.loads(line.decode())
     except UnicodeDecodeError:
         return BatchRow(name, error=f"line {number} is not UTF-8; save the file as UTF-8")
-    except ValueError as error:
-        return BatchRow(name, error=f"line {number} is not JSON: {error}")
+    except (ValueError, RecursionError) as error:
+        return BatchRow(name, error=f"line {number} {described(error)}")
     if not isinstance(data, dict):
         return BatchRow(name, error=f"line {number} is not a JSON object")
     try:
@@ -168,6 +169,12 @@ def parse_line(line: bytes, number: int) -> BatchRow:
     except ValueError as error:  # of a line of OpenAI's
         row = BatchRow.of({"id": data["custom_id"]}, name)
         return replace(row, data={}, error=row.error or f"line {number}: {error}")
+
+
+def described(error: Exception) -> str:
+    """Why a text is no JSON that can be read, and where."""
+    where = f": {error}" if isinstance(error, json.JSONDecodeError) else ""
+    return f"{json_problem(error)}{where}"
 
 
 # --- tables
@@ -204,6 +211,9 @@ def check_columns(path: Path, names: Iterable[str]) -> None:
                 f"{printable(path)}: no column may be named {name!r}{hint}; there are "
                 f"{', '.join(KEYS)}, and names of options such as image.steps"
             )
+        if names.count(name) > 1:
+            problem = f"has more than one column named {name!r}; keep one of them"
+            raise ValueError(f"{printable(path)}: {problem}")
     if not {"prompt", "messages"} & set(names):
         raise ValueError(f"{printable(path)}: has no column prompt, and none of messages")
 
@@ -222,11 +232,11 @@ def table_row(cells: Mapping[Any, Any], name: str) -> BatchRow:
                 text = isinstance(value, str)
                 data.setdefault("options", {})[key] = parsed(key, value) if text else value
             elif key in ("messages", "options") and isinstance(value, str):
-                data[key] = from_json(value)
+                data[key] = json.loads(value)
             else:
                 data[key] = value
-    except ValueError as error:
-        return BatchRow(name, error=f"{key}: is not JSON: {error}")
+    except (ValueError, RecursionError) as error:
+        return BatchRow(name, error=f"{key}: {described(error)}")
     return BatchRow.of(data, name)
 
 

@@ -300,11 +300,12 @@ def test_a_file_in_no_known_encoding_is_refused(tmp_path, data):
     ("line", "reason"),
     [
         (b'{"id": "\xe4"}', "line 1 is not UTF-8; save the file as UTF-8"),
-        (b"[" * 100_000, "line 1 is not JSON: the JSON is nested too deeply"),
+        (b"[" * 100_000, "line 1 is nested too deeply"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", "line 1 holds a number of too many digits"),
         (b'{"id": "a",', "line 1 is not JSON: "),
         (b"7", "line 1 is not a JSON object"),
     ],
-    ids=["latin-1", "deep", "cut", "number"],
+    ids=["latin-1", "deep", "digits", "cut", "number"],
 )
 def test_a_line_that_is_no_object_fails_alone(tmp_path, line, reason):
     path = tmp_path / "rows.jsonl"

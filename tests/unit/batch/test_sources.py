@@ -95,6 +95,7 @@ def test_a_table_shows_media_and_holds_dialogues(tmp_path, image):
         ("prompt,colour\nx,red\n", "no column may be named 'colour'; there are id, prompt, "),
         ("prompt,sede\nx,1\n", "no column may be named 'sede'; did you mean seed"),
         ("id\nx\n", "has no column prompt, and none of messages"),
+        ("prompt,seed,seed\nx,1,2\n", "has more than one column named 'seed'; keep one of them"),
         ('prompt\n"a cat', "line 1: unexpected end of data"),
         ("", "has no column prompt"),
     ],
@@ -106,8 +107,15 @@ def test_a_table_that_is_wrong_as_a_whole_is_refused(tmp_path, text, sentence):
 
 
 def test_a_row_of_a_table_that_is_wrong_fails_alone(tmp_path):
-    rows = read_rows(written(tmp_path, "rows.csv", "prompt,messages\na,,b\n,[1\nc,\n"))
-    assert [row.error[:19] for row in rows] == ["has more cells than", "messages: is not JS", ""]
+    rows = read_rows(
+        written(tmp_path, "rows.csv", f"prompt,messages\na,,b\n,[1\n,{'9' * 5000}\nc,\n")
+    )
+    assert [row.error[:30] for row in rows] == [
+        "has more cells than the table ",
+        "messages: is not JSON: Expecti",
+        "messages: holds a number of to",
+        "",
+    ]
 
 
 def openai(url, **body):
