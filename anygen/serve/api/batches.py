@@ -20,7 +20,7 @@ from starlette.requests import Request as HTTPRequest
 
 from anygen.batch.openai_lines import URLS, is_openai_line
 from anygen.batch.runner import BatchStart
-from anygen.core.schema import Strict, Text
+from anygen.core.schema import Strict
 from anygen.core.text import json_problem
 from anygen.generation.events import Done
 from anygen.serve.api.common import PageOf, ServiceOf, TasksOf, failure, find_kept, listed, new_id
@@ -29,7 +29,7 @@ from anygen.serve.api.responses import usage_of
 from anygen.serve.batch_run import BatchRun, Reply, StoppedError
 from anygen.serve.errors import ApiError, invalid, to_json
 from anygen.serve.guard import check_values
-from anygen.serve.parameters import only
+from anygen.serve.parameters import Metadata, only
 from anygen.serve.service import Service
 from anygen.serve.store import Tasks
 
@@ -53,7 +53,7 @@ class BatchRequest(Strict):
     input_file_id: str
     endpoint: str
     completion_window: Literal["24h"]
-    metadata: dict[Text, Text] | None = None
+    metadata: Metadata | None = None
     output_expires_after: Annotated[Any, only()] = None  # all that is kept is kept equally long
 
 
