@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 CHECKSUMS = "crc32"  # key of the metadata
+TABLE = TypeAdapter(dict[str, int])  # under it, as JSON: the checksums by the names of tensors
 LENGTH_BYTES = 8  # a safetensors file begins with the length of its JSON header, little-endian
 
 
@@ -58,9 +60,13 @@ class CheckedFile:
             self.file = safe_open(path, "pt")
         except SafetensorError as error:
             raise ValueError(f"{path}: is damaged, or no safetensors file: {error}") from error
-        self.checksums: dict[str, int] = json.loads(
-            (self.file.metadata() or {}).get(CHECKSUMS, "{}")
-        )
+        text = (self.file.metadata() or {}).get(CHECKSUMS, "{}")
+        try:
+            self.checksums = TABLE.validate_json(text, strict=True)
+        except ValidationError as error:
+            raise ValueError(
+                f"{path}: is damaged, its checksums cannot be read; put a copy in its place"
+            ) from error
 
     def keys(self) -> Iterable[str]:
         return self.file.keys()

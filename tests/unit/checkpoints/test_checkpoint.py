@@ -271,6 +271,15 @@ def test_a_file_without_checksums_is_read_as_it_is(path):
     assert torch.equal(open_weights(path).get_tensor("a"), torch.ones(2))
 
 
+@pytest.mark.parametrize(
+    "table", ["12345", "[1]", '"x"', "null", '{"a": 1 "b": 2}', '{"a": "1"}', "[" * 100_000, ""]
+)
+def test_checksums_that_are_damaged_are_one_sentence(path, table):
+    save_file({"a": torch.ones(2)}, path, {"format": "pt", "crc32": table})
+    with pytest.raises(ValueError, match=r"weights\.safetensors: is damaged, its checksums cannot"):
+        open_weights(path)
+
+
 def test_a_file_is_read_tensor_by_tensor(model, sharded_path, monkeypatch):
     """No more than one tensor of the file is there at a time, whatever the size of the whole."""
     alive, most = [], []
