@@ -35,7 +35,7 @@ class MediaContent(Strict):
     scene: dict[str, Any] | None = None
     ref: PositiveInt | None = None  # the number of an earlier medium to edit
     strength: float | None = Field(default=None, gt=0, le=1)  # of the edit; only with `ref`
-    caption: str | None = None
+    caption: Text | None = None
 
     @model_validator(mode="after")
     def _check_source(self) -> MediaContent:
@@ -116,13 +116,13 @@ class Record(Strict):
     `prompt` stands for one user message of text.
     """
 
-    id: str
+    id: Text
     messages: list[RecordMessage]
     seed: int | None = None
     modalities: list[Modality] | None = None
     options: dict[str, Any] = {}  # of the answer; see anygen.generation.options.AnswerOptions
-    source: str | None = None  # the data set, or the picture, that it was made from
-    licence: str | None = None
+    source: Text | None = None  # the data set, or the picture, that it was made from
+    licence: Text | None = None
     made_by: MadeBy | None = None
 
     @model_validator(mode="before")

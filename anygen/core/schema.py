@@ -25,7 +25,7 @@ DOCUMENT_ERRORS = ("dict_type", "model_type", "model_attributes_type")
 LONGEST_EXAMPLE = 80  # characters of a value
 LONGEST_NAME = 1000  # characters of a name that others are compared with
 
-Text = Annotated[str, AfterValidator(valid_text)]  # for a model to read
+Text = Annotated[str, AfterValidator(valid_text)]  # that can be encoded
 
 
 class Strict(BaseModel):

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from anygen.core.media import Media
 from anygen.core.records import CONTENT_ERROR, Record
 from anygen.core.schema import explain_in_line
+from anygen.core.text import valid_text
 from anygen.io.atomic import replacing
 from anygen.io.media_files import MediaError, hash_media, printable, read_media
 from mosit_data.formats.media_folder import ADDRESS, short
@@ -49,6 +50,7 @@ class RowError(ValueError):
 
     def __init__(self, file: Path, line: int | str, row_id: str, reason: str) -> None:
         """`line` is the number of a line, or the name of a sample in an archive."""
+        row_id, reason = valid_text(row_id), valid_text(reason)
         name = f"record {row_id[:ID_LENGTH]}: " if row_id else ""
         place = f"{printable(file)}:{printable(str(line))}"
         super().__init__(f"{place}: {printable(name)}{reason}")

@@ -111,7 +111,7 @@ def identities(record: Record, folder: Path) -> Iterator[str]:
         elif medium.is_caption_only:
             names.append(f"caption {folded(medium.caption or '')}")
     for name in names or [f"text {folded(texts[0] if texts else '')}"]:
-        yield hashlib.sha256(name.encode()).hexdigest()
+        yield hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
 
 
 def file_identity(path: Path) -> str:

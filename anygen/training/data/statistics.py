@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from anygen.core.records import MediaContent, Record, TextContent, media_of_record
-from anygen.core.text import folded
+from anygen.core.text import folded, to_json
 
 SHOWN = 8  # values of a table; the others are counted together
 NAMES = 60  # characters of a value
@@ -116,6 +116,6 @@ def content_of(record: Record) -> bytes:
             if isinstance(part, TextContent):
                 text = folded(part.text)
             else:
-                text = part.model_dump_json(exclude_none=True)
+                text = to_json(part.model_dump(exclude_none=True))
             digest.update(f"\1{text}".encode())
     return digest.digest()

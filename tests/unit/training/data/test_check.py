@@ -11,6 +11,7 @@ from anygen.training.data.check import Checker
 from anygen.training.data.files import RecordFile
 from anygen.training.data.rows import RowReader
 from anygen.training.data.sources import open_source
+from anygen.training.data.split import split
 from support.own_data import (
     picture,
     talk,
@@ -94,6 +95,24 @@ def test_what_passes_the_check_is_what_a_run_reads(folder, tiny_model):
             refused.add(row + 1)
     assert refused == {line for line, _ in found(path, reader=reader)}
     assert refused == {2, 3, 4, 8, 9, 10, 11}
+
+
+def test_halves_of_surrogate_pairs_stop_neither_the_check_nor_a_run(folder, tiny_model):
+    """An id, a source or a caption is read without them; the name of a file may hold them."""
+    odd = {**talk("\ud800", "x", [picture(None, "a \udc00 cat")]), "source": "\ud800"}
+    rows = [odd, talk("b", [picture("\udce9.png")], "x"), talk("c\ud800", ""), talk("d")]
+    path = write_records(folder / "mine.jsonl", *rows)
+    reader = RowReader(tiny_model, 200)
+    assert found(path) == found(path, reader=reader)
+    checked = CliRunner().invoke(app, ["data", "check", str(path)])
+    assert checked.stdout.splitlines()[:2] == [
+        f"{path}:2: record b: medium 1: {folder}/\\udce9.png: no such file",
+        f"{path}:3: record c\ufffd: message 1: the user's content is empty",
+    ]
+    assert checked.stdout.endswith("2 faults in 2 lines\n")
+    source = open_source(DataSource(path=str(path)), seed=0)
+    assert reader.read(source, 0).captions == {0: "a \ufffd cat"}
+    split([RecordFile(write_records(folder / "whole.jsonl", *rows))], 0.5, None)
 
 
 def test_media_elsewhere_are_pointed_at_and_are_no_fault(folder):
