@@ -36,10 +36,10 @@ Files = Annotated[list[Any], BeforeValidator(as_list)]  # names, data URIs or di
 Texts = Annotated[list[str], BeforeValidator(as_list)]
 
 
-# Of a column of media, such as `img`, `image_str` or `video_paths`; `image_id` has none.
+# Of a column of media, such as `img`, `image_0` or `video_file_names`; `image_id` has none.
 MEDIA_NAME = re.compile(
     r"(image|img|picture|video|audio|media)s?"
-    r"([_-]?(str|path|file|name|url|base64|b64|bytes|data)s?)?\d*",
+    r"([_-]?(str|path|file([_-]?name)?|name|list|url|base64|b64|bytes|data)s?)?([_-]?\d+)?",
     re.IGNORECASE,
 )
 

@@ -40,12 +40,22 @@ def test_what_is_not_read_is_counted_once_for_each_name(folder):
     weighed = [{**TALK[0], "lang": "en"}, {**TALK[1], "lang": "en", "weight": 0.5}]
     rows = [
         {"id": "k1", "conversations": weighed, "image_size": [64, 64], "note": None},
-        {"id": "k2", "conversations": TALK, "image_id": "12.jpg", "id_of_source": ""},
+        {"id": "k2", "conversations": TALK, "image_id": "12.jpg", "audio_id": "3", "id_of": ""},
         {"id": "k3", "conversations": weighed, "img_path": "a.jpg"},
     ]
     counts = convert(job("llava", write_rows(folder / "l.json", rows), folder / "rows.jsonl"))
-    assert counts.unread == {"lang": 1, "weight": 1, "image_size": 1, "image_id": 1}
+    assert counts.unread == {"lang": 1, "weight": 1, "image_size": 1, "image_id": 1, "audio_id": 1}
     assert (counts.kept, counts.refused) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["image_0", "images-12", "img2", "image_list", "video_file_name", "audio_filenames_1"]
+)
+def test_a_row_is_refused_rather_than_kept_without_its_medium(folder, name):
+    rows = [{"id": "k1", "conversations": TALK}, {"conversations": TALK, name: ["a.jpg"]}]
+    counts = convert(job("llava", write_rows(folder / "l.json", rows), folder / "rows.jsonl"))
+    assert (counts.kept, counts.refused) == (1, 1)
+    assert counts.first_refusal.reason.startswith(f"'{name}' is not read by this layout, and a m")
 
 
 def test_the_identifier_of_a_task_begins_every_message_of_a_user(folder):
