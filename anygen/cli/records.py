@@ -56,12 +56,13 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
 def stats(files: FilesArgument) -> None:
     """Say what is in the files, without opening their media."""
     from anygen.training.data.files import RowError
-    from anygen.training.data.sources import find_all
+    from anygen.training.data.sources import find_all, require_rows
     from anygen.training.data.statistics import Statistics
     from mosit_data.formats.markers import plural
 
     statistics, damaged = Statistics(), 0
     for file in find_all(files):
+        require_rows(file)
         for record in file.read_all():
             if isinstance(record, RowError):
                 damaged += 1

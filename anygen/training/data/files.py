@@ -22,6 +22,7 @@ from anygen.core.schema import explain_in_line
 from anygen.core.text import valid_text
 from anygen.io.atomic import replacing
 from anygen.io.media_files import MediaError, hash_media, printable, read_media
+from mosit_data.formats.json_stream import GZIP, encoding_fault
 from mosit_data.formats.media_folder import ADDRESS, short
 
 ID_LENGTH = 80  # characters of an id in messages
@@ -42,7 +43,8 @@ LAYOUT_KEYS = (
     ("swift", {"messages", "images"}),
 )
 OPENAI_TYPES = ("image_url", "audio_url", "video_url", "input_audio")  # of parts of a content
-FOREIGN = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+# What begins a file that is no text in UTF-8.
+FOREIGN = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE, GZIP)
 
 
 class RowError(ValueError):
@@ -180,7 +182,7 @@ def layout_fault(data: dict[str, Any], error: ValidationError) -> str:
 def find_lines(path: Path, size: int, modified: int) -> LineIndex:
     """The index of a file of this size and time: a stored one, or from one pass over the file.
 
-    Raises ValueError if it is not UTF-8.
+    Raises ValueError if it begins as a file in another encoding does.
     """
     stored = stored_index(path, size, modified)
     return LineIndex(**stored) if stored else index_lines(path)
@@ -214,13 +216,13 @@ def store_index(file: Path, index: object) -> Path:
 
 
 def index_lines(path: Path) -> LineIndex:
-    """One pass over a file. Raises ValueError if it is not UTF-8."""
+    """One pass over a file. Raises ValueError if it begins as one in another encoding does."""
     digest, offset = hashlib.sha256(), 0
     starts, ends, numbers = (array("q") for _ in range(3))
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             if number == 1 and line.startswith(FOREIGN):
-                raise ValueError(f"{printable(path)}: is not UTF-8; save it as UTF-8")
+                raise ValueError(f"{printable(path)}: {encoding_fault(path)}")
             digest.update(line)
             if line.strip():
                 starts.append(offset)

@@ -113,6 +113,12 @@ def find_all(patterns: Iterable[str]) -> list[DataFile]:
     return [file for pattern in patterns for file in find_files(pattern)]
 
 
+def require_rows(file: DataFile) -> None:
+    """Raises ValueError if there are none in the file, or if it is damaged as a whole."""
+    if not len(file):
+        raise ValueError(f"{printable(file.path)}: holds no records")
+
+
 def find_rows(pattern: str) -> list[DataFile]:
     """The files of a path or a pattern. Raises ValueError if there are no rows in them."""
     files = find_files(pattern)

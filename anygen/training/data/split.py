@@ -13,9 +13,8 @@ from pathlib import Path
 from anygen.core.records import Record, TextContent, media_of_record
 from anygen.core.text import folded, to_json
 from anygen.io.atomic import replacing
-from anygen.io.media_files import printable
 from anygen.training.data.files import RecordFile, parse
-from anygen.training.data.sources import DataFile
+from anygen.training.data.sources import DataFile, require_rows
 from mosit_data.build.decisions import decided, decisions_path, read_decisions
 from mosit_data.formats.media_folder import is_file
 from mosit_data.formats.tables.records import write as record_row
@@ -56,8 +55,7 @@ def groups_of(files: Sequence[RecordFile], media: Path | None) -> "Groups":
     """The groups of the rows of files. Raises ValueError for a line that is no record."""
     groups = Groups()
     for file in files:
-        if not len(file):
-            raise ValueError(f"{printable(file.path)}: holds no records")
+        require_rows(file)
         for number, line in file:
             record = parse(line, file.path, number)
             groups.join(list(identities(record, media or file.path.parent)))

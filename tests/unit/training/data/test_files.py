@@ -1,10 +1,13 @@
 """Lines are found by their number, and what is wrong with one is said with its place."""
 
+import gzip
 import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from anygen.cli.main import app
 from anygen.config.data import DataSource
 from anygen.training.data.files import MediaFolder, RecordFile, RowError
 from anygen.training.data.sources import find_files, open_source
@@ -87,11 +90,29 @@ def test_a_row_of_another_layout_is_answered_with_what_converts_it(tmp_path, lay
         RecordFile(path).read(0)
 
 
-def test_a_file_in_utf_16_is_refused_as_a_whole(tmp_path):
+@pytest.mark.parametrize("command", ["check", "stats", "split", "index", "preview"])
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ('{"id": "a"}'.encode("utf-16"), "is not UTF-8; save it as UTF-8"),
+        (gzip.compress(b'{"id": "a"}\n'), "is compressed by gzip; unpack it"),
+    ],
+)
+def test_a_file_that_is_no_text_in_utf_8_is_refused_as_a_whole(tmp_path, data, sentence, command):
     path = tmp_path / "a.jsonl"
-    path.write_text('{"id": "a"}', encoding="utf-16")
-    with pytest.raises(ValueError, match=r"a\.jsonl: is not UTF-8; save it as UTF-8"):
-        len(RecordFile(path))
+    path.write_bytes(data)
+    refused = CliRunner().invoke(app, ["data", command, str(path)])
+    assert str(refused.exception) == f"{path}: {sentence}"
+    assert refused.stdout == ""
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("command", ["stats", "split", "preview"])
+def test_nothing_is_said_of_a_file_without_records(tmp_path, command):
+    path = write_records(tmp_path / "a.jsonl", b"")
+    refused = CliRunner().invoke(app, ["data", command, str(path)])
+    assert str(refused.exception) == f"{path}: holds no records"
+    assert refused.stdout == ""
 
 
 def test_a_pattern_is_all_files_of_such_names_in_order(tmp_path):
