@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from anygen.io.paths import read_file
 from mosit_data.formats.conversations import llamafactory
 from mosit_data.formats.layouts import WRITERS, Layout, Writer, find
 from mosit_data.formats.media_folder import MediaFolder
-from mosit_data.formats.rows import Kept, Refusal
+from mosit_data.formats.rows import Kept, Refusal, files_below
 
 
 @dataclass
@@ -130,31 +129,31 @@ def read_all(job: Job) -> Iterator[Kept | Refusal]:
     for source in job.sources:
         if not source.is_file() and not source.is_dir():
             raise ValueError(f"{printable(source)}: no such file or folder")
-        own = source if source.is_dir() else source.parent
         base = job.out.parent if job.media is None or job.writer == "records" else job.media
         inline = job.out.with_name(f"{job.out.stem}_media")
-        media = MediaFolder(job.media or own, base, inline)
         files = files_of(source, job) if source.is_dir() and job.layout.suffixes else [source]
-        for outcome in chain.from_iterable(job.layout.read(file, media) for file in files):
-            if isinstance(outcome, Kept):
-                record = outcome.record.model_copy(update=update)
-                yield replace(outcome, record=for_task(record, job.task))
-            else:
+        for file in files:
+            own = file if file.is_dir() else file.parent
+            media = MediaFolder(job.media or own, base, inline)
+            below = "" if own in (source, source.parent) else f"{own.relative_to(source)}/"
+            for outcome in job.layout.read(file, media):
+                outcome = replace(outcome, place=printable(below) + outcome.place)
+                if isinstance(outcome, Kept):
+                    record = outcome.record.model_copy(update=update)
+                    outcome = replace(outcome, record=for_task(record, job.task))
                 yield outcome
 
 
 def files_of(folder: Path, job: Job) -> list[Path]:
-    """The files of the layout in a folder, but for those of an earlier conversion to `job.out`.
+    """The files of the layout below a folder, but for those of an earlier conversion to `job.out`.
 
     Raises ValueError if there is none.
     """
     written = {path.absolute() for path in (job.out, refused_path(job.out))}
     files = [
         path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in job.layout.suffixes
-        and path.is_file()
-        and path.absolute() not in written
+        for path in files_below(folder)
+        if path.suffix.lower() in job.layout.suffixes and path.absolute() not in written
     ]
     if not files:
         suffixes = ", ".join(job.layout.suffixes)

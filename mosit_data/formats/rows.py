@@ -48,6 +48,14 @@ class Refusal:
     reason: str
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and its folders, by name, without those that are hidden by a dot."""
+    for path in sorted(folder.rglob("*")):
+        names = path.relative_to(folder).parts
+        if path.is_file() and not any(name.startswith(".") for name in names):
+            yield path
+
+
 def raw_row(path: Path, number: int, data: Any) -> RawRow:
     if not isinstance(data, dict):
         return damaged_row(path, number, f"is {kind_of(data)}, not an object")

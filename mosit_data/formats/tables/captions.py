@@ -19,7 +19,7 @@ from anygen.core.modality import MEDIA, MediaModality
 from anygen.core.records import RecordMessage
 from anygen.io.media_files import printable
 from mosit_data.formats.media_folder import MediaFolder, has_media_suffix, modality_of_name
-from mosit_data.formats.rows import RawRow, read_rows
+from mosit_data.formats.rows import RawRow, files_below, read_rows
 from mosit_data.formats.schema import Files, Row, captioned, reader
 
 FILES = ("file", "path", "file_name", "filename")
@@ -56,8 +56,8 @@ def rows(path: Path, media: MediaFolder) -> Iterator[RawRow]:
 
 def read_folder(folder: Path) -> Iterator[RawRow]:
     """A row for each medium in the folder and below; `k1.txt` has the caption of `k1.jpg`."""
-    for path in sorted(folder.rglob("*")):
-        if not has_media_suffix(path.name) or not path.is_file():
+    for path in files_below(folder):
+        if not has_media_suffix(path.name):
             continue
         name = path.relative_to(folder).as_posix()
         place, row_id = printable(name), name.rpartition(".")[0]

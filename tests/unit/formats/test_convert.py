@@ -152,6 +152,27 @@ def test_the_files_of_a_folder_are_read_without_those_written_before(folder):
         convert(job("llava", folder / "part", folder / "rows.jsonl"))
 
 
+def test_folders_in_a_folder_are_read_too_and_nothing_that_is_hidden(folder):
+    for name in ("b.json", "a/part/k.json", "a/b.json", ".hidden.json", ".git/c.json"):
+        path = folder / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(path, [{**LLAVA, "id": name, "image": "k1.jpg"}, {"id": "empty"}])
+        (path.parent / "k1.jpg").write_bytes((folder / "a.jpg").read_bytes())
+    (folder / "mine/.git/k1.txt").write_text("a hidden kite")
+    out = folder / "rows.jsonl"
+    assert convert(job("llava", folder / "mine", out)).kept == 3
+    records = [Record.model_validate(row) for row in lines(out)]
+    assert [(record.id, record.messages[0].content[0].path) for record in records] == [
+        ("a/b.json", "mine/a/k1.jpg"),
+        ("a/part/k.json", "mine/a/part/k1.jpg"),
+        ("b.json", "mine/k1.jpg"),
+    ]
+    places = [row["place"] for row in lines(folder / "rows.refused.jsonl")]
+    assert places == [f"{name}:1 (row 2)" for name in ("a/b.json", "a/part/k.json", "b.json")]
+    with pytest.raises(ValueError, match=r"the first: a/k1\.jpg: no k1\.txt beside it"):
+        convert(job("captions", folder / "mine", out))
+
+
 def test_no_folder_is_made_for_what_cannot_be_used(folder):
     with pytest.raises(ValueError, match="has none"):
         convert(job("llava", write_rows(folder / "l.json", []), folder / "new" / "rows.jsonl"))
