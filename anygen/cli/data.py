@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from anygen.cli.records import existing_folder
 
 data = typer.Typer(no_args_is_help=True, help="Prepare training data.")
 
@@ -30,7 +33,10 @@ def convert(  # noqa: PLR0913  # the options of a command
     ] = "records",
     media: Annotated[
         Path | None,
-        typer.Option(help="The folder of the media that rows name; by default, that of the file."),
+        typer.Option(
+            help="The folder of the media that rows name; by default, that of the file.",
+            callback=existing_folder,
+        ),
     ] = None,
     licence: Annotated[
         str | None, typer.Option(help="The licence of the data set, for every record.")
@@ -47,6 +53,7 @@ def convert(  # noqa: PLR0913  # the options of a command
     from mosit_data.formats.layouts import LAYOUTS, Layout, find
     from mosit_data.formats.markers import plural
 
+    media_count = partial(plural, noun="medium", several="media")
     source = find(layout, {**LAYOUTS, "chat": Layout(read_chat, suffixes=(".json",))})
     counts = convert(Job(source, sources, out, writer, media, licence, task))
     print(f"{plural(counts.kept, 'row')} kept: {printable(out)}")
@@ -58,18 +65,18 @@ def convert(  # noqa: PLR0913  # the options of a command
         print(f"not read, in so many rows: {names}{more}")
     if counts.outside:
         print(
-            f"{counts.outside} media do not lie below the folder of {printable(out)}; write it "
-            "beside or above them if the set is to be moved"
+            f"{media_count(counts.outside)} outside the folder of {printable(out)}; write it "
+            "beside or above the media if the set is to be moved"
         )
     if counts.without_file:
-        print(f"{counts.without_file} media of the assistant are captions without a file")
+        print(f"{media_count(counts.without_file)} of the assistant with a caption and no file")
     if counts.without_caption:
         print(
-            f"{counts.without_caption} media of the assistant have no caption; write one before "
-            "training"
+            f"{media_count(counts.without_caption)} of the assistant without a caption; write one "
+            "before training"
         )
     if counts.as_text:
         print(
-            f"{counts.as_text} media of the assistant are written as text, <Image>caption</Image>: "
-            f"{writer} has no place for them"
+            f"{media_count(counts.as_text)} of the assistant written as text, "
+            f"<Image>caption</Image>: {writer} has no place for such"
         )

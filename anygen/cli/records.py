@@ -14,9 +14,24 @@ FilesArgument = Annotated[
     list[str],
     typer.Argument(help="JSONL files, tar archives, or patterns such as 'clips/*.tar'."),
 ]
+
+
+def existing_folder(path: Path | None) -> Path | None:
+    """Raises ValueError for a folder that is not there."""
+    from anygen.io.media_files import printable
+
+    if path and not path.is_dir():
+        raise ValueError(f"--media {printable(path)}: no such folder")
+    return path
+
+
 MediaOption = Annotated[
     Path | None,
-    typer.Option(help="The folder of the media.", show_default="that of each file"),
+    typer.Option(
+        help="The folder of the media.",
+        show_default="that of each file",
+        callback=existing_folder,
+    ),
 ]
 SystemOption = Annotated[
     str | None,
@@ -44,9 +59,9 @@ def check(files: FilesArgument, media: MediaOption = None, system: SystemOption 
     print(*checker.statistics.lines(), sep="\n")
     if checker.outside:
         print(
-            f"{checker.outside:,} media outside the folder of the media, the first "
-            f"{printable(checker.first_outside)}: training reads them there, so look at the paths "
-            "in records of others"
+            f"{plural(checker.outside, 'medium', 'media')} outside the folder of the media, the "
+            f"first {printable(checker.first_outside)}: training reads them there, so look at the "
+            "paths in records of others"
         )
     print(f"{plural(count, 'fault')} in {plural(len(bad), 'line')}")
     if count:

@@ -38,8 +38,9 @@ def split_markers(texts: Sequence[str], media: Sequence[MediaContent]) -> list[l
     return [split_text(text, remaining) for text in texts]
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """The count with its noun; `several` is the plural if it is not formed by an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {several or f'{noun}s'}"
 
 
 def split_text(text: str, remaining: Mapping[str, Iterator[MediaContent]]) -> list[Content]:

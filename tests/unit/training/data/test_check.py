@@ -135,6 +135,27 @@ def test_media_elsewhere_are_pointed_at_and_are_no_fault(folder):
     assert f"{folder / 'b.png'}: no such file" in above.stdout
 
 
+def test_one_medium_is_not_spoken_of_as_several(folder):
+    path = write_records(folder / "r.jsonl", talk("a", "x", [picture("a.png", "a cat")]))
+    words = ["convert", str(path), "--from", "records", "--out", str(folder / "out" / "r.jsonl")]
+    done = CliRunner().invoke(app, ["data", *words])
+    note = f"1 medium outside the folder of {folder / 'out' / 'r.jsonl'}; write it beside or above "
+    assert done.stdout.splitlines()[1].startswith(note)
+    checked = CliRunner().invoke(app, ["data", "check", str(folder / "out" / "r.jsonl")])
+    assert "\n1 medium outside the folder of the media, the first ../a.png in " in checked.stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["check {}", "split {}", "preview {}", "convert {} --from records --out {}.jsonl"]
+)
+def test_a_folder_of_media_that_is_not_there_is_named_though_no_row_has_media(folder, words):
+    path = write_records(folder / "mine.jsonl", talk("a"))
+    words = ["data", *words.format(path, path).split(), "--media", "nix"]
+    refused = CliRunner().invoke(app, words)
+    assert str(refused.exception) == "--media nix: no such folder"
+    assert [file.suffix for file in folder.iterdir() if file.stem == "mine"] == [".jsonl"]
+
+
 @pytest.mark.parametrize("command", ["build", "convert"])
 def test_what_is_built_or_converted_from_media_elsewhere_passes(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
@@ -151,7 +172,7 @@ def test_what_is_built_or_converted_from_media_elsewhere_passes(command, folder,
     assert done.stdout.splitlines()[0] == f"{count}: {Path('made/records.jsonl')}"
     checked = runner.invoke(app, ["data", "check", "made/records.jsonl"])
     assert checked.exit_code == 0, checked.stdout
-    assert "media outside the folder of the media, the first ../pictures/" in checked.stdout
+    assert " outside the folder of the media, the first ../pictures/" in checked.stdout
 
 
 def test_the_command_ends_with_1_if_there_are_faults_and_counts_what_there_is(folder):
