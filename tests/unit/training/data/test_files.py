@@ -97,6 +97,7 @@ def test_a_row_of_another_layout_is_answered_with_what_converts_it(tmp_path, lay
         ('{"id": "a"}'.encode("utf-16"), "is not UTF-8; save it as UTF-8"),
         (gzip.compress(b'{"id": "a"}\n'), "is compressed by gzip; unpack it"),
     ],
+    ids=["UTF-16", "gzip"],
 )
 def test_a_file_that_is_no_text_in_utf_8_is_refused_as_a_whole(tmp_path, data, sentence, command):
     path = tmp_path / "a.jsonl"
