@@ -32,6 +32,7 @@ from anygen.serve.errors import ApiError
 
 Ignored = Any
 SEED_BITS = 48  # of seeds that are drawn
+MAX_METADATA = 16  # keys, as OpenAI's have
 MAX_VALUES = 20_000  # in `anygen`; an answer may be chosen among 10,000
 SIZE = re.compile(r"(\d{1,9})x(\d{1,9})", re.ASCII)
 
@@ -107,7 +108,14 @@ class AnswerRequest(Strict):
     prompt_cache_options: Ignored = None
 
 
-Metadata = Annotated[dict[Text, Text], Field(max_length=16)]  # as many keys as OpenAI's have
+def few_keys(value: Any) -> Any:
+    """Checked before each of them is looked at."""
+    if isinstance(value, dict) and len(value) > MAX_METADATA:
+        raise ValueError(f"may have at most {MAX_METADATA} keys")
+    return value
+
+
+Metadata = Annotated[dict[Text, Text], Field(max_length=MAX_METADATA), BeforeValidator(few_keys)]
 
 
 def draw_seed(seed: int | None) -> int:

@@ -168,7 +168,7 @@ def test_head_is_get_without_the_body(served, link):
     [
         (RESPONSES, {"input": "x", "anygen": {str(i): -1 for i in range(20_001)}}, "anygen"),
         (RESPONSES, {"input": "x", "anygen": {"media": {"image": [[1]] * 10_000}}}, "anygen"),
-        (RESPONSES, {"input": "x", "metadata": {str(i): "" for i in range(17)}}, "metadata"),
+        (RESPONSES, {"input": "x", "metadata": {str(i): i for i in range(17)}}, "metadata"),
         (CHAT, {"messages": [], "stop": ["a"] * 101}, "stop"),
         (CHAT, {"messages": [], "modalities": ["text"] * 101}, "modalities"),
     ],
