@@ -74,7 +74,13 @@ class HeldOutRows:
         self.files = open_files(settings, run.seed)
         rows = read_all(model, run, self.files)
         self.sources = {name: grouped(own) for name, own in rows.items()}
-        self.requests = read_requests(model, settings, run.seed)
+        sources = open_requests(settings, run.seed)
+        self.requests = {name: read_requests(model, source) for name, source in sources.items()}
+        # What the requests of a source are: their files, and how many of these are chosen.
+        self.identities = {
+            name: [settings.rows, *(file.index.sha256 for file in source.files)]
+            for name, source in sources.items()
+        }
         self.best = Best(self.fingerprint())
 
     def fingerprint(self) -> dict[str, Any]:
@@ -90,12 +96,7 @@ class HeldOutRows:
 
     def is_known(self, name: str) -> bool:
         """Whether the first answers to the requests of a source are there."""
-        return name in self.best.media and self.best.media[name][0] == self.identity(name)
-
-    def identity(self, name: str) -> list[Any]:
-        """What the requests of a source are: their files, and how many of these are chosen."""
-        source = open_requests(self.settings, self.run.seed)[name]
-        return [self.settings.rows, *(file.index.sha256 for file in source.files)]
+        return name in self.best.media and self.best.media[name][0] == self.identities[name]
 
     def state(self) -> dict[str, Any]:
         return asdict(self.best)
@@ -145,7 +146,7 @@ class HeldOutRows:
         for name, requests in self.requests.items():
             media = ask(requests)
             if not self.is_known(name):
-                self.best.media[name] = self.identity(name), media
+                self.best.media[name] = self.identities[name], media
             _, before = self.best.media[name]
             others = sum(now != then for now, then in zip(media, before, strict=True))
             found[f"{FORGETTING}{name}"] = round(others / len(requests), 5)
@@ -266,12 +267,9 @@ def read_all(
     return found
 
 
-def read_requests(model: MultimodalModel, settings: HeldOut, seed: int) -> dict[str, list[Request]]:
-    """The requests by source. Raises RowError for a row that the model cannot be asked."""
-    return {
-        name: [read_request(model, source, row) for row in range(len(source))]
-        for name, source in open_requests(settings, seed).items()
-    }
+def read_requests(model: MultimodalModel, source: FileSource) -> list[Request]:
+    """Raises RowError for a row that the model cannot be asked."""
+    return [read_request(model, source, row) for row in range(len(source))]
 
 
 def read_request(model: MultimodalModel, source: FileSource, row: int) -> Request:
